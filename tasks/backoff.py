@@ -1,0 +1,88 @@
+"""Knows how to wait between attempts: growing pauses, the other side's Retry-After, progress, and when to give up."""
+
+from __future__ import annotations
+
+import random
+import time
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from tasks.errors import TransferStopped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from threading import Event
+
+    from tasks.errors import ArchiverError
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 20.0
+
+
+class Patience:
+    """How long failures may go on without any progress; shared by all who work on the same thing.
+
+    Progress of any of them refills it, so a transfer that moves is never given up, however often it breaks.
+
+    Args:
+        seconds: how long failures may go on before the last of them is raised.
+        stop: set to end all pauses at once.
+    """
+
+    def __init__(self, seconds: float, stop: Event, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._stop = stop
+        self._clock = clock
+        self._failing_since: float | None = None
+
+    def progressed(self) -> None:
+        """Note that something moved. Called for every chunk, so it costs one assignment."""
+        self._failing_since = None
+
+    def check(self) -> None:
+        """Raise `TransferStopped` if the run is being stopped."""
+        if self._stop.is_set():
+            raise TransferStopped
+
+    def pause(self, error: ArchiverError, attempt: int) -> None:
+        """Wait before the next attempt, or raise `error` if patience would end before it.
+
+        Args:
+            error: what just failed; its `retry_after` is kept to.
+            attempt: how many failures in a row the caller has seen, 0 for the first after progress: no pause then.
+        """
+        now = self._clock()
+        if self._failing_since is None:
+            self._failing_since = now
+        delay = max(error.retry_after or 0.0, backoff(attempt))
+        if now + delay - self._failing_since > self._seconds:
+            raise error
+        if self._stop.wait(delay):
+            raise TransferStopped
+
+
+def backoff(attempt: int) -> float:
+    """Return the seconds to wait before trying again: none at first, then doubling with jitter up to 20 s."""
+    if attempt <= 0:
+        return 0.0
+    longest = min(FIRST_PAUSE_S * 2.0 ** min(attempt - 1, 10), LONGEST_PAUSE_S)
+    return random.uniform(longest / 2, longest)  # noqa: S311 - jitter needs no cryptography
+
+
+def retry_after_seconds(value: str | None) -> float | None:
+    """Return the seconds that a Retry-After header asks for, given as seconds or as a date; None if it says nothing.
+
+    Source: RFC 9110, section 10.2.3.
+    """
+    if not value:
+        return None
+    if value.strip().isdigit():
+        return float(value)
+    try:
+        when = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=UTC)
+    return max(0.0, (when - datetime.now(UTC)).total_seconds())

@@ -1,0 +1,308 @@
+"""Every failure that a caller may meet, each with an answer to one question: is it final, or worth retrying?
+
+ArchiverError
+ ├─ FinalError               trying again as things stand cannot help: a person has to look
+ │   ├─ SettingsInvalid          settings missing or malformed
+ │   ├─ RecordingIdInvalid       not a UUID
+ │   ├─ ApiRefused               401, 403, other 4xx, `success: false`
+ │   │   └─ RecordingNotFound    404
+ │   ├─ ApiNonsense              an answer that is not the API's
+ │   ├─ RecordingErrored         RealtimeKit failed: no file will ever come
+ │   ├─ NotUploadedInTime        the deadline for waiting has passed
+ │   ├─ NothingToDownload        UPLOADED, but no URL: bucket turned off, or the file has left it
+ │   ├─ SourceGone               404 from a presigned URL
+ │   ├─ SourceLied               answers that cannot be the file, again and again
+ │   ├─ SizeDisagrees            API and source name different sizes
+ │   ├─ StoreRefused             no such bucket, bad credentials, not allowed
+ │   └─ ArchiveDamaged           committed, but not whole
+ └─ RetryableError           the same call may succeed later, and carries on from what is stored
+     ├─ ApiUnavailable           429, 5xx, time-outs, dropped connections
+     ├─ SourceUnavailable        the same, from the presigned URL; and stalls
+     ├─ LinkRefused              a presigned URL that is refused, fresh ones too
+     ├─ SourceChanged            another object than the one that was begun
+     ├─ StoreUnavailable         the store is away, throttles, or refuses a checksum
+     │   └─ UploadVanished       a multipart upload that somebody else ended
+     ├─ StoredWrong              what the store holds is not what was sent
+     └─ TransferStopped          told to stop: the run was cancelled or failed elsewhere
+
+Arguments are positional and plain, so that errors survive pickling between processes. No message ever holds
+a URL's query, a token or a password: sources are named by file, stores by bucket and key.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ArchiverError(Exception):
+    """Base of all errors of this project; `str()` of one is a paragraph that says what to do next."""
+
+    retryable: ClassVar[bool] = False
+    retry_after: float | None = None
+    """Seconds that the other side asked us to wait, if it did."""
+
+
+class FinalError(ArchiverError):
+    """Trying again as things stand cannot help."""
+
+
+class RetryableError(ArchiverError):
+    """The same call may succeed later."""
+
+    retryable = True
+
+
+class SettingsInvalid(FinalError):
+    """Settings are missing or malformed; lists every problem at once."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        listed = "\n".join(f"  - {problem}" for problem in self.problems)
+        return f"The settings are not usable (environment or .env file):\n{listed}"
+
+
+class RecordingIdInvalid(FinalError):
+    """The recording's id is not a UUID."""
+
+    def __init__(self, recording_id: str) -> None:
+        super().__init__(recording_id)
+        self.recording_id = recording_id
+
+    def __str__(self) -> str:
+        return (
+            f"{self.recording_id[:80]!r} is not a recording's id. It is a UUID, such as "
+            "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e; the dashboard and the API's list of recordings show it."
+        )
+
+
+class ApiRefused(FinalError):
+    """The API understood the request and will not serve it."""
+
+    def __init__(self, status: int, code: int | None, message: str, hint: str = "") -> None:
+        super().__init__(status, code, message, hint)
+        self.status, self.code, self.message, self.hint = status, code, message, hint
+
+    def __str__(self) -> str:
+        code = "" if self.code is None else f", code {self.code}"
+        hint = f" {self.hint}" if self.hint else ""
+        return f"Cloudflare's API refused the request (HTTP {self.status}{code}): {self.message}.{hint}"
+
+
+class RecordingNotFound(ApiRefused):
+    """The API knows no such recording in this account and app."""
+
+
+class ApiNonsense(FinalError):
+    """Something answered that is not Cloudflare's API, or not as documented."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(found)
+        self.found = found
+
+    def __str__(self) -> str:
+        return (
+            f"The answer is not what Cloudflare's API documents: {self.found}. "
+            "Check CLOUDFLARE_BASE_URL, and whether a proxy stands in between."
+        )
+
+
+class RecordingErrored(FinalError):
+    """RealtimeKit itself failed to record."""
+
+    def __init__(self, recording_id: str) -> None:
+        super().__init__(recording_id)
+        self.recording_id = recording_id
+
+    def __str__(self) -> str:
+        return (
+            f"Recording {self.recording_id} is ERRORED: RealtimeKit failed, and no file will ever come. "
+            "Recordings under five seconds often end so."
+        )
+
+
+class NotUploadedInTime(FinalError):
+    """The caller's deadline for waiting has passed; a later run may well find the recording UPLOADED."""
+
+    def __init__(self, recording_id: str, status: str, waited_s: float) -> None:
+        super().__init__(recording_id, status, waited_s)
+        self.recording_id, self.status, self.waited_s = recording_id, status, waited_s
+
+    def __str__(self) -> str:
+        return (
+            f"Recording {self.recording_id} is still {self.status} after {self.waited_s:.0f} s of waiting for "
+            "UPLOADED. Start the run again later, or with a longer wait."
+        )
+
+
+class NothingToDownload(FinalError):
+    """The recording is UPLOADED but the API hands out no URL for it."""
+
+    def __init__(self, recording_id: str, reason: str) -> None:
+        super().__init__(recording_id, reason)
+        self.recording_id, self.reason = recording_id, reason
+
+    def __str__(self) -> str:
+        return f"Recording {self.recording_id} is UPLOADED, but nothing of it can be downloaded: {self.reason}"
+
+
+class SourceGone(FinalError):
+    """The file is no longer in RealtimeKit's bucket; no new URL will help."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"{self.name}: the source answers 404, the file is gone from RealtimeKit's bucket."
+
+
+class SourceLied(FinalError):
+    """The source keeps sending what cannot be the file."""
+
+    def __init__(self, name: str, expected: str, actual: str) -> None:
+        super().__init__(name, expected, actual)
+        self.name, self.expected, self.actual = name, expected, actual
+
+    def __str__(self) -> str:
+        return f"{self.name}: the source does not send the file: expected {self.expected}, got {self.actual}."
+
+
+class SizeDisagrees(FinalError):
+    """The API and the source name different sizes for the same file."""
+
+    def __init__(self, name: str, announced: int, actual: int) -> None:
+        super().__init__(name, announced, actual)
+        self.name, self.announced, self.actual = name, announced, actual
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name}: the API announces {self.announced:,} bytes, the source holds {self.actual:,}. "
+            "Nothing was archived, as one of them is wrong; compare with RealtimeKit's dashboard."
+        )
+
+
+class StoreRefused(FinalError):
+    """The object store will not do it: no bucket, bad credentials, no permission, bad configuration."""
+
+    def __init__(self, operation: str, target: str, code: str, message: str) -> None:
+        super().__init__(operation, target, code, message)
+        self.operation, self.target, self.code, self.message = operation, target, code, message
+
+    def __str__(self) -> str:
+        hint = _STORE_HINTS.get(self.code, "Check ARCHIVE_URL and the AWS_* settings.")
+        return f"The object store refused {self.operation} on {self.target}: {self.code}: {self.message}. {hint}"
+
+
+_KEYS = "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and that AWS_ENDPOINT_URL_S3 is the store they belong to."
+_ALLOWED = "The credentials need to list, read, write and delete in the bucket, and to abort multipart uploads."
+_STORE_HINTS = {
+    "NoSuchBucket": "Create the bucket, or correct ARCHIVE_URL.",
+    "InvalidBucketName": "Correct the bucket's name in ARCHIVE_URL.",
+    "InvalidAccessKeyId": _KEYS,
+    "SignatureDoesNotMatch": _KEYS,
+    "Unauthorized": _KEYS,
+    "NoCredentialsError": _KEYS,
+    "PartialCredentialsError": _KEYS,
+    "AccessDenied": _ALLOWED,
+    "403": _ALLOWED,
+    "RequestTimeTooSkewed": "This machine's clock is wrong: set it.",
+}
+
+
+class ArchiveDamaged(FinalError):
+    """A committed archive that is not whole."""
+
+    def __init__(self, archive_url: str, findings: tuple[str, ...]) -> None:
+        super().__init__(archive_url, findings)
+        self.archive_url, self.findings = archive_url, findings
+
+    def __str__(self) -> str:
+        return (
+            f"{self.archive_url} is committed, but not whole: {'; '.join(self.findings)}. "
+            "Run again with overwrite while the recording still exists at its source."
+        )
+
+
+class ApiUnavailable(RetryableError):
+    """The API is away, overloaded, or limits our rate."""
+
+    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(reason, retry_after)
+        self.reason, self.retry_after = reason, retry_after
+
+    def __str__(self) -> str:
+        return f"Cloudflare's API cannot be reached: {self.reason}. Check the network and CLOUDFLARE_BASE_URL."
+
+
+class SourceUnavailable(RetryableError):
+    """The presigned URL's server is away, overloaded, drops connections or stalls."""
+
+    def __init__(self, name: str, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(name, reason, retry_after)
+        self.name, self.reason, self.retry_after = name, reason, retry_after
+
+    def __str__(self) -> str:
+        return f"{self.name}: the source failed: {self.reason}. The next run carries on from the parts already stored."
+
+
+class LinkRefused(RetryableError):
+    """A presigned URL is refused as expired or wrongly signed."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name, self.reason = name, reason
+
+    def __str__(self) -> str:
+        return f"{self.name}: the source refuses its URL ({self.reason}), freshly issued ones too."
+
+
+class SourceChanged(RetryableError):
+    """The URL leads to another object than the one that was begun; the next attempt starts from that one."""
+
+    def __init__(self, name: str, expected: str, actual: str) -> None:
+        super().__init__(name, expected, actual)
+        self.name, self.expected, self.actual = name, expected, actual
+
+    def __str__(self) -> str:
+        return f"{self.name}: the source is another object now: expected {self.expected}, got {self.actual}."
+
+
+class StoreUnavailable(RetryableError):
+    """The object store is away, throttles us, or received something else than we sent."""
+
+    def __init__(self, operation: str, target: str, reason: str) -> None:
+        super().__init__(operation, target, reason)
+        self.operation, self.target, self.reason = operation, target, reason
+
+    def __str__(self) -> str:
+        return (
+            f"The object store failed at {self.operation} on {self.target}: {self.reason}. "
+            "Check that it runs and that AWS_ENDPOINT_URL_S3 is right; what is stored is kept, a later run carries on."
+        )
+
+
+class UploadVanished(StoreUnavailable):
+    """The multipart upload is gone: completed or aborted, by another run of the same recording or by a rule."""
+
+
+class StoredWrong(RetryableError):
+    """What the store holds is not what was sent."""
+
+    def __init__(self, target: str, expected: str, actual: str) -> None:
+        super().__init__(target, expected, actual)
+        self.target, self.expected, self.actual = target, expected, actual
+
+    def __str__(self) -> str:
+        return (
+            f"{self.target}: the store holds something else than was sent: expected {self.expected}, got {self.actual}."
+        )
+
+
+class TransferStopped(RetryableError):
+    """The run is being cancelled, or has failed in another thread."""
+
+    def __str__(self) -> str:
+        return "The transfer was told to stop. The next run carries on from the parts already stored."

@@ -1,0 +1,112 @@
+"""Knows the settings: where they come from, what is well-formed, and how to name all that is not at once.
+
+They are read when a run starts, never at import. The object store's credentials, region and endpoint are not
+here: they are boto3's own `AWS_*` variables, which a `.env` file may hold as well.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from dotenv import load_dotenv
+from pydantic import AfterValidator, ByteSize, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tasks.errors import RecordingIdInvalid, SettingsInvalid
+
+MIB = 1024 * 1024
+UUID_PATTERN = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
+
+_ARCHIVE_URL = re.compile(r"s3://(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9])(?:/(?P<prefix>.*))?")
+_PREFIX = re.compile(r"[A-Za-z0-9!_.*'() -]+(?:/[A-Za-z0-9!_.*'() -]+)*")
+
+
+def _usable_token(token: SecretStr) -> SecretStr:
+    # A stray newline or umlaut would surface in an exception of the HTTP library that quotes the whole header.
+    text = token.get_secret_value().strip()
+    if not re.fullmatch(r"[!-~]+", text):
+        message = "must be printable ASCII without spaces"
+        raise ValueError(message)
+    return SecretStr(text)
+
+
+def _api_base(url: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?", url.strip()):
+        message = "must be an http(s) URL without user, query or fragment"
+        raise ValueError(message)
+    return url.strip().rstrip("/")
+
+
+def _archive_url(url: str) -> str:
+    matched = _ARCHIVE_URL.fullmatch(url.strip())
+    prefix = (matched["prefix"] or "").strip("/") if matched else ""
+    if not matched or (prefix and not _PREFIX.fullmatch(prefix)) or {".", ".."} & set(prefix.split("/")):
+        message = "must look like s3://bucket or s3://bucket/prefix"
+        raise ValueError(message)
+    return f"s3://{matched['bucket']}/{prefix}".rstrip("/")
+
+
+_Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
+_Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class Settings(BaseSettings):
+    """What a run needs to know; the field names in capitals are the names of the environment variables."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
+
+    cloudflare_api_token: Annotated[SecretStr, AfterValidator(_usable_token)]
+    cloudflare_account_id: _Id
+    realtimekit_app_id: _Id
+    archive_url: Annotated[str, AfterValidator(_archive_url)]
+    cloudflare_base_url: Annotated[str, AfterValidator(_api_base)] = "https://api.cloudflare.com/client/v4"
+    transfer_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
+    transfer_part_size: Annotated[ByteSize, Field(ge=5 * MIB, le=5 * 1024 * MIB)] = ByteSize(8 * MIB)
+    stall_timeout: _Seconds = 30.0
+    transfer_patience: _Seconds = 300.0
+    task_retries: Annotated[int, Field(ge=0, le=20)] = 3
+    poll_interval: _Seconds = 10.0
+
+    @property
+    def bucket(self) -> str:
+        """The bucket named by `archive_url`."""
+        return self.archive_url.removeprefix("s3://").partition("/")[0]
+
+    @property
+    def prefix(self) -> str:
+        """The prefix within the bucket, without slashes at its ends; empty if there is none."""
+        return self.archive_url.removeprefix("s3://").partition("/")[2]
+
+
+def load_settings(env_file: str | None = ".env") -> Settings:
+    """Read the settings from the environment, which a `.env` file may complete but never override.
+
+    Args:
+        env_file: path of that file; it need not exist. Its `AWS_*` lines reach boto3 through the environment.
+
+    Raises:
+        SettingsInvalid: something is missing or malformed; names every problem, and no values.
+    """
+    if env_file is not None:
+        load_dotenv(env_file, override=False)
+    try:
+        return Settings()
+    except ValidationError as invalid:
+        problems = tuple(f"{str(e['loc'][0]).upper()}: {_problem(e['type'], e['msg'])}" for e in invalid.errors())
+    raise SettingsInvalid(problems)
+
+
+def _problem(kind: str, message: str) -> str:
+    return "is missing" if kind == "missing" else message.removeprefix("Value error, ")
+
+
+def checked_recording_id(text: str) -> str:
+    """Return a recording's id in its canonical form, lower case without blanks around it.
+
+    Raises:
+        RecordingIdInvalid: it is not a UUID.
+    """
+    if not re.fullmatch(UUID_PATTERN, text.strip()):
+        raise RecordingIdInvalid(text)
+    return text.strip().lower()

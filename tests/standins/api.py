@@ -1,0 +1,168 @@
+"""The stand-in's RealtimeKit API: one recording's details, and the list of recordings."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.standins.faults import Answer, Exchange, next_fault
+from tests.standins.loopback import Delivery, Incoming
+from tests.standins.requests import ApiRequest, Ledger, number_api_request
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.standins.knobs import Knobs
+    from tests.standins.links import LinkOffice
+    from tests.standins.recordings import StandInRecording
+    from tests.standins.wire import Reply
+
+BASE_PATH: Final = "/client/v4"
+_PATH = re.compile(rf"{BASE_PATH}/accounts/([^/]+)/realtime/kit/([^/]+)/recordings(?:/([^/]+))?")
+DEFAULT_PER_PAGE: Final = 25
+
+AUTHENTICATION_ERROR = Answer.failure(10000, "Authentication error", 401)
+FORBIDDEN = Answer.failure(10000, "Authentication error", 403)
+NO_ROUTE = Answer.failure(7003, "Could not route to the requested path", 404)
+NO_APP = Answer.failure(1001, "App not found", 404)
+NO_RECORDING = Answer.failure(1001, "Recording not found", 404)
+BAD_QUERY = Answer.failure(1002, "Invalid query parameter", 400)
+BAD_METHOD = Answer.failure(10405, "Method not allowed", 405)
+
+
+class Api:
+    """Answers requests to the API."""
+
+    def __init__(self, knobs: Knobs, links: LinkOffice, account_id: str, app_id: str, token: str) -> None:
+        self.ledger: Ledger[ApiRequest] = Ledger()
+        self.recordings: dict[str, StandInRecording] = {}
+        self._knobs = knobs
+        self._links = links
+        self._account_id = account_id
+        self._app_id = app_id
+        self._token = token
+        self._lock = threading.RLock()
+
+    def add(self, recording: StandInRecording) -> None:
+        """Make a recording known."""
+        with self._lock:
+            self.recordings[recording.id] = recording
+
+    def folder(self, recording_id: str) -> str:
+        """Return the path that a recording's files have on the file server."""
+        return f"/realtimekit-recordings/{self._app_id}/{recording_id}/"
+
+    def answer(self, incoming: Incoming) -> Delivery:
+        """Return the answer to one request."""
+        request = self._take_in(incoming)
+        try:
+            if self._knobs.on_api_request is not None:
+                self._knobs.on_api_request(request)
+            exchange = Exchange(incoming.target, lambda: self._honest(request))
+            request.fault = next_fault(self._knobs.api_faults, request)
+            reply = request.fault.shape(exchange) if request.fault else exchange.honest
+        except BaseException:
+            self.ledger.close()
+            raise
+        request.status = reply.status_sent
+        sent = reply.bodiless() if incoming.method == "HEAD" and not reply.cut else reply
+        return Delivery(sent, on_done=self.ledger.close)
+
+    def _take_in(self, incoming: Incoming) -> ApiRequest:
+        parts = urlsplit(incoming.target)
+        route = _PATH.fullmatch(parts.path)
+        recording_id = unquote(route[3]) if route and route[3] else None
+        query = parse_qs(parts.query, keep_blank_values=True)
+        request = ApiRequest(incoming.method, parts.path, query, incoming.headers, recording_id)
+        self.ledger.open(request, number_api_request)
+        return request
+
+    def _honest(self, request: ApiRequest) -> Reply:
+        return (self._refusal(request) or self._found(request)).reply()
+
+    def _refusal(self, request: ApiRequest) -> Answer | None:
+        route = _PATH.fullmatch(request.path)
+        refusals = (
+            (route is None, NO_ROUTE),
+            (request.headers.get("authorization") != f"Bearer {self._token}", AUTHENTICATION_ERROR),
+            (route and unquote(route[1]) != self._account_id, FORBIDDEN),
+            (route and unquote(route[2]) != self._app_id, NO_APP),
+            (request.method != "GET", BAD_METHOD),
+        )
+        return next((answer for applies, answer in refusals if applies), None)
+
+    def _found(self, request: ApiRequest) -> Answer:
+        with self._lock:
+            if request.recording_id is None:
+                return self._page(request.query)
+            recording = self.recordings.get(request.recording_id)
+            if recording is None:
+                return NO_RECORDING
+            recording.next_status()
+            return Answer.json({"success": True, "data": self._described(recording)})
+
+    def _described(self, recording: StandInRecording) -> dict[str, object]:
+        issued, folder = self._knobs.now(), self.folder(recording.id)
+        return recording.describe(lambda path: self._links.mint(folder + path, issued), self._links.expiry(issued))
+
+    def _page(self, query: Mapping[str, list[str]]) -> Answer:
+        try:
+            chosen = select(list(self.recordings.values()), query)
+            number, size = int(_one(query, "page_no", "1")), int(_one(query, "per_page", str(DEFAULT_PER_PAGE)))
+        except ValueError:
+            return BAD_QUERY
+        if number < 1 or size < 1:
+            return BAD_QUERY
+        start = (number - 1) * size
+        page = chosen[start : start + size]
+        # Offsets are counted from 1 and inclusive; a page past the end is empty, with both at 0.
+        offsets = {"start_offset": start + 1 if page else 0, "end_offset": start + len(page) if page else 0}
+        data = [{**self._described(recording), "meeting": _meeting(recording)} for recording in page]
+        return Answer.json({"success": True, "data": data, "paging": {"total_count": len(chosen), **offsets}})
+
+
+def select(recordings: list[StandInRecording], query: Mapping[str, list[str]]) -> list[StandInRecording]:
+    """Return the recordings that a list query is for, in its order (newest first unless it says otherwise).
+
+    Raise ValueError for a query that makes no sense.
+    """
+    statuses = [status for value in query.get("status", []) for status in value.split(",")]
+    after = datetime.fromisoformat(_one(query, "start_time", "0001-01-02T00:00:00Z"))
+    before = datetime.fromisoformat(_one(query, "end_time", "9999-12-30T00:00:00Z"))
+    expired = _choice(query, "expired", "", {"", "true", "false"})
+    meeting, words = _one(query, "meeting_id", ""), _one(query, "search", "")
+    chosen = [
+        recording
+        for recording in recordings
+        if (not statuses or recording.status in statuses)
+        and (not expired or recording.expired == (expired == "true"))
+        and meeting in {"", recording.meeting_id}
+        and words in json.dumps([recording.id, _meeting(recording)])
+        and _aware(after) <= recording.invoked_time <= _aware(before)
+    ]
+    _choice(query, "sort_by", "invokedTime", {"invokedTime"})
+    descending = _choice(query, "sort_order", "DESC", {"ASC", "DESC"}) == "DESC"
+    return sorted(chosen, key=lambda recording: recording.invoked_time, reverse=descending)
+
+
+def _one(query: Mapping[str, list[str]], name: str, default: str) -> str:
+    return query.get(name, [default])[-1]
+
+
+def _choice(query: Mapping[str, list[str]], name: str, default: str, allowed: set[str]) -> str:
+    value = _one(query, name, default)
+    if value not in allowed:
+        raise ValueError(value)
+    return value
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _meeting(recording: StandInRecording) -> dict[str, object]:
+    return {"id": recording.meeting_id, "title": f"Meeting {recording.meeting_id[:8]}", "status": "ACTIVE"}

@@ -1,0 +1,196 @@
+"""A stand-in of the RealtimeKit API and of the server behind its presigned URLs, on real sockets of 127.0.0.1.
+
+    with RealtimeKitStandIn(account_id="acc", app_id="app", token="secret") as kit:
+        recording = kit.add(StandInRecording("182bd5e5-…", video=MediaSource(SyntheticContent(10_000_000))))
+        kit.file_faults = [Drop(65536, how="rst"), None, Answer.slow_down()]
+        archive(kit.base_url, recording.id)
+        assert kit.bytes_served() >= 10_000_000
+
+It answers as the services do, breaks as its scripts say, and remembers every request.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from tests.standins.api import BASE_PATH, Api
+from tests.standins.content import AUTO, DROP, BytesContent, Content, MediaSource, SyntheticContent
+from tests.standins.faults import (
+    Answer,
+    ApiScript,
+    Drip,
+    Drop,
+    Empty200,
+    Exchange,
+    Fault,
+    FileScript,
+    HtmlPage,
+    Redirect,
+    RedirectLoop,
+    Refuse,
+    Stall,
+    at_random,
+)
+from tests.standins.files import FileServer
+from tests.standins.knobs import ExpiryDialect, Knobs
+from tests.standins.lies import (
+    Chunked,
+    ChunkedCut,
+    ChunkedEndsEarly,
+    Gzip,
+    IgnoreRange,
+    LongBody,
+    NoLength,
+    OtherETag,
+    OtherType,
+    ShortBody,
+    WrongRange,
+    WrongTotal,
+)
+from tests.standins.links import LinkOffice
+from tests.standins.loopback import LoopbackServer
+from tests.standins.recordings import LEAKY_STORAGE_CONFIG, StandInRecording
+from tests.standins.requests import ApiRequest, FileRequest
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = [
+    "AUTO",
+    "DROP",
+    "LEAKY_STORAGE_CONFIG",
+    "Answer",
+    "ApiRequest",
+    "ApiScript",
+    "BytesContent",
+    "Chunked",
+    "ChunkedCut",
+    "ChunkedEndsEarly",
+    "Content",
+    "Drip",
+    "Drop",
+    "Empty200",
+    "Exchange",
+    "ExpiryDialect",
+    "Fault",
+    "FileRequest",
+    "FileScript",
+    "Gzip",
+    "HtmlPage",
+    "IgnoreRange",
+    "LongBody",
+    "MediaSource",
+    "NoLength",
+    "OtherETag",
+    "OtherType",
+    "RealtimeKitStandIn",
+    "Redirect",
+    "RedirectLoop",
+    "Refuse",
+    "ShortBody",
+    "Stall",
+    "StandInRecording",
+    "SyntheticContent",
+    "WrongRange",
+    "WrongTotal",
+    "at_random",
+]
+
+
+class RealtimeKitStandIn(Knobs):
+    """RealtimeKit in this process: an API and a file server on two ports, for as long as the `with` lasts."""
+
+    def __init__(
+        self,
+        account_id: str = "acc0" * 8,
+        app_id: str = "app0" * 8,
+        token: str = "stand-in-token",  # noqa: S107 - it opens nothing
+        *,
+        send_buffer: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.account_id, self.app_id, self.token = account_id, app_id, token
+        self._links = LinkOffice(self)
+        self._api = Api(self, self._links, account_id, app_id, token)
+        self._files = FileServer(self, self._links, self._find)
+        self._api_socket = LoopbackServer(self._api.answer)
+        self._file_socket = LoopbackServer(self._files.answer, send_buffer)
+        self._links.origin = self._file_socket.origin
+
+    @property
+    def base_url(self) -> str:
+        """The API's base URL, as it goes into CLOUDFLARE_BASE_URL."""
+        return f"{self._api_socket.origin}{BASE_PATH}"
+
+    @property
+    def recordings_url(self) -> str:
+        """The URL of the list of recordings; a recording's details are at `/{id}` below it."""
+        return f"{self.base_url}/accounts/{self.account_id}/realtime/kit/{self.app_id}/recordings"
+
+    @property
+    def files_url(self) -> str:
+        """The file server's address."""
+        return self._file_socket.origin
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._api_socket.start()
+        self._file_socket.start()
+
+    def close(self) -> None:
+        """Stop serving: open connections are shut down, whatever they are at."""
+        self._api_socket.stop()
+        self._file_socket.stop()
+
+    def __enter__(self) -> Self:
+        """Begin to serve."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop serving, and raise what a script or callback raised, which no client could have told anybody."""
+        self.close()
+        failures = self._api_socket.errors + self._file_socket.errors
+        if failures and error is None:
+            raise failures[0]
+
+    def add(self, recording: StandInRecording) -> StandInRecording:
+        """Make a recording known, or put it in the place of one with its id."""
+        self._api.add(recording)
+        return recording
+
+    def expire_all_links(self) -> None:
+        """Make every link handed out so far answer as expired."""
+        self._links.expire_all()
+
+    @property
+    def file_requests(self) -> list[FileRequest]:
+        """The requests to the file server so far, in the order they came."""
+        return self._files.ledger.all()
+
+    @property
+    def api_requests(self) -> list[ApiRequest]:
+        """The requests to the API so far, in the order they came."""
+        return self._api.ledger.all()
+
+    @property
+    def most_file_requests_at_once(self) -> int:
+        """The largest number of file requests that were ever being answered at the same time."""
+        return self._files.ledger.peak()
+
+    def bytes_served(self, name: str | None = None) -> int:
+        """Return how many bytes of files, or of those with this name, went to the socket."""
+        return sum(request.sent for request in self.file_requests if name in {None, request.name})
+
+    def wait_idle(self, timeout: float = 5) -> bool:
+        """Wait until no request is being answered; say whether that came true."""
+        return self._api.ledger.wait_idle(timeout) and self._files.ledger.wait_idle(timeout)
+
+    def _find(self, key: str) -> MediaSource | None:
+        for recording in list(self._api.recordings.values()):
+            folder = self._api.folder(recording.id)
+            if key.startswith(folder):
+                return None if recording.expired else recording.files().get(key.removeprefix(folder))
+        return None
