@@ -1,0 +1,87 @@
+"""One recording, from its id to a verified, committed archive.
+
+uv run python -m flows.archive_recording RECORDING_ID [--wait-timeout SECONDS] [--overwrite]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Annotated
+
+from prefect import flow
+from pydantic import Field
+
+from tasks import terminal
+from tasks.archive import ArchivedRecording
+from tasks.recording import (
+    announce,
+    commit_archive,
+    connected,
+    fetch_details,
+    find_archive,
+    flush_events,
+    retried,
+    transfer_media,
+    wait_until_uploaded,
+)
+from tasks.settings import UUID_PATTERN, checked_recording_id, load_settings
+
+WAIT_TIMEOUT_S = 600
+
+
+@flow(name="archive-recording", flow_run_name="archive {recording_id}", persist_result=False)
+def archive_recording(
+    recording_id: Annotated[str, Field(pattern=UUID_PATTERN)],
+    wait_timeout: Annotated[int, Field(ge=0, le=86_400)] = WAIT_TIMEOUT_S,
+    overwrite: bool = False,  # noqa: FBT001, FBT002 - Prefect passes parameters by name
+) -> ArchivedRecording:
+    """Bring one recording home: wait until it is uploaded, transfer and verify its files, archive them.
+
+    Args:
+        recording_id: The recording's id, a UUID as the RealtimeKit dashboard shows it.
+        wait_timeout: How many seconds to wait for a recording that is not uploaded yet.
+        overwrite: Archive it again, although it is archived. The old archive stays until the new one is complete.
+    """
+    recording_id = checked_recording_id(recording_id)
+    settings = load_settings()
+    with connected(settings) as clients:
+        recording = retried(fetch_details, settings)(clients, recording_id)
+        if not overwrite and (found := retried(find_archive, settings)(clients, recording)):
+            return found
+        recording = retried(wait_until_uploaded, settings)(clients, recording, wait_timeout)
+        moved = retried(transfer_media, settings)(clients, recording, overwrite=overwrite)
+        archived = retried(commit_archive, settings)(clients, recording, moved, overwrite=overwrite)
+        announce(archived, clients.log)
+        return archived
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Archive one recording from a terminal.
+
+    Args:
+        arguments: as on the command line, without the program's name.
+    """
+    parser = argparse.ArgumentParser(prog="python -m flows.archive_recording", description="Archive one recording.")
+    parser.add_argument("recording_id", help="the recording's id, a UUID")
+    parser.add_argument(
+        "--wait-timeout", type=int, default=WAIT_TIMEOUT_S, metavar="SECONDS", help="default: %(default)s"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an archive that is already there")
+    given = parser.parse_args(arguments)
+    if given.wait_timeout < 0:
+        parser.error("--wait-timeout must not be negative")
+
+    def archive() -> ArchivedRecording:
+        recording_id = checked_recording_id(given.recording_id)
+        load_settings()  # what is wrong with them is told before Prefect starts anything
+        try:
+            return archive_recording(recording_id, given.wait_timeout, given.overwrite)
+        finally:
+            flush_events()
+
+    return terminal.run(archive)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
