@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 20.0
+LONGEST_RETRY_AFTER_S = 86_400.0
 
 
 class Patience:
@@ -53,10 +55,11 @@ class Patience:
             attempt: how many failures in a row the caller has seen, 0 for the first after progress: no pause then.
         """
         now = self._clock()
-        if self._failing_since is None:
-            self._failing_since = now
+        since = self._failing_since  # read once: another thread may make progress at any moment
+        if since is None:
+            since = self._failing_since = now
         delay = max(error.retry_after or 0.0, backoff(attempt))
-        if now + delay - self._failing_since > self._seconds:
+        if now + delay - since > self._seconds:
             raise error
         if self._stop.wait(delay):
             raise TransferStopped
@@ -77,12 +80,12 @@ def retry_after_seconds(value: str | None) -> float | None:
     """
     if not value:
         return None
-    if value.strip().isdigit():
-        return float(value)
+    if re.fullmatch(r"[0-9]+", value.strip()):
+        return min(float(value), LONGEST_RETRY_AFTER_S)
     try:
         when = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if when.tzinfo is None:
         when = when.replace(tzinfo=UTC)
-    return max(0.0, (when - datetime.now(UTC)).total_seconds())
+    return min(max(0.0, (when - datetime.now(UTC)).total_seconds()), LONGEST_RETRY_AFTER_S)

@@ -29,7 +29,7 @@ MARKER_TEXT = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 LONGEST_NAME = 180
 """Bytes of UTF-8: filesystems take 255, keys 1,024 with all their folders, and people want to add to a name."""
 
-_MANIFEST_LINE = re.compile(r"([0-9A-Fa-f]{64})[ \t]+\*?(.+)")
+_MANIFEST_LINE = re.compile(r"([0-9A-Fa-f]{64})[ \t]+\*?(\S.*)")
 
 
 def payload_paths(recording: Recording) -> dict[str, str]:
@@ -38,12 +38,16 @@ def payload_paths(recording: Recording) -> dict[str, str]:
     Paths are made of what the API sends but safe for keys and filesystems, always below `data/`, unique even
     where letter case does not count, and the same every time.
     """
-    taken: set[str] = set()
     paths: dict[str, str] = {}
+    taken: set[str] = set()
     for media in sorted(recording.media, key=lambda media: media.label):
-        folder = _folder(media)
-        name = _unique(folder, safe_name(media.name, _fallback(recording, media)), taken)
-        paths[media.label] = f"{folder}/{name}"
+        path = f"{_folder(media)}/{safe_name(media.name, _fallback(recording, media))}"
+        number = 0
+        while path.casefold() in taken:
+            number += 1
+            path = _told_apart(path, f"{media.label}{number}")
+        taken.add(path.casefold())
+        paths[media.label] = path
     return paths
 
 
@@ -55,14 +59,9 @@ def _fallback(recording: Recording, media: MediaFile) -> str:
     return recording.id + {"video": ".mp4", "audio": ".mp3", "tracks": ".webm"}[media.kind]
 
 
-def _unique(folder: str, name: str, taken: set[str]) -> str:
-    stem, dot, extension = name.rpartition(".")
-    candidate, number = name, 1
-    while f"{folder}/{candidate}".casefold() in taken:
-        number += 1
-        candidate = f"{stem}-{number}.{extension}" if dot and stem else f"{name}-{number}"
-    taken.add(f"{folder}/{candidate}".casefold())
-    return candidate
+def _told_apart(path: str, label: str) -> str:
+    folder, _, name = path.rpartition("/")
+    return f"{folder}/{_with_digest(name, label)}"
 
 
 def safe_name(name: str, fallback: str) -> str:
@@ -72,22 +71,22 @@ def safe_name(name: str, fallback: str) -> str:
         name: as it came from the network.
         fallback: used when nothing of it is usable.
     """
-    last = re.split(r"[/\\]", unicodedata.normalize("NFC", name).rstrip("/\\"))[-1]
-    printable = "".join(c for c in last if unicodedata.category(c)[0] != "C")
-    # Blanks at the ends are lost on some filesystems, leading dots hide a file, % is an escape in manifests.
-    plain = re.sub(r"\s+", " ", printable).replace("%", "_").strip(" .")
-    safe = sanitize_filename(plain, platform="universal").strip(" .")
-    return _shortened(safe) if safe else fallback
+    last = re.split(r"[/\\]", name.rstrip("/\\"))[-1]
+    printable = "".join(c for c in re.sub(r"\s+", " ", last) if unicodedata.category(c)[0] != "C")
+    allowed = re.sub(r'[<>:"|?*]', "", printable).replace("%", "_")  # % is an escape in manifests
+    # Leading dots hide a file; blanks and dots at ends are lost on some filesystems. NFC last: what was taken out
+    # may have stood between a letter and its accent.
+    trimmed = unicodedata.normalize("NFC", re.sub(r" +\.", ".", allowed).strip(" ."))
+    fitting = _with_digest(trimmed, trimmed) if len(trimmed.encode()) > LONGEST_NAME else trimmed
+    return sanitize_filename(fitting, platform="universal") or fallback
 
 
-def _shortened(name: str) -> str:
-    if len(name.encode()) <= LONGEST_NAME:
-        return name
+def _with_digest(name: str, what: str) -> str:
+    """Return the name with the digest of what tells it apart from others like it, shortened as far as needed."""
     stem, dot, extension = name.rpartition(".")
-    if not dot or len(extension.encode()) > 16:
-        stem, extension = name, ""
-    # The digest keeps names apart that differ only in what is cut off.
-    tail = f"-{hashlib.sha256(name.encode()).hexdigest()[:8]}{'.' if extension else ''}{extension}"
+    if not stem or len(extension.encode()) > 16:
+        stem, dot, extension = name, "", ""
+    tail = f"-{hashlib.sha256(what.encode()).hexdigest()[:8]}{dot}{extension}"
     return stem.encode()[: LONGEST_NAME - len(tail.encode())].decode(errors="ignore").rstrip(" .") + tail
 
 
@@ -107,10 +106,11 @@ def parse_manifest(content: bytes) -> dict[str, str]:
         ValueError: it is not a manifest; the message says where.
     """
     checksums: dict[str, str] = {}
-    for number, line in enumerate(content.decode().splitlines(), 1):
+    lines = re.split(r"\r\n|\r|\n", content.decode())
+    for number, line in enumerate(lines[:-1] if not lines[-1] else lines, 1):
         found = _MANIFEST_LINE.fullmatch(line)
-        if not found:
-            message = f"line {number} is not a checksum and a path"
+        if not found or found[2] in checksums:
+            message = f"line {number} is not a checksum and a path" if not found else f"line {number} is there twice"
             raise ValueError(message)
         checksums[found[2]] = found[1].lower()
     return checksums
@@ -124,9 +124,11 @@ def damage(listed: Mapping[str, int], tags: Mapping[str, bytes]) -> list[str]:
         tags: content by name of the tag files that are there.
     """
     findings = [f"{name} is missing" for name in TAG_FILES if name not in tags]
-    for name, sha256 in _parsed(tags, TAG_MANIFEST, findings).items():
-        if name not in tags or hashlib.sha256(tags[name]).hexdigest() != sha256:
-            findings.append(f"{name} is not what {TAG_MANIFEST} states")
+    if TAG_MANIFEST in tags:
+        sealed = _parsed(tags, TAG_MANIFEST, findings)
+        digests = {name: hashlib.sha256(content).hexdigest() for name, content in tags.items() if name != TAG_MANIFEST}
+        wrong = [name for name in sealed.keys() | digests.keys() if sealed.get(name) != digests.get(name)]
+        findings += [f"{name} is not what {TAG_MANIFEST} states" for name in sorted(wrong)]
     payload = {path: size for path, size in listed.items() if path.startswith("data/")}
     stated = _parsed(tags, MANIFEST, findings).keys()
     findings += [f"{path} is missing" for path in sorted(stated - payload.keys())]

@@ -8,17 +8,27 @@ Source: https://developers.cloudflare.com/api/resources/realtime_kit/subresource
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import unquote, urlsplit, urlunsplit
+
+import httpx
+
+from tasks.redaction import redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 RETENTION = timedelta(days=7)
 """How long RealtimeKit keeps a file in its own bucket."""
+
+LARGEST_SIZE = 2**63
+EARLIEST_YEAR = 2000
+"""Some systems write "no time" as the year 1 or 1970."""
+
+__all__ = ["RETENTION", "Kind", "MediaFile", "Recording", "parse_recording", "redacted"]
 
 Kind = Literal["video", "audio", "tracks"]
 
@@ -36,8 +46,8 @@ class MediaFile:
 
     @property
     def label(self) -> str:
-        """What stays the same when the URL is refreshed, and names the file in logs."""
-        return "/".join(part for part in (self.kind, self.layer, self.name) if part)
+        """What stays the same when the URL is refreshed, and names the file in logs: one line, no two alike."""
+        return "/".join(_escaped(part) for part in (self.kind, self.layer, self.name) if part)
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,7 @@ class Recording:
     storage_type: str
     media: tuple[MediaFile, ...]
     details: Mapping[str, Any] = field(repr=False)
+    without_url: tuple[str, ...] = ()  # labels of the files that the API names, but hands out no usable URL for
 
     @property
     def day(self) -> datetime | None:
@@ -73,52 +84,92 @@ def parse_recording(details: Mapping[str, Any]) -> Recording:
         details: the JSON object; unknown fields are kept, fields of an unexpected type count as absent.
     """
     storage = details.get("storage_config")
+    named = [*_video(details), *_distinct(_tracks(details)), *_audio(details)]
     return Recording(
-        id=_text(details.get("id")).lower(),
-        status=_text(details.get("status")).upper() or "UNKNOWN",
+        id=_word(details.get("id")).lower(),
+        status=_word(details.get("status")).upper() or "UNKNOWN",
         invoked_time=_time(details.get("invoked_time")),
         started_time=_time(details.get("started_time")),
         stopped_time=_time(details.get("stopped_time")),
-        session_id=_text(details.get("session_id")),
+        session_id=_word(details.get("session_id")),
         duration_s=_number(details.get("recording_duration")),
-        storage_type=_text(storage.get("type")) if isinstance(storage, dict) else "",
-        media=tuple(_media(details)),
+        storage_type=_word(storage.get("type")) if isinstance(storage, dict) else "",
+        media=tuple(media for media in named if media.url),
         details=details,
+        without_url=tuple(media.label for media in named if not media.url),
     )
 
 
-def _media(details: Mapping[str, Any]) -> Iterator[MediaFile]:
+def _video(details: Mapping[str, Any]) -> Iterator[MediaFile]:
+    download = details.get("download_url")
+    if not download or isinstance(download, list | dict):
+        return
+    url, name = _url(download), _text(details.get("output_file_name"))
+    if not name or "{{" in name:  # a template, as track recordings have it
+        name = _name_in(url)
+    yield MediaFile("video", "", name, url, _time(details.get("download_url_expiry")), _size(details.get("file_size")))
+
+
+def _audio(details: Mapping[str, Any]) -> Iterator[MediaFile]:
+    # One page of the documentation calls it audio_download_url, another download_audio_url.
+    candidates = [details.get("audio_download_url"), details.get("download_audio_url")]
+    if any(candidates):
+        url = _url(candidates[0]) or _url(candidates[1])
+        yield MediaFile("audio", "", _name_in(url), url, _time(details.get("download_url_expiry")), None)
+
+
+def _tracks(details: Mapping[str, Any]) -> Iterator[MediaFile]:
     expires_at = _time(details.get("download_url_expiry"))
     download = details.get("download_url")
-    if url := _url(download):
-        name = _text(details.get("output_file_name")) or _name_in(url)
-        yield MediaFile("video", "", name, url, expires_at, _size(details.get("file_size")))
-    for layer, name, track_url in _tracks(download):
-        yield MediaFile("tracks", layer, name, track_url, expires_at, None)
-    # One page of the documentation calls it audio_download_url, another download_audio_url.
-    if url := _url(details.get("audio_download_url")) or _url(details.get("download_audio_url")):
-        yield MediaFile("audio", "", _name_in(url), url, expires_at, None)
+    layers = [download] if isinstance(download, dict) and download else download
+    for item in layers if isinstance(layers, list) else ():
+        layer = item if isinstance(item, dict) else {"download_urls": {_name_in(_url(item)): item}}
+        files = layer.get("download_urls")
+        layer_name = _text(layer.get("layer_name")) or "default"
+        for name, entry in files.items() if isinstance(files, dict) else [("", files)]:
+            url = _url(entry.get("download_url") if isinstance(entry, dict) else entry)
+            yield MediaFile("tracks", layer_name, name, url, expires_at, None)
 
 
-def _tracks(download: object) -> Iterator[tuple[str, str, str]]:
-    for layer in download if isinstance(download, list) else ():
-        files = layer.get("download_urls") if isinstance(layer, dict) else None
-        for name, entry in files.items() if isinstance(files, dict) else ():
-            if url := _url(entry.get("download_url") if isinstance(entry, dict) else entry):
-                yield _text(layer.get("layer_name")) or "default", name, url
+def _distinct(tracks: Iterable[MediaFile]) -> Iterator[MediaFile]:
+    """Keep tracks apart that the API names alike, in whatever order: the label is all that tells them apart."""
+    layers: Counter[str] = Counter()
+    labels: set[str] = set()
+    for track in sorted(tracks, key=lambda track: (track.label, httpx.URL(track.url).path)):
+        candidate = track
+        while candidate.label in labels:
+            layers[track.label] += 1
+            candidate = replace(track, layer=f"{track.layer}-{layers[track.label] + 1}")
+        labels.add(candidate.label)
+        yield candidate
 
 
 def _text(value: object) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
+def _word(value: object) -> str:
+    """Return an identifier; it goes into keys, headers and logs, so that what cannot be one counts as absent."""
+    text = _text(value)
+    return text if re.fullmatch(r"[A-Za-z0-9_:-]{1,64}", text) else ""
+
+
+def _escaped(part: str) -> str:
+    return "".join(c if c.isprintable() and c not in "/%" else f"%{ord(c):06X}" for c in part)
+
+
 def _url(value: object) -> str:
     text = _text(value)
-    return text if text.lower().startswith(("http://", "https://")) else ""
+    try:
+        url = httpx.URL(text)
+        usable = url.scheme in {"http", "https"} and url.host
+    except (httpx.InvalidURL, ValueError):
+        return ""
+    return text if usable else ""
 
 
 def _name_in(url: str) -> str:
-    return PurePosixPath(unquote(urlsplit(url).path)).name
+    return PurePosixPath(httpx.URL(url).path).name
 
 
 def _number(value: object) -> float | None:
@@ -126,17 +177,19 @@ def _number(value: object) -> float | None:
         return None
     try:
         number = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return number if 0 <= number < float("inf") else None
 
 
 def _size(value: object) -> int | None:
     """Return a size in bytes; 0 counts as not known, as the API sends it before the upload is over."""
-    if isinstance(value, str) and value.strip().isdecimal():
-        return int(value) or None
     number = _number(value)
-    return int(number) or None if number is not None and number.is_integer() else None
+    if not number or not number.is_integer() or number >= LARGEST_SIZE:
+        return None
+    if isinstance(value, int) or (isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,19}\s*", value)):
+        return int(value)  # beyond 2**53, a float is no longer exact
+    return int(number)
 
 
 def _time(value: object) -> datetime | None:
@@ -145,55 +198,7 @@ def _time(value: object) -> datetime | None:
     except ValueError:
         return None
     try:
-        return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+        when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
     except OverflowError:
         return None
-
-
-REMOVED = "removed before archiving"
-_SECRET_NAME = re.compile(
-    r"pass|secret|token|credential|signature|authori[sz]ation|bearer|cookie|private|(access|api|signing|account|sas)_?key",
-    re.IGNORECASE,
-)
-_STORAGE_FIELDS = frozenset({"type", "bucket", "region", "path", "host", "port", "auth_method"})
-
-
-def redacted(details: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of the API's details that is fit to be archived: no secrets, no presigned URLs.
-
-    Fields whose names speak of secrets are replaced, of `storage_config` only what is known to be harmless is
-    kept, download URLs are replaced whole and any other URL loses user, query and fragment. The expiry of the
-    URLs goes with them: it says nothing once they are gone, and changes with every look.
-    """
-    kept = {name: value for name, value in details.items() if name != "download_url_expiry"}
-    return {name: _redacted(name, value) for name, value in kept.items()}
-
-
-def _redacted(name: str, value: object) -> object:
-    if value is None or isinstance(value, bool):
-        return value
-    if _SECRET_NAME.search(name):
-        return REMOVED
-    if isinstance(value, dict):
-        known = _STORAGE_FIELDS if name == "storage_config" else value.keys()
-        return {key: _redacted(str(key), value[key]) for key in value if key in known}
-    if isinstance(value, list):
-        return [_redacted(name, item) for item in value]
-    if isinstance(value, str):
-        return REMOVED if "download" in name and "url" in name else _without_query(value)
-    return value
-
-
-def _without_query(text: str) -> str:
-    return _ANY_URL.sub(_bare_url, text)
-
-
-_ANY_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+")
-
-
-def _bare_url(found: re.Match[str]) -> str:
-    try:
-        parts = urlsplit(found[0])
-    except ValueError:
-        return REMOVED
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return when if when.year >= EARLIEST_YEAR else None

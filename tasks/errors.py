@@ -9,7 +9,7 @@ ArchiverError
  │   ├─ ApiNonsense              an answer that is not the API's
  │   ├─ RecordingErrored         RealtimeKit failed: no file will ever come
  │   ├─ NotUploadedInTime        the deadline for waiting has passed
- │   ├─ NothingToDownload        UPLOADED, but no URL: bucket turned off, or the file has left it
+ │   ├─ NothingToDownload        UPLOADED, but a URL is missing: bucket turned off, or the file has left it
  │   ├─ SourceGone               404 from a presigned URL
  │   ├─ SourceLied               answers that cannot be the file, again and again
  │   ├─ SizeDisagrees            API and source name different sizes
@@ -23,6 +23,7 @@ ArchiverError
      ├─ StoreUnavailable         the store is away, throttles, or refuses a checksum
      │   └─ UploadVanished       a multipart upload that somebody else ended
      ├─ StoredWrong              what the store holds is not what was sent
+     ├─ PrefectUnavailable       Prefect's server does not answer at the start of a run
      └─ TransferStopped          told to stop: the run was cancelled or failed elsewhere
 
 Arguments are positional and plain, so that errors survive pickling between processes. No message ever holds
@@ -33,6 +34,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from tasks.redaction import without_secrets
+
 
 class ArchiverError(Exception):
     """Base of all errors of this project; `str()` of one is a paragraph that says what to do next."""
@@ -40,6 +43,16 @@ class ArchiverError(Exception):
     retryable: ClassVar[bool] = False
     retry_after: float | None = None
     """Seconds that the other side asked us to wait, if it did."""
+
+    def __str__(self) -> str:
+        # Facts come from elsewhere: a library's message may well quote a URL.
+        return without_secrets(self._told())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
+    def _told(self) -> str:
+        return super().__str__()
 
 
 class FinalError(ArchiverError):
@@ -59,7 +72,7 @@ class SettingsInvalid(FinalError):
         super().__init__(problems)
         self.problems = problems
 
-    def __str__(self) -> str:
+    def _told(self) -> str:
         listed = "\n".join(f"  - {problem}" for problem in self.problems)
         return f"The settings are not usable (environment or .env file):\n{listed}"
 
@@ -71,7 +84,7 @@ class RecordingIdInvalid(FinalError):
         super().__init__(recording_id)
         self.recording_id = recording_id
 
-    def __str__(self) -> str:
+    def _told(self) -> str:
         return (
             f"{self.recording_id[:80]!r} is not a recording's id. It is a UUID, such as "
             "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e; the dashboard and the API's list of recordings show it."
@@ -85,7 +98,7 @@ class ApiRefused(FinalError):
         super().__init__(status, code, message, hint)
         self.status, self.code, self.message, self.hint = status, code, message, hint
 
-    def __str__(self) -> str:
+    def _told(self) -> str:
         code = "" if self.code is None else f", code {self.code}"
         hint = f" {self.hint}" if self.hint else ""
         return f"Cloudflare's API refused the request (HTTP {self.status}{code}): {self.message}.{hint}"
@@ -102,7 +115,7 @@ class ApiNonsense(FinalError):
         super().__init__(found)
         self.found = found
 
-    def __str__(self) -> str:
+    def _told(self) -> str:
         return (
             f"The answer is not what Cloudflare's API documents: {self.found}. "
             "Check CLOUDFLARE_BASE_URL, and whether a proxy stands in between."
@@ -116,7 +129,7 @@ class RecordingErrored(FinalError):
         super().__init__(recording_id)
         self.recording_id = recording_id
 
-    def __str__(self) -> str:
+    def _told(self) -> str:
         return (
             f"Recording {self.recording_id} is ERRORED: RealtimeKit failed, and no file will ever come. "
             "Recordings under five seconds often end so."
@@ -130,7 +143,7 @@ class NotUploadedInTime(FinalError):
         super().__init__(recording_id, status, waited_s)
         self.recording_id, self.status, self.waited_s = recording_id, status, waited_s
 
-    def __str__(self) -> str:
+    def _told(self) -> str:
         return (
             f"Recording {self.recording_id} is still {self.status} after {self.waited_s:.0f} s of waiting for "
             "UPLOADED. Start the run again later, or with a longer wait."
@@ -138,14 +151,14 @@ class NotUploadedInTime(FinalError):
 
 
 class NothingToDownload(FinalError):
-    """The recording is UPLOADED but the API hands out no URL for it."""
+    """The recording is UPLOADED but the API hands out no URL for it, or not for all of its files."""
 
     def __init__(self, recording_id: str, reason: str) -> None:
         super().__init__(recording_id, reason)
         self.recording_id, self.reason = recording_id, reason
 
-    def __str__(self) -> str:
-        return f"Recording {self.recording_id} is UPLOADED, but nothing of it can be downloaded: {self.reason}"
+    def _told(self) -> str:
+        return f"Recording {self.recording_id} is UPLOADED, but cannot be downloaded: {self.reason}"
 
 
 class SourceGone(FinalError):
@@ -155,7 +168,7 @@ class SourceGone(FinalError):
         super().__init__(name)
         self.name = name
 
-    def __str__(self) -> str:
+    def _told(self) -> str:
         return f"{self.name}: the source answers 404, the file is gone from RealtimeKit's bucket."
 
 
@@ -166,7 +179,7 @@ class SourceLied(FinalError):
         super().__init__(name, expected, actual)
         self.name, self.expected, self.actual = name, expected, actual
 
-    def __str__(self) -> str:
+    def _told(self) -> str:
         return f"{self.name}: the source does not send the file: expected {self.expected}, got {self.actual}."
 
 
@@ -177,7 +190,7 @@ class SizeDisagrees(FinalError):
         super().__init__(name, announced, actual)
         self.name, self.announced, self.actual = name, announced, actual
 
-    def __str__(self) -> str:
+    def _told(self) -> str:
         return (
             f"{self.name}: the API announces {self.announced:,} bytes, the source holds {self.actual:,}. "
             "Nothing was archived, as one of them is wrong; compare with RealtimeKit's dashboard."
@@ -191,7 +204,7 @@ class StoreRefused(FinalError):
         super().__init__(operation, target, code, message)
         self.operation, self.target, self.code, self.message = operation, target, code, message
 
-    def __str__(self) -> str:
+    def _told(self) -> str:
         hint = _STORE_HINTS.get(self.code, "Check ARCHIVE_URL and the AWS_* settings.")
         return f"The object store refused {self.operation} on {self.target}: {self.code}: {self.message}. {hint}"
 
@@ -219,9 +232,10 @@ class ArchiveDamaged(FinalError):
         super().__init__(archive_url, findings)
         self.archive_url, self.findings = archive_url, findings
 
-    def __str__(self) -> str:
+    def _told(self) -> str:
+        more = f"; and {len(self.findings) - 10} more" if len(self.findings) > 10 else ""
         return (
-            f"{self.archive_url} is committed, but not whole: {'; '.join(self.findings)}. "
+            f"{self.archive_url} is committed, but not whole: {'; '.join(self.findings[:10])}{more}. "
             "Run again with overwrite while the recording still exists at its source."
         )
 
@@ -233,7 +247,7 @@ class ApiUnavailable(RetryableError):
         super().__init__(reason, retry_after)
         self.reason, self.retry_after = reason, retry_after
 
-    def __str__(self) -> str:
+    def _told(self) -> str:
         return f"Cloudflare's API cannot be reached: {self.reason}. Check the network and CLOUDFLARE_BASE_URL."
 
 
@@ -244,7 +258,7 @@ class SourceUnavailable(RetryableError):
         super().__init__(name, reason, retry_after)
         self.name, self.reason, self.retry_after = name, reason, retry_after
 
-    def __str__(self) -> str:
+    def _told(self) -> str:
         return f"{self.name}: the source failed: {self.reason}. The next run carries on from the parts already stored."
 
 
@@ -255,7 +269,7 @@ class LinkRefused(RetryableError):
         super().__init__(name, reason)
         self.name, self.reason = name, reason
 
-    def __str__(self) -> str:
+    def _told(self) -> str:
         return f"{self.name}: the source refuses its URL ({self.reason}), freshly issued ones too."
 
 
@@ -266,7 +280,7 @@ class SourceChanged(RetryableError):
         super().__init__(name, expected, actual)
         self.name, self.expected, self.actual = name, expected, actual
 
-    def __str__(self) -> str:
+    def _told(self) -> str:
         return f"{self.name}: the source is another object now: expected {self.expected}, got {self.actual}."
 
 
@@ -277,7 +291,7 @@ class StoreUnavailable(RetryableError):
         super().__init__(operation, target, reason)
         self.operation, self.target, self.reason = operation, target, reason
 
-    def __str__(self) -> str:
+    def _told(self) -> str:
         return (
             f"The object store failed at {self.operation} on {self.target}: {self.reason}. "
             "Check that it runs and that AWS_ENDPOINT_URL_S3 is right; what is stored is kept, a later run carries on."
@@ -295,14 +309,30 @@ class StoredWrong(RetryableError):
         super().__init__(target, expected, actual)
         self.target, self.expected, self.actual = target, expected, actual
 
-    def __str__(self) -> str:
+    def _told(self) -> str:
         return (
             f"{self.target}: the store holds something else than was sent: expected {self.expected}, got {self.actual}."
+        )
+
+
+class PrefectUnavailable(RetryableError):
+    """Prefect's server does not answer, or a temporary one could not be started: nothing has begun yet."""
+
+    def __init__(self, server: str, reason: str) -> None:
+        super().__init__(server, reason)
+        self.server, self.reason = server, reason
+
+    def _told(self) -> str:
+        if not self.server:
+            return f"No temporary Prefect server could be started: {self.reason}. Start one: prefect server start"
+        return (
+            f"Prefect's server at {self.server} does not answer ({self.reason}). Start it, or correct PREFECT_API_URL; "
+            "without that setting, the run has a temporary server of its own."
         )
 
 
 class TransferStopped(RetryableError):
     """The run is being cancelled, or has failed in another thread."""
 
-    def __str__(self) -> str:
+    def _told(self) -> str:
         return "The transfer was told to stop. The next run carries on from the parts already stored."

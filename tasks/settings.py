@@ -6,10 +6,12 @@ here: they are boto3's own `AWS_*` variables, which a `.env` file may hold as we
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Annotated
 
-from dotenv import load_dotenv
+import httpx
+from dotenv import dotenv_values
 from pydantic import AfterValidator, ByteSize, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -18,7 +20,7 @@ from tasks.errors import RecordingIdInvalid, SettingsInvalid
 MIB = 1024 * 1024
 UUID_PATTERN = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 
-_ARCHIVE_URL = re.compile(r"s3://(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9])(?:/(?P<prefix>.*))?")
+_ARCHIVE_URL = re.compile(r"s3://(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9])(?:/(?P<prefix>.{0,400}))?")
 _PREFIX = re.compile(r"[A-Za-z0-9!_.*'() -]+(?:/[A-Za-z0-9!_.*'() -]+)*")
 
 
@@ -32,14 +34,18 @@ def _usable_token(token: SecretStr) -> SecretStr:
 
 
 def _api_base(url: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?", url.strip()):
+    try:
+        usable = bool(httpx.URL(url).host and re.fullmatch(r"https?://[!-~]+", url)) and not set("?#@") & set(url)
+    except (httpx.InvalidURL, ValueError):
+        usable = False
+    if not usable:
         message = "must be an http(s) URL without user, query or fragment"
         raise ValueError(message)
-    return url.strip().rstrip("/")
+    return url.rstrip("/")
 
 
 def _archive_url(url: str) -> str:
-    matched = _ARCHIVE_URL.fullmatch(url.strip())
+    matched = _ARCHIVE_URL.fullmatch(url)
     prefix = (matched["prefix"] or "").strip("/") if matched else ""
     if not matched or (prefix and not _PREFIX.fullmatch(prefix)) or {".", ".."} & set(prefix.split("/")):
         message = "must look like s3://bucket or s3://bucket/prefix"
@@ -54,7 +60,9 @@ _Seconds = Annotated[float, Field(gt=0, le=86_400)]
 class Settings(BaseSettings):
     """What a run needs to know; the field names in capitals are the names of the environment variables."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True, str_strip_whitespace=True
+    )
 
     cloudflare_api_token: Annotated[SecretStr, AfterValidator(_usable_token)]
     cloudflare_account_id: _Id
@@ -88,17 +96,37 @@ def load_settings(env_file: str | None = ".env") -> Settings:
     Raises:
         SettingsInvalid: something is missing or malformed; names every problem, and no values.
     """
-    if env_file is not None:
-        load_dotenv(env_file, override=False)
+    problems = _complete_environment(env_file) if env_file is not None else []
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as invalid:
-        problems = tuple(f"{str(e['loc'][0]).upper()}: {_problem(e['type'], e['msg'])}" for e in invalid.errors())
-    raise SettingsInvalid(problems)
+        problems += [f"{str(e['loc'][0]).upper()}: {_problem(e['type'], e['msg'])}" for e in invalid.errors()]
+    if problems:
+        raise SettingsInvalid(tuple(problems))
+    return settings
+
+
+def _complete_environment(env_file: str) -> list[str]:
+    """Set what is not set, or is empty, in the environment; return what is wrong with the file."""
+    try:
+        lines = dotenv_values(env_file, encoding="utf-8-sig")
+        missing = {name: value for name, value in lines.items() if value and not os.environ.get(name)}
+        os.environ.update(missing)
+    except (OSError, ValueError) as error:  # not readable, not UTF-8, a null byte
+        return [f"{env_file}: cannot be read ({type(error).__name__})"]
+    return []
+
+
+_IN_OTHER_WORDS = {
+    "missing": "is missing",
+    "string_pattern_mismatch": "must be 1 to 32 letters, digits, - or _",
+    "byte_size": "must be a size such as 8MiB",
+    "byte_size_unit": "must be a size such as 8MiB",
+}
 
 
 def _problem(kind: str, message: str) -> str:
-    return "is missing" if kind == "missing" else message.removeprefix("Value error, ")
+    return _IN_OTHER_WORDS.get(kind, message.removeprefix("Value error, "))
 
 
 def checked_recording_id(text: str) -> str:

@@ -1,0 +1,133 @@
+"""Knows Cloudflare's API as such: authentication, envelope, error codes, rate limits, and answers that are none."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import httpx
+
+from tasks.backoff import Patience, retry_after_seconds
+from tasks.errors import ApiNonsense, ApiRefused, ApiUnavailable, RecordingNotFound
+from tasks.redaction import without_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from threading import Event
+
+Params: TypeAlias = "Mapping[str, str | int | bool | Sequence[str]]"
+
+LARGEST_ANSWER = 32 * 1024 * 1024
+"""Bytes: a page of a hundred track recordings with a hundred files each has less."""
+LONGEST_ANSWER_S = 60.0
+"""For the body of one answer, however steadily it trickles in."""
+
+_AUTH_HINT = "Check CLOUDFLARE_API_TOKEN: it needs the permission Realtime, for the account in CLOUDFLARE_ACCOUNT_ID."
+_NOT_FOUND_HINT = "Check the id, CLOUDFLARE_ACCOUNT_ID and REALTIMEKIT_APP_ID: the recording belongs to one app."
+
+
+class Cloudflare:
+    """GET requests to the API.
+
+    Args:
+        http: client for the API; the token goes into each request's header and nowhere else.
+        stop: set to end all waiting at once.
+        patience_s: seconds that one call goes on trying while the API is unavailable.
+    """
+
+    def __init__(self, http: httpx.Client, token: str, stop: Event, patience_s: float) -> None:
+        self._http = http
+        self._token = token
+        self._stop = stop
+        self._patience_s = patience_s
+
+    def get(self, url: str, params: Params) -> dict[str, Any]:
+        """Return the envelope of a successful answer; its data is not null.
+
+        Raises:
+            RecordingNotFound, ApiRefused, ApiNonsense: final.
+            ApiUnavailable: the API stayed away for all of the patience.
+        """
+        patience = Patience(self._patience_s, self._stop)
+        attempt = 0
+        while True:
+            patience.check()
+            attempt += 1
+            try:
+                return self._get_once(url, params)
+            except ApiUnavailable as away:
+                patience.pause(away, attempt)
+
+    def _get_once(self, url: str, params: Params) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self._token}"}
+        failure = ""
+        try:
+            # No redirects: the API has none, and the token is for the API alone.
+            with self._http.stream(
+                "GET", url, params=dict(params), headers=headers, follow_redirects=False
+            ) as response:
+                body = _read(response)
+        except httpx.RequestError as error:
+            failure = f"{type(error).__name__}: {error}"
+        if failure:  # raised outside of the handler: httpx's error holds the request, and with it the token
+            raise ApiUnavailable(self._fit(failure))
+        return self._opened(response, body)
+
+    def _opened(self, response: httpx.Response, body: bytes) -> dict[str, Any]:
+        """Return the envelope of a successful answer; everything else becomes one of our errors."""
+        envelope = _envelope(body)
+        code, message = _first_error(envelope or {})
+        status = response.status_code
+        message = self._fit(message or response.reason_phrase or "no message")
+        if status in (408, 429) or status >= 500:
+            raise ApiUnavailable(f"HTTP {status}, {message}", retry_after_seconds(response.headers.get("Retry-After")))
+        if status in (401, 403):
+            raise ApiRefused(status, code, message, _AUTH_HINT)
+        if envelope is None or not (response.is_success or response.is_client_error):
+            kind = response.headers.get("Content-Type", "no content type")
+            raise ApiNonsense(self._fit(f"HTTP {status} with {kind}, {len(body)} bytes, where its JSON should be"))
+        if status == 404:
+            raise RecordingNotFound(status, code, message, _NOT_FOUND_HINT)
+        if response.is_client_error or envelope["success"] is not True:
+            raise ApiRefused(status, code, message)
+        if envelope.get("data") is None:
+            raise ApiNonsense(f"HTTP {status} says success, and holds no data")
+        return envelope
+
+    def _fit(self, text: str) -> str:
+        """Return what the other side said as one short line that can be shown."""
+        line = " ".join(without_secrets(text.replace(self._token, "***")).split())
+        return "".join(c for c in line if c.isprintable())[:300].rstrip(". ")
+
+
+def _read(response: httpx.Response) -> bytes:
+    began = time.monotonic()
+    body = bytearray()
+    for chunk in response.iter_bytes():
+        body += chunk
+        if len(body) > LARGEST_ANSWER:
+            raise ApiNonsense(f"an answer of more than {LARGEST_ANSWER:,} bytes")
+        if time.monotonic() - began > LONGEST_ANSWER_S:
+            raise ApiUnavailable(f"the answer was still arriving after {LONGEST_ANSWER_S:.0f} s")
+    return bytes(body)
+
+
+def _envelope(body: bytes) -> dict[str, Any] | None:
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, dict) and "success" in parsed else None
+
+
+def _first_error(envelope: Mapping[str, Any]) -> tuple[int | None, str]:
+    errors = envelope.get("errors")
+    # RealtimeKit's predecessor sent a single `error`.
+    first = errors[0] if isinstance(errors, list) and errors else envelope.get("error")
+    if not isinstance(first, dict):
+        first = {"message": first or envelope.get("message")}
+    code = str(first.get("code"))
+    return (int(code) if code.isascii() and code.isdigit() and len(code) < 10 else None), str(
+        first.get("message") or ""
+    )

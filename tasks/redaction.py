@@ -1,0 +1,95 @@
+"""Knows what must be neither shown nor archived: presigned URLs, tokens, passwords and keys, and where they hide."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+REMOVED = "removed before archiving"
+DEEPEST = 50
+"""Levels of nesting that are archived: far more than the API's few, and far less than what upsets a parser."""
+
+# All patterns are bounded where they could backtrack: what they search comes from the network.
+_URL = re.compile(
+    r"""(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,31}):(?P<slashes>(?:\\?/){2})  # JSON may escape its slashes
+        (?:[^\s"'<>/\\?#]*@)?(?P<host>[^\s"'<>/\\?#@]*)(?P<path>[^\s"'<>?#]*)(?:[?#]\S*)?""",
+    re.VERBOSE,
+)
+_SECRET_PAIR = re.compile(
+    r"""\b(?P<name>x-(?:amz|goog|ms)-[a-z-]{0,40}|sig|[a-z_]{0,30}(?:signature|token|password|secret|_key|keyid|accountkey))
+        (?P<equals>=|%3d|\\?["']\s{0,9}:\s{0,9}\\?["'])[^\s&;"']+""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_BEARER = re.compile(r"\b(bearer)\s+\S{16,}", re.IGNORECASE)
+_PRIVATE_KEY = re.compile(r"-----BEGIN[^-]{0,40}PRIVATE KEY.*", re.DOTALL)
+
+_SECRET_NAME = re.compile(
+    r"pass|pwd|secret|token|credential|signature|authori[sz]ation|bearer|cookie|private|connectionstring|jwt"
+    r"|^auth$|^sig$|^sas|keys?$|keyid$"
+)
+_STORAGE_FIELDS = frozenset({"type", "bucket", "region", "path", "host", "port", "auth_method"})
+_PLAIN_PATHS = frozenset({"http", "https", "s3"})  # of a streaming server, the path may be the key
+
+
+def without_secrets(text: str) -> str:
+    """Return a text as it may be shown: URLs without user, query and fragment, and no signature, token or key."""
+    text = _URL.sub(_bare_url, text)
+    text = _SECRET_PAIR.sub(r"\g<name>\g<equals>***", text)
+    return _PRIVATE_KEY.sub("***", _BEARER.sub(r"\1 ***", text))
+
+
+def _bare_url(found: re.Match[str]) -> str:
+    path = found["path"] if found["scheme"].lower() in _PLAIN_PATHS else ""
+    # With an @ later on, nobody can tell where a password ends.
+    rest = "***" if "@" in found[0][found.start("path") - found.start() :] else found["host"] + path
+    return f"{found['scheme']}:{found['slashes']}{rest}"
+
+
+def redacted(details: Mapping[str, object]) -> dict[str, object]:
+    """Return a copy of the API's details that is fit to be archived: no secrets, no presigned URLs, plain JSON.
+
+    Fields whose names speak of secrets are replaced, of `storage_config` only what is known to be harmless is
+    kept, download URLs are replaced whole and any other URL loses user, query and fragment. The expiry of the
+    URLs goes with them: it says nothing once they are gone, and changes with every look.
+    """
+    return _members(details, DEEPEST)
+
+
+def _members(value: Mapping[str, object], depth: int) -> dict[str, object]:
+    kept = {name: item for name, item in value.items() if "downloadurlexpir" not in _plain(name)}
+    return {_text(name): _redacted(_plain(name), item, depth) for name, item in kept.items()}
+
+
+def _redacted(name: str, value: object, depth: int) -> object:
+    if value is None or isinstance(value, bool):
+        return value
+    if depth <= 0 or _SECRET_NAME.search(name):
+        return REMOVED
+    if isinstance(value, list):
+        return [_redacted(name, item, depth - 1) for item in value]
+    if isinstance(value, dict):
+        return _members(_harmless(value) if "storageconfig" in name else value, depth - 1)
+    if "storageconfig" in name or ("download" in name and "url" in name):
+        return REMOVED
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return _text(value) if isinstance(value, str) else value
+
+
+def _harmless(storage: Mapping[str, object]) -> dict[str, object]:
+    known = {name: value for name, value in storage.items() if name in _STORAGE_FIELDS}
+    return {name: value for name, value in known.items() if not isinstance(value, dict | list)}
+
+
+def _plain(name: str) -> str:
+    """Return a field's name as one word, however it is cased and joined."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _text(text: str) -> str:
+    # Half a surrogate pair is a str in Python, but no text that could be stored.
+    return without_secrets(text.encode(errors="replace").decode())

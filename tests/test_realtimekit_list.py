@@ -1,0 +1,139 @@
+"""The list of recordings is read over all its pages, whatever happens meanwhile."""
+
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tasks import realtimekit
+from tasks.details import Recording
+from tasks.errors import ApiNonsense, ApiRefused, ApiUnavailable
+from tasks.realtimekit import RealtimeKit
+from tests.calling import client
+from tests.standins.faults import Answer
+from tests.standins.realtimekit import MediaSource, RealtimeKitStandIn, StandInRecording
+from tests.standins.requests import ApiRequest
+
+START = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+@pytest.fixture
+def kit(monkeypatch: pytest.MonkeyPatch) -> Iterator[RealtimeKitStandIn]:
+    monkeypatch.setattr(realtimekit, "_SORTED", {**realtimekit._SORTED, "per_page": 10})
+    with RealtimeKitStandIn() as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def api(kit: RealtimeKitStandIn) -> Iterator[RealtimeKit]:
+    with client(kit) as api:
+        yield api
+
+
+def number(index: int, **changed: object) -> StandInRecording:
+    recording_id = str(uuid.UUID(int=index + 2**127))
+    recording = StandInRecording(recording_id, video=MediaSource(b"1"), invoked_time=START + timedelta(minutes=index))
+    for name, value in changed.items():
+        setattr(recording, name, value)
+    return recording
+
+
+def ids(recordings: Iterator[Recording]) -> list[int]:
+    return [uuid.UUID(recording.id).int - 2**127 for recording in recordings]
+
+
+@pytest.mark.parametrize("total", [0, 1, 9, 10, 11, 20, 35])
+def test_all_pages_are_read_oldest_first_and_no_more_than_there_are(
+    kit: RealtimeKitStandIn, api: RealtimeKit, total: int
+) -> None:
+    for index in range(total):
+        kit.add(number(index))
+    assert ids(api.recordings({})) == list(range(total))
+    assert len(kit.api_requests) == max(1, -(-total // 10))
+
+
+def test_filters_and_a_page_of_a_hundred_are_asked_for(
+    kit: RealtimeKitStandIn, api: RealtimeKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    kit.add(number(0, status="RECORDING"))
+    kit.add(number(1, expired=True))
+    kit.add(number(2))
+    kit.add(number(3, status="UPLOADING"))
+    assert ids(api.recordings({"status": ["UPLOADED", "UPLOADING"], "expired": False})) == [2, 3]
+    (request,) = kit.api_requests
+    assert request.query["status"] == ["UPLOADED", "UPLOADING"]
+    assert (request.query["expired"], request.query["per_page"]) == (["false"], ["100"])
+
+
+def on_page(kit: RealtimeKitStandIn, page_no: int, *changes: StandInRecording) -> None:
+    def change(request: ApiRequest) -> None:
+        if request.query["page_no"] == [str(page_no)]:
+            for recording in changes:
+                kit.add(recording)
+
+    kit.on_api_request = change
+
+
+def test_recordings_that_arrive_while_paging_hide_none_and_repeat_none(
+    kit: RealtimeKitStandIn, api: RealtimeKit
+) -> None:
+    for index in range(30):
+        kit.add(number(index))
+    on_page(kit, 2, *[number(100 + index) for index in range(7)])
+    assert ids(api.recordings({})) == list(range(30))
+
+
+def test_recordings_that_expire_while_paging_hide_none_of_the_others(kit: RealtimeKitStandIn, api: RealtimeKit) -> None:
+    for index in range(30):
+        kit.add(number(index))
+    on_page(kit, 2, *[number(index, expired=True) for index in range(5)])
+    assert ids(api.recordings({"expired": False})) == list(range(5, 30))
+
+
+def test_pages_that_repeat_come_to_an_end(kit: RealtimeKitStandIn, api: RealtimeKit) -> None:
+    data = [{"id": number(index).id} for index in range(10)]
+    kit.api_faults = lambda _: Answer.json({"success": True, "data": data, "paging": {"total_count": 10**9}})
+    assert sorted(ids(api.recordings({}))) == list(range(10))
+    assert len(kit.api_requests) == 2
+
+
+@pytest.mark.parametrize("paging", [None, {}, [], {"total_count": None}, {"total_count": "2"}, {"total_count": 99}])
+def test_without_a_usable_total_an_empty_page_is_the_end(
+    kit: RealtimeKitStandIn, api: RealtimeKit, paging: object
+) -> None:
+    pages = [[{"id": number(1).id}, {"id": number(1).id}], [{"id": number(0).id}], []]
+    kit.api_faults = [Answer.json({"success": True, "data": data, "paging": paging}) for data in pages]
+    assert ids(api.recordings({})) == [0, 1]
+
+
+def test_one_entry_that_is_no_recording_does_not_stop_the_others(kit: RealtimeKitStandIn, api: RealtimeKit) -> None:
+    data = [None, 7, {"id": None}, {"id": "../.."}, {"id": number(5).id, "status": 7, "download_url": 3}]
+    kit.api_faults = [Answer.json({"success": True, "data": data, "paging": {"total_count": 5}})]
+    assert ids(api.recordings({})) == [5]
+
+
+@pytest.mark.parametrize("data", [{}, "x", 7, {"recordings": []}, [None], [{"status": "UPLOADED"}]])
+def test_a_list_that_is_none_is_told(kit: RealtimeKitStandIn, api: RealtimeKit, data: object) -> None:
+    kit.api_faults = [Answer.json({"success": True, "data": data})]
+    with pytest.raises(ApiNonsense, match="a list of recordings that is none"):
+        list(api.recordings({}))
+
+
+def test_a_page_that_fails_is_tried_again_and_not_passed_over(kit: RealtimeKitStandIn, api: RealtimeKit) -> None:
+    for index in range(25):
+        kit.add(number(index))
+    kit.api_faults = [None, Answer.html(502), Answer.too_many_requests(3), None]
+    assert ids(api.recordings({})) == list(range(25))
+
+
+def test_a_list_that_breaks_off_is_an_error_and_no_short_list(kit: RealtimeKitStandIn, api: RealtimeKit) -> None:
+    for index in range(25):
+        kit.add(number(index))
+    kit.api_faults = [None, Answer.too_many_requests(900)]
+    with pytest.raises(ApiUnavailable):
+        list(api.recordings({}))
+    kit.api_faults = [None, Answer.failure(10000, "Authentication error", 403)]
+    with pytest.raises(ApiRefused):
+        list(api.recordings({}))
