@@ -1,85 +1,41 @@
-"""Knows HTTP: one file behind expiring URLs, readable at any offset whatever breaks on the way.
+"""Knows how to get a file through whatever breaks: one file behind expiring URLs, readable at any offset.
 
 Nobody above knows of expiry, drops or stalls: `Source.read` yields exactly the bytes asked for, of exactly the
 object that was opened, or raises. A *refresh* (new URL) is not a *retry* (the same again), and progress refills
-the patience for retries.
-
-Sources: RFC 9110, sections 8.8 (validators), 13.1.1 (If-Match), 14 (ranges).
+the patience for retries. What goes over the wire is in `tasks.wire`, what an answer means in
+`tasks.answers`, where a URL comes from in `tasks.links`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import logging
-import re
 from contextlib import closing
-from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING
 
-import httpx
-
-from tasks.backoff import retry_after_seconds
-from tasks.errors import (
-    ApiUnavailable,
-    LinkRefused,
-    SourceChanged,
-    SourceGone,
-    SourceLied,
-    SourceUnavailable,
-)
+from tasks.answers import SourceObject, described, end_of, exactly, proved
+from tasks.errors import ApiUnavailable, LinkRefused, SourceChanged, SourceLied, SourceUnavailable
+from tasks.wire import new_http_client, pieces_of, quiet_http_logs, send
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
+    from typing import TypeAlias
+
+    import httpx
 
     from tasks.backoff import Patience
     from tasks.errors import ArchiverError
     from tasks.links import Link, Links
 
-CONNECT_TIMEOUT_S = 10.0
-MAX_REDIRECTS = 5
-ERROR_BODY_BYTES = 4096
+    Body: TypeAlias = Generator[bytes]
+
+__all__ = ["Source", "SourceObject", "new_http_client", "quiet_http_logs"]
+
 LIES_BELIEVED = 4  # impossible answers in a row
+MOVING_BYTES = 64 * 1024
+"""A reader that got so far between two failures is moving: the next one is its first, and costs no pause."""
 
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
-_NOT_MEDIA = re.compile(r"text/|application/(json|xml|xhtml|problem)|.*\+(xml|json)$", re.IGNORECASE)
-# Every dialect of "expired": R2 403 (400 until 2026-07), S3 403, Google 400, CDNs 401, 403 or 410.
-_REFUSED_LINK = frozenset({400, 401, 403, 410})
-_TRY_AGAIN = frozenset({408, 425, 429})
-
-
-def new_http_client(stall_timeout_s: float) -> httpx.Client:
-    """Return a client for presigned URLs: raw bytes, a few redirects, and a connection without a byte counts as dead.
-
-    Args:
-        stall_timeout_s: seconds without a byte.
-    """
-    quiet_http_logs()
-    return httpx.Client(
-        headers={"Accept-Encoding": "identity", "User-Agent": "realtimekit-archiver"},
-        follow_redirects=True,
-        max_redirects=MAX_REDIRECTS,
-        timeout=httpx.Timeout(stall_timeout_s, connect=min(CONNECT_TIMEOUT_S, stall_timeout_s), pool=None),
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
-    )
-
-
-def quiet_http_logs() -> None:
-    """Keep httpx from logging whole URLs at INFO, and httpcore from logging redirects' targets at DEBUG."""
-    for name in ("httpx", "httpcore"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-
-
-@dataclass(frozen=True)
-class SourceObject:
-    """What the source says of a file before the first byte is stored."""
-
-    size: int  # bytes
-    etag: str  # as sent, quotes and all; empty if there is none
-    content_type: str  # media type without parameters; empty if not said
-    ranged: bool  # can be read in ranges, each provably of the same object: it has a strong ETag
-
-
-_SourceError = (SourceUnavailable, LinkRefused, SourceLied, SourceChanged, ApiUnavailable)
+_SURVIVABLE = (SourceUnavailable, LinkRefused, SourceLied, SourceChanged)
 
 
 class Source:
@@ -99,6 +55,7 @@ class Source:
         self._patience = patience
         self._object: SourceObject | None = None
         self._first: tuple[httpx.Response, int] | None = None  # and where it ends
+        self._lock = Lock()  # for the first answer and the count
         self.resumes = 0
 
     def open(self, first_bytes: int) -> SourceObject:
@@ -109,22 +66,23 @@ class Source:
 
         Raises:
             SourceGone, SourceLied: final.
-            SourceUnavailable, LinkRefused: worth retrying.
+            SourceUnavailable, LinkRefused, ApiUnavailable, TransferStopped: worth retrying.
         """
-        failures = 0
+        self.close()
+        setbacks = _Setbacks(self._links, self._label, self._patience)
         while True:
+            self._patience.check()
             link = self._links.current(self._label)
             try:
                 self._object = self._open_once(link, first_bytes)
-            except _SourceError as error:
-                failures += 1
-                self._recover(error, link, failures)
+            except _SURVIVABLE as failure:
+                setbacks.overcome(failure, link)
             else:
                 return self._object
 
     def close(self) -> None:
         """Drop the answer that `open` began, if nobody has read it."""
-        first, self._first = self._first, None
+        first = self._take_first()
         if first is not None:
             first[0].close()
 
@@ -133,7 +91,7 @@ class Source:
 
         Raises:
             SourceGone, SourceLied: final.
-            SourceUnavailable, LinkRefused, SourceChanged, TransferStopped: worth retrying.
+            SourceUnavailable, LinkRefused, SourceChanged, ApiUnavailable, TransferStopped: worth retrying.
         """
         return self._read(self._range_body, start, stop)
 
@@ -147,39 +105,29 @@ class Source:
         """
         yielded = hashlib.sha256()
 
-        def body(link: Link, offset: int, stop: int) -> Iterator[bytes]:
-            for chunk in _skip(self._range_body(link, 0, stop), offset, yielded.digest(), self._label):
-                yielded.update(chunk)
-                yield chunk
+        def body(link: Link, offset: int, stop: int) -> Body:
+            with closing(self._range_body(link, 0, stop)) as pieces:
+                for piece in proved(self._label, pieces, offset, yielded.digest()):
+                    yielded.update(piece)
+                    yield piece
 
         return self._read(body, 0, self._known.size)
 
-    def _read(self, body: Callable[[Link, int, int], Iterator[bytes]], start: int, stop: int) -> Iterator[bytes]:
-        offset, failures = start, 0
+    def _read(self, body: Callable[[Link, int, int], Body], start: int, stop: int) -> Iterator[bytes]:
+        offset, setbacks = start, _Setbacks(self._links, self._label, self._patience)
         while offset < stop:
+            self._patience.check()
             link = self._links.current(self._label)
             try:
-                for chunk in body(link, offset, stop):
-                    offset += len(chunk)
-                    failures = 0
-                    self._patience.progressed()
-                    yield chunk
-            except _SourceError as error:
-                failures += 1
-                self._recover(error, link, failures)
-                self.resumes += 1
-
-    def _recover(self, error: ArchiverError, link: Link, failures: int) -> None:
-        """Do what the failure asks for before the next attempt, or raise it."""
-        if isinstance(error, LinkRefused):
-            self._links.refused(self._label, link, error)
-            return
-        if isinstance(error, SourceLied | SourceChanged):
-            if failures >= LIES_BELIEVED:
-                raise error
-            # A page where the file should be is how some servers say "expired".
-            self._links.refresh(self._label, link, "the old one led to something else")
-        self._patience.pause(error, failures - 1)
+                with closing(body(link, offset, stop)) as pieces:
+                    for piece in pieces:
+                        offset += len(piece)
+                        setbacks.progressed(len(piece))
+                        yield piece
+            except _SURVIVABLE as failure:
+                setbacks.overcome(failure, link)
+                with self._lock:
+                    self.resumes += 1
 
     @property
     def _known(self) -> SourceObject:
@@ -189,186 +137,83 @@ class Source:
         return self._object
 
     def _open_once(self, link: Link, first_bytes: int) -> SourceObject:
-        response = self._send(link, f"bytes=0-{first_bytes - 1}")
+        response = send(self._http, self._label, link.url, {"Range": f"bytes=0-{first_bytes - 1}"})
         try:
-            found, end = self._described(response, first_bytes)
+            found, end = described(self._label, response, first_bytes)
         except BaseException:
             response.close()
             raise
-        self._links.worked()
-        self._first = (response, end)
+        self._links.worked(self._label)
         if end == 0 or (not found.ranged and end < found.size):
-            self.close()
+            response.close()
+        else:
+            self._first = (response, end)
         return found
 
-    def _described(self, response: httpx.Response, first_bytes: int) -> tuple[SourceObject, int]:
-        """Return what the first answer says of the file, and where that answer ends."""
-        if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and _says_empty(response):
-            # Only a store that knows the object answers so; a 200 without a byte could be anybody's hiccup.
-            return SourceObject(0, _etag(response), "", ranged=False), 0
-        self._refuse(response)
-        if response.status_code == httpx.codes.PARTIAL_CONTENT:
-            end, size = self._checked_range(response, 0, first_bytes)
-            strong = _etag(response).startswith('"')
-            return SourceObject(size, _etag(response), _media_type(response), ranged=strong), end
-        length = _length(response)
-        if not length:
-            raise self._lied("status 206, or 200 with a length", f"200 with {length or 'no'} length")
-        return SourceObject(length, _etag(response), _media_type(response), ranged=False), length
-
-    def _range_body(self, link: Link, start: int, stop: int) -> Iterator[bytes]:
+    def _range_body(self, link: Link, start: int, stop: int) -> Body:
         """Yield what a single answer brings of a range: as much as it promised, or an error after some of it."""
-        response, end = self._take_first(start) or self._request_range(link, start, stop)
-        left = min(end, stop) - start
+        response, end = (self._take_first() if start == 0 else None) or self._request_range(link, start, stop)
         with closing(response):
-            for chunk in self._chunks(response):
-                self._patience.check()
-                if len(chunk) > left:
-                    if end <= stop:
-                        raise self._lied(f"{end - start} bytes", "more")
-                    chunk = chunk[:left]
-                left -= len(chunk)
-                yield chunk
-                if left == 0 and end > stop:
-                    return
-        if left:
-            raise SourceUnavailable(
-                self._label, f"the answer ended {left} bytes early, at byte {min(end, stop) - left}"
-            )
+            yield from exactly(self._label, self._pieces(response), end - start, min(end, stop) - start)
 
-    def _take_first(self, start: int) -> tuple[httpx.Response, int] | None:
-        if start != 0:
-            return None
-        first, self._first = self._first, None
+    def _pieces(self, response: httpx.Response) -> Iterator[bytes]:
+        for piece in pieces_of(self._label, response):
+            self._patience.check()
+            yield piece
+
+    def _take_first(self) -> tuple[httpx.Response, int] | None:
+        with self._lock:
+            first, self._first = self._first, None
         return first
 
     def _request_range(self, link: Link, start: int, stop: int) -> tuple[httpx.Response, int]:
         known = self._known
-        response = self._send(link, f"bytes={start}-{stop - 1}" if known.ranged else None)
+        headers = {"Range": f"bytes={start}-{stop - 1}", "If-Match": known.etag} if known.ranged else {}
+        response = send(self._http, self._label, link.url, headers)
         try:
-            self._refuse(response)
-            if response.status_code == httpx.codes.PARTIAL_CONTENT:
-                end, size = self._checked_range(response, start, stop)
-            else:
-                end = size = self._checked_whole(response, start, stop)
-            if (size, _etag(response)) != (known.size, known.etag):
-                actual = f"{size} bytes, ETag {_etag(response) or 'missing'}"
-                raise SourceChanged(self._label, f"{known.size} bytes, ETag {known.etag or 'missing'}", actual)
+            end = end_of(self._label, response, start, stop, known)
         except BaseException:
             response.close()
             raise
-        self._links.worked()
+        self._links.worked(self._label)
         return response, end
 
-    def _send(self, link: Link, byte_range: str | None) -> httpx.Response:
-        headers = {"Range": byte_range} if byte_range else {}
-        if self._object is not None and self._object.ranged:
-            headers["If-Match"] = self._object.etag
-        failure = ""
+
+class _Setbacks:
+    """What went wrong for one reader since it last moved, and what each failure asks for."""
+
+    def __init__(self, links: Links, label: str, patience: Patience) -> None:
+        self._links = links
+        self._label = label
+        self._patience = patience
+        self._gained = 0
+        self._failures = 0
+        self._lies = 0
+
+    def progressed(self, count: int) -> None:
+        """Note that `count` bytes came."""
+        self._patience.progressed()
+        self._gained += count
+        if self._gained >= MOVING_BYTES:
+            self._failures = self._lies = 0
+
+    def overcome(self, failure: ArchiverError, link: Link) -> None:
+        """Do what the failure asks for before the next attempt, or raise it."""
+        self._gained = 0
         try:
-            return self._http.send(self._http.build_request("GET", link.url, headers=headers), stream=True)
-        except (httpx.RequestError, httpx.InvalidURL) as error:
-            failure = _plain(error)
-        # Raised outside of the handler: httpx's errors hold the request, and with it the URL.
-        raise SourceUnavailable(self._label, failure)
+            self._renew(failure, link)
+        except ApiUnavailable as away:
+            failure = away
+        if not isinstance(failure, LinkRefused):
+            self._patience.pause(failure, self._failures)
+            self._failures += 1
 
-    def _chunks(self, response: httpx.Response) -> Iterator[bytes]:
-        failure = ""
-        try:
-            yield from response.iter_raw()
-        except httpx.RequestError as error:
-            failure = _plain(error)
-        if failure:
-            raise SourceUnavailable(self._label, failure)
-
-    def _refuse(self, response: httpx.Response) -> None:
-        """Raise what the answer means, unless it may hold bytes of the file."""
-        status, headers = response.status_code, response.headers
-        if status not in (httpx.codes.OK, httpx.codes.PARTIAL_CONTENT):
-            raise self._failure(response, status)
-        if headers.get("Content-Encoding", "identity").lower() != "identity":
-            raise self._lied("the bytes as they are", f"Content-Encoding {headers['Content-Encoding'][:40]}")
-        if _NOT_MEDIA.match(_media_type(response)):
-            raise self._lied("media", f"Content-Type {_media_type(response)[:80]}")
-
-    def _failure(self, response: httpx.Response, status: int) -> ArchiverError:
-        reason = f"HTTP {status} {self._error_code(response)}".rstrip()
-        if status == httpx.codes.NOT_FOUND:
-            return SourceGone(self._label)
-        if status in _REFUSED_LINK:
-            return LinkRefused(self._label, reason)
-        if status == httpx.codes.PRECONDITION_FAILED and self._object is not None:
-            return SourceChanged(self._label, f"ETag {self._object.etag}", "another (HTTP 412)")
-        if status in _TRY_AGAIN or status >= httpx.codes.INTERNAL_SERVER_ERROR:
-            return SourceUnavailable(self._label, reason, retry_after_seconds(response.headers.get("Retry-After")))
-        return self._lied("status 206 or 200", reason)
-
-    def _error_code(self, response: httpx.Response) -> str:
-        """Return the <Code> of an S3 error body, reading no more than its beginning."""
-        body = b""
-        try:
-            for chunk in self._chunks(response):
-                body += chunk
-                if len(body) > ERROR_BODY_BYTES:
-                    break
-        except SourceUnavailable:
-            pass
-        found = re.search(rb"<Code>(\w{1,60})</Code>", body)
-        return found[1].decode() if found else ""
-
-    def _checked_range(self, response: httpx.Response, start: int, stop: int) -> tuple[int, int]:
-        """Return where the answer's range ends and the file's size, if the range is the one asked for."""
-        said = response.headers.get("Content-Range", "")
-        found = _CONTENT_RANGE.fullmatch(said.strip())
-        first, last, size = (int(number) for number in found.groups()) if found else (-1, -1, 0)
-        end = min(stop, size)
-        if (first, last + 1) != (start, end):
-            raise self._lied(f"bytes {start}-{stop - 1}", f"Content-Range {said[:80] or 'missing'}")
-        if _length(response) not in (None, end - start):
-            raise self._lied(f"{end - start} bytes", f"Content-Length {_length(response)}")
-        return end, size
-
-    def _checked_whole(self, response: httpx.Response, start: int, stop: int) -> int:
-        """Return the length of a 200, which is right only if the whole file was wanted."""
-        length = _length(response)
-        if length is None or (start, stop) != (0, self._known.size):
-            raise self._lied(f"bytes {start}-{stop - 1}", f"status 200 with {length or 'no'} length")
-        return length
-
-    def _lied(self, expected: str, actual: str) -> SourceLied:
-        return SourceLied(self._label, expected, actual)
-
-
-def _skip(chunks: Iterator[bytes], count: int, digest: bytes, label: str) -> Iterator[bytes]:
-    """Yield what comes after the first `count` bytes, once these have proved to be the ones with that SHA-256."""
-    skipped = hashlib.sha256()
-    for chunk in chunks:
-        head = chunk[:count]
-        count -= len(head)
-        skipped.update(head)
-        if head and count == 0 and skipped.digest() != digest:
-            raise SourceChanged(label, "the same beginning again", "another one")
-        if len(chunk) > len(head):
-            yield chunk[len(head) :]
-
-
-def _etag(response: httpx.Response) -> str:
-    return str(response.headers.get("ETag", "")).strip()
-
-
-def _length(response: httpx.Response) -> int | None:
-    length = response.headers.get("Content-Length", "")
-    return int(length) if length.isdecimal() else None
-
-
-def _media_type(response: httpx.Response) -> str:
-    return str(response.headers.get("Content-Type", "")).partition(";")[0].strip().lower()
-
-
-def _says_empty(response: httpx.Response) -> bool:
-    return bool(response.headers.get("Content-Range", "").replace(" ", "") == "bytes*/0")
-
-
-def _plain(error: Exception) -> str:
-    """Name a failure without any URL's query: some of httpx's messages quote what they choked on."""
-    return f"{type(error).__name__}: {error}".partition("?")[0].rstrip(": ")[:200]
+    def _renew(self, failure: ArchiverError, link: Link) -> None:
+        if isinstance(failure, LinkRefused):
+            self._links.refused(self._label, link, failure)
+        elif isinstance(failure, SourceLied | SourceChanged):
+            self._lies += 1
+            if self._lies >= LIES_BELIEVED:
+                raise failure
+            # A page where the file should be is how some servers say "expired".
+            self._links.refresh(self._label, link, "the old one led to something else")

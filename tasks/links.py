@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from threading import RLock
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from tasks.backoff import backoff
-from tasks.errors import ApiUnavailable, LinkRefused, SourceGone, TransferStopped
+from tasks.errors import ApiUnavailable, ArchiverError, LinkRefused, SourceGone, TransferStopped
 
 if TYPE_CHECKING:
     import logging
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 REFRESH_AHEAD_S = 60.0
-FRESH_FOR_S = 30.0  # a URL so young is not refreshed ahead of time: its expiry, or our clock, is off
-REFUSALS_BELIEVED = 5  # fresh URLs refused in a row
+FRESH_FOR_S = 30.0  # so soon nobody asks again ahead of time: the expiry, or our clock, is off, or the API away
+REFUSALS_BELIEVED = 5  # URLs of one file refused in a row; one more ends it
 
 
 @dataclass(frozen=True)
@@ -55,43 +55,48 @@ class Links:
         self._fetch = fetch
         self._stop = stop
         self._log = log
-        self._lock = RLock()
-        self._issued_at = time.monotonic()
-        self._refusals = 0
+        self._lock = Lock()  # whoever holds it is the one who refreshes
+        self._asked_at = time.monotonic()
+        self._away: ApiUnavailable | None = None  # how the latest refresh failed
+        self._refused: dict[str, dict[int, Link]] = {}  # by label and identity, since one last worked
         self.refreshes = 0
 
     def current(self, label: str) -> Link:
-        """Return the file's URL, refreshed ahead of time if it is about to expire."""
+        """Return the file's URL, refreshed ahead of time if it is about to expire; nobody waits for that but one."""
         link = self._links[label]
-        if link.expires_within(REFRESH_AHEAD_S) and time.monotonic() - self._issued_at > FRESH_FOR_S:
+        if link.expires_within(REFRESH_AHEAD_S) and self._lock.acquire(blocking=False):
             try:
-                self.refresh(label, link, "the old one expires within a minute")
-            except ApiUnavailable as away:  # the old one may still do
-                self._log.warning("%s: no fresh URL ahead of time. %s", label, away)
+                self._refresh_ahead(label, link)
+            finally:
+                self._lock.release()
         return self._links[label]
 
-    def worked(self) -> None:
+    def worked(self, label: str) -> None:
         """Note that a URL led to its file."""
-        self._refusals = 0
+        self._refused.pop(label, None)
 
     def refused(self, label: str, link: Link, refusal: LinkRefused) -> None:
         """Replace a URL that was refused; fresh ones that are refused as well are not asked for without end.
 
         Raises:
-            LinkRefused: several fresh URLs in a row were refused.
+            LinkRefused: several URLs of the file in a row were refused.
+            And as for `refresh`.
         """
+        known = self._away
         with self._lock:
+            refused = self._refused.setdefault(label, {})
+            refused[id(link)] = link
             if self._links[label] is not link:
                 return
-            self._refusals += 1
-            if self._refusals > REFUSALS_BELIEVED:
+            if len(refused) > REFUSALS_BELIEVED:
                 raise refusal
-            if self._stop.wait(backoff(self._refusals - 1)):
+            self._share_failure(known)
+            if self._stop.wait(backoff(len(refused) - 1)):
                 raise TransferStopped
-            self.refresh(label, link, f"the old one was refused: {refusal.reason}")
+            self._replace(label, f"the old one was refused: {refusal.reason}")
 
     def refresh(self, label: str, link: Link, why: str) -> None:
-        """Replace the URLs of all files, unless somebody else has just done so.
+        """Replace the URLs of all files, unless somebody else has just done so, or failed to.
 
         Args:
             link: the URL that is no longer wanted.
@@ -100,13 +105,38 @@ class Links:
             SourceGone: the API names the file no more.
             ApiUnavailable: or any other error of the API.
         """
+        known = self._away
         with self._lock:
-            if self._links[label] is not link:
-                return
+            if self._links[label] is link:
+                self._share_failure(known)
+                self._replace(label, why)
+
+    def _refresh_ahead(self, label: str, link: Link) -> None:
+        if self._links[label] is not link or time.monotonic() - self._asked_at <= FRESH_FOR_S:
+            return
+        try:
+            self._replace(label, "the old one expires within a minute")
+        except TransferStopped:
+            raise
+        except ArchiverError as error:  # the old one may still do; if not, whoever is refused asks again
+            self._log.warning("%s: no fresh URL ahead of time. %s", label, error)
+
+    def _share_failure(self, known: ApiUnavailable | None) -> None:
+        """Raise what another reader's refresh met while this one waited: all asking in turn would help nobody."""
+        if self._away is not None and self._away is not known:
+            raise ApiUnavailable(self._away.reason, self._away.retry_after)
+
+    def _replace(self, label: str, why: str) -> None:
+        try:
             fresh = self._fetch()
-            if label not in fresh:
-                raise SourceGone(label)
-            self._links.update(fresh)
-            self._issued_at = time.monotonic()
-            self.refreshes += 1
+        except ApiUnavailable as away:
+            self._away = ApiUnavailable(away.reason, away.retry_after)  # without its traceback
+            raise
+        finally:
+            self._asked_at = time.monotonic()
+        if label not in fresh:
+            raise SourceGone(label)
+        self._links.update(fresh)
+        self._away = None
+        self.refreshes += 1
         self._log.info("%s: got a fresh URL: %s.", label, why)

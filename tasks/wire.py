@@ -1,0 +1,103 @@
+"""Knows httpx: how a request for bytes goes out, and that neither its logs nor its errors may let a URL out.
+
+A presigned URL is a key to the file. httpx logs it whole, and its errors hold the request; nothing of that passes here.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import closing
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import TYPE_CHECKING
+
+import httpx
+
+from tasks.answers import beginning
+from tasks.errors import SourceUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+CONNECT_TIMEOUT_S = 10.0
+MAX_REDIRECTS = 5
+
+_TALKATIVE = ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")))
+
+
+def new_http_client(stall_timeout_s: float) -> httpx.Client:
+    """Return a client for presigned URLs: raw bytes, and a connection without a byte counts as dead.
+
+    Args:
+        stall_timeout_s: seconds without a byte.
+    """
+    quiet_http_logs()
+    return httpx.Client(
+        # A presigned URL needs no cookie, and an odd one would spoil all requests to come.
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        headers={"Accept-Encoding": "identity", "User-Agent": "realtimekit-archiver"},
+        follow_redirects=True,
+        max_redirects=MAX_REDIRECTS,
+        timeout=httpx.Timeout(stall_timeout_s, connect=min(CONNECT_TIMEOUT_S, stall_timeout_s), pool=None),
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
+    )
+
+
+def quiet_http_logs() -> None:
+    """Keep httpx from logging whole URLs at INFO, and httpcore from logging redirects' targets at DEBUG.
+
+    By level, which is cheap, and by filter: whoever configures logging later may set the level again.
+    """
+    for name in _TALKATIVE:
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.WARNING)
+        logger.addFilter(_is_warning)
+
+
+def _is_warning(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING
+
+
+def send(http: httpx.Client, label: str, url: str, headers: Mapping[str, str]) -> httpx.Response:
+    """Send a GET and return its answer, of which the body is still to come; a few redirects are followed.
+
+    Raises:
+        SourceUnavailable: there is no answer.
+    """
+    try:
+        return _followed(http, label, http.build_request("GET", url, headers=headers))
+    except (httpx.RequestError, httpx.InvalidURL) as error:
+        failure = _plain(error)
+    # Raised outside of the handler: httpx's errors hold the request, and with it the URL.
+    raise SourceUnavailable(label, failure)
+
+
+def pieces_of(label: str, response: httpx.Response) -> Iterator[bytes]:
+    """Yield a body as it comes in, not decoded.
+
+    Raises:
+        SourceUnavailable: it breaks off or stalls.
+    """
+    try:
+        yield from response.iter_raw()
+    except httpx.RequestError as error:
+        failure = _plain(error)
+    else:
+        return
+    raise SourceUnavailable(label, failure)
+
+
+def _followed(http: httpx.Client, label: str, request: httpx.Request) -> httpx.Response:
+    """Return the answer at the end of the redirects; httpx itself would read all of what comes with each of them."""
+    for _ in range(1 + MAX_REDIRECTS):
+        response = http.send(request, stream=True, follow_redirects=False)
+        if response.next_request is None:
+            return response
+        with closing(response):
+            beginning(response)
+        request = response.next_request
+    raise SourceUnavailable(label, f"more than {MAX_REDIRECTS} redirects")
+
+
+def _plain(error: Exception) -> str:
+    """Name a failure without any URL's query: some of httpx's messages quote what they choked on."""
+    return f"{type(error).__name__}: {error}".partition("?")[0].rstrip(": ")[:200]
