@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tasks.store import Store
 
 COMMIT_ATTEMPTS = 3
+LOOKS = 2
+"""How often a bag is looked at before it counts as damaged."""
 
 
 class ArchivedFile(BaseModel):
@@ -89,48 +91,58 @@ class Archive:
         checksums = self._checked(recording)
         if checksums is None:
             return None
-        described = [self._described(recording, path, sha256) for path, sha256 in checksums.items()]
+        described = self._described(recording, checksums)
         return self._archived(recording, described).model_copy(update={"already_archived": True})
 
     def commit(self, recording: Recording, files: Sequence[ArchivedFile]) -> ArchivedRecording:
         """Make the transferred files visible as the archive of the recording, and prove it the way a stranger would.
 
-        Two runs that commit the same recording at once write the same; should their tag files get mixed up all the
-        same, they are written again.
+        The marker is the last thing written. Two runs that commit the same recording at once state the same; if
+        another was faster its bag counts, and should tag files get mixed up all the same, they are written again.
 
         Args:
             recording: its details go into the bag, redacted.
             files: the whole payload; other objects below `data/` are left from elsewhere, and are deleted.
 
         Raises:
-            StoredWrong: a file is not there as transferred; nothing became visible.
-            ArchiveDamaged: the bag is not whole; it was made invisible again.
+            StoredWrong: a file is not there as transferred, or other runs kept on writing something else.
         """
-        self._settle_payload(recording, {file.path: file.size for file in files})
-        tags = _tag_files(recording, files)
-        for attempt in range(1, COMMIT_ATTEMPTS + 1):
-            self._write(recording, tags)
-            try:
-                self._checked(recording)
-                break
-            except ArchiveDamaged:
-                if attempt == COMMIT_ATTEMPTS:
-                    self.withdraw(recording)
-                    raise
+        sizes, checksums = {file.path: file.size for file in files}, {file.path: file.sha256 for file in files}
+        self._check_payload(recording, sizes)
         self.unfinished(recording).clear()
-        return self._archived(recording, files)
+        for attempt in range(COMMIT_ATTEMPTS + 1):
+            if (found := self._found(recording)) and checksums.items() <= found.items():
+                return self._archived(recording, files if found == checksums else self._described(recording, found))
+            if attempt < COMMIT_ATTEMPTS:
+                self._delete_strays(recording, sizes)
+                self._write(recording, _tag_files(recording, files))
+        self.withdraw(recording)
+        raise StoredWrong(self.url(recording), "the bag that was written", "another one")
 
     def withdraw(self, recording: Recording) -> None:
         """Take back the marker, so that the folder is no bag while its files are replaced."""
         self._store.delete([self.folder(recording) + bag.MARKER])
 
-    def _settle_payload(self, recording: Recording, sizes: Mapping[str, int]) -> None:
-        folder = self.folder(recording)
-        found = {item.key.removeprefix(folder): item.size for item in self._store.list(f"{folder}data/")}
+    def _check_payload(self, recording: Recording, sizes: Mapping[str, int]) -> None:
+        found = self._payload(recording)
         for path, size in sizes.items():
             if found.get(path) != size:
                 raise StoredWrong(f"{self.url(recording)}{path}", f"{size} bytes", f"{found.get(path, 'no')} bytes")
-        self._store.delete([folder + path for path in found if path not in sizes])
+
+    def _delete_strays(self, recording: Recording, sizes: Mapping[str, int]) -> None:
+        folder = self.folder(recording)
+        self._store.delete([folder + path for path in self._payload(recording) if path not in sizes])
+
+    def _payload(self, recording: Recording) -> dict[str, int]:
+        folder = self.folder(recording)
+        return {item.key.removeprefix(folder): item.size for item in self._store.list(f"{folder}data/")}
+
+    def _found(self, recording: Recording) -> dict[str, str] | None:
+        """Return the checksums by path that a whole bag states, whoever wrote it; None if there is none."""
+        try:
+            return self._checked(recording)
+        except ArchiveDamaged:
+            return None
 
     def _write(self, recording: Recording, tags: Mapping[str, bytes]) -> None:
         folder = self.folder(recording)
@@ -141,20 +153,28 @@ class Archive:
     def _checked(self, recording: Recording) -> dict[str, str] | None:
         """Return the checksums by path that a committed bag states, None if there is no bag."""
         folder = self.folder(recording)
-        listed = {found.key.removeprefix(folder): found.size for found in self._store.list(folder)}
-        if bag.MARKER not in listed:
-            return None
-        tags = {name: self._store.get(folder + name) or b"" for name in bag.TAG_FILES if name in listed}
-        findings = bag.damage(listed, tags)
-        if findings:
-            raise ArchiveDamaged(self.url(recording), tuple(findings))
-        return bag.parse_manifest(tags[bag.MANIFEST])
+        for look in range(1, LOOKS + 1):
+            listed = {found.key.removeprefix(folder): found.size for found in self._store.list(folder)}
+            if bag.MARKER not in listed:
+                return None
+            read = {name: self._store.get(folder + name) for name in bag.TAG_FILES if name in listed}
+            tags = {name: content for name, content in read.items() if content is not None}
+            findings = bag.damage(listed, tags)
+            if not findings:
+                return bag.parse_manifest(tags[bag.MANIFEST])
+            # A bag that is being replaced just now looks torn, until its marker is gone or back.
+            if look == LOOKS:
+                raise ArchiveDamaged(self.url(recording), tuple(findings))
+        raise AssertionError
 
-    def _described(self, recording: Recording, path: str, sha256: str) -> ArchivedFile:
-        found = self._store.head(self.folder(recording) + path)
-        if found is None:
-            raise ArchiveDamaged(self.url(recording), (f"{path} is missing",))
-        return ArchivedFile(path=path, size=found.size, sha256=sha256, content_type=found.content_type)
+    def _described(self, recording: Recording, checksums: Mapping[str, str]) -> list[ArchivedFile]:
+        described = []
+        for path, sha256 in checksums.items():
+            found = self._store.head(self.folder(recording) + path)
+            if found is None:
+                raise ArchiveDamaged(self.url(recording), (f"{path} is missing",))
+            described.append(ArchivedFile(path=path, size=found.size, sha256=sha256, content_type=found.content_type))
+        return described
 
     def _archived(self, recording: Recording, files: Sequence[ArchivedFile]) -> ArchivedRecording:
         return ArchivedRecording(

@@ -36,10 +36,10 @@ def grown_part_size(size: int, part_size: int) -> int:
 
 
 def part_ranges(size: int, part_size: int) -> list[PartRange]:
-    """Return the ranges of a file's parts: all of equal size but the last."""
+    """Return the ranges of a file's parts: all of equal size but the last; an empty file is one empty part."""
     return [
         PartRange(number, start, min(start + part_size, size))
-        for number, start in enumerate(range(0, size, part_size), 1)
+        for number, start in enumerate(range(0, max(size, 1), part_size), 1)
     ]
 
 

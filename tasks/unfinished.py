@@ -1,8 +1,12 @@
-"""Knows half-done uploads: which belong to what, which can be carried on, and how to leave none behind.
+"""Knows half-done uploads: which can be carried on, how runs of the same recording share them, and how none is left.
 
 A store lists its multipart uploads and their parts, but neither says of which source object they are. So beside each
-upload lies a small record of that, below `unfinished/` in the recording's folder, until the folder is a bag.
+upload lies a small record of that, below `unfinished/` in the recording's folder, until the folder becomes a bag.
 An upload without a matching record proves nothing, and is never carried on.
+
+The record is also how runs at the same time tell each other that an upload is over: it is deleted before the upload
+is aborted. Aborting and completing at the same moment leave some stores (Swift) with an object without its parts, and
+an answer that all is well; so only an object whose record outlived its completion counts.
 """
 
 from __future__ import annotations
@@ -11,10 +15,13 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
+from tasks import bag
+from tasks.errors import StoredWrong, UploadVanished
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tasks.store import Part, Store, Upload
+    from tasks.store import Part, Store, StoredObject, Upload
 
 FOLDER = "unfinished"
 
@@ -30,28 +37,21 @@ class Unfinished:
     def __init__(self, store: Store, folder: str) -> None:
         self._store = store
         self._folder = folder
-        self._found: Sequence[Upload] | None = None
 
     def resumable(self, key: str, origin: Mapping[str, str | int]) -> tuple[Upload, dict[int, Part]] | None:
         """Return the upload to a key that has come furthest and its parts, provided that it is of the same origin.
 
-        Uploads that are recorded to be of another origin are aborted; those without a record may belong to a run
-        that has only just begun them, and are left to `clear`.
+        All others are left alone: they may be those of a run that is at work just now. `clear` ends them.
 
         Args:
             origin: what the upload's bytes are of: source, part size and all else that must not differ.
         """
         best: tuple[Upload, dict[int, Part]] | None = None
-        for upload in self._uploads():
-            if upload.key != key:
-                continue
-            record = self._record(upload)
-            if record == dict(origin):
+        for upload in self._store.uploads(key):
+            if upload.key == key and self._record(upload) == dict(origin):
                 parts = self._store.parts(upload)
                 if best is None or len(parts) > len(best[1]):
                     best = upload, parts
-            elif record is not None:
-                self._store.abort(upload)
         return best
 
     def begin(
@@ -62,16 +62,44 @@ class Unfinished:
         self._store.put(self._record_key(upload), json.dumps(dict(origin)).encode(), "application/json")
         return upload
 
-    def clear(self) -> None:
-        """Abort all that is under way in the folder and delete the records."""
-        for upload in self._store.uploads(self._folder):
-            self._store.abort(upload)
-        self._store.delete([record.key for record in self._store.list(f"{self._folder}{FOLDER}/")])
+    def complete(self, upload: Upload, parts: Sequence[Part]) -> StoredObject:
+        """Make an object of an upload's parts.
 
-    def _uploads(self) -> Sequence[Upload]:
-        if self._found is None:
-            self._found = self._store.uploads(self._folder)
-        return self._found
+        Raises:
+            UploadVanished: another run has ended the upload; what it stored instead counts.
+            StoredWrong: the object is not what was sent, or the upload was being aborted meanwhile: it cannot be
+                trusted to be whole.
+        """
+        if self._store.get(self._record_key(upload)) is None:
+            raise UploadVanished("complete_multipart_upload", upload.key, "another run has cleared it away")
+        stored = self._store.complete(upload, parts)
+        if self._store.get(self._record_key(upload)) is None:
+            raise StoredWrong(upload.key, "an upload that nobody else ends", "one that was being aborted")
+        return stored
+
+    def abort(self, upload: Upload) -> None:
+        """End an upload, and tell all who work on it."""
+        self._store.delete([self._record_key(upload)])
+        self._store.abort(upload)
+
+    def clear(self) -> None:
+        """End all uploads in the folder and delete the records."""
+        # Listed first: those that come later belong to uploads that are none of ours to end.
+        records = [record.key for record in self._store.list(f"{self._folder}{FOLDER}/")]
+        for upload in self._store.uploads(self._folder):
+            self.abort(upload)
+        self._store.delete(records)
+
+    def stated(self, key: str) -> str | None:
+        """Return the SHA-256 that the folder's manifest states of an object; None if it states nothing.
+
+        While a recording is being moved there is a manifest only if its bag was withdrawn to be replaced.
+        """
+        try:
+            manifest = bag.parse_manifest(self._store.get(self._folder + bag.MANIFEST) or b"")
+        except ValueError:
+            return None
+        return manifest.get(key.removeprefix(self._folder))
 
     def _record(self, upload: Upload) -> dict[str, object] | None:
         content = self._store.get(self._record_key(upload))

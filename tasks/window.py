@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from threading import Condition, Event, Lock
 from typing import TYPE_CHECKING, TypeVar
 
-from tasks.errors import UploadVanished
+from tasks.errors import TransferStopped, UploadVanished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,42 +26,48 @@ class Window:
     """
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._used = 0
-        self._changed = Condition()
-
-    def enter(self, size: int) -> None:
-        """Wait until `size` more bytes fit."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._used == 0 or self._used + size <= self._limit)
-            self._used += size
-
-    def leave(self, size: int) -> None:
-        """Give `size` bytes back."""
-        with self._changed:
-            self._used -= size
-            self._changed.notify_all()
+        self.limit = limit
+        self.used = 0
+        self.changed = Condition()
 
 
 class Share:
-    """What one file holds of a window; given back as it goes, and whole at the end whatever happened."""
+    """What one file holds of a window; given back as it goes, and whole at the end whatever happened.
+
+    Args:
+        window: shared with other files.
+    """
 
     def __init__(self, window: Window) -> None:
         self._window = window
         self._held = 0
-        self._lock = Lock()
+        self._closed = False
 
-    def enter(self, size: int) -> None:
-        """Wait until `size` more bytes fit into the window."""
-        self._window.enter(size)
-        with self._lock:
-            self._held += size
+    def enter(self, size: int) -> bool:
+        """Wait until `size` more bytes fit into the window; False if the share was closed, before or meanwhile.
+
+        Whoever enters in order, and gives back in order, waits for others only as long as these make progress.
+        """
+        window = self._window
+        with window.changed:
+            window.changed.wait_for(lambda: self._closed or not window.used or window.used + size <= window.limit)
+            if not self._closed:
+                window.used += size
+                self._held += size
+            return not self._closed
 
     def leave(self, size: int) -> None:
         """Give `size` bytes back."""
-        with self._lock:
+        with self._window.changed:
             self._held -= size
-        self._window.leave(size)
+            self._window.used -= size
+            self._window.changed.notify_all()
+
+    def close(self) -> None:
+        """Let nobody in any more: what failed gives nothing back, so that waiting for it could last for ever."""
+        with self._window.changed:
+            self._closed = True
+            self._window.changed.notify_all()
 
     def __enter__(self) -> Self:
         """Begin with nothing held."""
@@ -73,17 +79,23 @@ class Share:
 
 
 class Pool:
-    """Threads of which the first to fail stops all: `failure` is what it met, `stop` tells the others.
+    """Threads of which the first to fail stops all: `stop` tells those of other pools, too.
 
-    Only the end of an upload by another run stops nobody: it is a reason to look again, not to give up.
+    Only the end of an upload by another run stops no other pool: it is a reason to look again, not to give up.
+
+    Args:
+        workers: how many threads.
+        stop: set at a failure.
+        on_failure: called at every failure, from the thread that failed.
     """
 
-    def __init__(self, workers: int, stop: Event) -> None:
+    def __init__(self, workers: int, stop: Event, on_failure: Callable[[], None] = lambda: None) -> None:
         self._threads = ThreadPoolExecutor(workers)
         self._stop = stop
+        self._on_failure = on_failure
         self._lock = Lock()
         self._futures: list[Future[object]] = []
-        self.failure: BaseException | None = None
+        self._failure: BaseException | None = None
 
     def submit(self, call: Callable[..., T], *args: object) -> Future[T]:
         """Run a call in one of the threads."""
@@ -98,19 +110,23 @@ class Pool:
         return [future.result() for future in futures]
 
     def wait(self) -> None:
-        """Wait for all calls, and raise what the first failure was."""
-        wait(self._futures, return_when=FIRST_EXCEPTION)
-        if self.failure is not None:
-            raise self.failure
+        """Wait for all calls; if any failed, raise what the others were stopped by."""
+        wait(self._futures)
+        if self._failure is not None:
+            raise self._failure
 
     def _run(self, call: Callable[..., T], *args: object) -> T:
         try:
+            if self._failure is not None or self._stop.is_set():
+                raise TransferStopped
             return call(*args)
         except BaseException as error:
             with self._lock:
-                self.failure = self.failure or error
-            if not isinstance(error, UploadVanished):
+                if self._failure is None or _weight(error) > _weight(self._failure):
+                    self._failure = error
+            if not isinstance(error, UploadVanished | TransferStopped):
                 self._stop.set()
+            self._on_failure()
             raise
 
     def __enter__(self) -> Self:
@@ -124,6 +140,11 @@ class Pool:
         if error is not None and not isinstance(error, UploadVanished):
             self._stop.set()
         self._threads.shutdown(cancel_futures=error is not None)
+
+
+def _weight(error: BaseException) -> int:
+    """Rank failures: that others were told to stop is a consequence, and never the reason."""
+    return 0 if isinstance(error, TransferStopped) else 1 if isinstance(error, UploadVanished) else 2
 
 
 class Sha256InOrder:

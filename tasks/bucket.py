@@ -1,0 +1,232 @@
+"""Knows a bucket: calls that survive hiccups for as long as patience lasts, and objects stored and read whole.
+
+Sources: https://docs.aws.amazon.com/AmazonS3/latest/API/ and the stores that were tried: Amazon's contract,
+R2, Ceph, OpenStack Swift and rclone differ in checksums, in `If-None-Match`, and in what they call an ETag.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass, field
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+from tasks.backoff import Patience
+from tasks.checksums import Body, bare, crc64_number, md5_text
+from tasks.errors import StoredWrong, StoreRefused, StoreUnavailable, UploadVanished
+from tasks.s3_errors import (
+    ANOTHER_OBJECT,
+    BODY_FAILURES,
+    CALL_FAILURES,
+    NOT_SUPPORTED,
+    NOT_THERE,
+    THERE_ALREADY,
+    plain,
+    translated,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from botocore.client import BaseClient
+
+FIRST_CONTACT_S = 15.0
+"""Patience until the store has answered once: a wrong endpoint should not take minutes to be told."""
+READ_CHUNK = 1024 * 1024
+DIGEST_ATTEMPTS = 4
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object as the store describes it; a listing knows neither content type nor metadata."""
+
+    key: str
+    size: int
+    etag: str
+    content_type: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    crc64: int | None = None
+
+
+class Bucket:
+    """The objects of one bucket; every call survives hiccups for as long as patience lasts.
+
+    Args:
+        client: see `tasks.store.new_s3_client`.
+        bucket: its name.
+        patience_s: seconds for which failures may go on without any success.
+        stop: set to end all waiting at once.
+    """
+
+    def __init__(self, client: BaseClient, bucket: str, patience_s: float, stop: Event | None = None) -> None:
+        self._s3 = client
+        self.bucket = bucket
+        self._stop = stop or Event()
+        self._patience = Patience(min(patience_s, FIRST_CONTACT_S), self._stop)
+        self._patience_s = patience_s
+        self._met = False
+
+    def put(
+        self,
+        key: str,
+        body: Body,
+        content_type: str,
+        metadata: Mapping[str, str] | None = None,
+        *,
+        if_absent: bool = False,
+    ) -> bool:
+        """Store an object in one go, its MD5 with it, and tell whether it was written.
+
+        Args:
+            if_absent: leave an object that is there alone, and return False, on stores that can tell.
+        """
+        sent = {"Body": body, "ContentType": content_type, "Metadata": metadata or {}, "ContentMD5": md5_text(body)}
+        try:
+            self._ask("put_object", key, **sent, **({"IfNoneMatch": "*"} if if_absent else {}))
+        except StoreRefused as refused:
+            if if_absent and refused.code in THERE_ALREADY:
+                return False
+            if not if_absent or refused.code not in NOT_SUPPORTED:
+                raise
+            self._ask("put_object", key, **sent)
+        return True
+
+    def head(self, key: str) -> StoredObject | None:
+        """Return what the store says of an object, or None if there is none."""
+        try:
+            said = self._ask("head_object", key, ChecksumMode="ENABLED")
+        except StoreRefused as refused:
+            if refused.code in NOT_THERE:
+                return None
+            raise
+        # rclone gives the names of metadata back with a capital letter.
+        metadata = {name.lower(): value for name, value in said.get("Metadata", {}).items()}
+        whole = said.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
+        crc64 = crc64_number(said.get("ChecksumCRC64NVME")) if whole else None
+        return StoredObject(key, said["ContentLength"], said["ETag"], said.get("ContentType", ""), metadata, crc64)
+
+    def get(self, key: str) -> bytes | None:
+        """Return a small object's content, or None if there is none."""
+        failures = 0
+        while True:
+            try:
+                with closing(self._call("get_object", key, {}, progress=False)["Body"]) as answer:
+                    body: bytes = answer.read()
+            except StoreRefused as refused:
+                if refused.code in NOT_THERE:
+                    return None
+                raise
+            except BODY_FAILURES as error:
+                failures += 1
+                self._patience.pause(StoreUnavailable("get_object", self._at(key), plain(error)), failures)
+            else:
+                self._patience.progressed()
+                return body
+
+    def read(self, stored: StoredObject) -> Iterator[bytes]:
+        """Yield an object's bytes in order, carried on where a connection drops.
+
+        Args:
+            stored: from `head`; its ETag makes sure that all bytes are of that object.
+
+        Raises:
+            StoredWrong: it is another object now, or one that the store cannot put together.
+        """
+        offset = failures = 0
+        while offset < stored.size:
+            failure = "the answer ended early"
+            try:
+                with closing(self._body(stored, offset)) as body:
+                    for chunk in body.iter_chunks(READ_CHUNK):
+                        self._patience.check()
+                        offset, failures = offset + len(chunk), 0
+                        self._patience.progressed()
+                        yield chunk
+            except BODY_FAILURES as error:
+                failure = plain(error)
+            if offset < stored.size:
+                failures += 1
+                self._patience.pause(StoreUnavailable("get_object", self._at(stored.key), failure), failures)
+
+    def _body(self, stored: StoredObject, offset: int) -> Any:
+        """Return boto3's body of the bytes from `offset` on, provided that these are what the store answers with."""
+        wanted = {"IfMatch": stored.etag, "Range": f"bytes={offset}-{stored.size - 1}"}
+        try:
+            said = self._call("get_object", stored.key, wanted, progress=False)
+        except StoreRefused as refused:
+            if refused.code not in ANOTHER_OBJECT:
+                raise
+            said = {"ETag": f"{refused.code}: {refused.message}"}
+        # rclone neither heeds If-Match nor calls a range 206.
+        found = bare(said.get("ETag", stored.etag)), said.get("ContentLength")
+        begins = offset == 0 or str(said.get("ContentRange", "")).startswith(f"bytes {offset}-")
+        if found != (bare(stored.etag), stored.size - offset) or not begins:
+            if "Body" in said:
+                said["Body"].close()
+            expected = f"{stored.size - offset} bytes from {offset} on, ETag {bare(stored.etag)}"
+            raise StoredWrong(self._at(stored.key), expected, f"{found[1] or 'no'} bytes, ETag {found[0]}")
+        return said["Body"]
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """List the objects below a prefix, in the order of their keys."""
+        page: dict[str, Any] = {"NextContinuationToken": None}
+        while page:
+            after = {"ContinuationToken": page["NextContinuationToken"]} if page["NextContinuationToken"] else {}
+            page = self._ask("list_objects_v2", None, Prefix=prefix, **after)
+            yield from (StoredObject(item["Key"], item["Size"], item["ETag"]) for item in page.get("Contents", ()))
+            if not page.get("IsTruncated"):
+                return
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete objects; those that are not there are no error."""
+        for key in keys:
+            self._ask("delete_object", key)
+
+    def verify(self, key: str, size: int, crc64: int | None) -> StoredObject:
+        """Compare an object with what was sent: its size, and its checksum where the store knows one.
+
+        Raises:
+            StoredWrong: they differ.
+        """
+        found = self.head(key)
+        if found is None or found.size != size:
+            raise StoredWrong(self._at(key), f"{size} bytes", f"{found.size} bytes" if found else "nothing")
+        if crc64 is not None and found.crc64 is not None and crc64 != found.crc64:
+            raise StoredWrong(self._at(key), f"CRC64NVME {crc64:016x}", f"{found.crc64:016x}")
+        return found
+
+    def _at(self, key: str) -> str:
+        return f"s3://{self.bucket}/{key}".rstrip("/")
+
+    def _ask(self, method: str, key: str | None, **request: object) -> dict[str, Any]:
+        return self._call(method, key, request, progress=True)
+
+    def _call(self, method: str, key: str | None, request: Mapping[str, object], *, progress: bool) -> dict[str, Any]:
+        """Call boto3 until it succeeds, fails for good, or patience ends.
+
+        Args:
+            progress: whether success refills patience; where there is a body to read, only its bytes do.
+        """
+        named = {"Key": key} if key is not None else {}
+        failures = bad_digests = 0
+        while True:
+            self._patience.check()
+            try:
+                answer: dict[str, Any] = getattr(self._s3, method)(Bucket=self.bucket, **named, **request)
+            except CALL_FAILURES as error:
+                failure = translated(error, method, self._at(key or ""))
+            else:
+                self._succeeded(progress=progress)
+                return answer
+            failures += 1
+            bad_digests += isinstance(failure, StoredWrong)
+            if not failure.retryable or isinstance(failure, UploadVanished) or bad_digests >= DIGEST_ATTEMPTS:
+                raise failure
+            self._patience.pause(failure, failures)
+
+    def _succeeded(self, *, progress: bool) -> None:
+        if not self._met:
+            self._met = True
+            self._patience = Patience(self._patience_s, self._stop)
+        if progress:
+            self._patience.progressed()

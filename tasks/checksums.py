@@ -1,0 +1,61 @@
+"""Knows the checksums that go with bytes to a store: how they are computed, joined, and written in headers.
+
+Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import TYPE_CHECKING
+
+from awscrt.checksums import combine_crc64nvme, crc64nvme
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Body = bytes | bytearray
+
+
+def crc64(body: Body, so_far: int = 0) -> int:
+    """Return the CRC64NVME of `body`, carried on from that of what comes before it."""
+    return int(crc64nvme(body, so_far))
+
+
+def combined_crc64(parts: Iterable[tuple[int | None, int]]) -> int | None:
+    """Return the CRC64NVME of what adjacent parts make; None if that of a part is not known, or there is none.
+
+    Args:
+        parts: the CRC64NVME and the size of each, in order.
+    """
+    whole: int | None = None
+    for crc, size in parts:
+        if crc is None:
+            return None
+        whole = crc if whole is None else int(combine_crc64nvme(whole, crc, size))
+    return whole
+
+
+def crc64_text(crc: int) -> str:
+    """Return a CRC64NVME as S3's headers carry it."""
+    return base64.b64encode(crc.to_bytes(8, "big")).decode()
+
+
+def crc64_number(text: str | None) -> int | None:
+    """Return the CRC64NVME that a header carries."""
+    return int.from_bytes(base64.b64decode(text), "big") if text else None
+
+
+def md5_text(body: Body) -> str:
+    """Return the Content-MD5 of `body`."""
+    return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+
+
+def is_md5_of(etag: str, body: Body) -> bool:
+    """Tell whether an ETag is the MD5 of `body`; where a store encrypts, it is not."""
+    return bare(etag) == hashlib.md5(body, usedforsecurity=False).hexdigest()
+
+
+def bare(etag: str) -> str:
+    """Return an ETag without its quotes: stores are not of one mind about them."""
+    return etag.strip('"').lower()

@@ -1,0 +1,220 @@
+"""Knows one file's way: what the source has, what the store has of it, and the rest moved part by part.
+
+Ranges are read in parallel and become parts of one multipart upload. Nothing touches a disk, and what is in memory
+is bounded by the window, whatever the file's size.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote
+
+from tasks.checksums import crc64
+from tasks.errors import SizeDisagrees
+from tasks.parts import MIB, PartRange, cut, grown_part_size, part_ranges
+from tasks.read_back import read_back
+from tasks.window import Pool, Sha256InOrder, Share, Window
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from threading import Event
+
+    from tasks.answers import SourceObject
+    from tasks.details import MediaFile
+    from tasks.download import Source
+    from tasks.store import Part, Store, Upload
+    from tasks.unfinished import Unfinished
+
+LONGEST_ETAG = 200
+"""Characters of metadata; stores take 256 or more. A longer one is kept as its digest."""
+
+
+class Progress(Protocol):
+    """Told what moves; called from many threads."""
+
+    def begin(self, path: str, size: int, already: int) -> None:
+        """Note that a file of `size` bytes is being moved, of which `already` are in the store."""
+
+    def advance(self, path: str, count: int) -> None:
+        """Note that `count` more bytes of the file were read."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much at once, and for how long without progress."""
+
+    concurrency: int = 8  # ranges in flight per file
+    part_size: int = 8 * MIB  # bytes; grows so that 10,000 parts suffice
+    patience_s: float = 300.0  # seconds without any progress
+
+
+@dataclass(frozen=True)
+class Payload:
+    """One media file and where it goes."""
+
+    media: MediaFile
+    path: str  # within the bag
+    key: str
+    metadata: Mapping[str, str]
+
+
+@dataclass
+class Moved:
+    """A file whose bytes are all in the store; if it has an upload, that only waits for its completion."""
+
+    payload: Payload
+    size: int
+    content_type: str
+    sha256: str = ""  # empty: not known before the stored object is read back
+    upload: Upload | None = None
+    parts: Sequence[Part] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Means:
+    """What all files of a recording are moved with."""
+
+    store: Store
+    unfinished: Callable[[], Unfinished]
+    limits: Limits
+    window: Window
+    progress: Progress
+    stop: Event
+    log: logging.Logger | logging.LoggerAdapter[Any]
+
+
+class FileMove:
+    """One look at one file, and what follows from it.
+
+    Args:
+        means: what it is moved with.
+        payload: the file.
+        source: where from; it is opened here.
+
+    Raises:
+        SizeDisagrees: the API and the source name different sizes.
+        ArchiverError: whatever opening the source raises.
+    """
+
+    def __init__(self, means: Means, payload: Payload, source: Source) -> None:
+        self._means = means
+        self._store = means.store
+        self._unfinished = means.unfinished()
+        self._payload = payload
+        self._source = source
+        self._found = source.open(means.limits.part_size)
+        announced = payload.media.size
+        if announced is not None and announced != self._found.size:
+            raise SizeDisagrees(payload.media.label, announced, self._found.size)
+        self._part_size = grown_part_size(self._found.size, means.limits.part_size)
+        # What must not differ for an upload to be carried on; without a strong ETag nothing proves it.
+        self._origin: dict[str, str | int] = {"etag": self._found.etag, "size": self._found.size,
+                                              "part_size": self._part_size}  # fmt: skip
+        self._metadata = dict(payload.metadata)
+        if self._found.ranged:
+            self._metadata["source-etag"] = _short(self._found.etag)
+
+    def move(self, *, beside: bool, trust: bool) -> Moved:
+        """Bring the bytes into the store.
+
+        Args:
+            beside: leave an object of that key untouched: the bytes go into an upload that is yet to be completed.
+            trust: take an object of that key for done if an earlier run provably made it from the same source.
+        """
+        moved = Moved(self._payload, self._found.size, _content_type(self._found, self._payload))
+        left = self._unfinished.resumable(self._payload.key, self._origin) if self._found.ranged else None
+        if left is not None:
+            return self._multipart(moved, *left)
+        if trust and self._is_stored(moved):
+            return moved
+        if self._found.size <= self._part_size and not beside:
+            return self._put_whole(moved)
+        upload = self._unfinished.begin(self._payload.key, self._origin, moved.content_type, self._metadata)
+        return self._multipart(moved, upload, {})
+
+    def _is_stored(self, moved: Moved) -> bool:
+        stored = self._store.head(self._payload.key) if self._found.ranged else None
+        if stored is None or stored.size != self._found.size:
+            return False
+        if any(stored.metadata.get(name) != value for name, value in self._metadata.items()):
+            return False
+        # Of a bag that was withdrawn, maybe because it was damaged, only what its own manifest confirms is good.
+        stated = self._unfinished.stated(self._payload.key)
+        sha256 = (not stated and stored.metadata.get("sha256")) or read_back(self._store, stored, [])
+        if stated not in (None, sha256):
+            return False
+        moved.sha256 = sha256
+        self._means.progress.begin(self._payload.path, stored.size, stored.size)
+        self._means.log.info("%s: an earlier run has stored it.", self._payload.path)
+        return True
+
+    def _put_whole(self, moved: Moved) -> Moved:
+        self._means.progress.begin(self._payload.path, self._found.size, 0)
+        with Share(self._means.window) as share:
+            share.enter(self._found.size)
+            (body,) = cut(self._chunks(0, self._found.size), [self._found.size])
+            moved.sha256 = hashlib.sha256(body).hexdigest()
+            self._store.put(self._payload.key, body, moved.content_type, {**self._metadata, "sha256": moved.sha256})
+            self._store.verify(self._payload.key, len(body), crc64(body))
+        return moved
+
+    def _multipart(self, moved: Moved, upload: Upload, stored: Mapping[int, Part]) -> Moved:
+        ranges = part_ranges(self._found.size, self._part_size)
+        kept = {r.number: stored[r.number] for r in ranges if r.number in stored and stored[r.number].size == r.size}
+        missing = [r for r in ranges if r.number not in kept]
+        log, path = self._means.log, self._payload.path
+        self._means.progress.begin(path, self._found.size, sum(part.size for part in kept.values()))
+        if kept:
+            log.info("%s: carrying on, %d of %d parts are stored.", path, len(kept), len(ranges))
+        if 1 in kept:
+            self._source.close()
+        # In order only from the first byte on; after a resume the digest comes from reading the object back.
+        digest = None if kept else Sha256InOrder()
+        parts = kept | self._move_parts(upload, missing, digest)
+        moved.upload, moved.parts = upload, [parts[r.number] for r in ranges]
+        moved.sha256 = digest.hexdigest() if digest else ""
+        return moved
+
+    def _move_parts(
+        self, upload: Upload, missing: Sequence[PartRange], digest: Sha256InOrder | None
+    ) -> dict[int, Part]:
+        """Read and store the missing parts; a source without ranges is read by this thread, in order."""
+        in_order = None if self._found.ranged else cut(self._chunks(0, self._found.size), (r.size for r in missing))
+
+        def move(part: PartRange, body: bytearray | None) -> Part:
+            if body is None:
+                (body,) = cut(self._chunks(part.start, part.stop), [part.size])
+            stored = self._store.put_part(upload, part.number, body)
+            share.leave(digest.add(part.number, body) if digest else part.size)
+            return stored
+
+        means = self._means
+        with Share(means.window) as share, Pool(means.limits.concurrency, means.stop, share.close) as pool:
+            futures = []
+            for part in missing:
+                if not share.enter(part.size):
+                    break
+                futures.append(pool.submit(move, part, next(in_order) if in_order else None))
+            pool.wait()
+            return {part.number: part for part in (future.result() for future in futures)}
+
+    def _chunks(self, start: int, stop: int) -> Iterator[bytes]:
+        for chunk in self._source.read(start, stop) if self._found.ranged else self._source.read_all():
+            self._means.progress.advance(self._payload.path, len(chunk))
+            yield chunk
+
+
+def _content_type(found: SourceObject, payload: Payload) -> str:
+    if found.content_type.startswith(("video/", "audio/")):
+        return found.content_type
+    guessed, _ = mimetypes.guess_type(payload.path)
+    return guessed or found.content_type or "application/octet-stream"
+
+
+def _short(etag: str) -> str:
+    text = quote(etag, safe="")
+    return text if len(text) <= LONGEST_ETAG else hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,184 @@
+"""What is in memory stays bounded, nobody waits for ever, and a failure or a cancellation leaves no thread behind."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, Event
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.errors import SourceGone, TransferStopped, UploadVanished
+from tasks.window import Pool, Sha256InOrder, Share, Window
+
+VANISHED = UploadVanished("upload_part", "s3://bucket/key", "gone")
+
+
+@given(st.lists(st.binary(min_size=1, max_size=20), min_size=1, max_size=12), st.randoms())
+def test_sha256_is_that_of_the_whole_in_whatever_order_parts_arrive(parts: list[bytes], dice: object) -> None:
+    arriving = list(enumerate(parts, 1))
+    dice.shuffle(arriving)  # type: ignore[attr-defined]
+    digest = Sha256InOrder()
+    released = [digest.add(number, bytearray(body)) for number, body in arriving]
+    assert digest.hexdigest() == hashlib.sha256(b"".join(parts)).hexdigest()
+    assert sum(released) == sum(map(len, parts))
+
+
+def test_a_part_that_comes_early_is_kept_until_its_turn() -> None:
+    digest = Sha256InOrder()
+    assert digest.add(2, bytearray(b"bb")) == 0
+    assert digest.add(1, bytearray(b"a")) == 3
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    limit=st.integers(1, 30),
+    files=st.lists(st.lists(st.integers(1, 40), min_size=1, max_size=8), min_size=1, max_size=4),
+    workers=st.integers(1, 3),
+)
+def test_files_that_share_a_window_all_get_through_and_never_hold_more_than_fits(
+    limit: int, files: list[list[int]], workers: int
+) -> None:
+    window, stop, peaks = Window(limit), Event(), list[tuple[int, int]]()
+
+    def move_file(sizes: list[int]) -> None:
+        digest = Sha256InOrder()
+        with Share(window) as share, Pool(workers, stop, share.close) as pool:
+
+            def move(number: int, size: int) -> None:
+                share.leave(digest.add(number, bytearray(size)))
+
+            for number, size in enumerate(sizes, 1):
+                assert share.enter(size)
+                peaks.append((window.used, size))
+                pool.submit(move, number, size)
+            pool.wait()
+
+    with ThreadPoolExecutor(len(files)) as threads:
+        for future in [threads.submit(move_file, sizes) for sizes in files]:
+            future.result(20)
+    largest = max(size for sizes in files for size in sizes)
+    assert all(used <= max(limit, largest) for used, _ in peaks)
+    assert window.used == 0
+
+
+def test_what_is_larger_than_the_window_gets_in_alone() -> None:
+    window = Window(10)
+    with Share(window) as share:
+        assert share.enter(25)
+        assert window.used == 25
+    assert window.used == 0
+
+
+def test_a_failure_wakes_the_one_who_waits_for_room_that_never_comes() -> None:
+    window, stop = Window(2), Event()
+    full = Event()
+
+    def fail() -> None:
+        full.wait()
+        raise VANISHED
+
+    def fill() -> None:
+        with Share(window) as share, Pool(1, stop, share.close) as pool:
+            assert share.enter(2)
+            pool.submit(fail)
+            full.set()
+            assert not share.enter(1)
+            pool.wait()
+
+    with pytest.raises(UploadVanished):
+        fill()
+    assert not stop.is_set()
+    assert window.used == 0
+
+
+def test_the_first_real_failure_is_raised_and_not_that_the_others_were_stopped() -> None:
+    stop, all_there = Event(), Barrier(3)
+
+    def stopped() -> None:
+        all_there.wait()
+        stop.wait()
+        raise TransferStopped
+
+    def fails() -> None:
+        all_there.wait()
+        stop.set()
+        raise SourceGone("video/a.mp4")
+
+    def run() -> None:
+        with Pool(3, stop) as pool:
+            pool.map(lambda call: call(), [stopped, fails, stopped])
+
+    with pytest.raises(SourceGone):
+        run()
+
+
+def test_what_has_not_begun_when_something_fails_never_begins() -> None:
+    begun: list[int] = []
+
+    def call(number: int) -> None:
+        begun.append(number)
+        raise SourceGone("video/a.mp4")
+
+    def run() -> None:
+        with Pool(1, Event()) as pool:
+            pool.map(call, range(50))
+
+    with pytest.raises(SourceGone):
+        run()
+    assert begun == [0]
+
+
+def test_an_upload_that_another_run_ended_stops_its_own_file_only() -> None:
+    stop, begun = Event(), list[int]()
+
+    def call(number: int) -> None:
+        begun.append(number)
+        raise VANISHED
+
+    def run() -> None:
+        with Pool(1, stop) as pool:
+            pool.map(call, range(50))
+
+    with pytest.raises(UploadVanished):
+        run()
+    assert begun == [0]
+    assert not stop.is_set()
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit, ValueError])
+def test_an_interruption_of_the_main_thread_stops_and_awaits_all_threads(interruption: type[BaseException]) -> None:
+    stop, before, under_way = Event(), threading.active_count(), Barrier(3)
+
+    def wait_for_the_end() -> None:
+        under_way.wait()
+        stop.wait()
+
+    def run() -> None:
+        with Pool(2, stop) as pool:
+            for _ in range(4):
+                pool.submit(wait_for_the_end)
+            under_way.wait()
+            raise interruption
+
+    with pytest.raises(interruption):
+        run()
+    assert stop.is_set()
+    assert threading.active_count() == before
+
+
+def test_results_come_in_the_order_of_the_items() -> None:
+    first_may_end = Event()
+
+    def call(number: int) -> int:
+        if number == 0:
+            first_may_end.wait()
+        else:
+            first_may_end.set()
+        return number * 10
+
+    with Pool(2, Event()) as pool:
+        assert pool.map(call, [0, 1]) == [0, 10]
