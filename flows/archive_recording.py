@@ -12,6 +12,7 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
+from flows.prefect_server import prefect_at_hand
 from tasks import terminal
 from tasks.archive import ArchivedRecording
 from tasks.recording import (
@@ -20,7 +21,6 @@ from tasks.recording import (
     connected,
     fetch_details,
     find_archive,
-    flush_events,
     retried,
     transfer_media,
     wait_until_uploaded,
@@ -28,12 +28,13 @@ from tasks.recording import (
 from tasks.settings import UUID_PATTERN, checked_recording_id, load_settings
 
 WAIT_TIMEOUT_S = 600
+LONGEST_WAIT_S = 86_400
 
 
 @flow(name="archive-recording", flow_run_name="archive {recording_id}", persist_result=False)
 def archive_recording(
     recording_id: Annotated[str, Field(pattern=UUID_PATTERN)],
-    wait_timeout: Annotated[int, Field(ge=0, le=86_400)] = WAIT_TIMEOUT_S,
+    wait_timeout: Annotated[int, Field(ge=0, le=LONGEST_WAIT_S)] = WAIT_TIMEOUT_S,
     overwrite: bool = False,  # noqa: FBT001, FBT002 - Prefect passes parameters by name
 ) -> ArchivedRecording:
     """Bring one recording home: wait until it is uploaded, transfer and verify its files, archive them.
@@ -48,12 +49,12 @@ def archive_recording(
     with connected(settings) as clients:
         recording = retried(fetch_details, settings)(clients, recording_id)
         if not overwrite and (found := retried(find_archive, settings)(clients, recording)):
-            return found
+            return terminal.achieved(found)
         recording = retried(wait_until_uploaded, settings)(clients, recording, wait_timeout)
         moved = retried(transfer_media, settings)(clients, recording, overwrite=overwrite)
         archived = retried(commit_archive, settings)(clients, recording, moved, overwrite=overwrite)
         announce(archived, clients.log)
-        return archived
+        return terminal.achieved(archived)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -69,16 +70,14 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an archive that is already there")
     given = parser.parse_args(arguments)
-    if given.wait_timeout < 0:
-        parser.error("--wait-timeout must not be negative")
+    if not 0 <= given.wait_timeout <= LONGEST_WAIT_S:
+        parser.error(f"--wait-timeout must be between 0 and {LONGEST_WAIT_S}")
 
     def archive() -> ArchivedRecording:
         recording_id = checked_recording_id(given.recording_id)
         load_settings()  # what is wrong with them is told before Prefect starts anything
-        try:
+        with prefect_at_hand():
             return archive_recording(recording_id, given.wait_timeout, given.overwrite)
-        finally:
-            flush_events()
 
     return terminal.run(archive)
 

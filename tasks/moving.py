@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from tasks.store import Part, Store, Upload
     from tasks.unfinished import Unfinished
 
-LONGEST_ETAG = 200
-"""Characters of metadata; stores take 256 or more. A longer one is kept as its digest."""
+LONGEST_VALUE = 200
+"""Characters of a metadata value; stores take 256 or more. A longer one is kept as its digest."""
 
 
 class Progress(Protocol):
@@ -114,7 +114,8 @@ class FileMove:
         # What must not differ for an upload to be carried on; without a strong ETag nothing proves it.
         self._origin: dict[str, str | int] = {"etag": self._found.etag, "size": self._found.size,
                                               "part_size": self._part_size}  # fmt: skip
-        self._metadata = dict(payload.metadata)
+        # Stores lose empty values, and take neither long ones nor all characters.
+        self._metadata = {name: _short(value) for name, value in payload.metadata.items() if value}
         if self._found.ranged:
             self._metadata["source-etag"] = _short(self._found.etag)
 
@@ -215,6 +216,6 @@ def _content_type(found: SourceObject, payload: Payload) -> str:
     return guessed or found.content_type or "application/octet-stream"
 
 
-def _short(etag: str) -> str:
-    text = quote(etag, safe="")
-    return text if len(text) <= LONGEST_ETAG else hashlib.sha256(text.encode()).hexdigest()
+def _short(value: str) -> str:
+    text = quote(value, safe="")
+    return text if len(text) <= LONGEST_VALUE else hashlib.sha256(text.encode()).hexdigest()

@@ -18,6 +18,7 @@ from tasks.bag import human_size
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+LOG = logging.getLogger(__name__)
 LOG_INTERVAL_S = 15.0
 BAR_INTERVAL_S = 0.2
 LAST_WORD_S = 2.0
@@ -175,10 +176,14 @@ def shown(tally: Tally, views: Sequence[View]) -> Iterator[None]:
 
 def _watch(tally: Tally, view: View, over: Event) -> Thread:
     def watch() -> None:
-        while not over.wait(view.interval_s):
+        try:
+            while not over.wait(view.interval_s):
+                view.show(tally.files())
             view.show(tally.files())
-        view.show(tally.files())
-        view.close()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the recording comes first
+            LOG.warning("%s shows no more progress: %s", type(view).__name__, type(error).__name__)
+        finally:
+            view.close()
 
     # Prefect knows by context variables to which run an artifact belongs.
     thread = Thread(target=contextvars.copy_context().run, args=(watch,), name=type(view).__name__, daemon=True)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, TypeVar
+
+import httpx
 
 from tasks.errors import ArchiverError, RecordingIdInvalid, SettingsInvalid
 
@@ -12,7 +15,23 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+R = TypeVar("R", bound="BaseModel")
+
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+
+_achieved: ContextVar[list[BaseModel] | None] = ContextVar("achieved", default=None)
+
+
+def achieved(result: R) -> R:
+    """Remember what a flow is about to return: Prefect cannot end a run without its server, and raises instead.
+
+    Args:
+        result: the flow's, final whatever comes.
+    """
+    results = _achieved.get()
+    if results is not None:
+        results.append(result)
+    return result
 
 
 def run(call: Callable[[], BaseModel]) -> int:
@@ -23,13 +42,42 @@ def run(call: Callable[[], BaseModel]) -> int:
     Args:
         call: runs the flow and returns its result.
     """
+    results: list[BaseModel] = []
+    token = _achieved.set(results)
     try:
         result = call()
-    except ArchiverError as error:
-        sys.stderr.write(f"\n{error}\n")
-        return WRONG_USAGE if isinstance(error, SettingsInvalid | RecordingIdInvalid) else FAILED
-    except KeyboardInterrupt:
-        sys.stderr.write("\nInterrupted. The next run carries on from the parts already stored.\n")
-        return INTERRUPTED
+    except (ArchiverError, KeyboardInterrupt, httpx.HTTPError) as error:
+        if not results:
+            return _failed(_reason(error))
+        result = results[-1]
+        _say(f"Done, but Prefect's server could not be told ({type(error).__name__}): its run stays unfinished there.")
+    finally:
+        _achieved.reset(token)
     sys.stdout.write(result.model_dump_json() + "\n")
+    sys.stdout.flush()  # Prefect may take its time to end
     return DONE
+
+
+def _reason(error: BaseException) -> BaseException:
+    """Return why the run failed: without its server, Prefect raises its own error in place of the run's.
+
+    Errors of httpx are Prefect's here, as ours never leave their modules.
+    """
+    reason: BaseException | None = error
+    while isinstance(reason, Exception) and not isinstance(reason, ArchiverError):
+        reason = reason.__context__
+    return reason or error
+
+
+def _failed(reason: BaseException) -> int:
+    if isinstance(reason, KeyboardInterrupt):
+        _say("Interrupted. The next run carries on from the parts already stored.")
+        return INTERRUPTED
+    if isinstance(reason, ArchiverError):
+        _say(str(reason))
+        return WRONG_USAGE if isinstance(reason, SettingsInvalid | RecordingIdInvalid) else FAILED
+    raise reason
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"\n{text}\n")

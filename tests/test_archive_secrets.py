@@ -17,21 +17,21 @@ CANARIES = [value for value in map(str, LEAKY_STORAGE_CONFIG.values()) if "leak-
 
 
 def test_no_secret_of_the_source_is_in_any_body_key_metadata_or_log_record(
-    bench: Archiving, caplog: pytest.LogCaptureFixture
+    rclone: Archiving, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     sound = MediaSource(b"sound", "audio/mpeg")
-    recording = bench.add(2 * bench.part, audio=sound, storage_config=LEAKY_STORAGE_CONFIG)
-    bench.kit.links_expire_after_requests = 2
-    bench.kit.file_faults = [Drop(1000, how="rst"), Redirect(), None, Drop(1000)]
-    bench.archived(recording, overwrite=True)
-    bench.archived(recording)
-    heads = [bench.s3.head_object(Bucket=bench.bucket, Key=key) for key in bench.stored_keys()]
-    stored = b"\n".join([*bench.objects().values(), *(str(head).encode() for head in heads)])
+    recording = rclone.add(2 * rclone.part, audio=sound, storage_config=LEAKY_STORAGE_CONFIG)
+    rclone.kit.links_expire_after_requests = 2
+    rclone.kit.file_faults = [Drop(1000, how="rst"), Redirect(), None, Drop(1000)]
+    rclone.archived(recording, overwrite=True)
+    rclone.archived(recording)
+    heads = [rclone.s3.head_object(Bucket=rclone.bucket, Key=key) for key in rclone.stored_keys()]
+    stored = b"\n".join([*rclone.objects().values(), *(str(head).encode() for head in heads)])
     logged = "\n".join(f"{record.getMessage()} {record.args} {record.exc_text}" for record in caplog.records)
-    text = stored.decode("latin-1") + "\n".join(bench.stored_keys()) + logged
+    text = stored.decode("latin-1") + "\n".join(rclone.stored_keys()) + logged
     # Botocore signs its own requests to the store in a header; only URLs of the source have a signature in them.
     assert not re.findall(r"X-Amz-Signature|X-Amz-Credential", text)
-    assert [secret for secret in [*CANARIES, "leak-canary", bench.kit.token] if secret in text] == []
-    assert [request for request in bench.kit.file_requests if request.expired], "links were refreshed on the way"
+    assert [secret for secret in [*CANARIES, "leak-canary", rclone.kit.token] if secret in text] == []
+    assert [request for request in rclone.kit.file_requests if request.expired], "links were refreshed on the way"
     assert any(record.levelno == logging.DEBUG for record in caplog.records)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tasks.errors import SourceGone
-from tests.standins.realtimekit import Answer, MediaSource, Stall, SyntheticContent
+from tests.standins.realtimekit import Answer, MediaSource, SyntheticContent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -176,6 +176,15 @@ def test_a_file_that_an_earlier_run_finished_is_not_fetched_again(bench: Archivi
     assert bench.left_over() == []
 
 
+@pytest.mark.parametrize("session_id", [None, "", "two  words ", "sésame ☕\n", "s" * 400])
+def test_whatever_the_session_is_called_a_stored_file_is_known_again(bench: Archiving, session_id: str | None) -> None:
+    recording = bench.add(1000, details={"session_id": session_id})
+    bench.run().move(recording.id)
+    run = bench.run()
+    run.archived(recording.id)
+    assert not +run.counted.read
+
+
 def test_a_file_that_is_stored_from_a_source_that_has_changed_since_is_fetched_again(bench: Archiving) -> None:
     recording = bench.add(2 * bench.part)
     bench.run().move(recording.id)
@@ -203,15 +212,15 @@ def test_ctrl_c_stops_all_threads_and_the_next_run_carries_on(bench: Archiving) 
     def interrupt(request: FileRequest) -> None:
         if request.number == PARTS:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            run.stop.wait(20)
 
     bench.kit.on_file_request = interrupt
-    bench.kit.file_faults = lambda request: Stall(10) if request.number == PARTS else None
     run = bench.run(concurrency=1)
     with pytest.raises(KeyboardInterrupt):
         run.archived(recording.id)
     assert run.stop.is_set()
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith("ThreadPool")] == []
-    bench.kit.on_file_request, bench.kit.file_faults = None, []
+    bench.kit.on_file_request = None
     again = bench.run()
     again.archived(recording.id)
     assert sum(again.counted.read.values()) == size_of(bench) - (PARTS - 1) * bench.part

@@ -1,0 +1,94 @@
+"""Knows the wiring: how the settings become clients, and clients the collaborators of the plain code."""
+
+from __future__ import annotations
+
+import logging
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from tasks.archive import Archive
+from tasks.bag import payload_paths
+from tasks.download import new_http_client, quiet_http_logs
+from tasks.hangup import Lines
+from tasks.links import Link, Links
+from tasks.realtimekit import API_PATIENCE_S, RealtimeKit
+from tasks.store import Store, new_s3_client
+from tasks.transfer import Limits, Payload, Transfer
+
+if TYPE_CHECKING:
+    from threading import Event
+
+    from botocore.client import BaseClient
+
+    from tasks.details import Recording
+    from tasks.progress import Tally
+    from tasks.settings import Settings
+
+API_TIMEOUT_S = 30.0
+SPARE_CONNECTIONS = 8  # to the store, besides one per part in flight
+
+
+class Clients:
+    """What a run talks with, made once from the settings; closed with `close`.
+
+    Args:
+        settings: as loaded for this run.
+        log: the run's logger.
+    """
+
+    def __init__(self, settings: Settings, log: logging.Logger | logging.LoggerAdapter[Any]) -> None:
+        self.settings = settings
+        self.log = log
+        quiet_http_logs()
+        logging.getLogger("botocore").setLevel(logging.INFO)  # at DEBUG it logs bodies: the recording's bytes
+        self.api_http = httpx.Client(timeout=API_TIMEOUT_S)
+        self.source_http = new_http_client(settings.stall_timeout)
+        self.lines = Lines(self.api_http, self.source_http)
+
+    @cached_property
+    def s3(self) -> BaseClient:
+        """The object store's client."""
+        return new_s3_client(4 * self.settings.transfer_concurrency + SPARE_CONNECTIONS)
+
+    def api(self, stop: Event) -> RealtimeKit:
+        """Return the API, for as long as `stop` is not set."""
+        its = self.settings
+        token = its.cloudflare_api_token.get_secret_value()
+        ids = (its.cloudflare_account_id, its.realtimekit_app_id)
+        patience_s = min(API_PATIENCE_S, its.transfer_patience)
+        return RealtimeKit(self.api_http, its.cloudflare_base_url, *ids, token, stop=stop, patience_s=patience_s)
+
+    def store(self, stop: Event) -> Store:
+        """Return the archive's bucket, for as long as `stop` is not set."""
+        return Store(self.s3, self.settings.bucket, self.settings.transfer_patience, stop)
+
+    def archive(self, stop: Event) -> Archive:
+        """Return the archive, for as long as `stop` is not set."""
+        return Archive(self.store(stop), self.settings.prefix, self.settings.realtimekit_app_id)
+
+    def transfer(self, recording: Recording, tally: Tally, stop: Event) -> Transfer:
+        """Return what moves the recording's files, for as long as `stop` is not set."""
+        api, archive, its = self.api(stop), self.archive(stop), self.settings
+        links = Links(_links(recording), lambda: _links(api.recording(recording.id)), stop, self.log)
+        limits = Limits(its.transfer_concurrency, its.transfer_part_size, its.transfer_patience)
+        unfinished = lambda: archive.unfinished(recording)  # noqa: E731 - asked anew at every look
+        return Transfer(self.store(stop), self.source_http, links, unfinished, limits, tally, stop, self.log)
+
+    def close(self) -> None:
+        """Close the connections to the API and the source."""
+        self.api_http.close()
+        self.source_http.close()
+
+
+def payloads(archive: Archive, recording: Recording) -> list[Payload]:
+    """Return which of a recording's files go where."""
+    metadata = {"recording-id": recording.id, "session-id": recording.session_id}
+    metadata = {name: value for name, value in metadata.items() if value}  # Swift keeps no empty one
+    paths, folder = payload_paths(recording), archive.folder(recording)
+    return [Payload(media, paths[media.label], folder + paths[media.label], metadata) for media in recording.media]
+
+
+def _links(recording: Recording) -> dict[str, Link]:
+    return {media.label: Link(media.url, media.expires_at) for media in recording.media}

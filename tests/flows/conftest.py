@@ -1,0 +1,64 @@
+"""One Prefect server for all tests of the flows, and for each test a world of its own: an API, a bucket, settings."""
+# ruff: noqa: E402
+# (Prefect reads its environment when it is imported)
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+PREFECT_HOME = tempfile.mkdtemp(prefix="prefect-home-")
+atexit.register(shutil.rmtree, PREFECT_HOME, ignore_errors=True)
+os.environ |= {
+    "PREFECT_HOME": PREFECT_HOME,
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "0.1",
+    "PREFECT_CLI_COLORS": "false",
+    "DO_NOT_TRACK": "1",
+}
+
+from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from prefect.testing.utilities import prefect_test_harness
+
+from tests.flows.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.standins.realtimekit import RealtimeKitStandIn
+    from tests.standins.stores import Store
+
+
+@pytest.fixture(scope="session")
+def prefect_api() -> Iterator[str]:
+    """A real Prefect server in a process of its own; yields its API's URL."""
+    # With heartbeats, every flow waits up to a second for their thread to end.
+    with (
+        prefect_test_harness(server_startup_timeout=120),
+        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+    ):
+        yield str(PREFECT_API_URL.value())
+
+
+@pytest.fixture
+def world(prefect_api: str, kit: RealtimeKitStandIn, rclone_server: Store, tmp_path: Path) -> World:
+    """An API with no recordings yet, an empty bucket, and the server: all that a run needs."""
+    bucket = f"bucket-{uuid.uuid4().hex[:12]}"
+    rclone_server.client().create_bucket(Bucket=bucket)
+    return World(kit, rclone_server, bucket, prefect_api, tmp_path)
+
+
+@pytest.fixture
+def here(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """The world, with this very process set up for it."""
+    for name, value in world.settings().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(world.folder)
+    return world

@@ -1,0 +1,239 @@
+"""The flow brings a recording home, tells what it did, and knows which failures are worth a retry."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from prefect import flow
+
+from flows.archive_recording import archive_recording
+from tasks.archive import ArchivedRecording
+from tasks.errors import (
+    ApiRefused,
+    ApiUnavailable,
+    ArchiverError,
+    NothingToDownload,
+    NotUploadedInTime,
+    RecordingErrored,
+    RecordingIdInvalid,
+    RecordingNotFound,
+    SizeDisagrees,
+    SourceUnavailable,
+    StoreRefused,
+)
+from tests.flows.world import eventually
+from tests.standins.realtimekit import Answer, MediaSource, StandInRecording
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tests.flows.world import World
+
+STAGES = {"fetch details", "find archive", "wait until uploaded", "transfer media", "commit archive"}
+UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
+
+
+@pytest.fixture
+def quick_retries(here: World, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001 - its settings come first
+    monkeypatch.setattr("tasks.recording.RETRY_DELAYS_S", [0.0])
+    monkeypatch.setenv("TRANSFER_PATIENCE", "0.001")
+    monkeypatch.setenv("TASK_RETRIES", "2")
+
+
+def archived_files(world: World) -> dict[str, tuple[int, str]]:
+    """Return size and SHA-256 of all payload files in the store."""
+    payload = {path: body for path, body in world.objects().items() if path.startswith("data/")}
+    return {path: (len(body), hashlib.sha256(body).hexdigest()) for path, body in payload.items()}
+
+
+def test_the_typed_result_is_what_the_store_holds(here: World) -> None:
+    recording = here.add(b"video" * 99, audio=MediaSource(b"audio" * 9, "audio/mpeg"), duration=12.5)
+    archived = archive_recording(recording.id)
+    assert {file.path: (file.size, file.sha256) for file in archived.files} == archived_files(here)
+    assert {file.path.split("/")[1]: file.content_type for file in archived.files} == {
+        "video": "video/mp4",
+        "audio": "audio/mpeg",
+    }
+    assert archived.bytes == 99 * 5 + 9 * 5
+    assert archived.duration_s == 12.5
+    assert archived.recording_id == recording.id
+    assert archived.archive_url == f"s3://{here.bucket}/pre/{here.kit.app_id}/2026/11/20/{recording.id}/"
+    assert not archived.already_archived
+    assert "bagit.txt" in here.objects()
+
+
+def test_a_result_is_json_and_comes_back_from_it_as_it_was(here: World) -> None:
+    archived = archive_recording(here.add().id)
+    assert ArchivedRecording.model_validate_json(archived.model_dump_json()) == archived
+    assert json.loads(archived.model_dump_json()) == archived.model_dump(mode="json")
+
+
+def test_prefect_shows_the_recording_and_the_stages_by_name(here: World) -> None:
+    recording = here.add()
+    archive_recording(recording.id)
+    (run,) = here.flow_runs(recording)
+    assert run["state"]["type"] == "COMPLETED"
+    of_run = {"id": {"any_": [run["id"]]}}
+    names = eventually(lambda: (found := _names(here, of_run)) >= STAGES and found)
+    assert names == STAGES
+
+
+def _names(world: World, of_run: Mapping[str, object]) -> set[str]:
+    return {task_run["name"] for task_run in world.ask_prefect("task_runs", flow_runs=of_run)}
+
+
+def test_the_event_tells_all_that_post_processing_may_ask_for(here: World) -> None:
+    recording = here.add(details={"recording_duration": None})
+    archived = archive_recording(recording.id)
+    (event,) = eventually(lambda: here.events(recording))
+    assert event["event"] == "realtimekit.recording.archived"
+    assert event["payload"] == {
+        "recording_id": recording.id,
+        "archive_url": archived.archive_url,
+        "files": [
+            {"path": f.path, "size": f.size, "sha256": f.sha256, "content_type": f.content_type} for f in archived.files
+        ],
+        "bytes": archived.bytes,
+        "duration_s": archived.duration_s,
+    }
+
+
+def test_a_second_run_answers_from_the_archive_and_moves_no_byte(here: World) -> None:
+    recording = here.add()
+    first = archive_recording(recording.id)
+    fetched = here.kit.bytes_served()
+    second = archive_recording(recording.id)
+    assert here.kit.bytes_served() == fetched
+    assert second == first.model_copy(update={"already_archived": True})
+
+
+def test_overwrite_replaces_the_archive(here: World) -> None:
+    source = MediaSource(b"before")
+    recording = here.add(source)
+    archive_recording(recording.id)
+    source.replace(b"after all")
+    again = archive_recording(recording.id, overwrite=True)
+    assert not again.already_archived
+    assert {file.path: (file.size, file.sha256) for file in again.files} == archived_files(here)
+    assert b"after all" in here.objects().values()
+
+
+def test_another_flow_calls_it_and_goes_on_with_the_result(here: World) -> None:
+    recording = here.add(b"to be described")
+
+    @flow
+    def describe(recording_id: str) -> dict[str, str]:
+        return {file.path: file.sha256 for file in archive_recording(recording_id).files}
+
+    assert set(describe(recording.id).values()) == {hashlib.sha256(b"to be described").hexdigest()}
+
+
+def test_it_waits_for_a_recording_that_is_under_way(here: World) -> None:
+    recording = here.add(statuses=["RECORDING", "UPLOADING", "UPLOADED"])
+    assert archive_recording(recording.id).bytes == 5000
+
+
+def test_an_id_in_capitals_is_the_same_recording(here: World) -> None:
+    recording = here.add()
+    assert archive_recording(recording.id.upper()).recording_id == recording.id
+
+
+def _unknown(world: World) -> str:
+    world.add()
+    return UNKNOWN_ID
+
+
+def _token_refused(world: World) -> str:
+    world.kit.api_faults = lambda _: Answer.failure(10000, "Authentication error", 401)
+    return world.add().id
+
+
+FINAL: list[tuple[Callable[[World], str], type[ArchiverError]]] = [
+    (_unknown, RecordingNotFound),
+    (_token_refused, ApiRefused),
+    (lambda world: world.add(status="ERRORED").id, RecordingErrored),
+    (lambda world: world.add(bucket_enabled=False).id, NothingToDownload),
+    (lambda world: world.add(file_size=4999).id, SizeDisagrees),
+]
+
+
+@pytest.mark.usefixtures("quick_retries")
+@pytest.mark.parametrize(("prepare", "error"), FINAL, ids=[error.__name__ for _, error in FINAL])
+def test_a_final_failure_burns_no_retry(
+    here: World, prepare: Callable[[World], str], error: type[ArchiverError]
+) -> None:
+    with pytest.raises(error):
+        archive_recording(prepare(here))
+    assert len(here.kit.api_requests) == 1
+    assert len(here.kit.file_requests) <= 1
+    assert here.objects() == {}
+
+
+@pytest.mark.usefixtures("quick_retries")
+def test_waiting_ends_with_its_time_and_burns_no_retry(here: World) -> None:
+    with pytest.raises(NotUploadedInTime, match="RECORDING"):
+        archive_recording(here.add(status="RECORDING").id, wait_timeout=0)
+    assert len(here.kit.api_requests) == 1
+
+
+@pytest.mark.usefixtures("quick_retries")
+def test_a_bucket_that_is_not_there_burns_no_retry(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARCHIVE_URL", "s3://no-such-bucket")
+    with pytest.raises(StoreRefused):
+        archive_recording(here.add().id)
+    assert len(here.kit.api_requests) == 1
+
+
+def _away(world: World) -> StandInRecording:
+    world.kit.api_faults = lambda _: Answer.html(502)
+    return world.add()
+
+
+def _source_away(world: World) -> StandInRecording:
+    world.kit.file_faults = lambda _: Answer.internal_error()
+    return world.add()
+
+
+@pytest.mark.usefixtures("quick_retries")
+@pytest.mark.parametrize(("prepare", "error"), [(_away, ApiUnavailable), (_source_away, SourceUnavailable)])
+def test_a_failure_that_may_pass_is_retried_as_often_as_the_settings_say(
+    here: World,
+    monkeypatch: pytest.MonkeyPatch,
+    prepare: Callable[[World], StandInRecording],
+    error: type[ArchiverError],
+) -> None:
+    recording, asked = prepare(here), []
+    ledger = "api_requests" if error is ApiUnavailable else "file_requests"
+    for retries in ("0", "2"):
+        monkeypatch.setenv("TASK_RETRIES", retries)
+        before = len(getattr(here.kit, ledger))
+        with pytest.raises(error):
+            archive_recording(recording.id)
+        asked.append(len(getattr(here.kit, ledger)) - before)
+    assert asked[1] == 3 * asked[0] > 0
+
+
+@pytest.mark.usefixtures("quick_retries")
+def test_a_retry_brings_home_what_the_first_attempt_could_not(here: World) -> None:
+    recording = here.add()
+    here.kit.file_faults = [Answer.internal_error(), Answer.internal_error()]
+    assert archive_recording(recording.id).bytes == 5000
+
+
+def test_the_form_explains_and_checks_every_parameter() -> None:
+    shown = archive_recording.parameters.model_dump()["properties"]
+    assert set(shown) == {"recording_id", "wait_timeout", "overwrite"}
+    assert all(len(parameter["description"]) > 20 for parameter in shown.values())
+    assert shown["recording_id"]["pattern"].startswith("^[0-9a-fA-F]{8}-")
+    assert (shown["wait_timeout"]["minimum"], shown["wait_timeout"]["maximum"]) == (0, 86_400)
+    assert shown["wait_timeout"]["default"] == 600
+    assert shown["overwrite"] == shown["overwrite"] | {"type": "boolean", "default": False}
+    assert archive_recording.parameters.model_dump()["required"] == ["recording_id"]
+
+
+def test_code_checks_the_id_again() -> None:
+    with pytest.raises(RecordingIdInvalid):
+        archive_recording.fn("../secrets")

@@ -1,0 +1,50 @@
+"""The demo keeps what the README promises, and leaves nothing but the archive behind."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.flows.world import World
+
+
+def run_demo(world: World, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the demo as a person without any settings does, with a temporary Prefect server."""
+    environment = world.environment(**dict.fromkeys(world.settings()), PREFECT_API_URL=None)
+    command = [sys.executable, "-m", "flows.demo"]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def processes_in(folder: Path) -> list[list[str]]:
+    """Return the command lines of processes that work in or on a folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.cwd().startswith(str(folder)) or str(folder) in " ".join(process.cmdline()):
+                found.append(process.cmdline())
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+@pytest.mark.timeout(240)
+def test_the_demo_archives_once_and_finds_it_the_second_time(world: World, tmp_path: Path) -> None:
+    first = run_demo(world, tmp_path)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert first.stderr.count("got a fresh URL") == 1
+    assert "1 fresh URL" in first.stderr
+    assert "bagit: the bag is valid." in first.stdout
+    assert processes_in(tmp_path) == []
+
+    second = run_demo(world, tmp_path)
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert "Already archived: the flow found it whole, and fetched 0 bytes of media." in second.stdout
+    assert processes_in(tmp_path) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["archive-demo"]

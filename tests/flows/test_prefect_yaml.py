@@ -1,0 +1,118 @@
+"""What `prefect deploy` takes without a word, though no run could ever come of it, is found here."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import yaml
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.events.schemas.deployment_triggers import DeploymentEventTrigger
+from prefect.flows import load_flow_from_entrypoint
+from prefect.utilities.schema_tools.validation import validate
+
+from tests.flows.world import PROJECT
+
+if TYPE_CHECKING:
+    from prefect import Flow
+
+    from tests.flows.world import World
+
+FILE: dict[str, Any] = yaml.safe_load((PROJECT / "prefect.yaml").read_text())
+DEPLOYMENTS: dict[str, dict[str, Any]] = {
+    f"{deployment['entrypoint'].partition(':')[0].removeprefix('flows/')}/{deployment['name']}": deployment
+    for deployment in FILE["deployments"]
+}
+TOP_LEVEL = {"name", "prefect-version", "definitions", "pull", "deployments"}
+OF_DEPLOYMENT = {
+    "name", "description", "entrypoint", "tags", "parameters", "work_pool", "schedules", "triggers",
+    "concurrency_limit",
+}  # fmt: skip
+OF_SCHEDULE = {"cron", "interval", "timezone", "slug"}
+OF_TRIGGER = set(DeploymentEventTrigger.model_fields) | {"type"}
+SECRET = re.compile(r"token|secret|password|access_key", re.IGNORECASE)
+
+each = pytest.mark.parametrize("deployment", DEPLOYMENTS.values(), ids=DEPLOYMENTS)
+
+
+def test_the_file_has_no_unknown_keys() -> None:
+    assert set(FILE) <= TOP_LEVEL
+    assert "archive_recording.py/on-demand" in DEPLOYMENTS
+
+
+def schema_of(deployment: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of the parameters of a deployment's flow."""
+    flow: Flow[..., Any] = load_flow_from_entrypoint(str(PROJECT / deployment["entrypoint"]))
+    return flow.parameters.model_dump()
+
+
+@each
+def test_a_deployment_has_no_unknown_keys(deployment: dict[str, Any]) -> None:
+    assert set(deployment) <= OF_DEPLOYMENT
+    assert deployment["work_pool"] == {"name": "recordings"}
+    assert deployment["description"]
+
+
+@each
+def test_its_parameters_are_the_flows(deployment: dict[str, Any]) -> None:
+    parameters, schema = deployment.get("parameters", {}), schema_of(deployment)
+    assert set(parameters) <= set(schema["properties"])
+    assert validate(parameters, schema, ignore_required=True) == []
+    assert not any(SECRET.search(name) for name in parameters)
+
+
+@each
+def test_its_schedules_are_sound(deployment: dict[str, Any]) -> None:
+    for schedule in deployment.get("schedules", []):
+        assert set(schedule) <= OF_SCHEDULE
+        assert schedule["slug"]
+        CronSchedule(cron=schedule["cron"], timezone=schedule.get("timezone"))
+
+
+@each
+def test_its_triggers_are_sound(deployment: dict[str, Any]) -> None:
+    schema = schema_of(deployment)
+    for trigger in deployment.get("triggers", []):
+        assert set(trigger) <= OF_TRIGGER
+        checked = DeploymentEventTrigger.model_validate({"name": "trigger", **trigger})
+        assert set(checked.parameters or {}) <= set(schema["properties"])
+
+
+def prefect(world: World, *arguments: str, **changes: str | None) -> str:
+    command = [sys.executable, "-W", "ignore", "-m", "prefect", "--no-prompt", *arguments]
+    environment = world.environment(**changes)
+    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def deployed(world: World) -> dict[str, dict[str, Any]]:
+    """Return the deployments on the server by their full name."""
+    flows = {flow["id"]: flow["name"] for flow in world.ask_prefect("flows")}
+    return {f"{flows[found['flow_id']]}/{found['name']}": found for found in world.ask_prefect("deployments")}
+
+
+def test_deploying_again_changes_nothing_but_where_the_folder_is(world: World) -> None:
+    pool = {"name": "recordings", "type": "process"}
+    httpx.post(f"{world.prefect_api}/work_pools/", json=pool, timeout=30).raise_for_status()
+    prefect(world, "deploy", "--all", ARCHIVER_HOME=None)
+    first = deployed(world)
+    assert set(first) == {"archive-recording/on-demand"}
+    assert _folders(first) == {"{{ $ARCHIVER_HOME }}"}  # each worker's environment answers it
+
+    prefect(world, "deploy", "--all", ARCHIVER_HOME="/srv/archiver")
+    second = deployed(world)
+    assert {name: found["id"] for name, found in second.items()} == {name: found["id"] for name, found in first.items()}
+    assert {name: found["parameters"] for name, found in second.items()} == {
+        name: found["parameters"] for name, found in first.items()
+    }
+    assert _folders(second) == {"/srv/archiver"}
+
+
+def _folders(deployments: dict[str, dict[str, Any]]) -> set[str]:
+    steps = [step for found in deployments.values() for step in found["pull_steps"]]
+    return {arguments["directory"] for step in steps for arguments in step.values()}

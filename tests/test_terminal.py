@@ -1,0 +1,74 @@
+"""On a terminal, what was achieved counts, and what failed is told by its own error, even without a Prefect server."""
+
+from __future__ import annotations
+
+import json
+from typing import NoReturn
+
+import httpx
+import pytest
+from pydantic import BaseModel
+
+from tasks import terminal
+from tasks.errors import SourceGone
+
+
+class Result(BaseModel):
+    """What a flow returns."""
+
+    answer: int
+
+
+def lose_prefect() -> NoReturn:
+    message = "connection refused"
+    raise httpx.ConnectError(message)
+
+
+def test_a_result_that_was_achieved_is_printed_though_prefect_could_not_be_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def call() -> Result:
+        terminal.achieved(Result(answer=42))
+        lose_prefect()
+
+    assert terminal.run(call) == terminal.DONE
+    stdout, stderr = capsys.readouterr()
+    assert json.loads(stdout) == {"answer": 42}
+    assert "Prefect's server could not be told (ConnectError)" in stderr
+
+
+def test_a_failure_is_told_by_its_own_error_though_prefect_raises_another(capsys: pytest.CaptureFixture[str]) -> None:
+    def call() -> Result:
+        try:
+            raise SourceGone("a.mp4")
+        except SourceGone:
+            lose_prefect()
+
+    assert terminal.run(call) == terminal.FAILED
+    assert capsys.readouterr().err.strip() == str(SourceGone("a.mp4"))
+
+
+def test_ctrl_c_is_told_as_such_though_prefect_raises_another(capsys: pytest.CaptureFixture[str]) -> None:
+    def call() -> Result:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            lose_prefect()
+
+    assert terminal.run(call) == terminal.INTERRUPTED
+    assert "carries on" in capsys.readouterr().err
+
+
+def test_what_nobody_foresaw_keeps_its_traceback() -> None:
+    def call() -> Result:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        terminal.run(call)
+    with pytest.raises(httpx.ConnectError):
+        terminal.run(lose_prefect)
+
+
+def test_outside_a_terminal_an_achievement_is_just_returned() -> None:
+    result = Result(answer=1)
+    assert terminal.achieved(result) is result
