@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["Limits", "Moved", "Payload", "Progress", "Transfer", "read_back"]
 
 FILES_AT_ONCE = 4
-WINDOW_PARTS = 2
-"""Parts in memory per range in flight: one being read or stored, one that waits for its turn to be hashed."""
+WAITING_PARTS = 4
+"""Parts in memory besides those in flight: they wait for an earlier one, to be hashed in order."""
 LOOKS = 3
 """How often a file is looked at anew when another run ended the upload that was used."""
 
@@ -62,7 +62,7 @@ class Transfer:
         stop: Event,
         log: logging.Logger | logging.LoggerAdapter[Any],
     ) -> None:
-        window = Window(WINDOW_PARTS * limits.concurrency * limits.part_size)
+        window = Window((limits.concurrency + WAITING_PARTS) * limits.part_size)
         self._means = Means(store, unfinished, limits, window, progress, stop, log)
         self._http = http
         self._counting = Lock()
