@@ -46,8 +46,12 @@ class MediaFile:
 
     @property
     def label(self) -> str:
-        """What stays the same when the URL is refreshed, and names the file in logs: one line, no two alike."""
-        return "/".join(_escaped(part) for part in (self.kind, self.layer, self.name) if part)
+        """What stays the same when the URL is refreshed, and names the file in logs: one line, no two alike.
+
+        There is one video and one audio, so these need no name, which may be another at the next look.
+        """
+        parts = (self.kind, self.layer, self.name) if self.kind == "tracks" else (self.kind,)
+        return "/".join(_escaped(part) for part in parts if part)
 
 
 @dataclass(frozen=True)

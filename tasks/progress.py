@@ -41,10 +41,10 @@ class Moving:
         return (self.done - self.already) / max(time.monotonic() - self.since, 0.001)
 
     def __str__(self) -> str:
-        left = (self.size - self.done) / self.rate if self.rate > 0 else 0.0
+        left = f"{(self.size - self.done) / self.rate:.0f} s" if self.rate > 0 else "an unknown time"
         percent = 100 * self.done // self.size if self.size else 100
         amount = f"{human_size(self.done)} of {human_size(self.size)} ({percent} %)"
-        return f"{self.path}: {amount}, {human_size(self.rate)}/s, {left:.0f} s left"
+        return f"{self.path}: {amount}, {human_size(self.rate)}/s, {left} left"
 
 
 class Tally:

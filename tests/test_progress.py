@@ -86,7 +86,7 @@ def test_a_line_tells_how_far_how_fast_and_how_long_still() -> None:
 
 def test_an_empty_file_and_one_that_has_not_begun_can_be_shown() -> None:
     assert "(100 %)" in str(Moving("data/video/a.mp4", 0, 0, 0, time.monotonic()))
-    assert "0 s left" in str(Moving("data/video/a.mp4", 10, 0, 0, time.monotonic()))
+    assert "an unknown time left" in str(Moving("data/video/a.mp4", 10, 0, 0, time.monotonic()))
 
 
 def test_what_was_stored_before_counts_as_done_but_not_as_fast() -> None:
