@@ -50,9 +50,12 @@ def archive_recording(
         recording = retried(fetch_details, settings)(clients, recording_id)
         if not overwrite and (found := retried(find_archive, settings)(clients, recording)):
             return terminal.achieved(found)
-        recording = retried(wait_until_uploaded, settings)(clients, recording, wait_timeout)
-        moved = retried(transfer_media, settings)(clients, recording, overwrite=overwrite)
-        archived = retried(commit_archive, settings)(clients, recording, moved, overwrite=overwrite)
+        ready = retried(wait_until_uploaded, settings)(clients, recording, wait_timeout)
+        # While this run waited, another may have archived it.
+        if ready is not recording and not overwrite and (found := retried(find_archive, settings)(clients, ready)):
+            return terminal.achieved(found)
+        moved = retried(transfer_media, settings)(clients, ready, overwrite=overwrite)
+        archived = retried(commit_archive, settings)(clients, ready, moved, overwrite=overwrite)
         announce(archived, clients.log)
         return terminal.achieved(archived)
 

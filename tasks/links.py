@@ -9,7 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from tasks.backoff import backoff
-from tasks.errors import ApiUnavailable, ArchiverError, LinkRefused, SourceGone, TransferStopped
+from tasks.errors import ApiUnavailable, ArchiverError, LinkRefused, SourceUnavailable, TransferStopped
 
 if TYPE_CHECKING:
     import logging
@@ -102,7 +102,7 @@ class Links:
             link: the URL that is no longer wanted.
 
         Raises:
-            SourceGone: the API names the file no more.
+            SourceUnavailable: the API hands out no URL for the file.
             ApiUnavailable: or any other error of the API.
         """
         known = self._away
@@ -135,7 +135,7 @@ class Links:
         finally:
             self._asked_at = time.monotonic()
         if label not in fresh:
-            raise SourceGone(label)
+            raise SourceUnavailable(label, "the API hands out no URL for it at the moment")
         self._links.update(fresh)
         self._away = None
         self.refreshes += 1

@@ -145,8 +145,8 @@ class FileMove:
             return False
         # Of a bag that was withdrawn, maybe because it was damaged, only what its own manifest confirms is good.
         stated = self._unfinished.stated(self._payload.key)
-        sha256 = (not stated and stored.metadata.get("sha256")) or read_back(self._store, stored, [])
-        if stated not in (None, sha256):
+        sha256 = read_back(self._store, stored, [])
+        if stated not in (None, sha256) or stored.metadata.get("sha256") not in (None, sha256):
             return False
         moved.sha256 = sha256
         self._means.progress.begin(self._payload.path, stored.size, stored.size)

@@ -160,6 +160,7 @@ def commit_archive(
     with stoppable(clients) as stop:
         archive, transfer = clients.archive(stop), clients.transfer(recording, Tally(), stop)
         if overwrite:
+            transfer.require(moved)  # the old archive gives way to nothing less than a whole new one
             archive.withdraw(recording)
         archived = archive.commit(recording, [transfer.finish(file) for file in moved])
     clients.log.info(

@@ -109,7 +109,7 @@ def load_settings(env_file: str | None = ".env") -> Settings:
 def _complete_environment(env_file: str) -> list[str]:
     """Set what is not set, or is empty, in the environment; return what is wrong with the file."""
     try:
-        lines = dotenv_values(env_file, encoding="utf-8-sig")
+        lines = dotenv_values(env_file, encoding="utf-8-sig", interpolate=False)  # a token may hold "${"
         missing = {name: value for name, value in lines.items() if value and not os.environ.get(name)}
         os.environ.update(missing)
     except (OSError, ValueError) as error:  # not readable, not UTF-8, a null byte

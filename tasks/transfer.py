@@ -77,10 +77,20 @@ class Transfer:
             replace: leave objects of these keys untouched until `finish`, and take none of them for done.
 
         Raises:
-            ArchiverError: the first that any of them met; all others are stopped by it.
+            ArchiverError: what any of them met. Others are stopped by it, unless it is final and of that file alone.
         """
-        with Pool(min(FILES_AT_ONCE, len(payloads) or 1), self._means.stop) as pool:
+        with Pool(min(FILES_AT_ONCE, len(payloads) or 1), self._means.stop, independent=True) as pool:
             return pool.map(lambda payload: self._move(payload, beside=replace, trust=not replace), payloads)
+
+    def require(self, moved: Sequence[Moved]) -> None:
+        """Check that the uploads of files that wait for completion are still there.
+
+        Raises:
+            UploadVanished: one is not.
+        """
+        for file in moved:
+            if file.upload is not None:
+                self._means.store.parts(file.upload)
 
     def finish(self, moved: Moved) -> ArchivedFile:
         """Make an object of a file that waits for it, and prove it; may be called again after an interruption.

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from threading import Condition, Event, Lock
 from typing import TYPE_CHECKING, TypeVar
 
-from tasks.errors import TransferStopped, UploadVanished
+from tasks.errors import SizeDisagrees, SourceGone, SourceLied, TransferStopped, UploadVanished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+_OF_ONE_FILE = (SourceGone, SourceLied, SizeDisagrees)
 
 
 class Window:
@@ -81,18 +83,23 @@ class Share:
 class Pool:
     """Threads of which the first to fail stops all: `stop` tells those of other pools, too.
 
-    Only the end of an upload by another run stops no other pool: it is a reason to look again, not to give up.
+    Two failures stop no other pool. The end of an upload by another run is a reason to look again, not to give up. And
+    what is wrong with one file for good is no reason to leave the others: they may be gone before somebody has looked.
 
     Args:
         workers: how many threads.
         stop: set at a failure.
         on_failure: called at every failure, from the thread that failed.
+        independent: each call is of a file of its own, so that what waits for its turn still gets it after a failure.
     """
 
-    def __init__(self, workers: int, stop: Event, on_failure: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, workers: int, stop: Event, on_failure: Callable[[], None] = lambda: None, *, independent: bool = False
+    ) -> None:
         self._threads = ThreadPoolExecutor(workers)
         self._stop = stop
         self._on_failure = on_failure
+        self._independent = independent
         self._lock = Lock()
         self._futures: list[Future[object]] = []
         self._failure: BaseException | None = None
@@ -117,14 +124,14 @@ class Pool:
 
     def _run(self, call: Callable[..., T], *args: object) -> T:
         try:
-            if self._failure is not None or self._stop.is_set():
+            if self._stop.is_set() or (self._failure is not None and not self._independent):
                 raise TransferStopped
             return call(*args)
         except BaseException as error:
             with self._lock:
                 if self._failure is None or _weight(error) > _weight(self._failure):
                     self._failure = error
-            if not isinstance(error, UploadVanished | TransferStopped):
+            if not isinstance(error, (UploadVanished, TransferStopped, *_OF_ONE_FILE)):
                 self._stop.set()
             self._on_failure()
             raise
@@ -137,7 +144,7 @@ class Pool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Leave no thread behind: after a failure or a cancellation they are told to stop, and waited for."""
-        if error is not None and not isinstance(error, UploadVanished):
+        if error is not None and not isinstance(error, (UploadVanished, *_OF_ONE_FILE)):
             self._stop.set()
         self._threads.shutdown(cancel_futures=error is not None)
 

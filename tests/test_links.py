@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from tasks.errors import ApiUnavailable, LinkRefused, SourceGone
+from tasks.errors import ApiUnavailable, LinkRefused, SourceUnavailable
 from tasks.links import REFUSALS_BELIEVED
 from tests.reading import ID, reading
 from tests.standins.realtimekit import (
@@ -116,12 +116,12 @@ def test_an_api_that_stays_away_ends_with_its_own_error_once_patience_does() -> 
             it.read(1, PART)
 
 
-def test_a_recording_that_no_longer_names_the_file_is_final() -> None:
+def test_a_recording_that_names_the_file_no_more_may_name_it_later() -> None:
     with reading(CONTENT) as it:
         it.source.open(1)
         it.kit.expire_all_links()
         it.kit.api_faults = [Answer.json({"success": True, "data": {"id": ID, "status": "UPLOADED"}})]
-        with pytest.raises(SourceGone):
+        with pytest.raises(SourceUnavailable, match="hands out no URL"):
             it.read(1, PART)
 
 

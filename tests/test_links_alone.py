@@ -8,7 +8,7 @@ from threading import Event, Lock
 
 import pytest
 
-from tasks.errors import ApiUnavailable, LinkRefused, SourceGone, TransferStopped
+from tasks.errors import ApiUnavailable, LinkRefused, SourceUnavailable, TransferStopped
 from tasks.links import REFUSALS_BELIEVED, Link, Links
 
 LOG = logging.getLogger(__name__)
@@ -164,9 +164,9 @@ def test_a_stop_ends_the_pause_before_a_refresh(links: Links, stop: Event) -> No
         links.refused("video", links.current("video"), REFUSAL)
 
 
-def test_a_file_that_the_api_names_no_more_is_gone(links: Links, api: Api) -> None:
+def test_a_file_without_a_fresh_url_may_have_one_later(links: Links, api: Api) -> None:
     api.labels = ["audio"]
-    with pytest.raises(SourceGone):
+    with pytest.raises(SourceUnavailable, match="hands out no URL"):
         links.refresh("video", links.current("video"), "it led to a page")
 
 
