@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -14,11 +16,11 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks import bag
 from tasks.details import redacted
-from tasks.errors import ArchiveDamaged, StoredWrong
+from tasks.errors import ArchiveDamaged, ReplacementSmaller, StoredWrong
 from tasks.unfinished import Unfinished
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tasks.details import Recording
     from tasks.store import Store
@@ -119,6 +121,23 @@ class Archive:
         self.withdraw(recording)
         raise StoredWrong(self.url(recording), "the bag that was written", "another one")
 
+    def require_no_loss(self, recording: Recording, paths: Iterable[str]) -> None:
+        """Check that an archive has no more files of any kind than what is to replace it; names may differ.
+
+        Args:
+            paths: of the files that are to replace it, within the bag.
+
+        Raises:
+            ReplacementSmaller: it has.
+        """
+        folder = self.folder(recording)
+        kept = set(self._payload(recording))
+        with suppress(ValueError):  # where no manifest can say what belongs to the archive, all of it counts
+            kept &= bag.parse_manifest(self._store.get(folder + bag.MANIFEST) or b"").keys()
+        lost = Counter(map(_kind, kept)) - Counter(map(_kind, paths))
+        if lost:
+            raise ReplacementSmaller(self.url(recording), ", ".join(f"{n} of {kind}/" for kind, n in lost.items()))
+
     def withdraw(self, recording: Recording) -> None:
         """Take back the marker, so that the folder is no bag while its files are replaced."""
         self._store.delete([self.folder(recording) + bag.MARKER])
@@ -184,6 +203,10 @@ class Archive:
             bytes=sum(file.size for file in files),
             duration_s=recording.duration_s,
         )
+
+
+def _kind(path: str) -> str:
+    return path.split("/")[1]
 
 
 def _tag_files(recording: Recording, files: Sequence[ArchivedFile]) -> dict[str, bytes]:

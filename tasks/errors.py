@@ -14,7 +14,8 @@ ArchiverError
  │   ├─ SourceLied               answers that cannot be the file, again and again
  │   ├─ SizeDisagrees            API and source name different sizes
  │   ├─ StoreRefused             no such bucket, bad credentials, not allowed
- │   └─ ArchiveDamaged           committed, but not whole
+ │   ├─ ArchiveDamaged           committed, but not whole
+ │   └─ ReplacementSmaller       an overwrite that would delete the only copy of something
  └─ RetryableError           the same call may succeed later, and carries on from what is stored
      ├─ ApiUnavailable           429, 5xx, time-outs, dropped connections
      ├─ SourceUnavailable        the same, from the presigned URL; and stalls
@@ -237,6 +238,20 @@ class ArchiveDamaged(FinalError):
         return (
             f"{self.archive_url} is committed, but not whole: {'; '.join(self.findings[:10])}{more}. "
             "Run again with overwrite while the recording still exists at its source."
+        )
+
+
+class ReplacementSmaller(FinalError):
+    """The archive holds files that the API hands out no more."""
+
+    def __init__(self, archive_url: str, missing: str) -> None:
+        super().__init__(archive_url, missing)
+        self.archive_url, self.missing = archive_url, missing
+
+    def _told(self) -> str:
+        return (
+            f"{self.archive_url} holds more than the API hands out now: {self.missing}. To overwrite it would delete "
+            "what may be the only copy, so nothing was replaced. If that is what you want, delete the folder first."
         )
 
 

@@ -140,9 +140,12 @@ def transfer_media(clients: Clients, recording: Recording, *, overwrite: bool) -
     """Bring every media file into the store; with `overwrite`, beside what is archived, which stays as it is."""
     tally = Tally()
     with stoppable(clients) as stop, shown(tally, _views(clients, recording)):
-        transfer = clients.transfer(recording, tally, stop)
+        archive, transfer = clients.archive(stop), clients.transfer(recording, tally, stop)
+        files = payloads(archive, recording)
+        if overwrite:
+            archive.require_no_loss(recording, [file.path for file in files])
         started = time.monotonic()
-        moved = transfer.move_all(payloads(clients.archive(stop), recording), replace=overwrite)
+        moved = transfer.move_all(files, replace=overwrite)
     elapsed = time.monotonic() - started
     fetched = sum(file.done - file.already for file in tally.files())
     clients.log.info(

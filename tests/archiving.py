@@ -132,8 +132,12 @@ class Run:
             if found is not None:
                 return found
             transfer = self.transfer(api, recording, files)
-            moved = transfer.move_all(self.payloads(recording), replace=overwrite)
+            payloads = self.payloads(recording)
             if overwrite:
+                self.archive.require_no_loss(recording, [payload.path for payload in payloads])
+            moved = transfer.move_all(payloads, replace=overwrite)
+            if overwrite:
+                transfer.require(moved)
                 self.archive.withdraw(recording)
             return self.archive.commit(recording, [transfer.finish(file) for file in moved])
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.errors import StoreRefused
+from tasks.errors import ReplacementSmaller, StoreRefused
 from tests.archiving import Archiving, payload
 from tests.bags import bag_of, key_of, stored_payload
 from tests.meddling import Failing
@@ -28,6 +28,16 @@ def changed(recording: StandInRecording, how: int = 1) -> None:
 
 def checksums(archived: ArchivedRecording) -> dict[str, str]:
     return {file.path: file.sha256 for file in archived.files}
+
+
+def test_an_archive_is_not_replaced_by_one_that_lacks_a_file_of_it(bench: Archiving) -> None:
+    recording = bench.add(1000, audio=MediaSource(SyntheticContent(20), "audio/mpeg"))
+    old = bench.archived(recording)
+    recording.audio = None
+    with pytest.raises(ReplacementSmaller, match="1 of audio/"):
+        bench.archived(recording, overwrite=True)
+    assert checksums(bench.archived(recording)) == checksums(old)
+    assert bench.left_over(recording) == []
 
 
 @pytest.mark.parametrize("store", ["rclone", "swift"])
