@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 import uuid
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,12 +40,23 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def prefect_api() -> Iterator[str]:
     """A real Prefect server in a process of its own; yields its API's URL."""
-    # With heartbeats, every flow waits up to a second for their thread to end.
-    with (
-        prefect_test_harness(server_startup_timeout=120),
-        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
-    ):
+    with ExitStack() as stack:
+        _start_server(stack)
+        # With heartbeats, every flow waits up to a second for their thread to end.
+        stack.enter_context(temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}))
         yield str(PREFECT_API_URL.value())
+
+
+def _start_server(stack: ExitStack) -> None:
+    """Start the server; it picks a port by chance, which another worker's server may take just before it."""
+    for last in (False, True):
+        try:
+            stack.enter_context(prefect_test_harness(server_startup_timeout=50))
+        except RuntimeError:
+            if last:
+                raise
+        else:
+            return
 
 
 @pytest.fixture
