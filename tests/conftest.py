@@ -109,11 +109,3 @@ def bench(request: pytest.FixtureRequest) -> Archiving:
     """An archive in a fresh bucket of each store in turn."""
     archiving: Archiving = request.getfixturevalue(request.param)
     return archiving
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep all tests of the flows in one worker: they share a Prefect server, which takes long to start."""
-    for item in items:
-        if "flows" in item.path.parent.name:
-            item.add_marker(pytest.mark.xdist_group("prefect"))
