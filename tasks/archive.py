@@ -9,21 +9,24 @@ import hashlib
 import json
 from collections import Counter
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
 from tasks import bag
+from tasks.checksums import bare
 from tasks.details import redacted
 from tasks.errors import ArchiveDamaged, ReplacementSmaller, StoredWrong
+from tasks.read_back import read_back
 from tasks.unfinished import Unfinished
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     from tasks.details import Recording
-    from tasks.store import Store
+    from tasks.store import Store, StoredObject
 
 COMMIT_ATTEMPTS = 3
 LOOKS = 2
@@ -39,6 +42,14 @@ class ArchivedFile(BaseModel):
     size: int  # bytes
     sha256: str
     content_type: str
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A payload file, and which object of its key was proved to hold it."""
+
+    file: ArchivedFile
+    etag: str
 
 
 class ArchivedRecording(BaseModel):
@@ -96,7 +107,7 @@ class Archive:
         described = self._described(recording, checksums)
         return self._archived(recording, described).model_copy(update={"already_archived": True})
 
-    def commit(self, recording: Recording, files: Sequence[ArchivedFile]) -> ArchivedRecording:
+    def commit(self, recording: Recording, stored: Sequence[StoredFile]) -> ArchivedRecording:
         """Make the transferred files visible as the archive of the recording, and prove it the way a stranger would.
 
         The marker is the last thing written. Two runs that commit the same recording at once state the same; if
@@ -104,21 +115,25 @@ class Archive:
 
         Args:
             recording: its details go into the bag, redacted.
-            files: the whole payload; other objects below `data/` are left from elsewhere, and are deleted.
+            stored: the whole payload; other objects below `data/` are left from elsewhere, and are deleted.
 
         Raises:
             StoredWrong: a file is not there as transferred, or other runs kept on writing something else.
         """
-        sizes, checksums = {file.path: file.size for file in files}, {file.path: file.sha256 for file in files}
-        self._check_payload(recording, sizes)
+        files = [one.file for one in stored]
+        checksums = {file.path: file.sha256 for file in files}
+        self._require_payload(recording, stored)
         self.unfinished(recording).clear()
         for attempt in range(COMMIT_ATTEMPTS + 1):
-            if (found := self._found(recording)) and checksums.items() <= found.items():
+            found = self._found(recording)
+            if found and checksums.items() <= found.items():
+                self._require_payload_still(recording, stored)
                 return self._archived(recording, files if found == checksums else self._described(recording, found))
+            if found is not None:
+                self.withdraw(recording)  # nothing may pass for a bag while its tag files are replaced
             if attempt < COMMIT_ATTEMPTS:
-                self._delete_strays(recording, sizes)
+                self._delete_strays(recording, checksums)
                 self._write(recording, _tag_files(recording, files))
-        self.withdraw(recording)
         raise StoredWrong(self.url(recording), "the bag that was written", "another one")
 
     def require_no_loss(self, recording: Recording, paths: Iterable[str]) -> None:
@@ -142,26 +157,44 @@ class Archive:
         """Take back the marker, so that the folder is no bag while its files are replaced."""
         self._store.delete([self.folder(recording) + bag.MARKER])
 
-    def _check_payload(self, recording: Recording, sizes: Mapping[str, int]) -> None:
+    def _require_payload(self, recording: Recording, stored: Sequence[StoredFile]) -> None:
+        """Check that the payload is what was transferred, as another run may have stored something else since."""
         found = self._payload(recording)
-        for path, size in sizes.items():
-            if found.get(path) != size:
-                raise StoredWrong(f"{self.url(recording)}{path}", f"{size} bytes", f"{found.get(path, 'no')} bytes")
+        for its, path, size in ((one, one.file.path, one.file.size) for one in stored):
+            item = found.get(path)
+            if item is None or item.size != size:
+                raise StoredWrong(self.url(recording) + path, f"{size} bytes", f"{item.size if item else 'no'} bytes")
+            # Stores may list other ETags than they answer with, and give the same bytes another one.
+            if bare(item.etag) != bare(its.etag) and (sha256 := self._sha256(item.key)) != its.file.sha256:
+                raise StoredWrong(self.url(recording) + path, f"SHA-256 {its.file.sha256}", sha256)
 
-    def _delete_strays(self, recording: Recording, sizes: Mapping[str, int]) -> None:
-        folder = self.folder(recording)
-        self._store.delete([folder + path for path in self._payload(recording) if path not in sizes])
+    def _require_payload_still(self, recording: Recording, stored: Sequence[StoredFile]) -> None:
+        """Check it once more behind the marker: from then on no run writes there without looking for it first."""
+        try:
+            self._require_payload(recording, stored)
+        except StoredWrong:
+            if (self._found(recording) or {}).items() >= {one.file.path: one.file.sha256 for one in stored}.items():
+                self.withdraw(recording)
+            raise
 
-    def _payload(self, recording: Recording) -> dict[str, int]:
+    def _sha256(self, key: str) -> str:
+        head = self._store.head(key)
+        return read_back(self._store, head, []) if head else "nothing"
+
+    def _delete_strays(self, recording: Recording, kept: Container[str]) -> None:
         folder = self.folder(recording)
-        return {item.key.removeprefix(folder): item.size for item in self._store.list(f"{folder}data/")}
+        self._store.delete([folder + path for path in self._payload(recording) if path not in kept])
+
+    def _payload(self, recording: Recording) -> dict[str, StoredObject]:
+        folder = self.folder(recording)
+        return {item.key.removeprefix(folder): item for item in self._store.list(f"{folder}data/")}
 
     def _found(self, recording: Recording) -> dict[str, str] | None:
-        """Return the checksums by path that a whole bag states, whoever wrote it; None if there is none."""
+        """Return the checksums by path that a whole bag states, whoever wrote it: none if damaged, None without one."""
         try:
             return self._checked(recording)
         except ArchiveDamaged:
-            return None
+            return {}
 
     def _write(self, recording: Recording, tags: Mapping[str, bytes]) -> None:
         folder = self.folder(recording)

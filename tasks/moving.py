@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from tasks.checksums import crc64
-from tasks.errors import SizeDisagrees
+from tasks.errors import SizeDisagrees, StoredWrong
 from tasks.parts import MIB, PartRange, cut, grown_part_size, part_ranges
-from tasks.read_back import read_back
+from tasks.read_back import is_marked, read_back
 from tasks.window import Pool, Sha256InOrder, Share, Window
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tasks.answers import SourceObject
     from tasks.details import MediaFile
     from tasks.download import Source
-    from tasks.store import Part, Store, Upload
+    from tasks.store import Part, Store, StoredObject, Upload
     from tasks.unfinished import Unfinished
 
 LONGEST_VALUE = 200
@@ -70,8 +70,22 @@ class Moved:
     size: int
     content_type: str
     sha256: str = ""  # empty: not known before the stored object is read back
+    etag: str = ""  # of the object that was proved to hold it; empty while there is none
+    metadata: Mapping[str, str] = field(default_factory=dict)  # of its object
     upload: Upload | None = None
     parts: Sequence[Part] = field(default_factory=list)
+
+
+def require_bytes(store: Store, stored: StoredObject, moved: Moved) -> None:
+    """Check that an object holds what was moved, and not what another run wrote: by its metadata, else by its bytes.
+
+    Raises:
+        StoredWrong: it does not.
+    """
+    if stored.size != moved.size:
+        raise StoredWrong(stored.key, f"{moved.size} bytes", f"{stored.size} bytes")
+    if not is_marked(stored, moved.metadata) and (sha256 := read_back(store, stored, moved.parts)) != moved.sha256:
+        raise StoredWrong(stored.key, f"SHA-256 {moved.sha256}", sha256)
 
 
 @dataclass(frozen=True)
@@ -124,31 +138,32 @@ class FileMove:
 
         Args:
             beside: leave an object of that key untouched: the bytes go into an upload that is yet to be completed.
+                So they do if another run has committed the recording meanwhile.
             trust: take an object of that key for done if an earlier run provably made it from the same source.
         """
-        moved = Moved(self._payload, self._found.size, _content_type(self._found, self._payload))
+        moved = Moved(
+            self._payload, self._found.size, _content_type(self._found, self._payload), metadata=self._metadata
+        )
         left = self._unfinished.resumable(self._payload.key, self._origin) if self._found.ranged else None
         if left is not None:
             return self._multipart(moved, *left)
         if trust and self._is_stored(moved):
             return moved
-        if self._found.size <= self._part_size and not beside:
+        if self._found.size <= self._part_size and not beside and not self._unfinished.is_over():
             return self._put_whole(moved)
         upload = self._unfinished.begin(self._payload.key, self._origin, moved.content_type, self._metadata)
         return self._multipart(moved, upload, {})
 
     def _is_stored(self, moved: Moved) -> bool:
         stored = self._store.head(self._payload.key) if self._found.ranged else None
-        if stored is None or stored.size != self._found.size:
-            return False
-        if any(stored.metadata.get(name) != value for name, value in self._metadata.items()):
+        if stored is None or stored.size != self._found.size or not is_marked(stored, self._metadata):
             return False
         # Of a bag that was withdrawn, maybe because it was damaged, only what its own manifest confirms is good.
         stated = self._unfinished.stated(self._payload.key)
         sha256 = read_back(self._store, stored, [])
         if stated not in (None, sha256) or stored.metadata.get("sha256") not in (None, sha256):
             return False
-        moved.sha256 = sha256
+        moved.sha256, moved.etag = sha256, stored.etag
         self._means.progress.begin(self._payload.path, stored.size, stored.size)
         self._means.log.info("%s: an earlier run has stored it.", self._payload.path)
         return True
@@ -159,8 +174,11 @@ class FileMove:
             share.enter(self._found.size)
             (body,) = cut(self._chunks(0, self._found.size), [self._found.size])
             moved.sha256 = hashlib.sha256(body).hexdigest()
-            self._store.put(self._payload.key, body, moved.content_type, {**self._metadata, "sha256": moved.sha256})
-            self._store.verify(self._payload.key, len(body), crc64(body))
+            moved.metadata = {**self._metadata, "sha256": moved.sha256}
+            self._store.put(self._payload.key, body, moved.content_type, moved.metadata)
+            stored = self._store.verify(self._payload.key, len(body), crc64(body))
+            require_bytes(self._store, stored, moved)
+        moved.etag = stored.etag
         return moved
 
     def _multipart(self, moved: Moved, upload: Upload, stored: Mapping[int, Part]) -> Moved:

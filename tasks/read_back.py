@@ -11,10 +11,20 @@ from tasks.errors import StoredWrong
 from tasks.parts import MIB, cut, part_ranges
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tasks.bucket import StoredObject
     from tasks.store import Part, Store
+
+
+def is_marked(stored: StoredObject, metadata: Mapping[str, str]) -> bool:
+    """Tell whether an object carries metadata that prove of what source it is: the source's ETag or the bytes' SHA-256.
+
+    Args:
+        metadata: as sent with the object; all of it must be there.
+    """
+    proves = metadata.keys() & {"source-etag", "sha256"}
+    return bool(proves) and all(stored.metadata.get(name) == value for name, value in metadata.items())
 
 
 def read_back(store: Store, stored: StoredObject, parts: Sequence[Part]) -> str:

@@ -161,11 +161,8 @@ def commit_archive(
 ) -> ArchivedRecording:
     """Make the recording's archive visible, whole and at once."""
     with stoppable(clients) as stop:
-        archive, transfer = clients.archive(stop), clients.transfer(recording, Tally(), stop)
-        if overwrite:
-            transfer.require(moved)  # the old archive gives way to nothing less than a whole new one
-            archive.withdraw(recording)
-        archived = archive.commit(recording, [transfer.finish(file) for file in moved])
+        transfer = clients.transfer(recording, Tally(), stop)
+        archived = transfer.commit(clients.archive(stop), recording, moved, overwrite=overwrite)
     clients.log.info(
         "Archived: %s (%d files, %s)", archived.archive_url, len(archived.files), human_size(archived.bytes)
     )

@@ -6,15 +6,17 @@ has stored where that is proven, and begin again where it is not; so each ends w
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from tasks.archive import ArchivedFile
+from tasks.archive import ArchivedFile, StoredFile
 from tasks.backoff import Patience
+from tasks.checksums import bare
 from tasks.download import Source
-from tasks.errors import StoredWrong, StoreRefused, UploadVanished
-from tasks.moving import FileMove, Limits, Means, Moved, Payload, Progress
+from tasks.errors import ArchiveDamaged, StoredWrong, StoreRefused, UploadVanished
+from tasks.moving import FileMove, Limits, Means, Moved, Payload, Progress, require_bytes
 from tasks.read_back import read_back
 from tasks.window import Pool, Window
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from tasks.archive import Archive, ArchivedRecording
+    from tasks.details import Recording
     from tasks.links import Links
     from tasks.store import Store, StoredObject, Upload
     from tasks.unfinished import Unfinished
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Limits", "Moved", "Payload", "Progress", "Transfer", "read_back"]
 
 FILES_AT_ONCE = 4
+"""Of one recording."""
 WAITING_PARTS = 4
 """Parts in memory besides those in flight: they wait for an earlier one, to be hashed in order."""
 LOOKS = 3
@@ -92,27 +97,50 @@ class Transfer:
             if file.upload is not None:
                 self._means.store.parts(file.upload)
 
-    def finish(self, moved: Moved) -> ArchivedFile:
+    def finish(self, moved: Moved) -> StoredFile:
         """Make an object of a file that waits for it, and prove it; may be called again after an interruption.
 
         Should its upload be over, or its object not be what was sent, the file is moved again.
         """
         try:
+            self._require_still(moved)
             self._complete(moved)
         except (UploadVanished, StoredWrong) as lost:
             self._means.log.warning("%s: it has to be moved again. %s", moved.payload.path, lost)
             again = self._move(moved.payload, beside=False, trust=False)
-            moved.size, moved.content_type, moved.sha256 = again.size, again.content_type, again.sha256
-            moved.upload, moved.parts = None, ()
-        return ArchivedFile(
-            path=moved.payload.path, size=moved.size, sha256=moved.sha256, content_type=moved.content_type
-        )
+            self._complete(again)
+            vars(moved).update(vars(again))  # the same object: whoever tries again begins from here
+        path, size, sha256, content_type = moved.payload.path, moved.size, moved.sha256, moved.content_type
+        return StoredFile(ArchivedFile(path=path, size=size, sha256=sha256, content_type=content_type), moved.etag)
+
+    def commit(
+        self, archive: Archive, recording: Recording, moved: Sequence[Moved], *, overwrite: bool = False
+    ) -> ArchivedRecording:
+        """Make what was moved the recording's archive; may be called again after an interruption.
+
+        Args:
+            moved: from `move_all`, all of the recording.
+            overwrite: it replaces what is archived; without that, a bag that another run committed meanwhile counts.
+
+        Raises:
+            UploadVanished: what was to replace an archive is there no more; the old one stays.
+            ArchiverError: whatever `finish` and `Archive.commit` raise.
+        """
+        if overwrite:
+            self.require(moved)  # the old archive gives way to nothing less than a whole new one
+            archive.withdraw(recording)
+        else:
+            with suppress(ArchiveDamaged):  # it is mended by what was moved
+                if found := archive.find(recording):
+                    archive.unfinished(recording).clear()
+                    return found
+        return archive.commit(recording, [self.finish(file) for file in moved])
 
     def _move(self, payload: Payload, *, beside: bool, trust: bool) -> Moved:
         for look in range(1, LOOKS + 1):
             try:
                 moved = self._look(payload, beside=beside, trust=trust)
-                if not beside:
+                if not beside and not self._means.unfinished().is_over():
                     self._complete(moved)
             except (UploadVanished, StoredWrong) as lost:
                 # Another run of the same recording was faster, or cleaned up; what it stored may count for us too.
@@ -141,13 +169,25 @@ class Transfer:
         unfinished = self._means.unfinished()
         try:
             stored = self._completed(unfinished, moved.upload, moved)
-            if stored.size != moved.size:
-                raise StoredWrong(stored.key, f"{moved.size} bytes", f"{stored.size} bytes")
-            moved.sha256 = moved.sha256 or self._proved(stored, moved)
+            if moved.sha256:
+                require_bytes(self._means.store, stored, moved)
+            else:
+                moved.sha256 = self._proved(stored, moved)
         except StoredWrong:
             unfinished.abort(moved.upload)  # if it is still open, so that nobody carries on with it
             raise
-        moved.upload, moved.parts = None, ()
+        moved.etag, moved.upload, moved.parts = stored.etag, None, ()
+
+    def _require_still(self, moved: Moved) -> None:
+        """Check that what is stored is still what was moved; an upload that waits for completion is not looked at."""
+        if moved.upload is not None:
+            return
+        stored = self._means.store.head(moved.payload.key)
+        if stored is None:
+            raise StoredWrong(moved.payload.key, f"{moved.size} bytes", "nothing")
+        if bare(stored.etag) != bare(moved.etag):
+            require_bytes(self._means.store, stored, moved)
+            moved.etag = stored.etag
 
     def _completed(self, unfinished: Unfinished, upload: Upload, moved: Moved) -> StoredObject:
         try:

@@ -82,6 +82,10 @@ class Unfinished:
         self._store.delete([self._record_key(upload)])
         self._store.abort(upload)
 
+    def is_over(self) -> bool:
+        """Tell whether the folder is a bag: from then on its files are not to be touched but to overwrite them all."""
+        return self._store.head(self._folder + bag.MARKER) is not None
+
     def clear(self) -> None:
         """End all uploads in the folder and delete the records."""
         # Listed first: those that come later belong to uploads that are none of ours to end.

@@ -130,16 +130,14 @@ class Run:
             recording = api.recording(recording_id)
             found = None if overwrite else self.archive.find(recording)
             if found is not None:
+                self.archive.unfinished(recording).clear()
                 return found
             transfer = self.transfer(api, recording, files)
             payloads = self.payloads(recording)
             if overwrite:
                 self.archive.require_no_loss(recording, [payload.path for payload in payloads])
             moved = transfer.move_all(payloads, replace=overwrite)
-            if overwrite:
-                transfer.require(moved)
-                self.archive.withdraw(recording)
-            return self.archive.commit(recording, [transfer.finish(file) for file in moved])
+            return transfer.commit(self.archive, recording, moved, overwrite=overwrite)
 
     def _api(self, http: httpx.Client) -> RealtimeKit:
         its = self.setup

@@ -5,13 +5,16 @@ from __future__ import annotations
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from hashlib import sha256
 from itertools import count
 from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.archive import ArchivedFile
+from tasks.archive import StoredFile
+from tasks.bag import parse_manifest
 from tasks.errors import RetryableError, UploadVanished
 from tests.archiving import Archiving, Run, payload
 from tests.bags import bag_of, key_of, stored_payload
@@ -167,18 +170,63 @@ def test_a_bag_with_more_files_that_another_run_committed_meanwhile_is_kept(rclo
     recording.audio = MediaSource(b"sound", "audio/mpeg")
     later = rclone.archived(recording)
     (video,) = [file for file in later.files if "video" in file.path]
-    assert early.archive.commit(details, [video]).files == later.files
+    assert early.archive.commit(details, [StoredFile(video, etag="")]).files == later.files
     assert_one_whole_archive(rclone, recording)
 
 
-def test_a_bag_of_other_bytes_that_another_run_committed_meanwhile_is_made_right(rclone: Archiving) -> None:
-    recording = rclone.add(1000)
-    rclone.archived(recording)
-    assert recording.video is not None
-    recording.video.replace(SyntheticContent(1000, seed=5))
-    run = rclone.run()
+@pytest.mark.parametrize("parts", [1, 2], ids=["in-one-go", "multipart"])
+@pytest.mark.parametrize("second", [NORMAL, OVERWRITE], ids=["normal-within", "overwrite-within"])
+@pytest.mark.parametrize("first", [NORMAL, OVERWRITE], ids=["normal", "overwrite"])
+@pytest.mark.parametrize("store", ["rclone", "swift"])
+def test_no_bag_states_other_bytes_than_it_holds_though_the_source_was_replaced_between_two_runs(
+    request: pytest.FixtureRequest, store: str, *, first: bool, second: bool, parts: int
+) -> None:
+    """By bytes of the same size, so that no listing tells; between any two writes of the first run."""
+    bench: Archiving = request.getfixturevalue(store)
+    every = 2 * EVERY[store]
+    for number in count(1 + (4 * first + 2 * second + parts) % every, every):
+        recording = bench.add((parts - 1) * bench.part + 1000)
+        if first is OVERWRITE:
+            bench.archived(recording)
+
+        def another_run(recording: StandInRecording = recording) -> None:
+            assert recording.video is not None
+            recording.video.replace(SyntheticContent(recording.video.size, seed=5))
+            bench.archived(recording, overwrite=second)
+
+        between = Between(number, another_run)
+        with suppress(RetryableError):
+            bench.run(between, concurrency=1).archived(recording.id, overwrite=first)
+        assert_states_what_it_holds(bench, recording)
+        tried(bench.run, recording, overwrite=NORMAL)
+        assert "bagit.txt" in bench.names(recording)
+        assert_states_what_it_holds(bench, recording)
+        assert bench.left_over() == []
+        if not between.happened:
+            break
+    assert number > 5
+
+
+def assert_states_what_it_holds(bench: Archiving, recording: StandInRecording) -> None:
+    names, folder = bench.names(recording), bench.folder(recording)
+    if "bagit.txt" in names:
+        held = {name: bench.s3.get_object(Bucket=bench.bucket, Key=folder + name)["Body"].read() for name in names}
+        digests = {name: sha256(body).hexdigest() for name, body in held.items() if name.startswith("data/")}
+        assert parse_manifest(held["manifest-sha256.txt"]) == digests
+
+
+def test_a_run_leaves_the_files_of_a_bag_alone_that_another_run_committed_meanwhile(bench: Archiving) -> None:
+    recording = bench.add(1000)
+    run = bench.run()
     details = run.recording(recording.id)
+    committed = bench.archived(recording)
+    assert recording.video is not None
+    first, replaced = payload(recording), SyntheticContent(1000, seed=5)
+    recording.video.replace(replaced)
     (moved,) = run.move(recording.id)
-    file = ArchivedFile(path=moved.payload.path, size=1000, sha256=moved.sha256, content_type="video/mp4")
-    run.archive.commit(details, [file])
-    assert_one_whole_archive(rclone, recording)
+    assert moved.upload is not None, "it waits beside"
+    found = run.archive.find(details)
+    assert found is not None
+    assert found.files == committed.files
+    key = key_of(bench, recording, "data/video/")
+    assert [bench.s3.get_object(Bucket=bench.bucket, Key=key)["Body"].read()] == list(first.values())
