@@ -2,7 +2,8 @@
 
 A store lists its multipart uploads and their parts, but neither says of which source object they are. So beside each
 upload lies a small record of that, below `unfinished/` in the recording's folder, until the folder becomes a bag.
-An upload without a matching record proves nothing, and is never carried on.
+An upload without a matching record proves nothing, and is never carried on. The record names the upload, too: MinIO
+lists uploads to an exact key only, and some stores list none.
 
 The record is also how runs at the same time tell each other that an upload is over: it is deleted before the upload
 is aborted. Aborting and completing at the same moment leave some stores (Swift) with an object without its parts, and
@@ -16,12 +17,14 @@ import json
 from typing import TYPE_CHECKING
 
 from tasks import bag
-from tasks.errors import StoredWrong, UploadVanished
+from tasks.errors import StoredWrong, StoreRefused, UploadVanished
+from tasks.s3_errors import NOT_SUPPORTED
+from tasks.store import Upload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tasks.store import Part, Store, StoredObject, Upload
+    from tasks.store import Part, Store, StoredObject
 
 FOLDER = "unfinished"
 
@@ -47,8 +50,9 @@ class Unfinished:
             origin: what the upload's bytes are of: source, part size and all else that must not differ.
         """
         best: tuple[Upload, dict[int, Part]] | None = None
-        for upload in self._store.uploads(key):
-            if upload.key == key and self._record(upload) == dict(origin):
+        for upload in self._listed(key):
+            record = self._record(self._record_key(upload))
+            if upload.key == key and record is not None and origin.items() <= record.items():
                 parts = self._store.parts(upload)
                 if best is None or len(parts) > len(best[1]):
                     best = upload, parts
@@ -59,7 +63,8 @@ class Unfinished:
     ) -> Upload:
         """Begin an upload and record its origin."""
         upload = self._store.begin_upload(key, content_type, metadata)
-        self._store.put(self._record_key(upload), json.dumps(dict(origin)).encode(), "application/json")
+        record = {**origin, "key": key, "upload_id": upload.id, "checksummed": upload.checksummed}
+        self._store.put(self._record_key(upload), json.dumps(record).encode(), "application/json")
         return upload
 
     def complete(self, upload: Upload, parts: Sequence[Part]) -> StoredObject:
@@ -89,9 +94,12 @@ class Unfinished:
     def clear(self) -> None:
         """End all uploads in the folder and delete the records."""
         # Listed first: those that come later belong to uploads that are none of ours to end.
-        records = [record.key for record in self._store.list(f"{self._folder}{FOLDER}/")]
-        for upload in self._store.uploads(self._folder):
+        records = self._records()
+        for upload in self._listed(self._folder):
             self.abort(upload)
+        for key in records:
+            if (recorded := self._recorded(key)) is not None:
+                self.abort(recorded)
         self._store.delete(records)
 
     def stated(self, key: str) -> str | None:
@@ -105,12 +113,40 @@ class Unfinished:
             return None
         return manifest.get(key.removeprefix(self._folder))
 
-    def _record(self, upload: Upload) -> dict[str, object] | None:
-        content = self._store.get(self._record_key(upload))
+    def _listed(self, prefix: str) -> Sequence[Upload]:
+        """Return the uploads under way below a prefix, by the records where the store does not list any."""
+        try:
+            return self._store.uploads(prefix)
+        except StoreRefused as refused:
+            if refused.code not in NOT_SUPPORTED:
+                raise
+        recorded = [self._recorded(key) for key in self._records()]
+        return [upload for upload in recorded if upload and upload.key.startswith(prefix) and self._is_open(upload)]
+
+    def _is_open(self, upload: Upload) -> bool:
+        try:
+            self._store.parts(upload)
+        except UploadVanished:
+            return False
+        return True
+
+    def _records(self) -> list[str]:
+        return [record.key for record in self._store.list(f"{self._folder}{FOLDER}/")]
+
+    def _record(self, key: str) -> dict[str, object] | None:
+        content = self._store.get(key)
         try:
             return dict(json.loads(content)) if content else None
         except (ValueError, TypeError):
             return None
+
+    def _recorded(self, key: str) -> Upload | None:
+        """Return the upload that a record is of, if it is still there to tell."""
+        record = self._record(key) or {}
+        its_key, its_id = record.get("key"), record.get("upload_id")
+        if isinstance(its_key, str) and isinstance(its_id, str) and its_key.startswith(self._folder):
+            return Upload(its_key, its_id, record.get("checksummed") is True)
+        return None
 
     def _record_key(self, upload: Upload) -> str:
         # An upload's id may be long and hold any character; its digest makes a key of it.
