@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Annotated
+from typing import Annotated, cast
 
 from prefect import flow
 from pydantic import Field
 
+from flows.later import again_later
 from flows.prefect_server import prefect_at_hand
 from tasks import terminal
 from tasks.archive import ArchivedRecording
+from tasks.artifacts import publish_report
+from tasks.errors import NotUploadedInTime
 from tasks.recording import (
     announce,
     commit_archive,
@@ -25,6 +28,7 @@ from tasks.recording import (
     transfer_media,
     wait_until_uploaded,
 )
+from tasks.report import report
 from tasks.settings import UUID_PATTERN, checked_recording_id, load_settings
 
 WAIT_TIMEOUT_S = 600
@@ -41,7 +45,8 @@ def archive_recording(
 
     Args:
         recording_id: The recording's id, a UUID as the RealtimeKit dashboard shows it.
-        wait_timeout: How many seconds to wait for a recording that is not uploaded yet.
+        wait_timeout: How many seconds to wait for a recording that is not uploaded yet. After that, a run that was
+            started from here ends, and one that looks again is scheduled for later.
         overwrite: Archive it again, although it is archived. The old archive stays until the new one is complete.
     """
     recording_id = checked_recording_id(recording_id)
@@ -50,13 +55,19 @@ def archive_recording(
         recording = retried(fetch_details, settings)(clients, recording_id)
         if not overwrite and (found := retried(find_archive, settings)(clients, recording)):
             return terminal.achieved(found)
-        ready = retried(wait_until_uploaded, settings)(clients, recording, wait_timeout)
+        try:
+            ready = retried(wait_until_uploaded, settings)(clients, recording, wait_timeout)
+        except NotUploadedInTime as waited:
+            if postponed := again_later(waited, recording, settings.poll_interval, clients.log):
+                return cast("ArchivedRecording", postponed)  # a deployment's run has no caller, only the engine
+            raise
         # While this run waited, another may have archived it.
         if ready is not recording and not overwrite and (found := retried(find_archive, settings)(clients, ready)):
             return terminal.achieved(found)
-        moved = retried(transfer_media, settings)(clients, ready, overwrite=overwrite)
-        archived = retried(commit_archive, settings)(clients, ready, moved, overwrite=overwrite)
+        transferred = retried(transfer_media, settings)(clients, ready, overwrite=overwrite)
+        archived = retried(commit_archive, settings)(clients, ready, transferred, overwrite=overwrite)
         announce(archived, clients.log)
+        publish_report(archived.recording_id, report(archived, transferred), clients.log)
         return terminal.achieved(archived)
 
 

@@ -1,7 +1,6 @@
-"""The @task functions, and what they report to Prefect: each task is one stage of a recording's way.
+"""The @task functions: each is one stage of a recording's way, and all logic is in the plain modules.
 
-The only module of `tasks/` that imports Prefect; all logic is in the plain ones. Prefect's server may be away: no
-transfer fails for that, and none waits for it.
+Prefect's server may be away: no transfer fails for that, and none waits for it.
 """
 
 from __future__ import annotations
@@ -10,41 +9,39 @@ import logging
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import httpx
 from prefect import Task, task
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 from prefect.logging import get_run_logger
 
+from tasks.artifacts import ProgressArtifacts
 from tasks.bag import human_size
 from tasks.clients import Clients, payloads
 from tasks.errors import ArchiverError
 from tasks.hangup import Stop
 from tasks.progress import Bars, LogLines, Tally, shown
 from tasks.realtimekit import require_media
+from tasks.report import Transferred
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from threading import Event
-    from uuid import UUID
 
     from prefect.client.schemas.objects import State, TaskRun
 
     from tasks.archive import ArchivedRecording
     from tasks.details import Recording
-    from tasks.progress import Moving, View
+    from tasks.progress import View
     from tasks.settings import Settings
-    from tasks.transfer import Moved
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 RETRY_DELAYS_S = [5.0, 20.0, 60.0]
 EVENT = "realtimekit.recording.archived"
-ARTIFACT_INTERVAL_S = 5.0
 
 
 @contextmanager
@@ -136,7 +133,7 @@ def wait_until_uploaded(clients: Clients, recording: Recording, timeout_s: float
 
 
 @stage("transfer media")
-def transfer_media(clients: Clients, recording: Recording, *, overwrite: bool) -> list[Moved]:
+def transfer_media(clients: Clients, recording: Recording, *, overwrite: bool) -> Transferred:
     """Bring every media file into the store; with `overwrite`, beside what is archived, which stays as it is."""
     tally = Tally()
     with stoppable(clients) as stop, shown(tally, _views(clients, recording)):
@@ -146,23 +143,20 @@ def transfer_media(clients: Clients, recording: Recording, *, overwrite: bool) -
             archive.require_no_loss(recording, [file.path for file in files])
         started = time.monotonic()
         moved = transfer.move_all(files, replace=overwrite)
-    elapsed = time.monotonic() - started
-    fetched = sum(file.done - file.already for file in tally.files())
-    clients.log.info(
-        "Transferred %s in %.1f s (%s/s); %d fresh URLs, %d resumed reads.",
-        human_size(fetched), elapsed, human_size(fetched / elapsed), transfer.links.refreshes, transfer.resumes,
-    )  # fmt: skip
-    return moved
+    seconds, fetched = time.monotonic() - started, sum(file.done - file.already for file in tally.files())
+    done = Transferred(moved, fetched, seconds, transfer.links.refreshes, transfer.resumes)
+    clients.log.info("%s", done)
+    return done
 
 
 @stage("commit archive")
 def commit_archive(
-    clients: Clients, recording: Recording, moved: Sequence[Moved], *, overwrite: bool
+    clients: Clients, recording: Recording, transferred: Transferred, *, overwrite: bool
 ) -> ArchivedRecording:
     """Make the recording's archive visible, whole and at once."""
     with stoppable(clients) as stop:
         transfer = clients.transfer(recording, Tally(), stop)
-        archived = transfer.commit(clients.archive(stop), recording, moved, overwrite=overwrite)
+        archived = transfer.commit(clients.archive(stop), recording, transferred.moved, overwrite=overwrite)
     clients.log.info(
         "Archived: %s (%d files, %s)", archived.archive_url, len(archived.files), human_size(archived.bytes)
     )
@@ -183,51 +177,6 @@ def announce(archived: ArchivedRecording, log: logging.Logger | logging.LoggerAd
         emit_event(EVENT, resource, payload=payload)
     except Exception as error:  # noqa: BLE001 - whatever it is, the recording is archived
         log.warning("No event: Prefect's server does not take it: %s", type(error).__name__)
-
-
-class ProgressArtifacts:
-    """A progress artifact for each kind of media in Prefect's UI.
-
-    Args:
-        recording_id: becomes part of the artifacts' keys.
-        log: told once if the server takes none.
-    """
-
-    interval_s = ARTIFACT_INTERVAL_S
-
-    def __init__(self, recording_id: str, log: logging.Logger | logging.LoggerAdapter[Any]) -> None:
-        self._recording_id = recording_id
-        self._log = log
-        self._artifacts: dict[str, UUID] = {}
-        self._told = False
-
-    def show(self, files: Sequence[Moving]) -> None:
-        """Create or update the artifacts; a server that is away costs no more than them."""
-        for kind in ("video", "audio", "tracks"):
-            of_kind = [file for file in files if file.path.startswith(f"data/{kind}/")]
-            if of_kind:
-                self._try_to_show(kind, of_kind)
-
-    def close(self) -> None:
-        """Leave the artifacts as they are."""
-
-    def _try_to_show(self, kind: str, files: Sequence[Moving]) -> None:
-        try:
-            self._show(kind, files)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the recording comes first
-            if not self._told:
-                self._log.warning("No progress artifact: Prefect's server does not take it: %s", type(error).__name__)
-            self._told = True
-
-    def _show(self, kind: str, files: Sequence[Moving]) -> None:
-        size = sum(file.size for file in files)
-        percent = 100.0 * sum(file.done for file in files) / size if size else 100.0
-        description = "\n".join(str(file) for file in files)
-        if kind in self._artifacts:
-            update_progress_artifact(self._artifacts[kind], percent, description)
-        else:
-            key = f"transfer-{kind}-{self._recording_id}"
-            self._artifacts[kind] = cast("UUID", create_progress_artifact(percent, key, description))
 
 
 def _views(clients: Clients, recording: Recording) -> list[View]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[1]
-WITH_PREFECT = {"recording"}
+WITH_PREFECT = {"artifacts", "recording"}
 MODULES = sorted(path.stem for path in (PROJECT / "tasks").glob("*.py") if path.stem != "__init__")
 PLAIN = [name for name in MODULES if name not in WITH_PREFECT]
 API = {"realtimekit", "cloudflare", "details"}

@@ -101,6 +101,16 @@ def test_the_event_tells_all_that_post_processing_may_ask_for(here: World) -> No
     }
 
 
+def test_prefect_shows_a_report_of_what_was_archived(here: World) -> None:
+    recording = here.add()
+    archived = archive_recording(recording.id)
+    key = {"key": {"any_": [f"archived-{recording.id}"]}}
+    (artifact,) = here.ask_prefect("artifacts", artifacts=key)
+    assert artifact["type"] == "markdown"
+    assert archived.archive_url in artifact["data"]
+    assert archived.files[0].sha256 in artifact["data"]
+
+
 def test_a_second_run_answers_from_the_archive_and_moves_no_byte(here: World) -> None:
     recording = here.add()
     first = archive_recording(recording.id)

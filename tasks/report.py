@@ -1,0 +1,65 @@
+"""Knows what a person is told of an archived recording: what, where, and what it took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tasks.bag import human_size
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tasks.archive import ArchivedRecording
+    from tasks.transfer import Moved
+
+
+@dataclass(frozen=True)
+class Transferred:
+    """The files that were moved, and what it took."""
+
+    moved: Sequence[Moved]
+    fetched: int  # bytes from the source by this run, without those that an earlier one had stored
+    seconds: float
+    refreshes: int  # fresh URLs in place of expired ones
+    resumes: int  # reads that were carried on after a drop
+
+    def __str__(self) -> str:
+        rate = human_size(self.fetched / max(self.seconds, 0.001))
+        return (
+            f"Transferred {human_size(self.fetched)} in {self.seconds:.1f} s ({rate}/s); "
+            f"{self.refreshes} fresh URLs, {self.resumes} resumed reads."
+        )
+
+
+def report(archived: ArchivedRecording, transferred: Transferred) -> str:
+    """Return what was archived as markdown: where, each file with size and checksum, and what the transfer took."""
+    length = "" if archived.duration_s is None else f", {_clock(archived.duration_s)} long"
+    rows = [
+        f"| `{_cell(file.path)}` | {file.size:,} | {_cell(file.content_type)} | `{file.sha256}` |"
+        for file in archived.files
+    ]
+    lines = [
+        f"# Recording {archived.recording_id}",
+        "",
+        f"Archived and verified: {len(archived.files)} files, {human_size(archived.bytes)}{length}, at",
+        "",
+        f"`{archived.archive_url}`",
+        "",
+        "| file | bytes | type | SHA-256 |",
+        "|---|---:|---|---|",
+        *rows,
+        "",
+        str(transferred),
+    ]
+    return "\n".join(lines)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def _cell(text: str) -> str:
+    """Return text that cannot end its cell of a table, nor its code span."""
+    return text.replace("|", "\\|").replace("`", "'").replace("\n", " ")

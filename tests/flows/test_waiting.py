@@ -1,0 +1,99 @@
+"""A meeting may go on for hours: a deployment's run that is too early hands over to one that comes later."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from flows.archive_recording import archive_recording
+from flows.later import pause_before
+from tasks.details import parse_recording
+from tasks.errors import NotUploadedInTime
+from tests.flows.world import PROJECT
+
+if TYPE_CHECKING:
+    from tests.flows.world import World
+    from tests.standins.realtimekit import StandInRecording
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("age", "pause"),
+    [
+        (timedelta(0), timedelta(minutes=5)),
+        (timedelta(minutes=4), timedelta(minutes=5)),
+        (timedelta(minutes=40), timedelta(minutes=10)),
+        (timedelta(hours=3), timedelta(minutes=45)),
+        (timedelta(hours=20), timedelta(hours=1)),
+        (timedelta(hours=49), None),
+    ],
+    ids=str,
+)
+def test_the_older_a_recording_is_the_longer_is_the_pause_until_nobody_expects_it_any_more(
+    age: timedelta, pause: timedelta | None
+) -> None:
+    recording = parse_recording({"id": "x", "status": "RECORDING", "invoked_time": (NOW - age).isoformat()})
+    assert pause_before(recording, NOW, poll_interval_s=10) == pause
+
+
+def test_a_recording_that_nobody_knows_the_time_of_is_not_waited_for_again() -> None:
+    assert pause_before(parse_recording({"id": "x", "status": "RECORDING"}), NOW, poll_interval_s=10) is None
+
+
+def prefect(world: World, *arguments: str) -> None:
+    command = [sys.executable, "-W", "ignore", "-m", "prefect", "--no-prompt", *arguments]
+    environment = world.environment(ARCHIVER_HOME=str(PROJECT))
+    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def posted(world: World, what: str, **body: Any) -> Any:
+    return httpx.post(f"{world.prefect_api}/{what}", json=body, timeout=30).raise_for_status().json()
+
+
+def deployment_id(world: World) -> str:
+    (found,) = world.ask_prefect("deployments", deployments={"name": {"any_": ["on-demand"]}})
+    return str(found["id"])
+
+
+def young(world: World, **of_recording: Any) -> StandInRecording:
+    return world.add(invoked_time=datetime.now(UTC) - timedelta(seconds=8), **of_recording)
+
+
+def test_a_run_that_is_too_early_ends_and_the_one_that_it_scheduled_archives_the_recording(world: World) -> None:
+    httpx.post(f"{world.prefect_api}/work_pools/", json={"name": "recordings", "type": "process"}, timeout=30)
+    prefect(world, "deploy", "--all")
+    recording = young(world, status="RECORDING")
+    run = posted(
+        world,
+        f"deployments/{deployment_id(world)}/create_flow_run",
+        parameters={"recording_id": recording.id, "wait_timeout": 0, "overwrite": False},
+        tags=["webhook"],
+    )
+    prefect(world, "flow-run", "execute", run["id"])
+
+    early, later = sorted(world.flow_runs(recording), key=lambda one: one["created"])
+    assert (early["state"]["type"], early["state"]["name"]) == ("COMPLETED", "Postponed")
+    assert f"{recording.id} is still RECORDING" in early["state"]["message"]
+    assert later["state"]["type"] == "SCHEDULED"
+    assert later["parameters"] == early["parameters"]
+    assert later["tags"] == early["tags"]
+    assert later["expected_start_time"] > early["end_time"]
+    assert world.objects() == {}
+
+    recording.status = "UPLOADED"
+    prefect(world, "flow-run", "execute", later["id"])
+    assert "bagit.txt" in world.objects()
+    assert [one["state"]["name"] for one in world.flow_runs(recording)] == ["Postponed", "Completed"]
+
+
+def test_a_run_without_a_deployment_fails_when_it_is_too_early(here: World) -> None:
+    recording = young(here, status="RECORDING")
+    with pytest.raises(NotUploadedInTime, match="still RECORDING"):
+        archive_recording(recording.id, wait_timeout=0)
