@@ -35,20 +35,20 @@ class Transferred:
 def report(archived: ArchivedRecording, transferred: Transferred) -> str:
     """Return what was archived as markdown: where, each file with size and checksum, and what the transfer took."""
     length = "" if archived.duration_s is None else f", {_clock(archived.duration_s)} long"
-    rows = [
-        f"| `{_cell(file.path)}` | {file.size:,} | {_cell(file.content_type)} | `{file.sha256}` |"
-        for file in archived.files
-    ]
     lines = [
-        f"# Recording {archived.recording_id}",
+        f"## Recording {archived.recording_id}",
         "",
         f"Archived and verified: {len(archived.files)} files, {human_size(archived.bytes)}{length}, at",
         "",
         f"`{archived.archive_url}`",
         "",
-        "| file | bytes | type | SHA-256 |",
-        "|---|---:|---|---|",
-        *rows,
+        "| file | bytes | type |",
+        "|---|---:|---|",
+        *(f"| `{_cell(file.path)}` | {file.size:,} | {_cell(file.content_type)} |" for file in archived.files),
+        "",
+        "SHA-256, as `sha256sum` prints and checks it:",
+        "",
+        *(f"    {file.sha256}  {_cell(file.path)}" for file in archived.files),
         "",
         str(transferred),
     ]

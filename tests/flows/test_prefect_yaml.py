@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 import yaml
 from prefect.client.schemas.schedules import CronSchedule
@@ -15,6 +12,7 @@ from prefect.events.schemas.deployment_triggers import DeploymentEventTrigger
 from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.schema_tools.validation import validate
 
+from tests.flows.duty import prefect
 from tests.flows.world import PROJECT
 
 if TYPE_CHECKING:
@@ -82,14 +80,6 @@ def test_its_triggers_are_sound(deployment: dict[str, Any]) -> None:
         assert set(checked.parameters or {}) <= set(schema["properties"])
 
 
-def prefect(world: World, *arguments: str, **changes: str | None) -> str:
-    command = [sys.executable, "-W", "ignore", "-m", "prefect", "--no-prompt", *arguments]
-    environment = world.environment(**changes)
-    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 def deployed(world: World) -> dict[str, dict[str, Any]]:
     """Return the deployments on the server by their full name."""
     flows = {flow["id"]: flow["name"] for flow in world.ask_prefect("flows")}
@@ -97,8 +87,7 @@ def deployed(world: World) -> dict[str, dict[str, Any]]:
 
 
 def test_deploying_again_changes_nothing_but_where_the_folder_is(world: World) -> None:
-    pool = {"name": "recordings", "type": "process"}
-    httpx.post(f"{world.prefect_api}/work_pools/", json=pool, timeout=30).raise_for_status()
+    prefect(world, "work-pool", "create", "recordings", "--type", "process", "--overwrite")
     prefect(world, "deploy", "--all", ARCHIVER_HOME=None)
     first = deployed(world)
     assert set(first) == {"archive-recording/on-demand"}

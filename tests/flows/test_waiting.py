@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from flows.archive_recording import archive_recording
 from flows.later import pause_before
 from tasks.details import parse_recording
 from tasks.errors import NotUploadedInTime
-from tests.flows.world import PROJECT
+from tests.flows.duty import deploy, prefect, started
 
 if TYPE_CHECKING:
     from tests.flows.world import World
@@ -46,36 +43,14 @@ def test_a_recording_that_nobody_knows_the_time_of_is_not_waited_for_again() -> 
     assert pause_before(parse_recording({"id": "x", "status": "RECORDING"}), NOW, poll_interval_s=10) is None
 
 
-def prefect(world: World, *arguments: str) -> None:
-    command = [sys.executable, "-W", "ignore", "-m", "prefect", "--no-prompt", *arguments]
-    environment = world.environment(ARCHIVER_HOME=str(PROJECT))
-    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def posted(world: World, what: str, **body: Any) -> Any:
-    return httpx.post(f"{world.prefect_api}/{what}", json=body, timeout=30).raise_for_status().json()
-
-
-def deployment_id(world: World) -> str:
-    (found,) = world.ask_prefect("deployments", deployments={"name": {"any_": ["on-demand"]}})
-    return str(found["id"])
-
-
 def young(world: World, **of_recording: Any) -> StandInRecording:
     return world.add(invoked_time=datetime.now(UTC) - timedelta(seconds=8), **of_recording)
 
 
 def test_a_run_that_is_too_early_ends_and_the_one_that_it_scheduled_archives_the_recording(world: World) -> None:
-    httpx.post(f"{world.prefect_api}/work_pools/", json={"name": "recordings", "type": "process"}, timeout=30)
-    prefect(world, "deploy", "--all")
+    deploy(world)
     recording = young(world, status="RECORDING")
-    run = posted(
-        world,
-        f"deployments/{deployment_id(world)}/create_flow_run",
-        parameters={"recording_id": recording.id, "wait_timeout": 0, "overwrite": False},
-        tags=["webhook"],
-    )
+    run = started(world, "on-demand", ("webhook",), recording_id=recording.id, wait_timeout=0, overwrite=False)
     prefect(world, "flow-run", "execute", run["id"])
 
     early, later = sorted(world.flow_runs(recording), key=lambda one: one["created"])

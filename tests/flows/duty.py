@@ -1,0 +1,149 @@
+"""A Prefect server and a process worker as on duty: processes of their own, which may be killed and started again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+
+from tests.flows.world import PROJECT, eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tests.flows.world import World
+
+POOL = "recordings"
+_ENDS_WITHIN_S = 30
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class Running:
+    """A process of Prefect's command line, in a session of its own; its output goes to a file."""
+
+    def __init__(self, arguments: list[str], environment: Mapping[str, str], log: Path) -> None:
+        self._command = [sys.executable, "-W", "ignore", "-m", "prefect", "--no-prompt", *arguments]
+        self._environment = dict(environment)
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process id of what was started last."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start it, or start it again."""
+        with self._log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self._command, cwd=PROJECT, env=self._environment, stdin=subprocess.DEVNULL,
+                stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+
+    def kill(self) -> None:
+        """End it and all that it started, at once."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def stop(self) -> None:
+        """Ask it to end (SIGTERM), and return when it has; what it started is ended then."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_ENDS_WITHIN_S)
+        self.kill()
+
+    def __enter__(self) -> Self:
+        """Start it."""
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop it."""
+        self.stop()
+
+
+class PrefectServer(Running):
+    """A Prefect server with its UI, over a database that outlives it."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self.api = f"{self.url}/api"
+        ours = {
+            "PREFECT_HOME": str(folder),
+            "PREFECT_API_URL": self.api,
+            "PREFECT_UI_API_URL": self.api,
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",
+        }
+        arguments = ["server", "start", "--host", "127.0.0.1", "--port", str(port)]
+        super().__init__(arguments, {**os.environ, **ours, **settings}, folder / "server.log")
+
+    def start(self) -> None:
+        """Start it, and return when it answers."""
+        super().start()
+        eventually(self._answers)
+
+    def _answers(self) -> bool:
+        with suppress(httpx.HTTPError):
+            return httpx.get(f"{self.api}/health", timeout=5).is_success
+        return False
+
+
+def worker(world: World, name: str = "worker", limit: int = 4, **settings: str) -> Running:
+    """Return a process worker of the pool that a person would start here, looking for work every second."""
+    environment = world.environment(ARCHIVER_HOME=str(PROJECT), PREFECT_WORKER_QUERY_SECONDS="1", **settings)
+    arguments = ["worker", "start", "--pool", POOL, "--name", name, "--limit", str(limit)]
+    return Running(arguments, environment, world.folder / f"{name}.log")
+
+
+def prefect(world: World, *arguments: str, **changes: str | None) -> str:
+    """Run a command of Prefect's to its end, and return what it printed."""
+    command = [sys.executable, "-W", "ignore", "-m", "prefect", "--no-prompt", *arguments]
+    environment = world.environment(**{"ARCHIVER_HOME": str(PROJECT), **changes})
+    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def deploy(world: World) -> None:
+    """Make the pool, and all deployments of the project's."""
+    prefect(world, "work-pool", "create", POOL, "--type", "process", "--overwrite")
+    prefect(world, "deploy", "--all")
+
+
+def deployment_id(world: World, name: str) -> str:
+    """Return the id of a deployment by its name, without that of its flow."""
+    (found,) = world.ask_prefect("deployments", deployments={"name": {"any_": [name]}})
+    return str(found["id"])
+
+
+def started(world: World, name: str, tags: tuple[str, ...] = (), **parameters: Any) -> dict[str, Any]:
+    """Start a run of a deployment, and return it."""
+    body = {"parameters": parameters, "tags": list(tags)}
+    url = f"{world.prefect_api}/deployments/{deployment_id(world, name)}/create_flow_run"
+    run: dict[str, Any] = httpx.post(url, json=body, timeout=30).raise_for_status().json()
+    return run
+
+
+def state_of(world: World, run: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the state that a run is in."""
+    (found,) = world.ask_prefect("flow_runs", flow_runs={"id": {"any_": [run["id"]]}})
+    state: dict[str, Any] = found["state"]
+    return state
