@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import deque
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -34,6 +35,9 @@ _EMPTY = re.compile(r"bytes \*/0+", re.IGNORECASE)
 # What may be sent back in If-Match; an empty tag would prove nothing.
 _STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]+"')
 _NOT_MEDIA = re.compile(r"text/|application/(json|xml|xhtml|problem)|.*\+(xml|json)$", re.IGNORECASE)
+_MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}", re.ASCII)  # RFC 6838, section 4.2
+# HTML, XML and JSON begin so, and no media file does.
+_DOCUMENT = re.compile(rb"(\xef\xbb\xbf)?\s*[<{\[]")
 # Every dialect of "expired": R2 403 (400 until 2026-07), S3 403, Google 400, CDNs 401, 403 or 410.
 _REFUSED_LINK = frozenset({400, 401, 403, 410})
 _TRY_AGAIN = frozenset({408, 425, 429})
@@ -46,7 +50,7 @@ class SourceObject:
 
     size: int  # bytes
     etag: str  # as sent, quotes and all; empty if there is none
-    content_type: str  # media type without parameters; empty if not said
+    content_type: str  # media type without parameters; empty if none is said
     ranged: bool  # can be read in ranges, each provably of the same object: it has a strong ETag
 
 
@@ -64,11 +68,11 @@ def described(label: str, response: httpx.Response, stop: int) -> tuple[SourceOb
     if response.status_code == httpx.codes.PARTIAL_CONTENT:
         end, size = _checked_range(label, response, 0, stop)
         ranged = _STRONG_ETAG.fullmatch(etag) is not None
-        return SourceObject(size, etag, _media_type(response), ranged=ranged), end
+        return SourceObject(size, etag, _content_type(response), ranged=ranged), end
     length = _length(response)
     if not length:
         raise SourceLied(label, "status 206, or 200 with a length", _whole(length))
-    return SourceObject(length, etag, _media_type(response), ranged=False), length
+    return SourceObject(length, etag, _content_type(response), ranged=False), length
 
 
 def end_of(label: str, response: httpx.Response, start: int, stop: int, known: SourceObject) -> int:
@@ -112,6 +116,53 @@ def exactly(label: str, pieces: Iterable[bytes], promised: int, wanted: int) -> 
     if wanted:
         raise SourceUnavailable(label, f"the answer ended {wanted} bytes early")
     yield last
+
+
+def announced(response: httpx.Response) -> bool:
+    """Tell whether the length of the body was announced, and so compared with the range before its first byte."""
+    return _length(response) is not None and "Transfer-Encoding" not in response.headers
+
+
+def counted(label: str, pieces: Iterable[bytes], promised: int) -> Generator[bytes]:
+    """Yield the pieces of a body whose length nobody announced, once its end has shown that they are so many bytes.
+
+    What a broken connection has brought is kept, as ever. But nothing of a body that comes to a proper end elsewhere:
+    it never was the range, but something in its place, such as what somebody in between has compressed.
+
+    Raises:
+        SourceLied: there are more; SourceUnavailable: there are fewer, or the connection breaks.
+    """
+    kept, missing, broken = deque[bytes](), promised, None
+    try:
+        for piece in pieces:
+            kept.append(piece)
+            missing -= len(piece)
+            if missing < 0:
+                raise SourceLied(label, f"a body of {promised} bytes", "more")
+    except SourceUnavailable as cut:
+        broken = cut
+    if missing and broken is None:
+        raise SourceUnavailable(label, f"the answer ended {missing} bytes early")
+    while kept:
+        yield kept.popleft()
+    if broken is not None:
+        raise broken
+
+
+def media(label: str, pieces: Iterable[bytes]) -> Generator[bytes]:
+    """Yield the pieces of a body from the file's first byte on, unless it begins as a document does.
+
+    An error page may well come with status 200, its own length, and whatever type the file was stored with.
+
+    Raises:
+        SourceLied: it is a document.
+    """
+    first = True
+    for piece in pieces:
+        if first and _DOCUMENT.match(piece):
+            raise SourceLied(label, "media", "a document (HTML, XML or JSON)")
+        first = False
+        yield piece
 
 
 def proved(label: str, pieces: Iterable[bytes], count: int, sha256: bytes) -> Generator[bytes]:
@@ -200,6 +251,12 @@ def _length(response: httpx.Response) -> int | None:
 
 def _media_type(response: httpx.Response) -> str:
     return str(response.headers.get("Content-Type", "")).partition(";")[0].strip().lower()
+
+
+def _content_type(response: httpx.Response) -> str:
+    """Return the media type if it is one: it goes to the store as it is."""
+    said = _media_type(response)
+    return said if _MEDIA_TYPE.fullmatch(said) else ""
 
 
 def _says_empty(response: httpx.Response) -> bool:

@@ -11,12 +11,13 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
 
-from tasks.redaction import redacted
+from tasks.redaction import redacted, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -39,7 +40,7 @@ class MediaFile:
 
     kind: Kind
     layer: str  # of a track; empty for video and audio
-    name: str  # as sent: not safe for keys or filesystems, may be empty
+    name: str  # as sent, but for secrets: not safe for keys or filesystems, may be empty
     url: str = field(repr=False)  # presigned: never to be shown
     expires_at: datetime | None  # of the URL
     size: int | None  # bytes, if the API names it: it does for video only
@@ -108,7 +109,7 @@ def _video(details: Mapping[str, Any]) -> Iterator[MediaFile]:
     download = details.get("download_url")
     if not download or isinstance(download, list | dict):
         return
-    url, name = _url(download), _text(details.get("output_file_name"))
+    url, name = _url(download), _name(details.get("output_file_name"))
     if not name or "{{" in name:  # a template, as track recordings have it
         name = _name_in(url)
     yield MediaFile("video", "", name, url, _time(details.get("download_url_expiry")), _size(details.get("file_size")))
@@ -129,17 +130,17 @@ def _tracks(details: Mapping[str, Any]) -> Iterator[MediaFile]:
     for item in layers if isinstance(layers, list) else ():
         layer = item if isinstance(item, dict) else {"download_urls": {_name_in(_url(item)): item}}
         files = layer.get("download_urls")
-        layer_name = _text(layer.get("layer_name")) or "default"
+        layer_name = _name(layer.get("layer_name")) or "default"
         for name, entry in files.items() if isinstance(files, dict) else [("", files)]:
             url = _url(entry.get("download_url") if isinstance(entry, dict) else entry)
-            yield MediaFile("tracks", layer_name, name, url, expires_at, None)
+            yield MediaFile("tracks", layer_name, without_secrets(name), url, expires_at, None)
 
 
 def _distinct(tracks: Iterable[MediaFile]) -> Iterator[MediaFile]:
     """Keep tracks apart that the API names alike, in whatever order: the label is all that tells them apart."""
     layers: Counter[str] = Counter()
     labels: set[str] = set()
-    for track in sorted(tracks, key=lambda track: (track.label, httpx.URL(track.url).path)):
+    for track in sorted(tracks, key=lambda track: (track.label, _parsed(track.url).path)):
         candidate = track
         while candidate.label in labels:
             layers[track.label] += 1
@@ -150,6 +151,11 @@ def _distinct(tracks: Iterable[MediaFile]) -> Iterator[MediaFile]:
 
 def _text(value: object) -> str:
     return value.strip() if isinstance(value, str) else ""
+
+
+def _name(value: object) -> str:
+    """Return a name; some are URLs, and their signatures would be shown and differ at every look."""
+    return without_secrets(_text(value))
 
 
 def _word(value: object) -> str:
@@ -165,15 +171,21 @@ def _escaped(part: str) -> str:
 def _url(value: object) -> str:
     text = _text(value)
     try:
-        url = httpx.URL(text)
+        url = _parsed(text)
         usable = url.scheme in {"http", "https"} and url.host
     except (httpx.InvalidURL, ValueError):
         return ""
     return text if usable else ""
 
 
+@lru_cache(maxsize=8)
+def _parsed(url: str) -> httpx.URL:
+    """Parse a URL: of presigned ones, which are long, that takes longer than all else that is done to a recording."""
+    return httpx.URL(url)
+
+
 def _name_in(url: str) -> str:
-    return PurePosixPath(httpx.URL(url).path).name
+    return without_secrets(PurePosixPath(_parsed(url).path).name)
 
 
 def _number(value: object) -> float | None:

@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import closing
+from dataclasses import dataclass
+from itertools import chain
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from tasks.answers import SourceObject, described, end_of, exactly, proved
+import httpx
+
+from tasks.answers import SourceObject, announced, counted, described, end_of, exactly, media, proved
 from tasks.errors import ApiUnavailable, LinkRefused, SourceChanged, SourceLied, SourceUnavailable
 from tasks.wire import new_http_client, pieces_of, quiet_http_logs, send
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from typing import TypeAlias
-
-    import httpx
 
     from tasks.backoff import Patience
     from tasks.errors import ArchiverError
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Source", "SourceObject", "new_http_client", "quiet_http_logs"]
 
 LIES_BELIEVED = 4  # impossible answers in a row
+DEAD_ENDS_BELIEVED = 4  # failures in a row after which a URL may lead nowhere for good, and a fresh one be better
 MOVING_BYTES = 64 * 1024
 """A reader that got so far between two failures is moving: the next one is its first, and costs no pause."""
 
@@ -54,12 +57,12 @@ class Source:
         self._label = label
         self._patience = patience
         self._object: SourceObject | None = None
-        self._first: tuple[httpx.Response, int] | None = None  # and where it ends
+        self._first: _Answer | None = None
         self._lock = Lock()  # for the first answer and the count
         self.resumes = 0
 
     def open(self, first_bytes: int) -> SourceObject:
-        """Ask for the beginning of the file, and so for its size, validator and type; nothing is read yet.
+        """Ask for the beginning of the file, and so for its size, validator and type; next to nothing is read yet.
 
         Args:
             first_bytes: how much the first reader is going to want, so that its answer is already on the way.
@@ -84,7 +87,7 @@ class Source:
         """Drop the answer that `open` began, if nobody has read it."""
         first = self._take_first()
         if first is not None:
-            first[0].close()
+            first.response.close()
 
     def read(self, start: int, stop: int) -> Iterator[bytes]:
         """Yield the bytes from `start` up to, not including, `stop`: exactly those, or an error.
@@ -140,6 +143,10 @@ class Source:
         response = send(self._http, self._label, link.url, {"Range": f"bytes=0-{first_bytes - 1}"})
         try:
             found, end = described(self._label, response, first_bytes)
+            pieces = self._pieces(response, 0)
+            if response.status_code == httpx.codes.OK:
+                # Not even that it is of a range is known of it, so that its first bytes have to speak for it.
+                pieces = chain([next(pieces, b"")], pieces)
         except BaseException:
             response.close()
             raise
@@ -147,26 +154,30 @@ class Source:
         if end == 0 or (not found.ranged and end < found.size):
             response.close()
         else:
-            self._first = (response, end)
+            self._first = _Answer(response, pieces, end)
         return found
 
     def _range_body(self, link: Link, start: int, stop: int) -> Body:
         """Yield what a single answer brings of a range: as much as it promised, or an error after some of it."""
-        response, end = (self._take_first() if start == 0 else None) or self._request_range(link, start, stop)
-        with closing(response):
-            yield from exactly(self._label, self._pieces(response), end - start, min(end, stop) - start)
+        answer = (self._take_first() if start == 0 else None) or self._request_range(link, start, stop)
+        with closing(answer.response):
+            pieces, promised = answer.pieces, answer.end - start
+            if self._known.ranged and not announced(answer.response):
+                pieces = counted(self._label, pieces, promised)
+            yield from exactly(self._label, pieces, promised, min(answer.end, stop) - start)
 
-    def _pieces(self, response: httpx.Response) -> Iterator[bytes]:
-        for piece in pieces_of(self._label, response):
+    def _pieces(self, response: httpx.Response, start: int) -> Iterator[bytes]:
+        pieces = pieces_of(self._label, response)
+        for piece in pieces if start else media(self._label, pieces):
             self._patience.check()
             yield piece
 
-    def _take_first(self) -> tuple[httpx.Response, int] | None:
+    def _take_first(self) -> _Answer | None:
         with self._lock:
             first, self._first = self._first, None
         return first
 
-    def _request_range(self, link: Link, start: int, stop: int) -> tuple[httpx.Response, int]:
+    def _request_range(self, link: Link, start: int, stop: int) -> _Answer:
         known = self._known
         headers = {"Range": f"bytes={start}-{stop - 1}", "If-Match": known.etag} if known.ranged else {}
         response = send(self._http, self._label, link.url, headers)
@@ -176,7 +187,16 @@ class Source:
             response.close()
             raise
         self._links.worked(self._label)
-        return response, end
+        return _Answer(response, self._pieces(response, start), end)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """An answer that may be the range, its body still to be read, and where in the file that ends."""
+
+    response: httpx.Response
+    pieces: Iterator[bytes]
+    end: int
 
 
 class _Setbacks:
@@ -202,7 +222,7 @@ class _Setbacks:
         self._gained = 0
         try:
             self._renew(failure, link)
-        except ApiUnavailable as away:
+        except (ApiUnavailable, SourceUnavailable) as away:
             failure = away
         if not isinstance(failure, LinkRefused):
             self._patience.pause(failure, self._failures)
@@ -217,3 +237,5 @@ class _Setbacks:
                 raise failure
             # A page where the file should be is how some servers say "expired".
             self._links.refresh(self._label, link, "the old one led to something else")
+        elif (self._failures + 1) % DEAD_ENDS_BELIEVED == 0:
+            self._links.refresh(self._label, link, "the old one leads nowhere")

@@ -9,7 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from tasks.backoff import backoff
-from tasks.errors import ApiUnavailable, ArchiverError, LinkRefused, SourceUnavailable, TransferStopped
+from tasks.errors import ApiNonsense, ApiUnavailable, ArchiverError, LinkRefused, SourceUnavailable, TransferStopped
 
 if TYPE_CHECKING:
     import logging
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 REFRESH_AHEAD_S = 60.0
 FRESH_FOR_S = 30.0  # so soon nobody asks again ahead of time: the expiry, or our clock, is off, or the API away
 REFUSALS_BELIEVED = 5  # URLs of one file refused in a row; one more ends it
+NONSENSE_BELIEVED = 3  # answers in a row that are not the API's, which has answered before
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Links:
         self._asked_at = time.monotonic()
         self._away: ApiUnavailable | None = None  # how the latest refresh failed
         self._refused: dict[str, dict[int, Link]] = {}  # by label and identity, since one last worked
+        self._nonsense = 0  # answers in a row
         self.refreshes = 0
 
     def current(self, label: str) -> Link:
@@ -128,7 +130,7 @@ class Links:
 
     def _replace(self, label: str, why: str) -> None:
         try:
-            fresh = self._fetch()
+            fresh = self._fetched()
         except ApiUnavailable as away:
             self._away = ApiUnavailable(away.reason, away.retry_after)  # without its traceback
             raise
@@ -140,3 +142,15 @@ class Links:
         self._away = None
         self.refreshes += 1
         self._log.info("%s: got a fresh URL: %s.", label, why)
+
+    def _fetched(self) -> Mapping[str, Link]:
+        """Ask the API; in the middle of a transfer, a proxy's page or a torn answer is a reason to ask again."""
+        try:
+            fresh = self._fetch()
+        except ApiNonsense as nonsense:
+            self._nonsense += 1
+            if self._nonsense >= NONSENSE_BELIEVED:
+                raise
+            raise ApiUnavailable(nonsense.found) from None
+        self._nonsense = 0
+        return fresh

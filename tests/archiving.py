@@ -18,7 +18,7 @@ from tasks.bag import payload_paths
 from tasks.download import new_http_client
 from tasks.links import Link, Links
 from tasks.parts import MIB
-from tasks.realtimekit import RealtimeKit
+from tasks.realtimekit import API_PATIENCE_S, RealtimeKit
 from tasks.store import Store
 from tasks.transfer import Limits, Moved, Payload, Transfer
 from tests.meddling import Meddled
@@ -49,6 +49,8 @@ class Setup:
     part_size: int
     concurrency: int = 4
     patience_s: float = 10.0
+    api_patience_s: float = API_PATIENCE_S
+    stall_s: float = 5.0
     prefix: str = "archive"
 
     def text(self) -> str:
@@ -118,14 +120,14 @@ class Run:
 
     def move(self, recording_id: str, *, replace: bool = False) -> list[Moved]:
         """Move the files only: nothing is committed."""
-        with httpx.Client() as http, new_http_client(5) as files:
+        with httpx.Client(timeout=self.setup.stall_s) as http, new_http_client(self.setup.stall_s) as files:
             api = self._api(http)
             recording = api.recording(recording_id)
             return self.transfer(api, recording, files).move_all(self.payloads(recording), replace=replace)
 
     def archived(self, recording_id: str, *, overwrite: bool = False) -> ArchivedRecording:
         """Archive a recording, or find that it is."""
-        with httpx.Client() as http, new_http_client(5) as files:
+        with httpx.Client(timeout=self.setup.stall_s) as http, new_http_client(self.setup.stall_s) as files:
             api = self._api(http)
             recording = api.recording(recording_id)
             found = None if overwrite else self.archive.find(recording)
@@ -141,7 +143,8 @@ class Run:
 
     def _api(self, http: httpx.Client) -> RealtimeKit:
         its = self.setup
-        return RealtimeKit(http, its.base_url, its.account_id, its.app_id, its.token, stop=self.stop)
+        ids, patience_s = (its.account_id, its.app_id), its.api_patience_s
+        return RealtimeKit(http, its.base_url, *ids, its.token, stop=self.stop, patience_s=patience_s)
 
 
 def _links(recording: Recording) -> dict[str, Link]:

@@ -2,44 +2,41 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
-import uuid
 from typing import TYPE_CHECKING, Any
 
-import certifi
 import pytest
 
 from tasks.store import new_s3_client
-from tests.archiving import Archiving
 from tests.standins.realtimekit import RealtimeKitStandIn
 from tests.standins.stores import RcloneStore, Store, SwiftStore
+from tests.torture.stage import (
+    CONNECTIONS,
+    SEND_BUFFER,
+    archive_in,
+    ignore_aws_settings,
+    lead_to,
+    load_one_certificate,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-CONNECTIONS = 32
+    from tests.archiving import Archiving
+
 SWIFT_ONLY = "Swift runs on Linux alone"
 
 
 @pytest.fixture(autouse=True)
 def no_aws_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    ignore_aws_settings(monkeypatch)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def few_certificates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Let HTTP clients load one certificate instead of all: that takes longer than many a test, and none needs TLS."""
-    end = "-----END CERTIFICATE-----\n"
-    one = tmp_path_factory.mktemp("certificates") / "one.pem"
-    one.write_text(certifi.contents().partition(end)[0] + end)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SSL_CERT_FILE", str(one))
+        load_one_certificate(patch, tmp_path_factory.mktemp("certificates"))
         yield
 
 
@@ -63,8 +60,8 @@ def rclone_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 @pytest.fixture
 def kit() -> Iterator[RealtimeKitStandIn]:
-    """RealtimeKit; its send buffer is small, so that what it counts as sent is close to what was read."""
-    with RealtimeKitStandIn(send_buffer=64 * 1024) as running:
+    """RealtimeKit, with a send buffer as `tests.torture.stage` says."""
+    with RealtimeKitStandIn(send_buffer=SEND_BUFFER) as running:
         yield running
 
 
@@ -79,15 +76,10 @@ def archiving_in(
     kit: RealtimeKitStandIn, s3_clients: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[Store], Archiving]:
     def archiving(server: Store) -> Archiving:
-        if not server.running:
-            server.start()
-        for name, value in server.environment().items():
-            monkeypatch.setenv(name, value)
+        lead_to(server, monkeypatch)
         client: Any = s3_clients.get(server.name) or new_s3_client(CONNECTIONS)
         s3_clients[server.name] = client
-        bucket = f"bucket-{uuid.uuid4().hex[:12]}"
-        client.create_bucket(Bucket=bucket)
-        return Archiving(kit, server, client, bucket)
+        return archive_in(server, client, kit)
 
     return archiving
 

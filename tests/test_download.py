@@ -33,10 +33,10 @@ AWKWARD = (0, 1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, SIZE - 1, SIZE)
 CUTS: list[Fault] = [
     *(Drop(after, how=how) for after in AWKWARD for how in ("fin", "rst")),
     *(ChunkedCut(after, how=how) for after in AWKWARD for how in ("fin", "rst")),
-    *(ChunkedEndsEarly(after) for after in AWKWARD),
     Refuse("fin"),
     Refuse("rst"),
 ]
+ENDS: list[Fault] = [ChunkedEndsEarly(after) for after in AWKWARD]
 
 
 @pytest.mark.parametrize("cut", CUTS, ids=str)
@@ -45,6 +45,14 @@ def test_a_connection_that_breaks_costs_at_most_one_piece_fetched_twice(cut: Fau
         it.kit.file_faults = [cut]
         assert it.fetch() == it.content
         assert it.kit.bytes_served() <= SIZE + PIECE
+
+
+@pytest.mark.parametrize("end", ENDS, ids=str)
+def test_a_body_without_a_length_that_ends_properly_elsewhere_is_not_kept(end: Fault) -> None:
+    with reading(CONTENT) as it:
+        it.kit.file_faults = [end]
+        assert it.fetch() == it.content
+        assert {request.start for request in it.requests} == {0}
 
 
 def test_every_single_connection_breaking_costs_at_most_a_piece_each() -> None:

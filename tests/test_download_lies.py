@@ -9,7 +9,6 @@ from tests.reading import PIECE, reading
 from tests.standins.realtimekit import (
     Answer,
     Chunked,
-    ChunkedEndsEarly,
     Drop,
     Empty200,
     Exchange,
@@ -158,11 +157,28 @@ def test_the_byte_too_many_is_noticed_even_in_a_piece_of_its_own() -> None:
         assert len(got) < 2 * PIECE
 
 
-def test_a_short_body_is_carried_on_where_it_ended() -> None:
-    with reading(CONTENT) as it:
-        it.kit.file_faults = [ChunkedEndsEarly(PIECE + 5), ChunkedEndsEarly(7)]
+@pytest.mark.parametrize("packed", [b"", bytes(SIZE)], ids=["more", "fewer"])
+def test_bytes_that_somebody_has_compressed_without_a_word_are_not_kept(packed: bytes) -> None:
+    with reading(packed or CONTENT) as it:
+        it.kit.file_faults = [InTurn(Gzip(said=False), Chunked()), None]
         assert it.fetch() == it.content
-        assert [request.start for request in it.requests] == [0, PIECE + 5, PIECE + 12]
+        assert [request.start for request in it.requests] == [0, 0]
+
+
+@pytest.mark.parametrize("page", [b"<!DOCTYPE html>", b'\xef\xbb\xbf\n {"error": 1}', b"[]"])
+def test_a_document_under_the_type_of_media_is_not_taken_for_a_file(page: bytes) -> None:
+    with reading(CONTENT) as it:
+        it.kit.file_faults = [Answer(200, {"Content-Type": "audio/mpeg"}, page)]
+        assert it.source.open(PIECE).size == SIZE
+        it.kit.file_faults = lambda _: Answer(200, {}, page)
+        with pytest.raises(SourceLied, match="a document"):
+            it.source.open(PIECE)
+
+
+@pytest.mark.parametrize("said", ["video/m\xe9", "video/" + "x" * 200, "video", "video/a b"])
+def test_a_type_that_is_none_is_not_handed_on(said: str) -> None:
+    with reading(MediaSource(CONTENT, said)) as it:
+        assert it.source.open(PIECE).content_type == ""
 
 
 @pytest.mark.parametrize("content", [OTHER, SyntheticContent(SIZE - 1), SyntheticContent(SIZE + 1), b"x"], ids=repr)

@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from tasks.errors import ApiUnavailable, LinkRefused, SourceUnavailable
+from tasks.errors import ApiNonsense, ApiUnavailable, LinkRefused, SourceUnavailable
 from tasks.links import REFUSALS_BELIEVED
 from tests.reading import ID, reading
 from tests.standins.realtimekit import (
@@ -120,9 +120,37 @@ def test_a_recording_that_names_the_file_no_more_may_name_it_later() -> None:
     with reading(CONTENT) as it:
         it.source.open(1)
         it.kit.expire_all_links()
-        it.kit.api_faults = [Answer.json({"success": True, "data": {"id": ID, "status": "UPLOADED"}})]
+        withheld = Answer.json({"success": True, "data": {"id": ID, "status": "UPLOADED"}})
+        it.kit.api_faults = [withheld, withheld]
+        assert it.read(1, PART) == it.content[1:PART]
+        it.kit.expire_all_links()
+        it.kit.api_faults = lambda _: withheld
         with pytest.raises(SourceUnavailable, match="hands out no URL"):
             it.read(1, PART)
+
+
+@pytest.mark.parametrize("nonsense", [Answer.html(200), Answer.garbage_json(), Answer.no_data()], ids=str)
+def test_nonsense_in_the_place_of_a_fresh_link_is_believed_only_when_it_comes_again(nonsense: Answer) -> None:
+    with reading(CONTENT) as it:
+        it.source.open(1)
+        for _ in range(2):
+            it.kit.expire_all_links()
+            it.kit.api_faults = [nonsense, nonsense]
+            assert it.read(1, PART) == it.content[1:PART]
+        it.kit.expire_all_links()
+        it.kit.api_faults = lambda _: nonsense
+        with pytest.raises(ApiNonsense):
+            it.read(1, PART)
+
+
+def test_a_link_that_leads_nowhere_time_and_again_is_replaced() -> None:
+    with reading(CONTENT) as it:
+        it.source.open(1)
+        it.kit.lead_links_to("http://127.0.0.1:9")
+        it.links.refresh("video", it.links.current("video"), "for a test")
+        it.kit.lead_links_to(None)
+        assert it.read(1, PART) == it.content[1:PART]
+        assert it.links.refreshes == 2
 
 
 def test_a_link_is_refreshed_ahead_of_time_once_and_nobody_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

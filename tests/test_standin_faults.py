@@ -19,13 +19,17 @@ from tests.standins.realtimekit import (
     Fault,
     FileRequest,
     Gzip,
+    Headers,
     HtmlPage,
     IgnoreRange,
+    InTurn,
     LongBody,
     MediaSource,
     NoLength,
+    NotHttp,
     OtherETag,
     OtherType,
+    Preceded,
     RealtimeKitStandIn,
     Redirect,
     RedirectLoop,
@@ -34,6 +38,7 @@ from tests.standins.realtimekit import (
     Stall,
     StandInRecording,
     SyntheticContent,
+    Unframed,
     WrongRange,
     WrongTotal,
     at_random,
@@ -99,6 +104,11 @@ def received(web: httpx.Client, url: str) -> tuple[bytes, Exception | None]:
         (LongBody(extra=5), (200_005, type(None))),
         (Chunked(), (200_000, type(None))),
         (Empty200(), (0, type(None))),
+        (Unframed(), (200_000, type(None))),
+        (InTurn(Unframed(), Drop(1000)), (1000, type(None))),
+        (InTurn(LongBody(extra=5), Chunked()), (200_005, type(None))),
+        (Preceded(times=3), (200_000, type(None))),
+        (NotHttp(), (0, httpx.RemoteProtocolError)),
     ],
     ids=repr,
 )
@@ -340,3 +350,36 @@ def test_a_small_send_buffer_keeps_the_count_near_what_was_read() -> None:
             next(response.iter_raw())
             assert kit.bytes_served() < 20_000_000
         assert kit.wait_idle()
+
+
+def test_a_header_can_be_anything_and_a_compression_go_unsaid(
+    kit: RealtimeKitStandIn, web: httpx.Client, url: str
+) -> None:
+    kit.file_faults = [Headers("X-Odd", "a\r\nX-More: b", 203), Headers("ETag", None), Gzip(said=False)]
+    odd = web.get(url, headers=RANGE)
+    assert (odd.status_code, odd.headers["X-Odd"], odd.headers["X-More"]) == (203, "a", "b")
+    assert "ETag" not in web.get(url, headers=RANGE).headers
+    packed = web.get(url, headers=RANGE)
+    assert "Content-Encoding" not in packed.headers
+    assert gzip.decompress(packed.content) == ASKED
+
+
+def test_the_file_server_can_crash_and_come_back_on_its_port(
+    kit: RealtimeKitStandIn, web: httpx.Client, url: str
+) -> None:
+    kit.take_files_down()
+    with pytest.raises(httpx.ConnectError):
+        web.get(url)
+    assert link(kit, web) != url
+    kit.bring_files_back()
+    kit.bring_files_back()
+    assert web.get(url).content == WHOLE
+    kit.take_files_down()
+
+
+def test_links_can_lead_elsewhere(kit: RealtimeKitStandIn, web: httpx.Client) -> None:
+    kit.lead_links_to("http://files.invalid")
+    assert link(kit, web).startswith("http://files.invalid/realtimekit-recordings/")
+    kit.lead_links_to(None)
+    assert link(kit, web).startswith(kit.files_url)
+    assert [recording.id for recording in kit.recordings] == [ID]

@@ -170,7 +170,9 @@ class LongBody:
 
 @dataclass(frozen=True, slots=True)
 class Gzip:
-    """Compresses the body although nobody asked for that."""
+    """Compresses the body although nobody asked for that, and says so or not."""
+
+    said: bool = True
 
     def shape(self, exchange: Exchange) -> Reply:
         """Return what is put on the wire."""
@@ -179,7 +181,7 @@ class Gzip:
         asked = _asked(exchange.honest)
         packed = gzip.compress(asked.content.read(asked.start, asked.stop), compresslevel=1, mtime=0)
         body = (Slice(BytesContent(packed), 0, len(packed)),)
-        return replace(exchange.honest.having({"Content-Encoding": "gzip"}), body=body)
+        return replace(exchange.honest.having({"Content-Encoding": "gzip" if self.said else None}), body=body)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,7 @@ class Sender:
     def deliver(self) -> Literal["keep", "close", "reset"]:
         """Send the answer and say what is to become of the connection."""
         reply = self._delivery.reply
+        self._send(reply.before)
         if reply.status_sent is not None:
             self._send(reply.head())
             self._send_body(reply)
@@ -172,12 +173,12 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class LoopbackServer(ThreadingHTTPServer):
-    """A threaded HTTP/1.1 server on a free port of 127.0.0.1 that can be stopped whatever its clients do."""
+    """A threaded HTTP/1.1 server on a port of 127.0.0.1, free if not named, that can be stopped whatever clients do."""
 
     request_queue_size = 1024
     daemon_threads = True
 
-    def __init__(self, answer: Callable[[Incoming], Delivery], send_buffer: int | None = None) -> None:
+    def __init__(self, answer: Callable[[Incoming], Delivery], send_buffer: int | None = None, port: int = 0) -> None:
         self.answer = answer
         self.closing = threading.Event()
         self.errors: list[BaseException] = []
@@ -185,7 +186,7 @@ class LoopbackServer(ThreadingHTTPServer):
         self._live: set[Connection] = set()
         self._changed = threading.Condition()
         self._acceptor: threading.Thread | None = None
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(("127.0.0.1", port), Handler)
 
     @property
     def origin(self) -> str:
@@ -212,6 +213,9 @@ class LoopbackServer(ThreadingHTTPServer):
 
     def server_bind(self) -> None:
         """Bind without http.server's look-up of the host's name, which can be slow."""
+        if sys.platform != "win32":
+            # For a port that somebody keeps free for us, or that old connections linger on.
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = "127.0.0.1", self.server_address[1]

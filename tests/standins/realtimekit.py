@@ -11,6 +11,8 @@ It answers as the services do, breaks as its scripts say, and remembers every re
 
 from __future__ import annotations
 
+import socket
+import sys
 from typing import TYPE_CHECKING, Self
 
 from tests.standins.api import BASE_PATH, Api
@@ -49,6 +51,7 @@ from tests.standins.lies import (
 )
 from tests.standins.links import LinkOffice
 from tests.standins.loopback import LoopbackServer
+from tests.standins.oddities import Headers, InTurn, NotHttp, Preceded, Unframed
 from tests.standins.recordings import LEAKY_STORAGE_CONFIG, StandInRecording
 from tests.standins.requests import ApiRequest, FileRequest
 
@@ -76,13 +79,17 @@ __all__ = [
     "FileRequest",
     "FileScript",
     "Gzip",
+    "Headers",
     "HtmlPage",
     "IgnoreRange",
+    "InTurn",
     "LongBody",
     "MediaSource",
     "NoLength",
+    "NotHttp",
     "OtherETag",
     "OtherType",
+    "Preceded",
     "RealtimeKitStandIn",
     "Redirect",
     "RedirectLoop",
@@ -91,6 +98,7 @@ __all__ = [
     "Stall",
     "StandInRecording",
     "SyntheticContent",
+    "Unframed",
     "WrongRange",
     "WrongTotal",
     "at_random",
@@ -116,6 +124,9 @@ class RealtimeKitStandIn(Knobs):
         self._api_socket = LoopbackServer(self._api.answer)
         self._file_socket = LoopbackServer(self._files.answer, send_buffer)
         self._links.origin = self._file_socket.origin
+        self._send_buffer = send_buffer
+        self._reservation: socket.socket | None = None
+        self._errors: list[BaseException] = []
 
     @property
     def base_url(self) -> str:
@@ -140,7 +151,30 @@ class RealtimeKitStandIn(Knobs):
     def close(self) -> None:
         """Stop serving: open connections are shut down, whatever they are at."""
         self._api_socket.stop()
+        if self._reservation is None:
+            self._file_socket.stop()
+        else:
+            self._reservation.close()
+
+    def take_files_down(self) -> None:
+        """End the file server as a crash does: what flows breaks off, and from then on connections are refused."""
         self._file_socket.stop()
+        self._errors += self._file_socket.errors
+        # Bound but not listening: nobody else gets the port by chance.
+        self._reservation = _bound(self._file_socket.server_port)
+
+    def bring_files_back(self) -> None:
+        """Serve files again, on the same port; nothing happens if they never were away."""
+        if self._reservation is not None:
+            port = self._reservation.getsockname()[1]
+            self._file_socket = LoopbackServer(self._files.answer, self._send_buffer, port)
+            self._reservation.close()
+            self._reservation = None
+            self._file_socket.start()
+
+    def lead_links_to(self, origin: str | None) -> None:
+        """Let the links that are handed out from now on begin with another origin, or with the right one (None)."""
+        self._links.origin = self.files_url if origin is None else origin
 
     def __enter__(self) -> Self:
         """Begin to serve."""
@@ -152,7 +186,7 @@ class RealtimeKitStandIn(Knobs):
     ) -> None:
         """Stop serving, and raise what a script or callback raised, which no client could have told anybody."""
         self.close()
-        failures = self._api_socket.errors + self._file_socket.errors
+        failures = self._errors + self._api_socket.errors + self._file_socket.errors
         if failures and error is None:
             raise failures[0]
 
@@ -164,6 +198,11 @@ class RealtimeKitStandIn(Knobs):
     def expire_all_links(self) -> None:
         """Make every link handed out so far answer as expired."""
         self._links.expire_all()
+
+    @property
+    def recordings(self) -> list[StandInRecording]:
+        """The recordings that it knows."""
+        return list(self._api.recordings.values())
 
     @property
     def file_requests(self) -> list[FileRequest]:
@@ -189,8 +228,16 @@ class RealtimeKitStandIn(Knobs):
         return self._api.ledger.wait_idle(timeout) and self._files.ledger.wait_idle(timeout)
 
     def _find(self, key: str) -> MediaSource | None:
-        for recording in list(self._api.recordings.values()):
+        for recording in self.recordings:
             folder = self._api.folder(recording.id)
             if key.startswith(folder):
                 return None if recording.expired else recording.files().get(key.removeprefix(folder))
         return None
+
+
+def _bound(port: int) -> socket.socket:
+    bound = socket.socket()
+    if sys.platform != "win32":
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind(("127.0.0.1", port))
+    return bound

@@ -35,6 +35,8 @@ class Reply:
     bytes_per_second: float | None = None
     media: bool = False
     """Whether the body is a file's bytes, and not an error document."""
+    before: bytes = b""
+    """What goes over the wire ahead of the answer."""
 
     @classmethod
     def of(cls, status: int, data: bytes = b"", headers: Mapping[str, str] | None = None) -> Reply:

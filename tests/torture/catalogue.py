@@ -1,0 +1,26 @@
+"""All scenarios there are, by the group that they are asked for."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from tests.torture import deaths, flow_deaths, source, store, store_deaths, together
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.torture.scenario import Scenario
+
+
+def _distinct(*catalogues: tuple[Scenario, ...]) -> tuple[Scenario, ...]:
+    """Join catalogues; a scenario that is in several counts once."""
+    return tuple({scenario.name: scenario for scenario in chain(*catalogues)}.values())
+
+
+GROUPS: Mapping[str, tuple[Scenario, ...]] = {
+    "source": source.SCENARIOS,
+    "store": _distinct(store.SCENARIOS, store_deaths.SCENARIOS),
+    "deaths": _distinct(deaths.SCENARIOS, flow_deaths.SCENARIOS),
+    "together": together.SCENARIOS,
+}
