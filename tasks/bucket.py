@@ -21,6 +21,8 @@ from tasks.s3_errors import (
     NOT_SUPPORTED,
     NOT_THERE,
     THERE_ALREADY,
+    is_foreign,
+    is_unsure,
     plain,
     translated,
 )
@@ -123,20 +125,23 @@ class Bucket:
                 self._patience.progressed()
                 return body
 
-    def read(self, stored: StoredObject) -> Iterator[bytes]:
+    def read(self, stored: StoredObject, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Yield an object's bytes in order, carried on where a connection drops.
 
         Args:
             stored: from `head`; its ETag makes sure that all bytes are of that object.
+            start: offset of the first byte that is wanted.
+            stop: offset behind the last one; None for the object's end.
 
         Raises:
             StoredWrong: it is another object now, or one that the store cannot put together.
         """
-        offset = failures = 0
-        while offset < stored.size:
+        offset, failures = start, 0
+        stop = stored.size if stop is None else stop
+        while offset < stop:
             failure = "the answer ended early"
             try:
-                with closing(self._body(stored, offset)) as body:
+                with closing(self._body(stored, offset, stop)) as body:
                     for chunk in body.iter_chunks(READ_CHUNK):
                         self._patience.check()
                         offset, failures = offset + len(chunk), 0
@@ -144,13 +149,13 @@ class Bucket:
                         yield chunk
             except BODY_FAILURES as error:
                 failure = plain(error)
-            if offset < stored.size:
+            if offset < stop:
                 failures += 1
                 self._patience.pause(StoreUnavailable("get_object", self._at(stored.key), failure), failures)
 
-    def _body(self, stored: StoredObject, offset: int) -> Any:
-        """Return boto3's body of the bytes from `offset` on, provided that these are what the store answers with."""
-        wanted = {"IfMatch": stored.etag, "Range": f"bytes={offset}-{stored.size - 1}"}
+    def _body(self, stored: StoredObject, offset: int, stop: int) -> Any:
+        """Return boto3's body of the bytes from `offset` to `stop`, provided that these are what the store answers."""
+        wanted = {"IfMatch": stored.etag, "Range": f"bytes={offset}-{stop - 1}"}
         try:
             said = self._call("get_object", stored.key, wanted, progress=False)
         except StoreRefused as refused:
@@ -160,22 +165,17 @@ class Bucket:
         # rclone neither heeds If-Match nor calls a range 206.
         found = bare(said.get("ETag", stored.etag)), said.get("ContentLength")
         begins = offset == 0 or str(said.get("ContentRange", "")).startswith(f"bytes {offset}-")
-        if found != (bare(stored.etag), stored.size - offset) or not begins:
+        if found != (bare(stored.etag), stop - offset) or not begins:
             if "Body" in said:
                 said["Body"].close()
-            expected = f"{stored.size - offset} bytes from {offset} on, ETag {bare(stored.etag)}"
+            expected = f"{stop - offset} bytes from {offset} on, ETag {bare(stored.etag)}"
             raise StoredWrong(self._at(stored.key), expected, f"{found[1] or 'no'} bytes, ETag {found[0]}")
         return said["Body"]
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """List the objects below a prefix, in the order of their keys."""
-        page: dict[str, Any] = {"NextContinuationToken": None}
-        while page:
-            after = {"ContinuationToken": page["NextContinuationToken"]} if page["NextContinuationToken"] else {}
-            page = self._ask("list_objects_v2", None, Prefix=prefix, **after)
+        for page in self._pages("list_objects_v2", None, {"ContinuationToken": "NextContinuationToken"}, Prefix=prefix):
             yield from (StoredObject(item["Key"], item["Size"], item["ETag"]) for item in page.get("Contents", ()))
-            if not page.get("IsTruncated"):
-                return
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects; those that are not there are no error."""
@@ -198,6 +198,27 @@ class Bucket:
     def _at(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}".rstrip("/")
 
+    def _pages(
+        self, method: str, key: str | None, places: Mapping[str, str], **request: object
+    ) -> Iterator[dict[str, Any]]:
+        """Yield a listing's pages.
+
+        Args:
+            places: what a request calls the place to go on from, and what a page calls that of the next one.
+
+        Raises:
+            StoreUnavailable: the store says that there is more, but not from where on.
+        """
+        after: dict[str, Any] = {}
+        while True:
+            page = self._ask(method, key, **request, **after)
+            yield page
+            if not page.get("IsTruncated"):
+                return
+            before, after = after, {name: page[said] for name, said in places.items() if page.get(said)}
+            if after in ({}, before):
+                raise StoreUnavailable(method, self._at(key or ""), "the listing goes on, but never further")
+
     def _ask(self, method: str, key: str | None, **request: object) -> dict[str, Any]:
         return self._call(method, key, request, progress=True)
 
@@ -216,11 +237,14 @@ class Bucket:
             except CALL_FAILURES as error:
                 failure = translated(error, method, self._at(key or ""))
             else:
-                self._succeeded(progress=progress)
-                return answer
+                if not is_foreign(method, answer):
+                    self._succeeded(progress=progress)
+                    return answer
+                failure = StoreUnavailable(method, self._at(key or ""), "the answer is not that of an S3 store")
             failures += 1
             bad_digests += isinstance(failure, StoredWrong)
-            if not failure.retryable or isinstance(failure, UploadVanished) or bad_digests >= DIGEST_ATTEMPTS:
+            again = failure.retryable or (is_unsure(failure) and failures == 1)
+            if not again or isinstance(failure, UploadVanished) or bad_digests >= DIGEST_ATTEMPTS:
                 raise failure
             self._patience.pause(failure, failures)
 

@@ -42,8 +42,12 @@ def crc64_text(crc: int) -> str:
 
 
 def crc64_number(text: str | None) -> int | None:
-    """Return the CRC64NVME that a header carries."""
-    return int.from_bytes(base64.b64decode(text), "big") if text else None
+    """Return the CRC64NVME that a header carries; None if it carries none."""
+    try:
+        decoded = base64.b64decode(text or "", validate=True)
+    except ValueError:
+        return None
+    return int.from_bytes(decoded, "big") if len(decoded) == 8 else None
 
 
 def md5_text(body: Body) -> str:

@@ -5,16 +5,23 @@ Source: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, and
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
+from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError as Urllib3Error
 
+from tasks.backoff import retry_after_seconds
 from tasks.errors import ArchiverError, StoredWrong, StoreRefused, StoreUnavailable, UploadVanished
+from tasks.redaction import without_secrets
 
-AnyError: TypeAlias = BotoCoreError | ClientError | Urllib3Error
-CALL_FAILURES = (BotoCoreError, ClientError, Urllib3Error)
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+AnyError: TypeAlias = BotoCoreError | ClientError | Urllib3Error | ResponseParserError | ValueError | RuntimeError
+# botocore raises the last three, of no family of its own, at XML, numbers and dates that are none.
+CALL_FAILURES = (BotoCoreError, ClientError, Urllib3Error, ResponseParserError, ValueError, RuntimeError)
 BODY_FAILURES = (BotoCoreError, Urllib3Error)
 """What reading an answer's body may raise."""
 
@@ -26,8 +33,14 @@ ANOTHER_OBJECT = THERE_ALREADY | NOT_THERE | {"InvalidRange", "BrokenMPU"}
 
 _BAD_DIGEST = frozenset({"BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"})
 _TRY_AGAIN = frozenset({"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "IncompleteBody",
-                        "Throttling", "ThrottlingException", "TooManyRequests", "OperationAborted"})  # fmt: skip
-_BROKEN_ANSWERS = frozenset({"ResponseParserError", "IncompleteReadError", "ResponseStreamingError"})
+                        "Throttling", "ThrottlingException", "TooManyRequests", "OperationAborted",
+                        "TemporaryRedirect"})  # fmt: skip
+_BROKEN_ANSWERS = frozenset({"IncompleteReadError", "ResponseStreamingError"})
+_ALWAYS_SAID = {
+    "create_multipart_upload": ["UploadId"], "upload_part": ["ETag"], "put_object": ["ETag"], "get_object": ["ETag"],
+    "head_object": ["ETag", "ContentLength"],
+}  # fmt: skip
+_WITH_ANY_TYPE = frozenset({"head_object", "get_object"})
 
 
 def translated(error: AnyError, operation: str, target: str) -> ArchiverError:
@@ -35,24 +48,60 @@ def translated(error: AnyError, operation: str, target: str) -> ArchiverError:
     if isinstance(error, ClientError):
         return _answered(error, operation, target)
     name = type(error).__name__
+    if not isinstance(error, BotoCoreError | Urllib3Error):
+        # Not its text: that quotes all of the answer, whoever gave it.
+        return StoreUnavailable(operation, target, f"the answer is not S3's ({name})")
     if isinstance(error, BotoConnectionError | HTTPClientError | Urllib3Error) or name in _BROKEN_ANSWERS:
         return StoreUnavailable(operation, target, plain(error))
-    return StoreRefused(operation, target, name, str(error).rstrip("."))
+    return StoreRefused(operation, target, name, _line(str(error)))
 
 
 def _answered(error: ClientError, operation: str, target: str) -> ArchiverError:
     said = error.response.get("Error", {})
-    code, message = str(said.get("Code", "unknown")), str(said.get("Message") or "no message").rstrip(".")
+    code, message = _line(said.get("Code") or "unknown"), _line(said.get("Message") or "no message")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code == "NoSuchUpload":
         return UploadVanished(operation, target, message)
     if code in _BAD_DIGEST:
         return StoredWrong(target, "the checksum that was sent", f"{code}: {message}")
-    if code in _TRY_AGAIN or status == 429 or (status >= 500 and status != 501):
-        return StoreUnavailable(operation, target, f"HTTP {status} {code}: {message}")
+    if code in _TRY_AGAIN or status in {307, 429} or (status >= 500 and status != 501):
+        away = StoreUnavailable(operation, target, f"HTTP {status} {code}: {message}")
+        away.retry_after = retry_after_seconds(_headers(error.response).get("retry-after"))
+        return away
     return StoreRefused(operation, target, code, message)
+
+
+def is_unsure(error: ArchiverError) -> bool:
+    """Tell whether a refusal may be of this request alone, and not of the next one.
+
+    A request that is late was signed by a wrong clock, or by a machine that slept with it in its hands; and an answer
+    to HEAD has no body that could say why.
+    """
+    return isinstance(error, StoreRefused) and error.code in {"RequestTimeTooSkewed", "400", "403"}
+
+
+def is_foreign(operation: str, answer: Mapping[str, Any]) -> bool:
+    """Tell whether something else has answered in the store's place, with a page that says 200: a proxy, a balancer."""
+    if any(answer.get(name) in {None, ""} for name in _ALWAYS_SAID.get(operation, ())):
+        return True
+    if operation in _WITH_ANY_TYPE:
+        return False
+    headers = _headers(answer)
+    # Swift says that an answer without a body is HTML.
+    empty = headers.get("content-length") == "0" or answer.get("ResponseMetadata", {}).get("HTTPStatusCode") == 204
+    return "html" in headers.get("content-type", "") and not empty
+
+
+def _headers(answer: Mapping[str, Any]) -> Mapping[str, str]:
+    headers: Mapping[str, str] = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return headers
 
 
 def plain(error: Exception) -> str:
     """Name a failure in one line, without any URL's query."""
-    return f"{type(error).__name__}: {error}".partition("?")[0][:300].rstrip(".")
+    return _line(f"{type(error).__name__}: {error}".partition("?")[0])
+
+
+def _line(text: object) -> str:
+    """Return what the other side said as one short line that can be shown: it may repeat what we sent."""
+    return " ".join(without_secrets(str(text)).split())[:300].rstrip(".")

@@ -7,6 +7,7 @@ they differ in which checksums they verify, and in what becomes of an upload tha
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,13 +29,15 @@ if TYPE_CHECKING:
 __all__ = ["Part", "Store", "StoredObject", "Upload", "new_s3_client"]
 
 
-def new_s3_client(connections: int) -> BaseClient:
+def new_s3_client(connections: int, answer_timeout_s: float = 60.0) -> BaseClient:
     """Return a boto3 client that reads its credentials, region and endpoint as boto3 always does.
 
     AWS_REGION counts too, as for every other program of Amazon's: boto3 alone knows AWS_DEFAULT_REGION only.
 
     Args:
         connections: how many requests may be under way at once.
+        answer_timeout_s: seconds without a byte of an answer after which a connection counts as dead: to put a large
+            object together takes a store its time.
     """
     config = Config(
         # Without these two boto3 adds checksum trailers that some stores refuse and one kept inside the object.
@@ -43,18 +46,24 @@ def new_s3_client(connections: int) -> BaseClient:
         retries={"total_max_attempts": 1},  # Bucket retries, with progress in mind
         max_pool_connections=connections,
         connect_timeout=10,
-        read_timeout=60,
+        read_timeout=answer_timeout_s,
         tcp_keepalive=True,
     )
     try:
         session = boto3.Session()
         region = session.region_name or os.environ.get("AWS_REGION")
         client: BaseClient = session.client("s3", region_name=region, config=config)
+        client.meta.events.register("before-call.s3.HeadBucket", _take_no_redirect)
     except (BotoCoreError, ValueError) as error:
         refusal = StoreRefused("the configuration", "boto3's settings", type(error).__name__, str(error))
     else:
         return client
     raise refusal
+
+
+def _take_no_redirect(params: dict[str, Any], **_: object) -> None:
+    """Let boto3 look for a redirected bucket's region once: where that is redirected, too, it would do so for ever."""
+    params["context"].setdefault("s3_redirect", {})["redirected"] = True
 
 
 @dataclass(frozen=True)
@@ -106,19 +115,15 @@ class Store(Bucket):
     def uploads(self, prefix: str) -> Sequence[Upload]:
         """Return the multipart uploads under way below a prefix."""
         found: list[Upload] = []
-        after: dict[str, str] = {}
-        while True:
-            try:
-                page = self._ask("list_multipart_uploads", None, Prefix=prefix, **after)
-            except UploadVanished:  # how rclone says that there has never been one
-                return found
-            found += [
-                Upload(item["Key"], item["UploadId"], item.get("ChecksumAlgorithm") == "CRC64NVME")
-                for item in page.get("Uploads", ())
-            ]
-            if not page.get("IsTruncated"):
-                return found
-            after = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+        places = {"KeyMarker": "NextKeyMarker", "UploadIdMarker": "NextUploadIdMarker"}
+        # To have never had an upload is for rclone to have no such upload.
+        with suppress(UploadVanished):
+            for page in self._pages("list_multipart_uploads", None, places, Prefix=prefix):
+                found += [
+                    Upload(item["Key"], item["UploadId"], item.get("ChecksumAlgorithm") == "CRC64NVME")
+                    for item in page.get("Uploads", ())
+                ]
+        return found
 
     def parts(self, upload: Upload) -> dict[int, Part]:
         """Return the parts that an upload already has, by number.
@@ -129,15 +134,12 @@ class Store(Bucket):
             UploadVanished: the upload is no more.
         """
         parts: dict[int, Part] = {}
-        after: dict[str, int] = {}
-        while True:
-            page = self._ask("list_parts", upload.key, UploadId=upload.id, **after)
+        places = {"PartNumberMarker": "NextPartNumberMarker"}
+        for page in self._pages("list_parts", upload.key, places, UploadId=upload.id):
             for item in page.get("Parts", ()):
                 crc = crc64_number(item.get("ChecksumCRC64NVME"))
                 parts[item["PartNumber"]] = Part(item["PartNumber"], item["Size"], item["ETag"], crc)
-            if not page.get("IsTruncated"):
-                return parts
-            after = {"PartNumberMarker": page["NextPartNumberMarker"]}
+        return parts
 
     def put_part(self, upload: Upload, number: int, body: Body) -> Part:
         """Store one part; the store verifies its checksum.
