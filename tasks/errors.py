@@ -15,7 +15,13 @@ ArchiverError
  │   ├─ SizeDisagrees            API and source name different sizes
  │   ├─ StoreRefused             no such bucket, bad credentials, not allowed
  │   ├─ ArchiveDamaged           committed, but not whole
- │   └─ ReplacementSmaller       an overwrite that would delete the only copy of something
+ │   ├─ ReplacementSmaller       an overwrite that would delete the only copy of something
+ │   ├─ WebhookMalformed         signed, but not as documented
+ │   ├─ CannotHandOut            no deployment's run could archive that recording
+ │   ├─ SweepIncomplete          recordings failed, are at risk, or are lost: all others were seen to
+ │   ├─ NotInArchive             an address that is not one of the archive's
+ │   ├─ NotArchived              no committed archive is there
+ │   └─ ExtraNotInstalled        an optional part of this project is not installed
  └─ RetryableError           the same call may succeed later, and carries on from what is stored
      ├─ ApiUnavailable           429, 5xx, time-outs, dropped connections
      ├─ SourceUnavailable        the same, from the presigned URL; and stalls
@@ -24,6 +30,7 @@ ArchiverError
      ├─ StoreUnavailable         the store is away, throttles, or refuses a checksum
      │   └─ UploadVanished       a multipart upload that somebody else ended
      ├─ StoredWrong              what the store holds is not what was sent
+     ├─ KeyUnavailable           the public key of RealtimeKit's webhooks
      ├─ PrefectUnavailable       Prefect's server does not answer at the start of a run
      └─ TransferStopped          told to stop: the run was cancelled or failed elsewhere
 
@@ -33,9 +40,12 @@ a URL's query, a token or a password: sources are named by file, stores by bucke
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tasks.redaction import without_secrets
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 
 class ArchiverError(Exception):
@@ -255,6 +265,82 @@ class ReplacementSmaller(FinalError):
         )
 
 
+class WebhookMalformed(FinalError):
+    """A webhook that RealtimeKit signed, and that does not say what the documentation promises."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(found)
+        self.found = found
+
+    def _told(self) -> str:
+        return (
+            f"RealtimeKit's webhook is not as documented: {self.found}. It started nothing; a sweep does not need it."
+        )
+
+
+class CannotHandOut(FinalError):
+    """Recordings cannot be handed out as runs of a deployment."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def _told(self) -> str:
+        return (
+            f"Recordings cannot be handed out to other runs: {self.reason}. Without hand_out, the sweep archives them."
+        )
+
+
+class SweepIncomplete(FinalError):
+    """A sweep found, or left, recordings that somebody has to look after."""
+
+    result: BaseModel | None = None
+    """What the sweep returns if there is nothing of that kind."""
+
+    def __init__(self, findings: str) -> None:
+        super().__init__(findings)
+        self.findings = findings
+
+    def _told(self) -> str:
+        return f"The sweep did what it could, but somebody has to look: {self.findings}"
+
+
+class NotInArchive(FinalError):
+    """An address is not that of a recording in the archive: nothing is read or written there."""
+
+    def __init__(self, archive_url: str, root: str, recording_id: str) -> None:
+        super().__init__(archive_url, root, recording_id)
+        self.archive_url, self.root, self.recording_id = archive_url, root, recording_id
+
+    def _told(self) -> str:
+        return (
+            f"{self.archive_url[:300]!r} is not where recording {self.recording_id[:80]} could be archived. It must be "
+            f"like {self.root}/APP_ID/YYYY/MM/DD/RECORDING_ID/, with ARCHIVE_URL as this run's settings have it."
+        )
+
+
+class NotArchived(FinalError):
+    """There is no committed archive at an address."""
+
+    def __init__(self, archive_url: str) -> None:
+        super().__init__(archive_url)
+        self.archive_url = archive_url
+
+    def _told(self) -> str:
+        return f"{self.archive_url} holds no archive: there is no bagit.txt. Archive the recording first."
+
+
+class ExtraNotInstalled(FinalError):
+    """An optional part of this project is needed, and not installed."""
+
+    def __init__(self, extra: str, package: str) -> None:
+        super().__init__(extra, package)
+        self.extra, self.package = extra, package
+
+    def _told(self) -> str:
+        return f"This needs {self.package}, which cannot be loaded. Install it: uv sync --extra {self.extra}"
+
+
 class ApiUnavailable(RetryableError):
     """The API is away, overloaded, or limits our rate."""
 
@@ -327,6 +413,20 @@ class StoredWrong(RetryableError):
     def _told(self) -> str:
         return (
             f"{self.target}: the store holds something else than was sent: expected {self.expected}, got {self.actual}."
+        )
+
+
+class KeyUnavailable(RetryableError):
+    """The public key that webhooks are verified with cannot be fetched, or is none."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(url, reason)
+        self.url, self.reason = url, reason
+
+    def _told(self) -> str:
+        return (
+            f"The public key of RealtimeKit's webhooks cannot be had from {self.url}: {self.reason}. "
+            "Check the network and REALTIMEKIT_WEBHOOK_KEY_URL."
         )
 
 

@@ -9,7 +9,7 @@ import time
 from datetime import UTC, datetime
 from itertools import count
 from threading import Event
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from tasks.cloudflare import Cloudflare
@@ -25,12 +25,13 @@ from tasks.errors import (
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import httpx
 
     from tasks.cloudflare import Params
 
+T = TypeVar("T")
 Log: TypeAlias = "logging.Logger | logging.LoggerAdapter[Any]"
 
 API_PATIENCE_S = 45.0
@@ -85,19 +86,31 @@ class RealtimeKit:
         meanwhile pushes others to a later page, what expires leaves from the end, and nothing is passed over.
 
         Args:
-            filters: `status` (one or several), `expired`, `meeting_id`, `search`, `start_time`, `end_time`.
+            filters: `status` (one or several, PAUSED is none of them), `expired`, `meeting_id`, `search`, `start_time`,
+                `end_time`.
 
         Raises:
             ApiRefused, ApiNonsense, ApiUnavailable: as for one recording.
         """
-        found: dict[str, Recording] = {}
-        received = 0
+        yield from self.summaries(filters, lambda recording: recording)
+
+    def summaries(self, filters: Params, summary: Callable[[Recording], T]) -> Iterator[T]:
+        """List recordings as `recordings` does, of each only what the caller makes of it: thousands are kept meanwhile.
+
+        Args:
+            filters: as for `recordings`.
+            summary: called once for each recording.
+        """
+        found: dict[str, T] = {}
+        received = total = 0
         for page_no in count(1):
             envelope = self._api.get(self._url, {**filters, **_SORTED, "page_no": page_no})
-            new = {recording.id: recording for recording in _page(envelope["data"]) if recording.id not in found}
+            new = [recording for recording in _page(envelope["data"]) if recording.id not in found]
+            found |= {recording.id: summary(recording) for recording in new}
             received += len(envelope["data"])
-            found |= new
-            if not new or _is_last(envelope.get("paging"), received):
+            before, total = total, _total(envelope.get("paging"))
+            # A page that repeats is the end, unless a whole page of new recordings has arrived since the last.
+            if (not new and not (envelope["data"] and total > before)) or 0 <= total <= received:
                 break
         yield from reversed(found.values())
 
@@ -174,6 +187,7 @@ def _page(data: object) -> list[Recording]:
     return identified
 
 
-def _is_last(paging: object, received: int) -> bool:
+def _total(paging: object) -> int:
+    """Return how many recordings there are on all pages, -1 if it is not told."""
     total = paging.get("total_count") if isinstance(paging, dict) else None
-    return isinstance(total, int) and received >= total
+    return total if isinstance(total, int) else -1

@@ -9,6 +9,7 @@ import logging
 import sys
 import time
 from contextlib import contextmanager
+from copy import copy
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import httpx
@@ -20,14 +21,15 @@ from prefect.logging import get_run_logger
 from tasks.artifacts import ProgressArtifacts
 from tasks.bag import human_size
 from tasks.clients import Clients, payloads
-from tasks.errors import ArchiverError
+from tasks.errors import ArchiverError, NotUploadedInTime, RecordingErrored
 from tasks.hangup import Stop
 from tasks.progress import Bars, LogLines, Tally, shown
 from tasks.realtimekit import require_media
 from tasks.report import Transferred
+from tasks.sweep import merged, plan_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from threading import Event
 
     from prefect.client.schemas.objects import State, TaskRun
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from tasks.details import Recording
     from tasks.progress import View
     from tasks.settings import Settings
+    from tasks.sweep import Brake, Plan, Scope
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -161,6 +164,63 @@ def commit_archive(
         "Archived: %s (%d files, %s)", archived.archive_url, len(archived.files), human_size(archived.bytes)
     )
     return archived
+
+
+@stage("find what is not archived")
+def find_unarchived(clients: Clients, app_ids: Sequence[str], scope: Scope) -> Plan:
+    """Look at all recordings of some apps, and at what is archived of them."""
+    with stoppable(clients) as stop:
+        plans = []
+        for app_id in app_ids:
+            of_app = clients_of_app(clients, app_id)
+            plans.append(plan_for(of_app.api(stop), of_app.archive(stop), of_app.store(stop), app_id, scope))
+    return merged(plans)
+
+
+@task(
+    name="archive one recording",
+    task_run_name="{recording_id}",
+    retry_condition_fn=worth_retrying,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+def archive_one(clients: Clients, recording_id: str, brake: Brake) -> ArchivedRecording:
+    """Archive one of many recordings, all stages in one task; or find that another run has done it meanwhile.
+
+    Args:
+        clients: no other recording's, as what ends one hangs up on all who use its connections.
+        recording_id: also the name of the task run.
+        brake: ends it from another thread.
+    """
+    with stoppable(clients) as stop:
+        brake.reach(stop)
+        api, archive = clients.api(stop), clients.archive(stop)
+        recording = api.recording(recording_id)
+        if found := archive.find(recording):
+            archive.unfinished(recording).clear()
+            return found
+        if recording.status == "ERRORED":
+            raise RecordingErrored(recording_id)
+        if recording.status != "UPLOADED":
+            raise NotUploadedInTime(recording_id, recording.status, 0)
+        require_media(recording)
+        tally = Tally()
+        transfer = clients.transfer(recording, tally, stop)
+        with shown(tally, [LogLines(clients.log)]):
+            moved = transfer.move_all(payloads(archive, recording))
+        archived = transfer.commit(archive, recording, moved)
+    announce(archived, clients.log)
+    return archived
+
+
+def clients_of_app(clients: Clients, app_id: str) -> Clients:
+    """Return clients for another app of the same account and archive, on the same connections."""
+    if app_id == clients.settings.realtimekit_app_id:
+        return clients
+    clients.s3  # noqa: B018 - made before it is copied, so that there is one
+    other = copy(clients)
+    other.settings = clients.settings.model_copy(update={"realtimekit_app_id": app_id})
+    return other
 
 
 def announce(archived: ArchivedRecording, log: logging.Logger | logging.LoggerAdapter[Any]) -> None:

@@ -1,0 +1,272 @@
+"""The scheduled catch-up: archives what is uploaded and not archived yet, soonest expiry first.
+
+uv run python -m flows.sweep_recordings [--dry-run] [--limit N] [--at-once N] [--hand-out] …
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, contextmanager
+from contextvars import copy_context
+from datetime import UTC, datetime, timedelta
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Annotated
+
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+from prefect.client.orchestration import get_client
+from pydantic import Field
+
+from flows.other_runs import HandingOut, announced, under_way
+from flows.prefect_server import prefect_at_hand
+from tasks import terminal
+from tasks.artifacts import Decoration
+from tasks.bag import human_size
+from tasks.errors import (
+    ArchiverError,
+    CannotHandOut,
+    NothingToDownload,
+    NotUploadedInTime,
+    SourceGone,
+    SweepIncomplete,
+)
+from tasks.recording import archive_one, clients_of_app, connected, find_unarchived, retried
+from tasks.settings import UUID_PATTERN, load_settings
+from tasks.sweep import Brake, Scope
+from tasks.sweep_report import Book, Sweep, findings, rows, summary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from tasks.archive import ArchivedRecording
+    from tasks.clients import Clients
+    from tasks.realtimekit import Log
+    from tasks.settings import Settings
+    from tasks.sweep import Listed, Plan
+    from tasks.sweep_report import Outcome
+
+AT_RISK_H, AT_ONCE, RETRY_MIN = 24, 4, 60
+LONGEST_H, MOST_AT_ONCE, LONGEST_RETRY_MIN, LARGEST_LIMIT = 366 * 24, 16, 7 * 24 * 60, 1_000_000
+APP_ID, MEETING_ID = r"^[A-Za-z0-9_-]{1,32}$", f"^$|{UUID_PATTERN}"
+
+Hours = Annotated[int, Field(ge=0, le=LONGEST_H)]
+Count = Annotated[int, Field(ge=0, le=LARGEST_LIMIT)]
+AtOnce = Annotated[int, Field(ge=1, le=MOST_AT_ONCE)]
+Minutes = Annotated[int, Field(ge=1, le=LONGEST_RETRY_MIN)]
+MeetingId = Annotated[str, Field(pattern=MEETING_ID)]
+AppId = Annotated[str, Field(pattern=APP_ID)]
+
+
+def _run_name() -> str:
+    return f"sweep of {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+@flow(name="sweep-recordings", flow_run_name=_run_name, persist_result=False)
+def sweep_recordings(
+    *,
+    dry_run: bool = False,
+    limit: Count = 0,
+    at_risk_hours: Hours = AT_RISK_H,
+    invoked_within_hours: Hours = 0,
+    meeting_id: MeetingId = "",
+    app_ids: tuple[AppId, ...] = (),
+    at_once: AtOnce = AT_ONCE,
+    hand_out: bool = False,
+    retry_minutes: Minutes = RETRY_MIN,
+) -> Sweep:
+    """Find the recordings that are uploaded and not archived yet, and archive them, soonest expiry first.
+
+    The run fails, once all is done that can be, if a recording failed, expires soon, or expired without being archived.
+
+    Args:
+        dry_run: Only show what would be done.
+        limit: Archive at most so many recordings now, those that expire soonest. 0 for all.
+        at_risk_hours: A recording that is not archived and expires within so many hours is at risk, and makes the run
+            fail. One that expired without being archived makes it fail for as many hours.
+        invoked_within_hours: Look only at recordings that were begun within the last so many hours. 0 for all.
+        meeting_id: Look only at the recordings of this meeting, a UUID. Empty for all.
+        app_ids: RealtimeKit apps of the same account to look at. None for the app of the settings.
+        at_once: How many recordings to archive at once. They share the connections that the settings allow one.
+        hand_out: Start a run of archive-recording/on-demand for each recording, so that many workers share them,
+            instead of archiving them here.
+        retry_minutes: With hand_out, start a new run for the same recording at most once in so many minutes.
+
+    Raises:
+        SweepIncomplete: somebody has to look at something; the result is in it.
+    """
+    settings = load_settings()
+    apps = tuple(dict.fromkeys(app_ids)) or (settings.realtimekit_app_id,)
+    if hand_out and apps != (settings.realtimekit_app_id,):
+        raise CannotHandOut("its runs archive the recordings of the app in their own settings only")
+    scope = Scope(
+        datetime.now(UTC), timedelta(hours=at_risk_hours), timedelta(hours=invoked_within_hours), meeting_id.lower()
+    )
+    with connected(settings) as clients:
+        plan = retried(find_unarchived, settings)(clients, apps, scope)
+        book = Book(plan, scope, _announced(plan, scope, clients.log), clients.log)
+        todo = book.todo(0 if dry_run else limit, under_way(scope.now, clients.log) if plan.to_archive else ())
+        if dry_run:
+            book.leave(todo)
+        elif hand_out:
+            _hand_out(todo, retry_minutes, scope.now, book.note)
+        else:
+            _archive(todo, settings, at_once, book.note)
+        result = book.result(dry_run=dry_run)
+        _publish(result, clients.log)
+    if not dry_run and (told := findings(result, scope.now, scope.at_risk)):
+        incomplete = SweepIncomplete(told)
+        incomplete.result = result
+        raise incomplete
+    return terminal.achieved(result)
+
+
+def _announced(plan: Plan, scope: Scope, log: Log) -> Mapping[str, bool]:
+    """Return which of the recordings that are not archived a webhook had announced, as far as Prefect can tell."""
+    asked = [*plan.to_archive, *plan.not_downloadable, *plan.lost]
+    since = min((one.invoked for one in asked if one.invoked), default=scope.now)
+    return announced({one.id for one in asked}, since, log)
+
+
+def _archive(todo: Sequence[Listed], settings: Settings, at_once: int, note: Callable[[Listed, Outcome], None]) -> None:
+    """Archive recordings in this run, a few at a time; none that fails stops another."""
+    if not todo:
+        return
+    brake, at_once = Brake(), min(at_once, len(todo))
+    with _crew(settings, at_once) as idle, ThreadPoolExecutor(at_once) as threads:
+
+        def bring_home(one: Listed) -> ArchivedRecording:
+            clients = idle.get()
+            try:
+                return archive_one(clients_of_app(clients, one.app_id), one.id, brake)
+            finally:
+                idle.put(clients)
+
+        # Prefect knows by context variables to which run a task belongs.
+        futures = {threads.submit(copy_context().run, bring_home, one): one for one in todo}
+        try:
+            for future in as_completed(futures):
+                error = future.exception()
+                note(futures[future], _failed(error) if error else _archived(future.result()))
+        finally:
+            brake.pull()  # a run that is cancelled does not wait for what is under way
+            threads.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _crew(settings: Settings, at_once: int) -> Iterator[SimpleQueue[Clients]]:
+    """Give clients for so many recordings at once, which together take as many connections as one would."""
+    share = settings.model_copy(update={"transfer_concurrency": max(1, settings.transfer_concurrency // at_once)})
+    idle: SimpleQueue[Clients] = SimpleQueue()
+    with ExitStack() as stack:
+        for _ in range(at_once):
+            idle.put(stack.enter_context(connected(share)))
+        yield idle
+
+
+def _archived(archived: ArchivedRecording) -> Outcome:
+    if archived.already_archived:
+        return "archived", "Another run was faster."
+    return "archived", f"{human_size(archived.bytes)} in {len(archived.files)} files."
+
+
+def _failed(error: BaseException) -> Outcome:
+    match error:
+        case SourceGone():
+            return "lost", str(error)
+        case NothingToDownload():
+            return "not_downloadable", error.reason
+        case NotUploadedInTime():
+            return "still_to_come", error.status
+        case ArchiverError():
+            return "failed", str(error)
+        case _:  # the text of what nobody foresaw may hold anything
+            return "failed", f"{type(error).__name__}, which nobody foresaw. The log of its task run tells more."
+
+
+def _hand_out(
+    todo: Sequence[Listed], retry_minutes: int, now: datetime, note: Callable[[Listed, Outcome], None]
+) -> None:
+    """Have recordings archived by runs of their own, begun in this order."""
+    with get_client(sync_client=True) as client:
+        runs = HandingOut(client, retry_minutes, now)
+        for one in todo:
+            try:
+                note(one, ("handed_out", runs.hand_out(one.id)))
+            except ArchiverError as error:
+                note(one, ("failed", str(error)))
+
+
+def _publish(sweep: Sweep, log: Log) -> None:
+    """Leave a table in Prefect's UI; without its server there is none."""
+    key = "sweep-plan" if sweep.dry_run else "sweep-recordings"
+    described = f"{'Nothing was done. ' if sweep.dry_run else ''}{summary(sweep)}."
+    log.info("%s", described)
+    Decoration(log).attempt("table", lambda: create_table_artifact(rows(sweep), key, described))
+
+
+def _number(lowest: int, highest: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not lowest <= int(text) <= highest:
+            raise argparse.ArgumentTypeError(f"must be between {lowest} and {highest}")
+        return int(text)
+
+    return number
+
+
+def _matching(pattern: str) -> Callable[[str], str]:
+    def matching(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise argparse.ArgumentTypeError(f"{text[:80]!r} is not of the right form")
+        return text
+
+    return matching
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m flows.sweep_recordings",
+        description="Archive what is uploaded and not archived yet, soonest expiry first.",
+    )
+    add, hours = parser.add_argument, _number(0, LONGEST_H)
+    add("--dry-run", action="store_true", help="only show what would be done")
+    add("--limit", type=_number(0, LARGEST_LIMIT), default=0, metavar="N", help="archive at most so many; 0 for all")
+    add("--at-risk-hours", type=hours, default=AT_RISK_H, metavar="HOURS", help="what expires within them makes the "
+        "sweep fail; default: %(default)s")  # fmt: skip
+    add("--invoked-within-hours", type=hours, default=0, metavar="HOURS", help="only what was begun within them")
+    add("--meeting-id", type=_matching(MEETING_ID), default="", metavar="ID", help="only this meeting's recordings")
+    add("--app-id", type=_matching(APP_ID), action="append", default=[], dest="app_ids", metavar="ID",
+        help="another app than that of the settings; may be repeated")  # fmt: skip
+    add("--at-once", type=_number(1, MOST_AT_ONCE), default=AT_ONCE, metavar="N", help="default: %(default)s")
+    add("--hand-out", action="store_true", help="start a run of archive-recording/on-demand for each, on workers")
+    add("--retry-minutes", type=_number(1, LONGEST_RETRY_MIN), default=RETRY_MIN, metavar="MINUTES",
+        help="with --hand-out: at most one run for a recording in so many; default: %(default)s")  # fmt: skip
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Sweep from a terminal.
+
+    Args:
+        arguments: as on the command line, without the program's name.
+    """
+    given = vars(_parser().parse_args(arguments))
+
+    def sweep() -> Sweep:
+        load_settings()  # what is wrong with them is told before Prefect starts anything
+        with prefect_at_hand():
+            try:
+                result: Sweep = sweep_recordings(**given)
+            except SweepIncomplete as incomplete:
+                if incomplete.result is not None:
+                    sys.stdout.write(incomplete.result.model_dump_json() + "\n")
+                raise
+            return result
+
+    return terminal.run(sweep)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

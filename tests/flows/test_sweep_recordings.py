@@ -1,0 +1,446 @@
+"""The sweep archives what nobody did, soonest expiry first, and says loudly what is in danger."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.exceptions import ParameterTypeError
+
+from flows.sweep_recordings import main, sweep_recordings
+from tasks.errors import ApiRefused, ApiUnavailable, CannotHandOut, StoreUnavailable, SweepIncomplete
+from tasks.sweep_report import Sweep
+from tests.archiving import Run, Setup
+from tests.flows.world import MIB, World, eventually
+from tests.standins.realtimekit import (
+    LEAKY_STORAGE_CONFIG,
+    Answer,
+    MediaSource,
+    RealtimeKitStandIn,
+    StandInRecording,
+)
+
+if TYPE_CHECKING:
+    from tasks.archive import ArchivedRecording
+    from tests.standins.requests import ApiRequest
+
+WEEK_H = 7 * 24
+NOW = datetime.now(UTC)
+
+
+def aged(world: World, hours: float, **of_recording: Any) -> StandInRecording:
+    """Make a recording known that was stopped so many hours ago."""
+    its: dict[str, Any] = {"duration": 0} | of_recording
+    return world.add(invoked_time=datetime.now(UTC) - timedelta(hours=hours), **its)
+
+
+def ids(swept: Any) -> list[str]:
+    return [one.recording_id for one in swept]
+
+
+def keys(world: World) -> set[str]:
+    pages = world.store.client().get_paginator("list_objects_v2").paginate(Bucket=world.bucket)
+    return {item["Key"] for page in pages for item in page.get("Contents", ())}
+
+
+def archived(world: World) -> set[str]:
+    """Return the ids of the recordings that have a marker."""
+    return {key.split("/")[-2] for key in keys(world) if key.endswith("/bagit.txt")}
+
+
+def incomplete(**parameters: Any) -> tuple[SweepIncomplete, Sweep]:
+    """Sweep, and return how it failed, and its result."""
+    with pytest.raises(SweepIncomplete) as raised:
+        sweep_recordings(**parameters)
+    result = raised.value.result
+    assert isinstance(result, Sweep)
+    return raised.value, result
+
+
+def test_what_is_not_archived_is_archived_soonest_expiry_first(here: World) -> None:
+    young, old, middle = (aged(here, hours) for hours in (1, 100, 50))
+    coming = [aged(here, 1, status="RECORDING"), aged(here, 1, status="UPLOADING")]
+    sweep = sweep_recordings(at_once=1)
+    assert ids(sweep.archived) == [old.id, middle.id, young.id]
+    assert set(ids(sweep.still_to_come)) == {one.id for one in coming}
+    assert archived(here) == {old.id, middle.id, young.id}
+    again = sweep_recordings()
+    assert (again.already_archived, again.archived) == (3, ())
+    assert Sweep.model_validate_json(sweep.model_dump_json()) == sweep
+
+
+def test_one_broken_recording_stops_no_other_and_is_told_loudly_without_a_secret(here: World) -> None:
+    before, broken, after = aged(here, 90), aged(here, 80, file_size=1), aged(here, 70)
+    raised, sweep = incomplete(at_once=1)
+    assert archived(here) == {before.id, after.id}
+    assert ids(sweep.failed) == [broken.id]
+    assert "the API announces 1 bytes, the source holds 5,000" in sweep.failed[0].reason
+    assert f"1 failed: {broken.id}" in str(raised)
+    tables = here.ask_prefect("artifacts", artifacts={"key": {"any_": ["sweep-recordings"]}})
+    latest = max(tables, key=lambda table: str(table["created"]))
+    assert broken.id in latest["data"]
+    assert before.id in latest["data"]
+    run = flow_run(here, latest["flow_run_id"])
+    assert run["state"]["type"] == "FAILED"
+    assert broken.id in run["state"]["message"]
+    for told in (str(raised), sweep.model_dump_json(), json.dumps([latest, run])):
+        assert not [secret for secret in (here.kit.token, "X-Amz-", *here.kit._links._links) if secret in told]
+
+
+def flow_run(world: World, run_id: str) -> dict[str, Any]:
+    (run,) = world.ask_prefect("flow_runs", flow_runs={"id": {"any_": [run_id]}})
+    return dict(run)
+
+
+def test_each_recording_is_a_task_run_by_its_name_in_the_sweeps_own_flow_run(here: World) -> None:
+    recordings = {aged(here, 3).id, aged(here, 2).id}
+    sweep_recordings()
+    named = {"name": {"any_": list(recordings)}}
+    runs = eventually(lambda: len(found := here.ask_prefect("task_runs", task_runs=named)) == 2 and found)
+    assert {run["name"] for run in runs} == recordings
+    (of_sweep,) = {run["flow_run_id"] for run in runs}
+    assert flow_run(here, of_sweep)["name"].startswith("sweep of 20")
+
+
+def test_what_expires_soon_and_is_not_archived_fails_the_run(here: World) -> None:
+    urgent = aged(here, WEEK_H - 2, file_size=1)
+    later = [aged(here, WEEK_H - 3), aged(here, 5)]
+    raised, sweep = incomplete(limit=1)
+    assert ids(sweep.failed) == [urgent.id]
+    assert ids(sweep.left) == [one.id for one in later]
+    assert ids(sweep.at_risk) == [urgent.id, later[0].id]
+    assert f"2 at risk, as they expire soon and are not archived: {urgent.id} (20" in str(raised)
+    assert archived(here) == set()
+
+
+def test_a_dry_run_shows_the_plan_and_touches_nothing(here: World) -> None:
+    urgent, young = aged(here, WEEK_H - 1), aged(here, 1)
+    sweep = sweep_recordings(dry_run=True, hand_out=True, limit=1)
+    assert ids(sweep.left) == [urgent.id, young.id]
+    assert ids(sweep.at_risk) == [urgent.id]
+    assert keys(here) == set()
+    assert here.kit.file_requests == []
+    assert here.flow_runs(urgent) == here.flow_runs(young) == []
+    plans = here.ask_prefect("artifacts", artifacts={"key": {"any_": ["sweep-plan"]}})
+    assert any(urgent.id in plan["data"] for plan in plans)
+
+
+def test_recordings_that_arrive_while_it_pages_hide_none(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.realtimekit._SORTED", {"per_page": 5, "sort_by": "invokedTime", "sort_order": "DESC"})
+    known = [aged(here, 10 + number) for number in range(18)]
+    arriving = [3, 5, 2]
+
+    def arrive(request: ApiRequest) -> None:
+        if request.query.get("page_no", ["1"]) != ["1"] and arriving:
+            for _ in range(arriving.pop()):
+                aged(here, 1)
+
+    here.kit.on_api_request = arrive
+    sweep = sweep_recordings(dry_run=True)
+    assert {one.id for one in known} <= set(ids(sweep.left))
+
+
+def test_what_another_run_archived_since_the_plan_was_made_is_found_and_not_moved_again(here: World) -> None:
+    first, second = aged(here, 90), aged(here, 80)
+    rival = Setup(
+        here.kit.base_url, here.kit.account_id, here.kit.app_id, here.kit.token, here.bucket, 5 * MIB, prefix="pre"
+    )
+    moved: list[ArchivedRecording] = []
+
+    def meddle(request: ApiRequest) -> None:
+        if request.recording_id == first.id and not moved:
+            moved.append(Run(rival, here.store.client()).archived(second.id))
+
+    here.kit.on_api_request = meddle
+    sweep = sweep_recordings(at_once=1)
+    assert set(ids(sweep.archived)) == {first.id, second.id}
+    assert here.kit.bytes_served(second.video_name) == moved[0].bytes
+
+
+def test_two_sweeps_at_once_archive_everything_between_them(here: World) -> None:
+    recordings = {aged(here, 10 + number).id for number in range(4)}
+    with ThreadPoolExecutor(2) as threads:
+        sweeps = [threads.submit(copy_context().run, sweep_recordings, at_once=2) for _ in range(2)]
+        assert all(sweep.result().failed == () for sweep in sweeps)
+    assert archived(here) == recordings
+    assert not [key for key in keys(here) if "/unfinished/" in key]
+
+
+def test_a_sweep_that_was_killed_is_finished_by_the_next(here: World, capsys: pytest.CaptureFixture[str]) -> None:
+    recordings = [aged(here, 90), aged(here, 80), here.add_large(3, invoked_time=NOW - timedelta(hours=70), duration=0)]
+    command = [sys.executable, "-m", "flows.sweep_recordings", "--at-once", "1"]
+    with here.gate(passing=3) as gate, subprocess.Popen(command, cwd=here.folder, env=here.environment()) as process:
+        try:
+            assert gate.reached.wait(90)
+        finally:
+            process.kill()
+    assert archived(here) == {recordings[0].id, recordings[1].id}
+    assert main([]) == 0
+    sweep = Sweep.model_validate_json(capsys.readouterr().out)
+    assert (ids(sweep.archived), sweep.already_archived) == ([recordings[2].id], 2)
+    assert archived(here) == {one.id for one in recordings}
+
+
+def test_on_a_terminal_a_failure_is_1_with_the_result_on_stdout_all_the_same(
+    here: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken, good = aged(here, 90, file_size=1), aged(here, 80)
+    assert main(["--at-once", "2", "--meeting-id", broken.meeting_id]) == 1
+    stdout, stderr = capsys.readouterr()
+    sweep = Sweep.model_validate_json(stdout)
+    assert (ids(sweep.failed), sweep.archived) == ([broken.id], ())
+    assert stdout.count("\n") == 1
+    assert "somebody has to look: 1 failed" in stderr.rpartition("\n\n")[2]
+    assert "Traceback" not in stderr
+    assert good.id not in stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--at-once", "0"], ["--limit", "-1"], ["--meeting-id", "x"], ["--app-id", "a/b"], ["more"]]
+)
+def test_bad_arguments_are_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_what_expired_unarchived_is_loud_for_a_while_and_listed_quietly_after_that(here: World) -> None:
+    archived_in_time, kept = aged(here, WEEK_H + 2), aged(here, 1)
+    sweep_recordings()
+    archived_in_time.expired = True
+    quiet = aged(here, WEEK_H + 30, expired=True)
+    sweep = sweep_recordings()
+    assert (sweep.already_archived, ids(sweep.lost)) == (2, [quiet.id])
+    loud = aged(here, WEEK_H + 3, expired=True)
+    raised, sweep = incomplete()
+    assert ids(sweep.lost) == [quiet.id, loud.id]
+    assert f"1 lost, as they expired before they were archived: {loud.id}" in str(raised)
+    assert kept.id in archived(here)
+
+
+def test_what_went_straight_to_the_customers_storage_has_its_own_column_and_fails_nothing(here: World) -> None:
+    elsewhere = [
+        aged(here, hours, bucket_enabled=False, storage_config=LEAKY_STORAGE_CONFIG, expired=hours > WEEK_H)
+        for hours in (WEEK_H + 1, WEEK_H - 1, 1)
+    ]
+    good = aged(here, 2)
+    sweep = sweep_recordings()
+    assert ids(sweep.not_downloadable) == [one.id for one in elsewhere]
+    assert "RealtimeKit's bucket was turned off" in sweep.not_downloadable[1].reason
+    assert ids(sweep.archived) == [good.id]
+    assert "leak-canary" not in sweep.model_dump_json()
+
+
+def test_a_list_that_keeps_urls_back_hides_nothing(here: World) -> None:
+    recordings = {aged(here, 5).id, aged(here, 6).id}
+
+    def without_urls(request: ApiRequest) -> Answer | None:
+        if request.recording_id:
+            return None
+        listed = recordings if request.query.get("expired") == ["false"] else set()
+        data = [{"id": one, "status": "UPLOADED", "invoked_time": f"{NOW:%Y-%m-%dT%H:%M:%SZ}"} for one in listed]
+        return Answer.json({"success": True, "data": data, "paging": {"total_count": len(data)}})
+
+    here.kit.api_faults = without_urls
+    assert set(ids(sweep_recordings().archived)) == recordings
+
+
+def test_files_that_came_later_are_told_and_not_touched(here: World) -> None:
+    recording = aged(here, 5)
+    sweep_recordings()
+    before = keys(here)
+    recording.audio = MediaSource(b"later", "audio/mpeg")
+    sweep = sweep_recordings()
+    assert [(one.recording_id, one.reason) for one in sweep.gained_files] == [(recording.id, "1 more of audio/")]
+    assert keys(here) == before
+
+
+def test_several_apps_are_swept_together(here: World) -> None:
+    mine = aged(here, 20)
+    with RealtimeKitStandIn(app_id="another") as other:
+        theirs = other.add(
+            StandInRecording(str(uuid.uuid4()), video=MediaSource(b"x"), invoked_time=NOW - timedelta(hours=30))
+        )
+
+        def lead_on(request: ApiRequest) -> Answer | None:
+            if "/kit/another/" not in request.path:
+                return None
+            url = other.base_url.removesuffix("/client/v4") + request.path
+            answer = httpx.get(url, params=dict(request.query), headers={"Authorization": f"Bearer {other.token}"})
+            return Answer(answer.status_code, {"Content-Type": "application/json"}, answer.content)
+
+        here.kit.api_faults = lead_on
+        sweep = sweep_recordings(app_ids=(here.kit.app_id, "another"), at_once=1)
+    assert [(one.recording_id, one.app_id) for one in sweep.archived] == [
+        (theirs.id, "another"),
+        (mine.id, here.kit.app_id),
+    ]
+    assert {key.split("/")[1] for key in keys(here)} == {here.kit.app_id, "another"}
+
+
+def test_it_looks_only_at_what_it_is_asked_to(here: World) -> None:
+    young, old = aged(here, 2), aged(here, 20)
+    assert ids(sweep_recordings(dry_run=True, invoked_within_hours=10).left) == [young.id]
+    assert ids(sweep_recordings(dry_run=True, meeting_id=old.meeting_id.upper()).left) == [old.id]
+
+
+def _refused(world: World, _: pytest.MonkeyPatch) -> None:
+    world.kit.api_faults = lambda _: Answer.failure(10000, "Authentication error", 401)
+
+
+def _api_away(world: World, _: pytest.MonkeyPatch) -> None:
+    world.kit.api_faults = lambda _: Answer.html(502)
+
+
+def _store_away(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "error", "looks"),
+    [(_refused, ApiRefused, 1), (_api_away, ApiUnavailable, 3), (_store_away, StoreUnavailable, 9)],
+)
+def test_without_api_or_store_there_is_no_plan_and_what_may_pass_is_tried_again(
+    here: World, monkeypatch: pytest.MonkeyPatch, prepare: Any, error: type[Exception], looks: int
+) -> None:
+    monkeypatch.setattr("tasks.recording.RETRY_DELAYS_S", [0.0])
+    monkeypatch.setenv("TRANSFER_PATIENCE", "0.001")
+    monkeypatch.setenv("TASK_RETRIES", "2")
+    aged(here, 3)
+    prepare(here, monkeypatch)
+    with pytest.raises(error):
+        sweep_recordings()
+    assert len(here.kit.api_requests) == looks
+
+
+@pytest.fixture
+def deployed(here: World) -> World:
+    """The world, with a deployment whose runs nobody starts."""
+    with get_client(sync_client=True) as client:
+        client.create_deployment(client.create_flow_from_name("archive-recording"), "on-demand")
+    return here
+
+
+def test_recordings_are_handed_out_once_in_a_while_and_not_once_for_ever(
+    deployed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    urgent, young = aged(deployed, WEEK_H - 2), aged(deployed, 2)
+    _, sweep = incomplete(hand_out=True, retry_minutes=10_000)  # at risk, as nobody has archived it yet
+    assert ids(sweep.handed_out) == [urgent.id, young.id]
+    (run,) = runs_of(deployed, urgent)
+    assert (run["parameters"]["recording_id"], run["tags"]) == (urgent.id, ["sweep"])
+    assert run["expected_start_time"] <= runs_of(deployed, young)[0]["expected_start_time"]
+
+    _, again = incomplete(hand_out=True, retry_minutes=10_000)
+    assert run["id"] in again.handed_out[0].reason
+    assert ids(again.under_way) == [young.id]
+    assert [len(runs_of(deployed, one)) for one in (urgent, young)] == [1, 1]
+
+    fail(deployed, run)
+    raised, failed = incomplete(hand_out=True, retry_minutes=10_000)
+    assert f"its run {run['id']} is Failed" in failed.failed[0].reason
+    assert urgent.id in str(raised)
+    assert len(runs_of(deployed, urgent)) == 1
+
+    monkeypatch.setattr("flows.sweep_recordings.datetime", Later)
+    _, next_time = incomplete(hand_out=True, retry_minutes=1)
+    assert ids(next_time.handed_out)[:1] == [urgent.id]
+    assert len(runs_of(deployed, urgent)) == 2
+    assert keys(deployed) == set()
+
+
+class Later(datetime):
+    """A clock that is an hour ahead."""
+
+    @classmethod
+    def now(cls, tz: Any = None) -> Any:
+        """Return the time in an hour."""
+        return datetime.now(tz) + timedelta(hours=1)
+
+
+def runs_of(world: World, recording: StandInRecording) -> list[dict[str, Any]]:
+    return world.flow_runs(recording)
+
+
+def fail(world: World, run: dict[str, Any], state: str = "FAILED") -> None:
+    body = {"state": {"type": state, "name": state.capitalize()}, "force": True}
+    httpx.post(f"{world.prefect_api}/flow_runs/{run['id']}/set_state", json=body).raise_for_status()
+
+
+def test_runs_on_workers_know_one_app_only(here: World) -> None:
+    with pytest.raises(CannotHandOut, match="the app in their own settings"):
+        sweep_recordings(hand_out=True, app_ids=("another",))
+    assert here.kit.api_requests == []
+
+
+def test_without_the_deployment_nothing_is_handed_out(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.other_runs.DEPLOYMENT", "archive-recording/nowhere")
+    aged(here, 2)
+    with pytest.raises(CannotHandOut, match="prefect deploy --all"):
+        sweep_recordings(hand_out=True)
+
+
+def test_it_tells_which_recordings_no_webhook_had_announced_and_leaves_others_work_to_them(here: World) -> None:
+    known, unknown, busy = aged(here, 9), aged(here, 8), aged(here, 7)
+    started(here, known, "COMPLETED", ["webhook"])
+    started(here, unknown, "COMPLETED", [])
+    started(here, busy, "RUNNING", ["webhook"])
+    sweep = sweep_recordings()
+    assert {one.recording_id: one.announced for one in sweep.archived} == {known.id: True, unknown.id: False}
+    assert [(one.recording_id, one.announced) for one in sweep.under_way] == [(busy.id, True)]
+    assert archived(here) == {known.id, unknown.id}
+
+
+def started(world: World, recording: StandInRecording, state: str, tags: list[str]) -> None:
+    """Have a run of archive-recording on the server, as a webhook's would be."""
+    with get_client(sync_client=True) as client:
+        body = {
+            "flow_id": str(client.create_flow_from_name("archive-recording")),
+            "parameters": {"recording_id": recording.id.upper()},
+            "tags": tags,
+            "state": {"type": "SCHEDULED"},
+        }
+    run = httpx.post(f"{world.prefect_api}/flow_runs/", json=body).raise_for_status().json()
+    fail(world, run, state)
+
+
+def test_without_prefect_to_ask_it_is_not_known_who_was_announced_and_all_else_goes_on(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(**_: object) -> None:
+        message = "connection refused"
+        raise httpx.ConnectError(message)
+
+    monkeypatch.setattr("flows.other_runs.get_client", away)
+    recording = aged(here, 3)
+    assert [(one.recording_id, one.announced) for one in sweep_recordings().archived] == [(recording.id, None)]
+
+
+def test_the_form_explains_and_checks_every_parameter() -> None:
+    form = sweep_recordings.parameters.model_dump()
+    shown = form["properties"]
+    assert list(shown) == [
+        "dry_run", "limit", "at_risk_hours", "invoked_within_hours", "meeting_id", "app_ids", "at_once", "hand_out",
+        "retry_minutes",
+    ]  # fmt: skip
+    assert all(len(parameter["description"]) > 20 for parameter in shown.values())
+    assert not any("anyOf" in parameter for parameter in shown.values())
+    assert not form.get("required")
+    assert (shown["at_once"]["minimum"], shown["at_once"]["maximum"]) == (1, 16)
+
+
+@pytest.mark.parametrize("wrong", [{"at_once": 0}, {"limit": -1}, {"meeting_id": "../x"}, {"app_ids": ("a b",)}])
+def test_code_checks_the_parameters_again(here: World, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ParameterTypeError):
+        sweep_recordings(**wrong)
+    assert here.kit.api_requests == []

@@ -1,0 +1,158 @@
+"""A sweep's plan: what comes first, what is at risk, what is lost, and what only looks like it."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tasks.details import Recording, parse_recording
+from tasks.sweep import Listed, Plan, Scope, expires_at, listed, merged, planned
+from tasks.sweep_report import Book, Sweep, Swept, findings, rows
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+WEEK = timedelta(days=7)
+DAY = timedelta(days=1)
+LOG = logging.getLogger(__name__)
+
+
+def recording(**details: Any) -> Recording:
+    its = {"id": "a", "status": "UPLOADED", "download_url": "https://r2.example/a.mp4", "invoked_time": at(DAY)}
+    return parse_recording(its | details)
+
+
+def at(ago: timedelta) -> str:
+    return (NOW - ago).isoformat()
+
+
+def one(name: str, ago: timedelta = DAY, **more: Any) -> Listed:
+    its: dict[str, Any] = {"status": "UPLOADED", "invoked": NOW - ago, "expires": NOW - ago + WEEK}
+    return Listed(**({"id": name, "app_id": "app", "folder": f"app/day/{name}/", "files": {"video": 1}} | its | more))
+
+
+@pytest.mark.parametrize(
+    ("times", "since"),
+    [
+        ({"stopped_time": at(DAY), "invoked_time": at(2 * DAY)}, DAY),
+        ({"started_time": at(DAY), "invoked_time": at(2 * DAY)}, 2 * DAY),
+        ({"started_time": at(DAY), "invoked_time": None}, DAY),
+        ({"download_url_expiry": at(-WEEK)}, DAY),
+    ],
+)
+def test_a_recording_expires_seven_days_after_it_stopped_or_else_began(times: dict[str, Any], since: timedelta) -> None:
+    its = recording(**times)
+    expiry = expires_at(its)
+    assert expiry == NOW - since + WEEK
+    assert not its.has_left_the_bucket(expiry)  # the same rule
+    assert its.has_left_the_bucket(expiry + timedelta(seconds=1))
+
+
+def test_without_any_time_nobody_knows_the_expiry_and_it_comes_first() -> None:
+    assert expires_at(recording(invoked_time=None)) is None
+    timeless = one("z", expires=None)
+    assert timeless.is_at_risk(Scope(NOW))
+    assert planned([one("a", 6 * DAY), timeless], {}).to_archive == (timeless, one("a", 6 * DAY))
+
+
+def test_soonest_expiry_comes_first_over_all_apps() -> None:
+    plans = [planned([one("a"), one("b", 5 * DAY)], {}), planned([one("c", 3 * DAY, app_id="other")], {})]
+    assert [it.id for it in merged(plans).to_archive] == ["b", "c", "a"]
+
+
+def look(its: Recording, *, expired: bool = False) -> Listed:
+    return listed(its, "app", "app/day/a/", NOW, expired=expired)
+
+
+@pytest.mark.parametrize("ago", [DAY, 8 * DAY])
+def test_what_has_its_urls_is_archived_though_by_our_clock_its_time_is_over(ago: timedelta) -> None:
+    its = look(recording(invoked_time=at(ago)))
+    assert planned([its], {}).to_archive == (its,)
+
+
+def test_what_the_api_calls_expired_before_its_time_is_tried_as_long_as_it_has_urls() -> None:
+    assert planned([its := look(recording(), expired=True)], {}).to_archive == (its,)
+    assert planned([its := look(recording(download_url=None), expired=True)], {}).lost == (its,)
+    assert planned([its := look(recording(invoked_time=at(8 * DAY)), expired=True)], {}).lost == (its,)
+
+
+def test_what_is_archived_is_never_lost_nor_archived_again() -> None:
+    gone = look(recording(download_url=None, invoked_time=at(8 * DAY)), expired=True)
+    assert planned([gone, one("b")], {"a": Counter(), "b": Counter(video=1)}) == Plan(already=2)
+
+
+def test_where_realtimekits_bucket_is_off_nothing_is_lost_but_where_it_is_on_it_is() -> None:
+    off = look(recording(download_url=None))
+    gone = one("b", 8 * DAY, obstacle="gone", gone=True, files={})
+    assert off.obstacle.startswith("RealtimeKit's bucket was turned off")
+    assert planned([off, gone], {}).not_downloadable == (gone, off)
+    assert planned([off, gone, one("c")], {}).lost == (gone,)
+    assert planned([one("c"), one("b", 8 * DAY, obstacle="gone", gone=True, elsewhere=True)], {}).lost == ()
+
+
+def test_a_file_without_a_url_is_at_risk_when_its_time_comes_and_a_bucket_that_is_off_is_not() -> None:
+    half = look(
+        recording(download_url="https://", audio_download_url="https://r2.example/a.mp3", invoked_time=at(6.5 * DAY))
+    )
+    off = look(recording(id="b", download_url=None, invoked_time=at(6.5 * DAY)))
+    result = book([half, off, one("c")]).result(dry_run=False)
+    assert [it.recording_id for it in result.not_downloadable] == ["a", "b"]
+    assert [it.recording_id for it in result.at_risk] == ["a"]
+
+
+def book(recordings: list[Listed]) -> Book:
+    return Book(planned(recordings, {}), Scope(NOW), {}, LOG)
+
+
+def test_what_another_run_is_at_work_on_is_left_to_it_unless_it_is_at_risk() -> None:
+    busy, urgent, free = one("a"), one("b", 6.5 * DAY), one("c")
+    its = book([busy, urgent, free])
+    assert its.todo(0, {"a", "b"}) == [urgent, free]
+    assert [it.recording_id for it in its.result(dry_run=False).under_way] == ["a"]
+
+
+def test_counts_are_compared_by_kind() -> None:
+    fewer, same = one("a", files={"tracks": 3}), one("b", files={"video": 1})
+    archived = {"a": Counter(tracks=1, audio=1), "b": Counter(video=1, audio=1)}
+    assert planned([fewer, same], archived).gained == ((fewer, "2 more of tracks/"),)
+
+
+def test_the_lists_overlap_so_that_what_moves_on_meanwhile_is_still_met() -> None:
+    first, second, third = Scope(NOW).looks()
+    assert first == {"status": ("INVOKED", "RECORDING", "UPLOADING"), "start_time": "2026-11-22T12:00:00Z"}
+    assert second == {"status": ["UPLOADED"], "expired": False}
+    assert third == {"status": ["UPLOADED"], "expired": True, "start_time": "2026-11-15T12:00:00Z"}
+    assert len(Scope(NOW, within=DAY).looks()) == 2
+
+
+def swept(number: int, **more: Any) -> Swept:
+    return Swept(**({"recording_id": f"{number:036}", "app_id": "a", "invoked_time": None, "expires_at": NOW} | more))
+
+
+def test_a_message_names_some_of_each_kind_and_counts_the_others() -> None:
+    many = tuple(swept(number, reason="x" * 500) for number in range(5000))
+    told = findings(Sweep(dry_run=False, already_archived=0, failed=many, at_risk=many, lost=many), NOW, DAY)
+    assert "5000 at risk" in told
+    assert told.count("and 4995 more") == 3
+    assert len(told) < 2000
+
+
+def test_a_lost_recording_is_told_for_as_long_as_it_was_at_risk() -> None:
+    def told(ago: timedelta) -> str:
+        return findings(Sweep(dry_run=False, already_archived=0, lost=(swept(1, expires_at=NOW - ago),)), NOW, DAY)
+
+    assert told(DAY).startswith("1 lost")
+    assert told(DAY + timedelta(seconds=1)) == ""
+
+
+def test_the_table_begins_with_what_is_at_risk_and_has_an_end() -> None:
+    late = swept(7777)
+    result = Sweep(
+        dry_run=False, already_archived=0, left=(late,), at_risk=(late,), archived=tuple(map(swept, range(600)))
+    )
+    table = rows(result)
+    assert (table[0]["recording"], table[0]["outcome"]) == (late.recording_id, "AT RISK: left for the next sweep")
+    assert len(table) == 501
+    assert table[-1]["outcome"] == "and 101 more"
