@@ -34,7 +34,7 @@ class Transferred:
 
 def report(archived: ArchivedRecording, transferred: Transferred) -> str:
     """Return what was archived as markdown: where, each file with size and checksum, and what the transfer took."""
-    length = "" if archived.duration_s is None else f", {_clock(archived.duration_s)} long"
+    length = "" if archived.duration_s is None else f", {clock(archived.duration_s)} long"
     lines = [
         f"## Recording {archived.recording_id}",
         "",
@@ -44,22 +44,23 @@ def report(archived: ArchivedRecording, transferred: Transferred) -> str:
         "",
         "| file | bytes | type |",
         "|---|---:|---|",
-        *(f"| `{_cell(file.path)}` | {file.size:,} | {_cell(file.content_type)} |" for file in archived.files),
+        *(f"| `{cell(file.path)}` | {file.size:,} | {cell(file.content_type)} |" for file in archived.files),
         "",
         "SHA-256, as `sha256sum` prints and checks it:",
         "",
-        *(f"    {file.sha256}  {_cell(file.path)}" for file in archived.files),
+        *(f"    {file.sha256}  {cell(file.path)}" for file in archived.files),
         "",
         str(transferred),
     ]
     return "\n".join(lines)
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Return a duration in seconds as people write it, h:mm:ss."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Return text that cannot end its cell of a table, nor its code span."""
     return text.replace("|", "\\|").replace("`", "'").replace("\n", " ")

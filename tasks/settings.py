@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import httpx
 from dotenv import dotenv_values
@@ -53,28 +53,34 @@ def _archive_url(url: str) -> str:
     return f"s3://{matched['bucket']}/{prefix}".rstrip("/")
 
 
+def _key_url(url: str) -> str:
+    url = _api_base(url)
+    # Who can put a key of his own in its place can sign whatever he likes.
+    if not url.startswith("https://") and httpx.URL(url).host not in {"127.0.0.1", "::1", "localhost"}:
+        message = "must begin with https:// unless it is this machine's"
+        raise ValueError(message)
+    return url
+
+
+S = TypeVar("S", bound=BaseSettings)
 _Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
 _Seconds = Annotated[float, Field(gt=0, le=86_400)]
+_FROM_ENVIRONMENT = SettingsConfigDict(
+    frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True, str_strip_whitespace=True
+)
 
 
-class Settings(BaseSettings):
-    """What a run needs to know; the field names in capitals are the names of the environment variables."""
+class ArchiveSettings(BaseSettings):
+    """What a run needs to know that has to do with the archive alone, and not with Cloudflare.
 
-    model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True, str_strip_whitespace=True
-    )
+    The field names in capitals are the names of the environment variables.
+    """
 
-    cloudflare_api_token: Annotated[SecretStr, AfterValidator(_usable_token)]
-    cloudflare_account_id: _Id
-    realtimekit_app_id: _Id
+    model_config = _FROM_ENVIRONMENT
+
     archive_url: Annotated[str, AfterValidator(_archive_url)]
-    cloudflare_base_url: Annotated[str, AfterValidator(_api_base)] = "https://api.cloudflare.com/client/v4"
-    transfer_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
-    transfer_part_size: Annotated[ByteSize, Field(ge=5 * MIB, le=5 * 1024 * MIB)] = ByteSize(8 * MIB)
-    stall_timeout: _Seconds = 30.0
     transfer_patience: _Seconds = 300.0
     task_retries: Annotated[int, Field(ge=0, le=20)] = 3
-    poll_interval: _Seconds = 10.0
 
     @property
     def bucket(self) -> str:
@@ -87,6 +93,30 @@ class Settings(BaseSettings):
         return self.archive_url.removeprefix("s3://").partition("/")[2]
 
 
+class Settings(ArchiveSettings):
+    """What a run needs to know that brings recordings home."""
+
+    cloudflare_api_token: Annotated[SecretStr, AfterValidator(_usable_token)]
+    cloudflare_account_id: _Id
+    realtimekit_app_id: _Id
+    cloudflare_base_url: Annotated[str, AfterValidator(_api_base)] = "https://api.cloudflare.com/client/v4"
+    transfer_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
+    transfer_part_size: Annotated[ByteSize, Field(ge=5 * MIB, le=5 * 1024 * MIB)] = ByteSize(8 * MIB)
+    stall_timeout: _Seconds = 30.0
+    poll_interval: _Seconds = 10.0
+
+
+class WebhookSettings(BaseSettings):
+    """What the webhook's receiver needs to know: no token, no store."""
+
+    model_config = _FROM_ENVIRONMENT
+
+    realtimekit_app_id: _Id
+    realtimekit_webhook_key_url: Annotated[str, AfterValidator(_key_url)] = (
+        "https://api.realtime.cloudflare.com/.well-known/webhooks.json"
+    )
+
+
 def load_settings(env_file: str | None = ".env") -> Settings:
     """Read the settings from the environment, which a `.env` file may complete but never override.
 
@@ -96,9 +126,37 @@ def load_settings(env_file: str | None = ".env") -> Settings:
     Raises:
         SettingsInvalid: something is missing or malformed; names every problem, and no values.
     """
+    return _loaded(Settings, env_file)
+
+
+def load_archive_settings(env_file: str | None = ".env") -> ArchiveSettings:
+    """Read the settings of the archive alone, as `load_settings` does: no token is asked for.
+
+    Args:
+        env_file: see there.
+
+    Raises:
+        SettingsInvalid: see there.
+    """
+    return _loaded(ArchiveSettings, env_file)
+
+
+def load_webhook_settings(env_file: str | None = ".env") -> WebhookSettings:
+    """Read the settings of the webhook's receiver alone, as `load_settings` does.
+
+    Args:
+        env_file: see there.
+
+    Raises:
+        SettingsInvalid: see there.
+    """
+    return _loaded(WebhookSettings, env_file)
+
+
+def _loaded(kind: type[S], env_file: str | None) -> S:
     problems = _complete_environment(env_file) if env_file is not None else []
     try:
-        settings = Settings()
+        settings = kind()
     except ValidationError as invalid:
         problems += [f"{str(e['loc'][0]).upper()}: {_problem(e['type'], e['msg'])}" for e in invalid.errors()]
     if problems:

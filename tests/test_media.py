@@ -1,0 +1,156 @@
+"""Media files are told for what they are, from next to nothing of their bytes."""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+from typing import TYPE_CHECKING
+
+import av
+import pytest
+
+from tasks.media import MAX_PIXELS, POSTER_BYTES, Facts, examine
+from tasks.ranged import BLOCK, KEPT_BLOCKS, BudgetSpent, RangedFile, Ranges
+from tests.media_files import remuxed, vp8
+from tests.standins import media
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+MIB = 1024 * 1024
+BUDGET = 64 * MIB
+
+
+def ranges_of(data: bytes, budget: int = BUDGET) -> Ranges:
+    return Ranges(lambda start, stop: data[start:stop], len(data), budget)
+
+
+def found(ranges: Ranges) -> tuple[Facts, bytes]:
+    """Return what is known in the end, and the poster."""
+    told: list[Facts] = []
+    shown = [b""]
+    examine(RangedFile(ranges.read_at, ranges.size), told.append, shown.append)
+    return told[-1], shown[-1]
+
+
+LONG: dict[str, tuple[Callable[[], bytes], str, float]] = {
+    "mp4 with an index": (lambda: remuxed(media.video_mp4(), "mp4", 20), "mp4", 20 * 32 / 3),
+    "mp4 in fragments": (lambda: media.video_mp4(12 * MIB), "mp4", 21 * 32 / 3),
+    "webm with cues": (lambda: remuxed(vp8(), "webm", 100), "webm", 200),
+    "webm recorded live": (lambda: remuxed(vp8(), "webm", 100, live="1"), "webm", 200),
+}
+
+
+@pytest.mark.parametrize(("make", "container", "seconds"), LONG.values(), ids=LONG)
+def test_a_long_video_is_known_to_its_end_from_a_little_of_it(
+    make: Callable[[], bytes], container: str, seconds: float
+) -> None:
+    ranges = ranges_of(make())
+    assert ranges.size > 5 * MIB
+    facts, poster = found(ranges)
+    assert facts.troubles == ()
+    assert container in facts.container.split(",")
+    assert facts.duration_s == pytest.approx(seconds, abs=0.1)
+    assert facts.end_s == pytest.approx(seconds, abs=0.1)
+    assert is_picture(poster)
+    assert ranges.fetched < 2 * MIB
+
+
+def is_picture(poster: bytes) -> bool:
+    """Tell whether it is a small JPEG of something."""
+    with av.open(io.BytesIO(poster), "r") as file:
+        gray = bytes(next(file.decode(video=0)).reformat(format="gray").planes[0])
+    return len(poster) <= POSTER_BYTES and max(gray) - min(gray) > 100
+
+
+def test_all_that_a_table_of_facts_has_is_known() -> None:
+    facts, _ = found(ranges_of(media.video_mp4()))
+    video, audio = facts.of("video"), facts.of("audio")
+    assert video is not None
+    assert (video.codec, video.width, video.height, video.frame_rate) == ("h264", 640, 360, 24)
+    assert audio is not None
+    assert (audio.codec, audio.channels, audio.sample_rate) == ("aac", 1, 48_000)
+    assert not facts.estimated
+
+
+@pytest.mark.parametrize(
+    ("sound", "codec", "seconds"), [(media.audio_mp3(), "mp3", 7.224), (media.track_webm(2), "opus", 2.0)]
+)
+def test_sound_alone_is_known_and_has_no_picture(sound: bytes, codec: str, seconds: float) -> None:
+    facts, poster = found(ranges_of(sound))
+    assert [stream.codec for stream in facts.streams] == [codec]
+    assert facts.duration_s == pytest.approx(seconds, abs=0.05)
+    assert facts.troubles == ()
+    assert poster == b""
+
+
+def test_a_file_that_was_cut_ends_before_its_header_says() -> None:
+    track = media.track_webm(1)
+    facts, _ = found(ranges_of(track[: len(track) // 2]))
+    assert facts.duration_s == pytest.approx(3, abs=0.05)
+    assert facts.end_s < 2
+
+
+@pytest.mark.parametrize("data", [b"", b"video" * 1000, b"<!DOCTYPE html><html>no</html>", vp8()[:20]])
+def test_what_is_no_media_is_said_to_be_none(data: bytes) -> None:
+    facts, _ = found(ranges_of(data))
+    assert facts.streams == ()
+    assert facts.container == ""
+    assert "nothing understands it as media" in facts.troubles[0]
+
+
+def test_a_file_without_streams_is_said_to_have_none() -> None:
+    header = b"\x00\x00\x00\x10ftypisom\x00\x00\x00\x00"
+    mvhd = struct.pack(">I4s", 108, b"mvhd") + bytes(12) + struct.pack(">II", 1000, 5000) + bytes(80)
+    facts, _ = found(ranges_of(header + struct.pack(">I4s", 116, b"moov") + mvhd))
+    assert facts.streams == ()
+    assert len(facts.troubles) == 1
+
+
+def test_an_endless_index_is_given_up_when_too_much_would_have_to_be_read() -> None:
+    header = b"\x00\x00\x00\x10ftypisom\x00\x00\x00\x00" + struct.pack(">I4sQ", 1, b"moov", 1 << 40)
+    block = struct.pack(">I4s", 4096, b"udta") + bytes(4088)
+    endless = Ranges(lambda start, stop: (header + block * 64)[start:stop] or block * (BLOCK // 4096), 1 << 41, 2 * MIB)
+    facts, _ = found(endless)
+    assert facts.streams == ()
+    assert endless.fetched <= 2 * MIB
+
+
+def test_a_frame_of_monstrous_size_is_not_decoded() -> None:
+    """VP8 has the size in each key frame: RFC 6386, section 9.1."""
+    small, start = vp8(), b"\x9d\x01\x2a"
+    assert start in small
+    monstrous = re.sub(re.escape(start) + rb"....", start + b"\xff\x3f\xff\x3f", small, flags=re.DOTALL)
+    assert MAX_PIXELS < 0x3FFF * 0x3FFF
+    facts, poster = found(ranges_of(monstrous))
+    assert any("video" in trouble for trouble in facts.troubles), facts
+    assert poster == b""
+
+
+def test_a_playlist_leads_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FFmpeg itself would follow it, to any file whose name is relative."""
+    (tmp_path / "somebodys.mp4").write_bytes(media.video_mp4())
+    monkeypatch.chdir(tmp_path)
+    facts, _ = found(ranges_of(b"ffconcat version 1.0\nfile somebodys.mp4\n"))
+    assert facts.streams == ()
+
+
+def test_blocks_are_read_once_and_few_are_kept() -> None:
+    read: list[tuple[int, int]] = []
+
+    def fetch(start: int, stop: int) -> bytes:
+        read.append((start, stop))
+        return bytes(stop - start)
+
+    ranges = Ranges(fetch, 100 * BLOCK + 5, budget=200 * BLOCK)
+    assert len(ranges.read_at(BLOCK - 1, 2)) == 2
+    assert ranges.read_at(100 * BLOCK + 3, 10) == bytes(2)
+    assert ranges.read_at(1 << 50, 1) == ranges.read_at(-1, 5) == b""
+    assert read == [(0, BLOCK), (BLOCK, 2 * BLOCK), (100 * BLOCK, 100 * BLOCK + 5)]
+    for number in range(100):
+        ranges.read_at(number * BLOCK, 1)
+    assert len(ranges._blocks) == KEPT_BLOCKS
+    with pytest.raises(BudgetSpent):
+        ranges_of(bytes(3 * BLOCK), budget=2 * BLOCK).read_at(0, 3 * BLOCK)
