@@ -133,7 +133,11 @@ class Archive:
                 self.withdraw(recording)  # nothing may pass for a bag while its tag files are replaced
             if attempt < COMMIT_ATTEMPTS:
                 self._delete_strays(recording, checksums)
-                self._write(recording, _tag_files(recording, files))
+                tags = _tag_files(recording, files)
+                marker = {bag.MARKER: tags.pop(bag.MARKER)}
+                self._write(recording, tags)
+                self._require_payload_still(recording, stored)
+                self._write(recording, marker)
         raise StoredWrong(self.url(recording), "the bag that was written", "another one")
 
     def require_no_loss(self, recording: Recording, paths: Iterable[str]) -> None:
@@ -169,12 +173,13 @@ class Archive:
                 raise StoredWrong(self.url(recording) + path, f"SHA-256 {its.file.sha256}", sha256)
 
     def _require_payload_still(self, recording: Recording, stored: Sequence[StoredFile]) -> None:
-        """Check it once more behind the marker: from then on no run writes there without looking for it first."""
+        """Check it once more, as another run may have replaced it and written tag files between ours."""
         try:
             self._require_payload(recording, stored)
         except StoredWrong:
-            if (self._found(recording) or {}).items() >= {one.file.path: one.file.sha256 for one in stored}.items():
-                self.withdraw(recording)
+            found = self._found(recording)
+            if found == {} or (found and found.items() >= {one.file.path: one.file.sha256 for one in stored}.items()):
+                self.withdraw(recording)  # ours is in it: it states other bytes than it holds
             raise
 
     def _sha256(self, key: str) -> str:

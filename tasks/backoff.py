@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 20.0
 LONGEST_RETRY_AFTER_S = 86_400.0
+MOVING_BYTES = 64 * 1024
+"""So much between two failures is progress, and makes the next failure the first."""
 
 
 class Patience:
     """How long failures may go on without any progress; shared by all who work on the same thing.
 
-    Progress of any of them refills it, so a transfer that moves is never given up, however often it breaks.
+    Progress of any of them refills it, so a transfer that moves is never given up, however often it breaks. A few
+    bytes between one stall and the next are none: at that pace no recording ever arrives.
 
     Args:
         seconds: how long failures may go on before the last of them is raised.
@@ -37,10 +40,17 @@ class Patience:
         self._stop = stop
         self._clock = clock
         self._failing_since: float | None = None
+        self._moved = 0
 
-    def progressed(self) -> None:
-        """Note that something moved. Called for every chunk, so it costs one assignment."""
-        self._failing_since = None
+    def progressed(self, count: int = MOVING_BYTES) -> None:
+        """Note that something moved; called for every chunk.
+
+        Args:
+            count: bytes, of which a few do not count; what is no matter of bytes does.
+        """
+        self._moved += count
+        if self._moved >= MOVING_BYTES:
+            self._failing_since = None
 
     def check(self) -> None:
         """Raise `TransferStopped` if the run is being stopped."""
@@ -58,6 +68,7 @@ class Patience:
         since = self._failing_since  # read once: another thread may make progress at any moment
         if since is None:
             since = self._failing_since = now
+            self._moved = 0
         delay = max(error.retry_after or 0.0, backoff(attempt))
         if now + delay - since > self._seconds:
             raise error

@@ -240,6 +240,8 @@ class Bucket:
                 if not is_foreign(method, answer):
                     self._succeeded(progress=progress)
                     return answer
+                if "Body" in answer:
+                    answer["Body"].close()
                 failure = StoreUnavailable(method, self._at(key or ""), "the answer is not that of an S3 store")
             failures += 1
             bad_digests += isinstance(failure, StoredWrong)

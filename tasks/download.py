@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from tasks.answers import SourceObject, announced, counted, described, end_of, exactly, media, proved
+from tasks.backoff import MOVING_BYTES
 from tasks.errors import ApiUnavailable, LinkRefused, SourceChanged, SourceLied, SourceUnavailable
 from tasks.wire import new_http_client, pieces_of, quiet_http_logs, send
 
@@ -35,8 +36,6 @@ __all__ = ["Source", "SourceObject", "new_http_client", "quiet_http_logs"]
 
 LIES_BELIEVED = 4  # impossible answers in a row
 DEAD_ENDS_BELIEVED = 4  # failures in a row after which a URL may lead nowhere for good, and a fresh one be better
-MOVING_BYTES = 64 * 1024
-"""A reader that got so far between two failures is moving: the next one is its first, and costs no pause."""
 
 _SURVIVABLE = (SourceUnavailable, LinkRefused, SourceLied, SourceChanged)
 
@@ -131,6 +130,7 @@ class Source:
                 setbacks.overcome(failure, link)
                 with self._lock:
                     self.resumes += 1
+        self._patience.progressed()
 
     @property
     def _known(self) -> SourceObject:
@@ -212,7 +212,7 @@ class _Setbacks:
 
     def progressed(self, count: int) -> None:
         """Note that `count` bytes came."""
-        self._patience.progressed()
+        self._patience.progressed(count)
         self._gained += count
         if self._gained >= MOVING_BYTES:
             self._failures = self._lies = 0

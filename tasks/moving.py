@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from tasks.checksums import crc64
-from tasks.errors import SizeDisagrees, StoredWrong
+from tasks.errors import SizeDisagrees, StoredWrong, UploadVanished
 from tasks.parts import MIB, PartRange, cut, grown_part_size, part_ranges
 from tasks.read_back import is_marked, read_back
 from tasks.window import Pool, Sha256InOrder, Share, Window
@@ -147,16 +147,16 @@ class FileMove:
         left = self._unfinished.resumable(self._payload.key, self._origin) if self._found.ranged else None
         if left is not None:
             return self._multipart(moved, *left)
-        if trust and self._is_stored(moved):
+        there = self._store.head(self._payload.key)
+        if trust and there is not None and self._is_stored(moved, there):
             return moved
         if self._found.size <= self._part_size and not beside and not self._unfinished.is_over():
-            return self._put_whole(moved)
+            return self._put_whole(moved, if_absent=there is None)
         upload = self._unfinished.begin(self._payload.key, self._origin, moved.content_type, self._metadata)
         return self._multipart(moved, upload, {})
 
-    def _is_stored(self, moved: Moved) -> bool:
-        stored = self._store.head(self._payload.key) if self._found.ranged else None
-        if stored is None or stored.size != self._found.size or not is_marked(stored, self._metadata):
+    def _is_stored(self, moved: Moved, stored: StoredObject) -> bool:
+        if not self._found.ranged or stored.size != self._found.size or not is_marked(stored, self._metadata):
             return False
         # Of a bag that was withdrawn, maybe because it was damaged, only what its own manifest confirms is good.
         stated = self._unfinished.stated(self._payload.key)
@@ -168,14 +168,16 @@ class FileMove:
         self._means.log.info("%s: an earlier run has stored it.", self._payload.path)
         return True
 
-    def _put_whole(self, moved: Moved) -> Moved:
+    def _put_whole(self, moved: Moved, *, if_absent: bool) -> Moved:
+        """Store a small file in one go; not over what another run has stored, and maybe committed, in between."""
         self._means.progress.begin(self._payload.path, self._found.size, 0)
         with Share(self._means.window) as share:
             share.enter(self._found.size)
             (body,) = cut(self._chunks(0, self._found.size), [self._found.size])
             moved.sha256 = hashlib.sha256(body).hexdigest()
             moved.metadata = {**self._metadata, "sha256": moved.sha256}
-            self._store.put(self._payload.key, body, moved.content_type, moved.metadata)
+            if not self._store.put(self._payload.key, body, moved.content_type, moved.metadata, if_absent=if_absent):
+                raise UploadVanished("put_object", self._payload.key, "another run has stored it meanwhile")
             stored = self._store.verify(self._payload.key, len(body), crc64(body))
             require_bytes(self._store, stored, moved)
         moved.etag = stored.etag

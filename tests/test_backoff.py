@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.backoff import LONGEST_PAUSE_S, LONGEST_RETRY_AFTER_S, Patience, backoff, retry_after_seconds
+from tasks.backoff import LONGEST_PAUSE_S, LONGEST_RETRY_AFTER_S, MOVING_BYTES, Patience, backoff, retry_after_seconds
 from tasks.errors import ApiUnavailable, TransferStopped
 from tests.anything import steady
 
@@ -63,6 +63,26 @@ def test_progress_refills_patience(time: Time) -> None:
         time.now += 50
         patience.progressed()
     assert time.now > 5000
+
+
+def test_a_few_bytes_between_two_stalls_are_no_progress(time: Time) -> None:
+    patience = Patience(60, time, time)
+    for _ in range(3):
+        patience.pause(away(), 0)
+        time.now += 30
+        patience.progressed(500)
+    with pytest.raises(ApiUnavailable):
+        patience.pause(away(), 0)
+
+
+def test_bytes_add_up_to_progress_whoever_reads_them(time: Time) -> None:
+    patience = Patience(60, time, time)
+    for _ in range(100):
+        patience.pause(away(), 0)
+        time.now += 30
+        for _ in range(8):
+            patience.progressed(MOVING_BYTES // 8)
+    assert time.now >= 3000
 
 
 def test_progress_of_another_thread_in_the_middle_of_a_pause_does_no_harm(time: Time) -> None:
