@@ -1,0 +1,525 @@
+"""A webhook that RealtimeKit signed becomes one run; whatever else comes, or is away, gets the answer that fits."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import socket
+import subprocess
+import sys
+import uuid
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+from flows.webhook import LARGEST_BODY, main, new_app
+from tasks import signatures
+from tasks.settings import WebhookSettings, load_webhook_settings
+from tests.flows.relay import Relay
+from tests.flows.world import eventually
+from tests.standins.realtimekit import StandInRecording
+from tests.standins.signer import KeyPair, Signer, status_update
+from tests.standins.wire import Cut, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+    from tests.flows.world import World
+
+APP = "app0" * 8
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Signer]:
+    with Signer() as signer:
+        yield signer
+
+
+@pytest.fixture
+def signer(running: Signer, monkeypatch: pytest.MonkeyPatch) -> Signer:
+    monkeypatch.setattr(signatures, "FETCH_INTERVAL_S", 0.001)
+    monkeypatch.setattr("flows.webhook.ANSWERED_WITHIN_S", 60)  # two cores may be busy, and SQLite locked
+    running.published = Signer.document(running.keys)
+    running.fetches = 0
+    return running
+
+
+def deployment(api: str) -> str:
+    """Make the deployment known to Prefect's server, and return its id."""
+    flow = httpx.post(f"{api}/flows/", json={"name": "archive-recording"}).raise_for_status().json()
+    asked = {"name": "on-demand", "flow_id": flow["id"], "parameters": {"wait_timeout": 600, "overwrite": False}}
+    # Its SQLite may be locked for a moment.
+    made = eventually(
+        lambda: (answer := httpx.post(f"{api}/deployments/", json=asked, timeout=30)).is_success and answer
+    )
+    return str(made.json()["id"])
+
+
+@pytest.fixture
+def deployed(prefect_api: str) -> str:
+    """A server that has the deployment; no worker looks at it."""
+    deployment(prefect_api)
+    return prefect_api
+
+
+def runs(api: str, recording_id: str) -> list[dict[str, Any]]:
+    """Return the runs that there are of a recording."""
+    named = {"flow_runs": {"name": {"any_": [f"archive {recording_id}"]}}}
+    found: list[dict[str, Any]] = (
+        httpx.post(f"{api}/flow_runs/filter", json=named, timeout=30).raise_for_status().json()
+    )
+    return found
+
+
+@asynccontextmanager
+async def served(signer: Signer) -> AsyncIterator[httpx.AsyncClient]:
+    app = new_app(WebhookSettings(realtimekit_app_id=APP, realtimekit_webhook_key_url=signer.url))
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://webhook.test") as client,
+    ):
+        yield client
+
+
+def asking(signer: Signer, ask: Callable[[httpx.AsyncClient], Awaitable[None]]) -> None:
+    """Let somebody talk with the app."""
+
+    async def go() -> None:
+        async with served(signer) as client:
+            await ask(client)
+
+    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+        asyncio.run(go())
+
+
+def answer_to(signer: Signer, body: bytes, headers: dict[str, str]) -> httpx.Response:
+    """Return the answer of an app that nobody has asked yet."""
+    answers: list[httpx.Response] = []
+
+    async def ask(client: httpx.AsyncClient) -> None:
+        answers.append(await client.post("/webhook", content=body, headers=headers))
+
+    asking(signer, ask)
+    return answers[0]
+
+
+def new_id() -> str:
+    return str(uuid.uuid4())
+
+
+@pytest.mark.parametrize("status", ["UPLOADED", "ERRORED"])
+def test_a_signed_announcement_becomes_a_run(deployed: str, signer: Signer, status: str) -> None:
+    recording_id = new_id()
+    answer = answer_to(signer, *signer.delivery(status_update(recording_id.upper(), status)))
+    (run,) = runs(deployed, recording_id)
+    assert answer.status_code == 202
+    assert answer.json() == {"status": "accepted", "recording_id": recording_id, "flow_run_id": run["id"]}
+    assert run["parameters"] == {"recording_id": recording_id, "wait_timeout": 600, "overwrite": False}
+    assert run["tags"] == ["webhook"]
+    assert run["state"]["type"] == "SCHEDULED"
+
+
+def test_repeats_and_replays_are_one_run_whatever_their_headers_say(deployed: str, signer: Signer) -> None:
+    recording_id = new_id()
+    body, headers = signer.delivery(status_update(recording_id))
+
+    async def ask(client: httpx.AsyncClient) -> None:
+        for changed in ({}, {}, {"rtk-uuid": new_id()}, {"rtk-webhook-id": new_id(), "content-type": "text/plain"}):
+            answer = await client.post("/webhook", content=body, headers=headers | changed)
+            assert answer.status_code == 202
+        signature_alone = {"rtk-signature": headers["rtk-signature"]}
+        assert (await client.post("/webhook", content=body, headers=signature_alone)).status_code == 202
+
+    asking(signer, ask)
+    asking(signer, ask)  # the receiver may be another one, or started again
+    assert len(runs(deployed, recording_id)) == 1
+
+
+def test_another_announcement_of_the_same_recording_is_another_run(deployed: str, signer: Signer) -> None:
+    recording_id = new_id()
+    for url in ("https://a.example/1?X-Amz-Date=1", "https://a.example/1?X-Amz-Date=2"):
+        assert answer_to(signer, *signer.delivery(status_update(recording_id, downloadUrl=url))).status_code == 202
+    assert len(runs(deployed, recording_id)) == 2
+
+
+def test_concurrent_duplicates_are_one_run(deployed: str, signer: Signer) -> None:
+    recording_id = new_id()
+    body, headers = signer.delivery(status_update(recording_id))
+
+    async def ask(client: httpx.AsyncClient) -> None:
+        posts = [client.post("/webhook", content=body, headers=headers) for _ in range(12)]
+        answers = await asyncio.gather(*posts)
+        assert {answer.status_code for answer in answers} == {202}
+        assert len({answer.json()["flow_run_id"] for answer in answers}) == 1
+
+    asking(signer, ask)
+    assert len(runs(deployed, recording_id)) == 1
+
+
+def test_announcements_in_the_wrong_order_start_one_run(deployed: str, signer: Signer) -> None:
+    recording_id = new_id()
+
+    async def ask(client: httpx.AsyncClient) -> None:
+        for status in ("UPLOADED", "UPLOADING", "RECORDING", "PAUSED", "INVOKED"):
+            body, headers = signer.delivery(status_update(recording_id, status))
+            answer = await client.post("/webhook", content=body, headers=headers)
+            assert (answer.status_code, answer.json()["status"]) == (
+                (202, "accepted") if status == "UPLOADED" else (200, "ignored")
+            )
+
+    asking(signer, ask)
+    assert len(runs(deployed, recording_id)) == 1
+
+
+def test_what_is_no_business_of_ours_is_delivered_and_starts_nothing(
+    deployed: str, signer: Signer, caplog: pytest.LogCaptureFixture
+) -> None:
+    recording_id = new_id()
+    ignored = {
+        "meeting.ended": {"event": "meeting.ended", "recording": {"id": recording_id, "status": "UPLOADED"}},
+        "no event": {"event": "", "recording": {"id": recording_id, "status": "UPLOADED"}},
+        "recording.statusUpdate": status_update(recording_id, ""),
+        "another app": status_update(recording_id) | {"appId": "another"},
+        "TELEPORTED": status_update(recording_id, "TELEPORTED"),
+    }
+
+    async def ask(client: httpx.AsyncClient) -> None:
+        for reason, payload in ignored.items():
+            body, headers = signer.delivery(payload)
+            answer = await client.post("/webhook", content=body, headers=headers)
+            assert (answer.status_code, answer.json()) == (200, {"status": "ignored", "reason": reason})
+        body, headers = signer.delivery(status_update(new_id()) | {"appId": APP})
+        assert (await client.post("/webhook", content=body, headers=headers)).status_code == 202
+
+    asking(signer, ask)
+    assert runs(deployed, recording_id) == []
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [text for text in told if "another" in text]
+    assert [text for text in told if "TELEPORTED" in text]
+
+
+def forged(signer: Signer) -> Iterator[tuple[str, bytes, dict[str, str]]]:
+    """Yield what RealtimeKit never sent."""
+    body, headers = signer.delivery(status_update(new_id()))
+    good = headers["rtk-signature"]
+    yield "another key", body, headers | {"rtk-signature": KeyPair().sign(body)}
+    yield "altered", body.replace(b"UPLOADED", b"ERRORED "), headers
+    yield "added to", body + b"\n", headers
+    yield "emptied", b"", headers
+    yield "no JSON either", b"{", headers
+    yield "unsigned", body, {name: value for name, value in headers.items() if name != "rtk-signature"}
+    yield "another header", body, {"dyte-signature": good, "x-rtk-signature": good}
+    for name, signature in {"empty": "", "hex": "ab" * 256, "prefixed": f"sha256={good}", "cut": good[:-4]}.items():
+        yield name, body, headers | {"rtk-signature": signature}
+
+
+def test_forgeries_are_refused_for_good(deployed: str, signer: Signer, caplog: pytest.LogCaptureFixture) -> None:
+    async def ask(client: httpx.AsyncClient) -> None:
+        for name, body, headers in forged(signer):
+            answer = await client.post("/webhook", content=body, headers=headers)
+            assert answer.status_code == 403, name
+            assert answer.json()["status"] == "refused"
+
+    count = len(runs_since_ever(deployed))
+    asking(signer, ask)
+    assert len(runs_since_ever(deployed)) == count
+    refusals = [record.getMessage() for record in caplog.records if "Refused" in record.getMessage()]
+    assert len(refusals) == 1  # not one each
+
+
+def runs_since_ever(api: str) -> list[dict[str, Any]]:
+    tagged = {"flow_runs": {"tags": {"all_": ["webhook"]}}}
+    found: list[dict[str, Any]] = httpx.post(f"{api}/flow_runs/filter", json=tagged, timeout=30).json()
+    return found
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html></html>", b"{", b"[]", b"\xff", b'{"event": "recording.statusUpdate", "recording": {}}']
+)
+def test_what_is_signed_but_malformed_is_refused_for_good(prefect_api: str, signer: Signer, body: bytes) -> None:
+    assert prefect_api
+    answer = answer_to(signer, body, {"rtk-signature": signer.keys.sign(body)})
+    assert (answer.status_code, answer.json()["status"]) == (400, "refused")
+
+
+def test_after_a_rotation_the_new_key_counts(deployed: str, signer: Signer) -> None:
+    async def ask(client: httpx.AsyncClient) -> None:
+        for _ in range(3):
+            old = signer.rotate()
+            body, headers = signer.delivery(status_update(new_id()))
+            assert (await client.post("/webhook", content=body, headers=headers)).status_code == 202
+        stale = headers | {"rtk-signature": old.sign(body)}
+        assert (await client.post("/webhook", content=body, headers=stale)).status_code == 403
+
+    assert deployed
+    asking(signer, ask)
+
+
+@pytest.mark.parametrize(
+    "published",
+    [Reply.of(200, b"<html>"), Reply.of(500), Reply.of(404), Reply(200, cut=Cut(None, "rst"))],
+    ids=["HTML", "500", "404", "reset"],
+)
+def test_while_the_key_cannot_be_had_webhooks_are_to_be_sent_again(
+    deployed: str, signer: Signer, published: Reply
+) -> None:
+    recording_id = new_id()
+    body, headers = signer.delivery(status_update(recording_id))
+
+    async def ask(client: httpx.AsyncClient) -> None:
+        signer.published = published
+        answer = await client.post("/webhook", content=body, headers=headers)
+        assert answer.status_code == 503
+        assert answer.headers["Retry-After"]
+        signer.published = signer.document(signer.keys)
+        assert (await client.post("/webhook", content=body, headers=headers)).status_code == 202
+
+    asking(signer, ask)
+    assert len(runs(deployed, recording_id)) == 1
+
+
+class MendableRelay(Relay):
+    """A relay that can be mended."""
+
+    def mend(self) -> None:
+        """Take connections again, at the same port."""
+        port = int(self.url.rpartition(":")[2])
+        self._listener = socket.create_server(("127.0.0.1", port))
+        self.__enter__()
+
+
+def test_while_prefect_is_away_webhooks_are_to_be_sent_again(
+    deployed: str, signer: Signer, caplog: pytest.LogCaptureFixture
+) -> None:
+    recording_id = new_id()
+    body, headers = signer.delivery(status_update(recording_id))
+
+    async def ask(client: httpx.AsyncClient) -> None:
+        assert (await client.get("/ready")).status_code == 200
+        relay.cut()
+        answers = [await client.post("/webhook", content=body, headers=headers) for _ in range(2)]
+        assert {answer.status_code for answer in answers} == {503}
+        assert answers[0].headers["Retry-After"]
+        assert (await client.get("/ready")).status_code == 503
+        assert (await client.get("/health")).status_code == 200
+        relay.mend()
+        assert (await client.post("/webhook", content=body, headers=headers)).status_code == 202
+        assert (await client.get("/ready")).json() == {"status": "ready"}
+
+    port = int(httpx.URL(deployed).port or 0)
+    with MendableRelay(port) as relay, temporary_settings({PREFECT_API_URL: f"{relay.url}/api"}):
+        asking(signer, ask)
+    assert len(runs(deployed, recording_id)) == 1
+    (told,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert "Prefect" in told
+
+
+def test_a_server_that_hangs_is_not_waited_for(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.webhook.ANSWERED_WITHIN_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent_url = f"http://127.0.0.1:{silent.getsockname()[1]}/api"
+        with temporary_settings({PREFECT_API_URL: silent_url}):
+            answer = answer_to(signer, *signer.delivery(status_update(new_id())))
+    assert (answer.status_code, answer.json()["status"]) == (503, "unavailable")
+
+
+def test_a_body_that_does_not_arrive_is_not_waited_for_and_not_given_up(
+    prefect_api: str, signer: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert prefect_api
+    monkeypatch.setattr("flows.webhook.ANSWERED_WITHIN_S", 0.3)
+
+    async def stuck() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    async def ask(client: httpx.AsyncClient) -> None:
+        assert (await client.post("/webhook", content=stuck())).status_code == 503
+
+    asking(signer, ask)
+
+
+def test_without_the_deployment_webhooks_are_to_be_sent_again(
+    deployed: str, signer: Signer, caplog: pytest.LogCaptureFixture
+) -> None:
+    recording_id = new_id()
+    body, headers = signer.delivery(status_update(recording_id))
+    known = deployment(deployed)
+    eventually(lambda: httpx.delete(f"{deployed}/deployments/{known}", timeout=30).status_code in {204, 404})
+
+    async def ask(client: httpx.AsyncClient) -> None:
+        assert (await client.post("/webhook", content=body, headers=headers)).status_code == 503
+        assert (await client.get("/ready")).status_code == 503
+        deployment(deployed)
+        assert (await client.post("/webhook", content=body, headers=headers)).status_code == 202
+
+    asking(signer, ask)
+    assert "no deployment archive-recording/on-demand" in caplog.text
+    assert "prefect --no-prompt deploy --all" in caplog.text
+    assert len(runs(deployed, recording_id)) == 1
+
+
+def test_no_secret_and_no_signature_is_logged_or_answered(
+    deployed: str, signer: Signer, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert deployed
+    caplog.set_level("DEBUG")
+    told: list[str] = []
+
+    async def ask(client: httpx.AsyncClient) -> None:
+        for payload in (status_update(new_id()), {"event": 1, "url": "leak-canary"}):
+            body, headers = signer.delivery(payload)
+            for sent in (body, body + b" "):
+                answer = await client.post("/webhook", content=sent, headers=headers)
+                told.append(answer.text + str(answer.headers))
+                signatures_sent.append(headers["rtk-signature"])
+
+    signatures_sent: list[str] = []
+    asking(signer, ask)
+    told.append(caplog.text)
+    assert len(told) == 5
+    for secret in ("leak-canary", *signatures_sent):
+        assert not [text for text in told if secret in text]
+    assert caplog.text
+
+
+async def endless(count: list[int]) -> AsyncIterator[bytes]:
+    while True:
+        count[0] += 1
+        yield b" " * 65_536
+
+
+def test_a_body_of_any_length_is_read_up_to_the_limit_only(prefect_api: str, signer: Signer) -> None:
+    assert prefect_api
+    pieces = [0]
+
+    async def ask(client: httpx.AsyncClient) -> None:
+        assert (await client.post("/webhook", content=endless(pieces))).status_code == 413
+        for declared in (str(LARGEST_BODY + 1), "9" * 30):
+            pieces[0] = 0
+            headers = {"content-length": declared}
+            assert (await client.post("/webhook", content=endless(pieces), headers=headers)).status_code == 413
+            assert pieces[0] == 0
+        body = b" " * LARGEST_BODY
+        answer = await client.post("/webhook", content=body, headers={"rtk-signature": signer.keys.sign(body)})
+        assert answer.status_code == 400
+
+    asking(signer, ask)
+    assert signer.fetches == 1
+
+
+def test_other_methods_and_paths_are_refused(prefect_api: str, signer: Signer) -> None:
+    assert prefect_api
+
+    async def ask(client: httpx.AsyncClient) -> None:
+        for method in ("GET", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"):
+            assert (await client.request(method, "/webhook")).status_code == 405
+        for path in ("/", "/webhook/", "/docs", "/openapi.json"):
+            assert (await client.post(path)).status_code in {307, 404}
+        assert (await client.get("/health")).json() == {"status": "ok"}
+
+    asking(signer, ask)
+    assert signer.fetches == 0
+
+
+@contextmanager
+def listening(world: World, signer: Signer, **changes: str | None) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Start `python -m flows.webhook`, and give it and where it listens."""
+    environment = world.environment(
+        REALTIMEKIT_WEBHOOK_KEY_URL=signer.url, CLOUDFLARE_API_TOKEN=None, ARCHIVE_URL=None, **changes
+    )
+    command = [sys.executable, "-m", "flows.webhook", "--port", "0"]
+    log = world.folder / "webhook.log"
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(command, cwd=world.folder, env=environment, stderr=output, text=True) as process,
+    ):
+        try:
+            yield process, eventually(lambda: _address(process, log.read_text()))
+        finally:
+            process.kill()
+
+
+def _address(process: subprocess.Popen[str], log: str) -> str:
+    assert process.poll() is None, log
+    found = re.search(r"running on (http://\S+)", log)
+    return found[1] if found else ""
+
+
+def test_from_the_socket_to_the_run_and_to_a_graceful_end(world: World, signer: Signer) -> None:
+    deployment(world.prefect_api)
+    recordings = [StandInRecording(new_id()) for _ in range(4)]
+    with listening(world, signer) as (process, address):
+        assert httpx.get(f"{address}/health").json() == {"status": "ok"}
+        for recording in recordings:
+            body, headers = signer.delivery(status_update(recording.id))
+            send_until_accepted(f"{address}/webhook", body, headers)
+        assert cut_off(address, b"Transfer-Encoding: chunked", b"10000\r\n" + b" " * 65_536 + b"\r\n", 1000) == 413
+        assert cut_off(address, b"Content-Length: 1000000000", b"{", 1) == 413
+        assert httpx.get(f"{address}/ready").status_code == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    assert all(len(world.flow_runs(recording)) == 1 for recording in recordings)
+    log = (world.folder / "webhook.log").read_text()
+    assert all(log.count(recording.id) == 1 for recording in recordings)
+    assert "leak-canary" not in log
+    assert "Traceback" not in log
+
+
+def send_until_accepted(url: str, body: bytes, headers: dict[str, str]) -> None:
+    eventually(lambda: httpx.post(url, content=body, headers=headers, timeout=60).status_code == 202)
+
+
+def cut_off(address: str, header: bytes, piece: bytes, times: int) -> int:
+    """Send a body without end until the connection is closed, and return the status of the answer."""
+    url = httpx.URL(address)
+    with socket.create_connection((url.host, url.port or 0), timeout=30) as connection:
+        connection.sendall(b"POST /webhook HTTP/1.1\r\nHost: x\r\n" + header + b"\r\n\r\n")
+        try:
+            for _ in range(times):
+                connection.sendall(piece)
+        except ConnectionError:
+            assert times > 1
+        answer = connection.recv(65_536)
+    return int(answer.split()[1])
+
+
+def test_wrong_settings_are_2_and_told_before_anything_listens(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("REALTIMEKIT_APP_ID", "")
+    monkeypatch.setenv("REALTIMEKIT_WEBHOOK_KEY_URL", "http://key.example/leak-canary")
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        assert main(["--port", "0"]) == 2
+    told = capsys.readouterr().err
+    for name in ("REALTIMEKIT_APP_ID: is missing", "REALTIMEKIT_WEBHOOK_KEY_URL: must begin with https",
+                 "PREFECT_API_URL: is missing"):  # fmt: skip
+        assert name in told
+    assert "leak-canary" not in told
+
+
+def test_the_key_is_taken_from_https_alone_but_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REALTIMEKIT_APP_ID", "app")
+    monkeypatch.delenv("REALTIMEKIT_WEBHOOK_KEY_URL", raising=False)
+    published = "https://api.realtime.cloudflare.com/.well-known/webhooks.json"
+    assert load_webhook_settings(None).realtimekit_webhook_key_url == published
+    for url in (
+        "http://127.0.0.1:8080/keys.json",
+        "http://localhost/keys",
+        "http://[::1]:1/keys",
+        "https://a.example/k",
+    ):
+        monkeypatch.setenv("REALTIMEKIT_WEBHOOK_KEY_URL", url)
+        assert load_webhook_settings(None).realtimekit_webhook_key_url == url
+
+
+@pytest.mark.parametrize("arguments", [["--port", "65536"], ["--port", "-1"], ["--port", "x"], ["more"]])
+def test_bad_arguments_are_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
