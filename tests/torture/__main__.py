@@ -36,7 +36,7 @@ def options(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all there is to know there")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there")
     parser.add_argument("--list", action="store_true", help="name the scenarios and end")
-    parser.add_argument("--peers", action="store_true", help="let other tools meet the source's troubles (on rclone)")
+    parser.add_argument("--peers", action="store_true", help="let other tools meet the source's troubles (on Swift)")
     its = parser.parse_args(words)
     if its.seed is None:
         its.seed = random.randrange(2**31) if its.long else SHORT_SEED
@@ -108,7 +108,7 @@ def say(text: str) -> None:
 def _compare(its: argparse.Namespace) -> int:
     from tests.torture.peers import compare  # noqa: PLC0415 - it needs tools that need not be here
 
-    its.store = its.store or "rclone"
+    its.store = its.store or "swift"  # files of several parts, as its parts are of 5 MiB
     return compare(its)
 
 
