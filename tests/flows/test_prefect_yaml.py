@@ -90,7 +90,11 @@ def test_deploying_again_changes_nothing_but_where_the_folder_is(world: World) -
     prefect(world, "work-pool", "create", "recordings", "--type", "process", "--overwrite")
     prefect(world, "deploy", "--all", ARCHIVER_HOME=None)
     first = deployed(world)
-    assert set(first) == {"archive-recording/on-demand"}
+    assert set(first) == {
+        "archive-recording/on-demand",
+        "sweep-recordings/every-15-minutes",
+        "describe-recording/after-archive",
+    }
     assert _folders(first) == {"{{ $ARCHIVER_HOME }}"}  # each worker's environment answers it
 
     prefect(world, "deploy", "--all", ARCHIVER_HOME="/srv/archiver")

@@ -30,9 +30,9 @@ PATIENCE_S = 90
 _OURS = ("AWS_", "CLOUDFLARE_", "REALTIMEKIT_", "ARCHIVE_", "TRANSFER_", "TASK_", "POLL_", "STALL_")
 
 
-def eventually(look: Callable[[], Any]) -> Any:
+def eventually(look: Callable[[], Any], within_s: float = PATIENCE_S) -> Any:
     """Return what `look` finds as soon as it finds something."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + within_s
     while not (found := look()):
         assert time.monotonic() < deadline, "it never came true"
         time.sleep(0.05)
