@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
@@ -15,10 +16,11 @@ import httpx
 from tests.flows.world import PROJECT, eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from tests.flows.world import World
+    from tests.standins.signer import Signer
 
 POOL = "recordings"
 _ENDS_WITHIN_S = 30
@@ -106,9 +108,12 @@ class PrefectServer(Running):
         return False
 
 
-def worker(world: World, name: str = "worker", limit: int = 4, **settings: str) -> Running:
+def worker(
+    world: World, name: str = "worker", limit: int = 4, settings: Mapping[str, str | None] | None = None
+) -> Running:
     """Return a process worker of the pool that a person would start here, looking for work every second."""
-    environment = world.environment(ARCHIVER_HOME=str(PROJECT), PREFECT_WORKER_QUERY_SECONDS="1", **settings)
+    ours = {"ARCHIVER_HOME": str(PROJECT), "PREFECT_WORKER_QUERY_SECONDS": "1"}
+    environment = world.environment(**ours | dict(settings or {}))
     arguments = ["worker", "start", "--pool", POOL, "--name", name, "--limit", str(limit)]
     return Running(arguments, environment, world.folder / f"{name}.log")
 
@@ -128,6 +133,18 @@ def deploy(world: World) -> None:
     prefect(world, "deploy", "--all")
 
 
+def asked(world: World, method: str, path: str, body: Any = None) -> Any:
+    """Return what Prefect's server answers; while its SQLite is locked it answers 503."""
+
+    def answer() -> httpx.Response | None:
+        answer = httpx.request(method, f"{world.prefect_api}/{path}", json=body, timeout=30)
+        return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
+
+    answered: httpx.Response = eventually(answer)
+    answered.raise_for_status()
+    return answered.json() if answered.content else None
+
+
 def deployment_id(world: World, name: str) -> str:
     """Return the id of a deployment by its name, without that of its flow."""
     (found,) = world.ask_prefect("deployments", deployments={"name": {"any_": [name]}})
@@ -137,9 +154,13 @@ def deployment_id(world: World, name: str) -> str:
 def started(world: World, name: str, tags: tuple[str, ...] = (), **parameters: Any) -> dict[str, Any]:
     """Start a run of a deployment, and return it."""
     body = {"parameters": parameters, "tags": list(tags)}
-    url = f"{world.prefect_api}/deployments/{deployment_id(world, name)}/create_flow_run"
-    run: dict[str, Any] = httpx.post(url, json=body, timeout=30).raise_for_status().json()
+    run: dict[str, Any] = asked(world, "POST", f"deployments/{deployment_id(world, name)}/create_flow_run", body)
     return run
+
+
+def cancel(world: World, run: Mapping[str, Any]) -> None:
+    """Cancel a run as the UI does."""
+    asked(world, "POST", f"flow_runs/{run['id']}/set_state", {"state": {"type": "CANCELLING"}})
 
 
 def state_of(world: World, run: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,3 +168,27 @@ def state_of(world: World, run: Mapping[str, Any]) -> dict[str, Any]:
     (found,) = world.ask_prefect("flow_runs", flow_runs={"id": {"any_": [run["id"]]}})
     state: dict[str, Any] = found["state"]
     return state
+
+
+@contextmanager
+def listening(world: World, signer: Signer, **changes: str | None) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Start `python -m flows.webhook`, and give it and where it listens."""
+    environment = world.environment(
+        REALTIMEKIT_WEBHOOK_KEY_URL=signer.url, CLOUDFLARE_API_TOKEN=None, ARCHIVE_URL=None, **changes
+    )
+    command = [sys.executable, "-m", "flows.webhook", "--port", "0"]
+    log = world.folder / "webhook.log"
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(command, cwd=world.folder, env=environment, stderr=output, text=True) as process,
+    ):
+        try:
+            yield process, eventually(lambda: _address(process, log.read_text()))
+        finally:
+            process.kill()
+
+
+def _address(process: subprocess.Popen[str], log: str) -> str:
+    assert process.poll() is None, log
+    found = re.search(r"running on (http://\S+)", log)
+    return found[1] if found else ""

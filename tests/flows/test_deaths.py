@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.torture.flow_deaths import SCENARIOS
-from tests.torture.prefects import GIVEN
+from tests.torture.flow_deaths import GIVEN, SCENARIOS
 
 if TYPE_CHECKING:
     from tests.archiving import Archiving

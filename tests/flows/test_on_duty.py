@@ -5,19 +5,26 @@ Opt-in, as these tests take minutes: `uv run pytest -m duty`.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+import time
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+import httpx
 import psutil
 import pytest
 
-from tests.flows.duty import PrefectServer, Running, deploy, started, state_of, worker
+from tests.flows.duty import PrefectServer, Running, asked, deploy, deployment_id, listening, started, state_of, worker
 from tests.flows.postgres import postgres
 from tests.flows.world import World, eventually
+from tests.standins.media import video_mp4
 from tests.standins.realtimekit import MediaSource, SyntheticContent
+from tests.standins.signer import Signer, status_update
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
 
     from tests.standins.realtimekit import StandInRecording
 
+LOG = logging.getLogger(__name__)
 pytestmark = [pytest.mark.duty, pytest.mark.timeout(400)]
 
 
@@ -51,8 +59,8 @@ def keys(world: World) -> list[str]:
 
 
 def flow_pids(running: Running) -> list[int]:
-    """Return the processes of the flows that a worker runs."""
-    return [child.pid for child in psutil.Process(running.pid).children(recursive=True)]
+    """Return the processes that a worker has started, one for each flow."""
+    return [child.pid for child in psutil.Process(running.pid).children()]
 
 
 def end_worker_by_kill(running: Running) -> None:
@@ -90,6 +98,52 @@ def test_what_a_worker_had_stored_when_it_ended_is_not_fetched_again(
         started(on_duty, "on-demand", recording_id=recording.id)
         eventually(lambda: archived(on_duty, recording))
     assert len(on_duty.kit.file_requests) - before <= 8 - len(stored) + 1  # and one that asks what the source has
+
+
+def hurry(world: World) -> None:
+    """Let the sweep be due every few seconds, instead of minutes."""
+    deployment = deployment_id(world, "every-15-minutes")
+    (schedule,) = asked(world, "GET", f"deployments/{deployment}/schedules")
+    body = {"schedule": {"interval": 5, "anchor_date": "2026-01-01T00:00:00Z"}, "active": True}
+    asked(world, "PATCH", f"deployments/{deployment}/schedules/{schedule['id']}", body)
+
+
+def test_what_is_announced_and_what_is_not_is_archived_and_described(on_duty: World) -> None:
+    """The schedule fires the sweep, a webhook starts a run, each archive's event starts a description."""
+    video = MediaSource(video_mp4(), "video/mp4")
+    announced, unannounced = on_duty.add(video, duration=11), on_duty.add(video, duration=11)
+    unannounced.status = "UPLOADING"
+    with worker(on_duty), Signer() as signer, listening(on_duty, signer) as (_, address):
+        body, headers = signer.delivery(status_update(announced.id))
+        began = time.monotonic()
+        answer = httpx.post(f"{address}/webhook", content=body, headers=headers, timeout=60)
+        took = time.monotonic() - began
+        assert answer.status_code == 202, answer.text
+        eventually(lambda: archived(on_duty, announced))
+        unannounced.status = "UPLOADED"
+        hurry(on_duty)
+        eventually(lambda: archived(on_duty, unannounced))
+        described = [eventually(partial(description, on_duty, recording)) for recording in (announced, unannounced)]
+        sweeps = on_duty.ask_prefect("flow_runs", flows={"name": {"any_": ["sweep-recordings"]}})
+    for recording, said in zip((announced, unannounced), described, strict=True):
+        (event,) = on_duty.events(recording)
+        delays = [_seconds(event["occurred"], said[moment]) for moment in ("created", "start_time")]
+        LOG.info("webhook to run %.2f s, event to run created %.2f s, to running %.2f s", took, *delays)
+        assert any(key.endswith(f"{recording.id}.description.json") for key in keys(on_duty))
+    assert any(run["state"]["type"] == "COMPLETED" and run["auto_scheduled"] for run in sweeps)
+    assert len(on_duty.flow_runs(announced)) == 1
+
+
+def description(world: World, recording: StandInRecording) -> dict[str, Any] | None:
+    """Return the run that described a recording, once it is over."""
+    runs: list[dict[str, Any]] = world.ask_prefect(
+        "flow_runs", flow_runs={"name": {"any_": [f"describe {recording.id}"]}}
+    )
+    return next((run for run in runs if run["state"]["type"] == "COMPLETED"), None)
+
+
+def _seconds(earlier: str, later: str) -> float:
+    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
 
 
 def test_two_workers_at_a_server_on_postgresql_share_twenty_recordings(world: World, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from prefect.events.schemas.deployment_triggers import DeploymentEventTrigger
 from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.schema_tools.validation import validate
 
-from tests.flows.duty import prefect
+from tests.flows.duty import asked, prefect
 from tests.flows.world import PROJECT
 
 if TYPE_CHECKING:
@@ -86,7 +86,9 @@ def deployed(world: World) -> dict[str, dict[str, Any]]:
     return {f"{flows[found['flow_id']]}/{found['name']}": found for found in world.ask_prefect("deployments")}
 
 
-def test_deploying_again_changes_nothing_but_where_the_folder_is(world: World) -> None:
+def test_deploying_again_changes_only_where_the_folder_is_and_undoes_no_pause(
+    world: World,
+) -> None:
     prefect(world, "work-pool", "create", "recordings", "--type", "process", "--overwrite")
     prefect(world, "deploy", "--all", ARCHIVER_HOME=None)
     first = deployed(world)
@@ -97,8 +99,13 @@ def test_deploying_again_changes_nothing_but_where_the_folder_is(world: World) -
     }
     assert _folders(first) == {"{{ $ARCHIVER_HOME }}"}  # each worker's environment answers it
 
+    paused = first["sweep-recordings/every-15-minutes"]
+    (schedule,) = paused["schedules"]
+    asked(world, "PATCH", f"deployments/{paused['id']}/schedules/{schedule['id']}", {"active": False})
+
     prefect(world, "deploy", "--all", ARCHIVER_HOME="/srv/archiver")
     second = deployed(world)
+    assert [one["active"] for one in second["sweep-recordings/every-15-minutes"]["schedules"]] == [False]
     assert {name: found["id"] for name, found in second.items()} == {name: found["id"] for name, found in first.items()}
     assert {name: found["parameters"] for name, found in second.items()} == {
         name: found["parameters"] for name, found in first.items()

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import signal
 import socket
-import subprocess
-import sys
 import uuid
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -19,6 +16,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, tempor
 from flows.webhook import LARGEST_BODY, main, new_app
 from tasks import signatures
 from tasks.settings import WebhookSettings, load_webhook_settings
+from tests.flows.duty import listening
 from tests.flows.relay import Relay
 from tests.flows.world import eventually
 from tests.standins.realtimekit import StandInRecording
@@ -424,30 +422,6 @@ def test_other_methods_and_paths_are_refused(prefect_api: str, signer: Signer) -
 
     asking(signer, ask)
     assert signer.fetches == 0
-
-
-@contextmanager
-def listening(world: World, signer: Signer, **changes: str | None) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Start `python -m flows.webhook`, and give it and where it listens."""
-    environment = world.environment(
-        REALTIMEKIT_WEBHOOK_KEY_URL=signer.url, CLOUDFLARE_API_TOKEN=None, ARCHIVE_URL=None, **changes
-    )
-    command = [sys.executable, "-m", "flows.webhook", "--port", "0"]
-    log = world.folder / "webhook.log"
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(command, cwd=world.folder, env=environment, stderr=output, text=True) as process,
-    ):
-        try:
-            yield process, eventually(lambda: _address(process, log.read_text()))
-        finally:
-            process.kill()
-
-
-def _address(process: subprocess.Popen[str], log: str) -> str:
-    assert process.poll() is None, log
-    found = re.search(r"running on (http://\S+)", log)
-    return found[1] if found else ""
 
 
 def test_from_the_socket_to_the_run_and_to_a_graceful_end(world: World, signer: Signer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import tempfile
@@ -15,16 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from tests.flows.duty import PrefectServer, cancel, deploy, started, state_of, worker
 from tests.flows.world import MIB, PATIENCE_S, World, eventually
 from tests.standins.realtimekit import MediaSource, SyntheticContent
 from tests.torture.deaths import faulty
-from tests.torture.prefects import PrefectServer, deployed, prefect_api
 from tests.torture.scenario import Expect, Outcome, Scenario, Verdict, judged, wrong_with
 from tests.torture.turns import Turns
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from tests.archiving import Archiving
     from tests.standins.realtimekit import ApiRequest, FileRequest, StandInRecording
@@ -33,7 +34,8 @@ PART = 5 * MIB
 PARTS = 6
 EXIT_CODES = {signal.SIGKILL: {-9}, signal.SIGTERM: {-15}, signal.SIGINT: {130}}
 DONE = 0
-POOL = "recordings"
+GIVEN = "PREFECT_API_URL"
+"""The environment variable that names a server that runs already."""
 
 
 @dataclass
@@ -189,40 +191,40 @@ def flow_is_cancelled(bench: Archiving, seed: int) -> Outcome:
                 opened.wait(PATIENCE_S)
 
         bench.kit.on_file_request = look
-        with deployed(world.environment(**runs.settings()), POOL):
-            first = _start(world, runs.recording)
+        deploy(world)
+        with worker(world, settings=runs.settings()):
+            first = started(world, "on-demand", recording_id=runs.recording.id)
             if not reached.wait(PATIENCE_S):
                 raise TimeoutError
-            _ask(world, f"flow_runs/{first}/set_state", state={"type": "CANCELLING"})
-            state = eventually(lambda: _ended(world, first))
+            cancel(world, first)
+            state = eventually(lambda: _end_of(world, first))
             opened.set()
             bench.kit.on_file_request = None
             if state != "CANCELLED":
                 runs.failures.append(f"the cancelled run ended {state}")
             runs.judge("cancelled")
-            second = _start(world, runs.recording)
-            state = eventually(lambda: _ended(world, second))
+            second = started(world, "on-demand", recording_id=runs.recording.id)
+            state = eventually(lambda: _end_of(world, second))
             if state != "COMPLETED":
                 runs.failures.append(f"the next run ended {state}")
             runs.judge(None if state == "COMPLETED" else state)
         return runs.outcome()
 
 
-def _ask(world: World, what: str, **body: Any) -> Any:
-    return httpx.post(f"{world.prefect_api}/{what}", json=body, timeout=30).raise_for_status().json()
+def _end_of(world: World, run: Mapping[str, Any]) -> str | None:
+    state: str = state_of(world, run)["type"]
+    return state if state in {"CANCELLED", "COMPLETED", "FAILED", "CRASHED"} else None
 
 
-def _start(world: World, recording: StandInRecording) -> str:
-    found = httpx.get(f"{world.prefect_api}/deployments/name/archive-recording/on-demand", timeout=30)
-    deployment = found.raise_for_status().json()["id"]
-    run = _ask(world, f"deployments/{deployment}/create_flow_run", parameters={"recording_id": recording.id})
-    return str(run["id"])
-
-
-def _ended(world: World, flow_run: str) -> str | None:
-    run = httpx.get(f"{world.prefect_api}/flow_runs/{flow_run}", timeout=30).raise_for_status().json()
-    over = ("CANCELLED", "COMPLETED", "FAILED", "CRASHED")
-    return run["state_type"] if run["state_type"] in over else None
+@contextmanager
+def prefect_api() -> Iterator[str]:
+    """Give the API's URL of the server that the environment names, or of one that runs meanwhile."""
+    if given := os.environ.get(GIVEN):
+        yield given
+        return
+    with ExitStack() as stack:
+        home = stack.enter_context(tempfile.TemporaryDirectory(prefix="prefect-", ignore_cleanup_errors=True))
+        yield stack.enter_context(PrefectServer(Path(home))).api
 
 
 def prefect_server_restarts(bench: Archiving, seed: int) -> Outcome:
