@@ -121,7 +121,8 @@ def test_a_broken_body_brings_so_many_bytes_and_that_error(
     assert got[:200_000] == ASKED[: len(got)]
     assert kit.wait_idle()
     assert [(request.fault, request.sent) for request in kit.file_requests] == [(fault, len(got))]
-    assert web.get(url, headers=RANGE).content == ASKED, "the next request is answered honestly"
+    # On a connection of its own: the one before may be about to close.
+    assert httpx.get(url, headers=RANGE).content == ASKED, "the next request is answered honestly"
 
 
 def test_a_drop_counts_no_byte_more_than_it_sent(kit: RealtimeKitStandIn, web: httpx.Client, url: str) -> None:

@@ -183,7 +183,7 @@ def test_no_bag_states_other_bytes_than_it_holds_though_the_source_was_replaced_
 ) -> None:
     """By bytes of the same size, so that no listing tells; between any two writes of the first run."""
     bench: Archiving = request.getfixturevalue(store)
-    every = 2 * EVERY[store]
+    every = 4 * EVERY[store]
     for number in count(1 + (4 * first + 2 * second + parts) % every, every):
         recording = bench.add((parts - 1) * bench.part + 1000)
         if first is OVERWRITE:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from tests.flows.world import World
 
+pytestmark = pytest.mark.duty  # it takes most of a minute, and is a check of its own wherever the tests are run
+
 
 def run_demo(world: World, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run the demo as a person without any settings does, with a temporary Prefect server."""

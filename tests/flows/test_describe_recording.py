@@ -42,6 +42,7 @@ def runs_of_deployment(world: World, recording_id: str) -> list[dict[str, Any]]:
     return [run for run in runs if run["parameters"]["recording_id"] == recording_id]
 
 
+@pytest.mark.duty
 def test_the_event_of_an_archive_starts_a_run_that_describes_it(here: World) -> None:
     deploy(here)
     done = {duration: archived(here, details={"recording_duration": duration}) for duration in (None, 10.7)}

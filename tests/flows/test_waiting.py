@@ -6,14 +6,17 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.flow_engine import run_flow
 
 from flows.archive_recording import archive_recording
 from flows.later import pause_before
 from tasks.details import parse_recording
 from tasks.errors import NotUploadedInTime
-from tests.flows.duty import deploy, prefect, started
 
 if TYPE_CHECKING:
+    from prefect.client.schemas.objects import FlowRun
+
     from tests.flows.world import World
     from tests.standins.realtimekit import StandInRecording
 
@@ -47,25 +50,35 @@ def young(world: World, **of_recording: Any) -> StandInRecording:
     return world.add(invoked_time=datetime.now(UTC) - timedelta(seconds=8), **of_recording)
 
 
-def test_a_run_that_is_too_early_ends_and_the_one_that_it_scheduled_archives_the_recording(world: World) -> None:
-    deploy(world)
-    recording = young(world, status="RECORDING")
-    run = started(world, "on-demand", ("webhook",), recording_id=recording.id, wait_timeout=0, overwrite=False)
-    prefect(world, "flow-run", "execute", run["id"])
+def executed(run: FlowRun) -> None:
+    """Run what a deployment's run asks for, as a worker's process does."""
+    run_flow(archive_recording, flow_run=run, parameters=run.parameters, return_type="state")
 
-    early, later = sorted(world.flow_runs(recording), key=lambda one: one["created"])
-    assert (early["state"]["type"], early["state"]["name"]) == ("COMPLETED", "Postponed")
-    assert f"{recording.id} is still RECORDING" in early["state"]["message"]
-    assert later["state"]["type"] == "SCHEDULED"
-    assert later["parameters"] == early["parameters"]
-    assert later["tags"] == early["tags"]
-    assert later["expected_start_time"] > early["end_time"]
-    assert world.objects() == {}
 
-    recording.status = "UPLOADED"
-    prefect(world, "flow-run", "execute", later["id"])
-    assert "bagit.txt" in world.objects()
-    assert [one["state"]["name"] for one in world.flow_runs(recording)] == ["Postponed", "Completed"]
+def test_a_run_that_is_too_early_ends_and_the_one_that_it_scheduled_archives_the_recording(here: World) -> None:
+    recording = young(here, status="RECORDING")
+    with get_client(sync_client=True) as prefect:
+        deployment: Any = archive_recording.to_deployment("waiting")  # Prefect's types tell of a coroutine, too
+        deployment_id = deployment.apply()
+        parameters = {"recording_id": recording.id, "wait_timeout": 0, "overwrite": False}
+        named = f"archive {recording.id}"
+        executed(
+            prefect.create_flow_run_from_deployment(deployment_id, parameters=parameters, name=named, tags=["webhook"])
+        )
+        early, later = sorted(here.flow_runs(recording), key=lambda one: one["created"])
+        assert (early["state"]["type"], early["state"]["name"]) == ("COMPLETED", "Postponed")
+        assert f"{recording.id} is still RECORDING" in early["state"]["message"]
+        assert later["state"]["type"] == "SCHEDULED"
+        assert later["parameters"] == early["parameters"] == parameters
+        assert later["tags"] == early["tags"] == ["webhook"]
+        assert later["expected_start_time"] > early["end_time"]
+        assert here.objects() == {}
+
+        recording.status = "UPLOADED"
+        executed(prefect.read_flow_run(later["id"]))
+    assert "bagit.txt" in here.objects()
+    names = {one["id"]: one["state"]["name"] for one in here.flow_runs(recording)}
+    assert names == {early["id"]: "Postponed", later["id"]: "Completed"}
 
 
 def test_a_run_without_a_deployment_fails_when_it_is_too_early(here: World) -> None:

@@ -254,7 +254,7 @@ def _scenario(name: str, what: str, run: Callable[..., Outcome], *, short: bool 
 
 ALL_SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 SCENARIOS: tuple[Scenario, ...] = (
-    _scenario("flow-killed", "the flow's process is killed with -9", flow_ends, signals=(signal.SIGKILL,)),
+    _scenario("flow-killed", "the flow's process gets kill -9", flow_ends, signals=(signal.SIGKILL,), short=False),
     _scenario("flow-terminated", "it gets SIGTERM", flow_ends, signals=(signal.SIGTERM,), short=False),
     _scenario("flow-interrupted", "it gets Ctrl-C", flow_ends, signals=(signal.SIGINT,)),
     _scenario("flow-ended-again-and-again", "up to five in a row", flow_ends, signals=ALL_SIGNALS, most=5, short=False),

@@ -60,7 +60,13 @@ class Failure:
         """Return the two troubles that come of it."""
         return (
             SourceTrouble(f"refresh-{self.name}-twice", f"{self.what}, twice", INTACT, _refreshes(self.fault, 2)),
-            SourceTrouble(f"refresh-{self.name}", f"{self.what}, for ever", self.for_ever, _refreshes(self.fault)),
+            SourceTrouble(
+                f"refresh-{self.name}",
+                f"{self.what}, for ever",
+                self.for_ever,
+                _refreshes(self.fault),
+                short=self.name == "500",
+            ),
         )
 
 
