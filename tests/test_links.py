@@ -117,7 +117,7 @@ def test_an_api_that_stays_away_ends_with_its_own_error_once_patience_does() -> 
 
 
 def test_a_recording_that_names_the_file_no_more_may_name_it_later() -> None:
-    with reading(CONTENT) as it:
+    with reading(CONTENT, patience_s=2, pause_s=0.01) as it:
         it.source.open(1)
         it.kit.expire_all_links()
         withheld = Answer.json({"success": True, "data": {"id": ID, "status": "UPLOADED"}})
