@@ -42,8 +42,11 @@ class Relay:
                 far = socket.create_connection(("127.0.0.1", self._port))
                 with self._lock:
                     self._open += [near, far]
-                for source, target in ((near, far), (far, near)):
-                    Thread(target=_pump, args=(source, target), daemon=True).start()
+                self._pass_on(near, far)
+
+    def _pass_on(self, near: socket.socket, far: socket.socket) -> None:
+        for source, target in ((near, far), (far, near)):
+            Thread(target=_pump, args=(source, target), daemon=True).start()
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:

@@ -1,18 +1,20 @@
-"""A way to a server on loopback on which requests are counted, and which can be shut and opened again."""
+"""A way to a server on loopback on which requests are counted."""
 
 from __future__ import annotations
 
 import socket
 from contextlib import suppress
 from itertools import count
-from threading import Lock, Thread
-from typing import TYPE_CHECKING, Self
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from tests.flows.relay import Relay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Turns:
+class Turns(Relay):
     """Passes connections on to a port, and says whenever it is the client's turn to speak: at requests and at bodies.
 
     Args:
@@ -21,35 +23,12 @@ class Turns:
     """
 
     def __init__(self, port: int, on_turn: Callable[[int], None] = lambda _number: None) -> None:
-        self._port = port
+        super().__init__(port)
         self._on_turn = on_turn
         self._numbers = count(1)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._open: list[socket.socket] = []
-        self._lock = Lock()
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
-    def __enter__(self) -> Self:
-        """Begin to pass connections on."""
-        Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Break all connections, and take no more."""
-        with self._lock:
-            for end in [self._listener, *self._open]:
-                with suppress(OSError):
-                    end.shutdown(socket.SHUT_RDWR)
-                end.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                near, _ = self._listener.accept()
-                far = socket.create_connection(("127.0.0.1", self._port))
-                with self._lock:
-                    self._open += [near, far]
-                Connection(near, far, self._turn).start()
+    def _pass_on(self, near: socket.socket, far: socket.socket) -> None:
+        Connection(near, far, self._turn).start()
 
     def _turn(self) -> None:
         self._on_turn(next(self._numbers))
