@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tests.standins.realtimekit import StandInRecording
 
-EVERY = {"rclone": 2, "swift": 6}
+EVERY = {"rclone": 3, "swift": 8}
 """Which writes are tried, each pair of runs beginning with another one: all of them would last for minutes."""
 NORMAL, OVERWRITE = False, True
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tests.archiving import Archiving
     from tests.torture.scenario import Scenario
 
+pytestmark = pytest.mark.duty
 SEED = 2
 
 
