@@ -61,7 +61,8 @@ def test_a_decoder_that_comes_to_no_end_is_stopped(tmp_path: Path, monkeypatch: 
     decoder(tmp_path, monkeypatch, lost)
     began = time.monotonic()
     found = examined(ranges_of(vp8()), poster=True, wall_s=2)
-    assert "the decoder took too long over it" in troubles(found)
+    # Which limit ends it, that of the wall's clock or that of the processor's, is a race on a busy machine.
+    assert any(f"the decoder {ended} over it" in troubles(found) for ended in ("took too long", "died"))
     assert time.monotonic() - began < 60
 
 
