@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
@@ -27,7 +27,7 @@ from tasks.artifacts import Decoration
 from tasks.bag import human_size
 from tasks.description import Description, MediaFile, differences, markdown, media_file
 from tasks.ranged import Ranges
-from tasks.recording import RETRY_DELAYS_S, stage, without_traceback
+from tasks.recording import retried, stage, without_traceback
 from tasks.sandbox import examined
 from tasks.settings import UUID_PATTERN, checked_recording_id, load_archive_settings
 from tasks.store import Store, new_s3_client
@@ -35,13 +35,7 @@ from tasks.store import Store, new_s3_client
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from prefect import Task
-
     from tasks.bucket import StoredObject
-    from tasks.settings import ArchiveSettings
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 BUDGET = 64 * 1024 * 1024
 """Bytes of one media file that may be read; a few MB are usual, whatever its size."""
@@ -75,9 +69,9 @@ def describe_recording(
     logging.getLogger("botocore").setLevel(logging.INFO)  # at DEBUG it logs bodies: the recording's bytes
     store = Store(new_s3_client(CONNECTIONS), settings.bucket, settings.transfer_patience)
 
-    archived = _retried(find_archive, settings)(store, settings.archive_url, archive_url, recording_id)
+    archived = retried(find_archive, settings)(store, settings.archive_url, archive_url, recording_id)
     lasted_s = duration_s or archived.duration_s or 0.0
-    described, poster = _retried(examine_media, settings)(store, archived, lasted_s)
+    described, poster = retried(examine_media, settings)(store, archived, lasted_s)
     told = _disagreements(archived, files, bytes)
     told += [f"{file.path}: {finding}" for file in described for finding in file.findings]
     description = Description(
@@ -87,7 +81,7 @@ def describe_recording(
         files=tuple(described),
         findings=tuple(told),
     )
-    _retried(store_description, settings)(store, archived, description)
+    retried(store_description, settings)(store, archived, description)
     _publish(description, poster)
     return _ended(terminal.achieved(description))
 
@@ -119,10 +113,6 @@ def store_description(store: Store, archived: ArchivedBag, description: Descript
     key = archived.folder.rstrip("/") + ".description.json"
     store.put(key, description.model_dump_json(indent=2).encode() + b"\n", "application/json")
     get_run_logger().info("Described: s3://%s/%s", store.bucket, key)
-
-
-def _retried(task: Task[P, R], settings: ArchiveSettings) -> Task[P, R]:
-    return task.with_options(retries=settings.task_retries, retry_delay_seconds=RETRY_DELAYS_S)
 
 
 def _disagreements(archived: ArchivedBag, files: tuple[ArchivedFile, ...], size: int) -> list[str]:

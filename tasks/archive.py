@@ -25,6 +25,7 @@ from tasks.unfinished import Unfinished
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
 
+    from tasks.bucket import Bucket
     from tasks.details import Recording
     from tasks.store import Store, StoredObject
 
@@ -209,20 +210,8 @@ class Archive:
 
     def _checked(self, recording: Recording) -> dict[str, str] | None:
         """Return the checksums by path that a committed bag states, None if there is no bag."""
-        folder = self.folder(recording)
-        for look in range(1, LOOKS + 1):
-            listed = {found.key.removeprefix(folder): found.size for found in self._store.list(folder)}
-            if bag.MARKER not in listed:
-                return None
-            read = {name: self._store.get(folder + name) for name in bag.TAG_FILES if name in listed}
-            tags = {name: content for name, content in read.items() if content is not None}
-            findings = bag.damage(listed, tags)
-            if not findings:
-                return bag.parse_manifest(tags[bag.MANIFEST])
-            # A bag that is being replaced just now looks torn, until its marker is gone or back.
-            if look == LOOKS:
-                raise ArchiveDamaged(self.url(recording), tuple(findings))
-        raise AssertionError
+        tags = whole_tag_files(self._store, self.folder(recording), self.url(recording))
+        return None if tags is None else bag.parse_manifest(tags[bag.MANIFEST])
 
     def _described(self, recording: Recording, checksums: Mapping[str, str]) -> list[ArchivedFile]:
         described = []
@@ -241,6 +230,30 @@ class Archive:
             bytes=sum(file.size for file in files),
             duration_s=recording.duration_s,
         )
+
+
+def whole_tag_files(bucket: Bucket, folder: str, url: str) -> dict[str, bytes] | None:
+    """Return the tag files of a bag that is whole, as far as a listing and these files show; None if there is no bag.
+
+    Args:
+        bucket: where it is.
+        folder: its key prefix, with a slash at its end.
+        url: the same for people.
+
+    Raises:
+        ArchiveDamaged: it is committed but not whole.
+    """
+    findings: list[str] = []
+    for _ in range(LOOKS):  # a bag that is being replaced just now looks torn, until its marker is gone or back
+        listed = {found.key.removeprefix(folder): found.size for found in bucket.list(folder)}
+        if bag.MARKER not in listed:
+            return None
+        read = {name: bucket.get(folder + name) for name in bag.TAG_FILES if name in listed}
+        tags = {name: content for name, content in read.items() if content is not None}
+        findings = bag.damage(listed, tags)
+        if not findings:
+            return tags
+    raise ArchiveDamaged(url, tuple(findings))
 
 
 def _kind(path: str) -> str:

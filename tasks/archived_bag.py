@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks import bag
-from tasks.archive import LOOKS, ArchivedFile
+from tasks.archive import ArchivedFile, whole_tag_files
 from tasks.details import parse_recording
 from tasks.errors import ArchiveDamaged, NotArchived, NotInArchive
 
@@ -53,7 +53,9 @@ def open_bag(bucket: Bucket, root: str, archive_url: str, recording_id: str) -> 
     if below is None or below["recording_id"] != recording_id:
         raise NotInArchive(archive_url, root, recording_id)
     folder = url.removeprefix(f"s3://{bucket.bucket}/")
-    tags = _whole(bucket, folder, url)
+    tags = whole_tag_files(bucket, folder, url)
+    if tags is None:
+        raise NotArchived(url)
     files = {}
     for path, sha256 in sorted(bag.parse_manifest(tags[bag.MANIFEST]).items()):
         stored = bucket.head(folder + path)
@@ -62,21 +64,6 @@ def open_bag(bucket: Bucket, root: str, archive_url: str, recording_id: str) -> 
         its = ArchivedFile(path=path, size=stored.size, sha256=sha256, content_type=stored.content_type)
         files[path] = its, stored
     return ArchivedBag(recording_id, url, folder, files, _duration_s(tags[bag.DETAILS]))
-
-
-def _whole(bucket: Bucket, folder: str, url: str) -> dict[str, bytes]:
-    """Return the tag files of a bag that is whole, as far as a listing and these files show."""
-    findings: list[str] = []
-    for _ in range(LOOKS):  # a bag that is being replaced just now looks torn
-        listed = {found.key.removeprefix(folder): found.size for found in bucket.list(folder)}
-        if bag.MARKER not in listed:
-            raise NotArchived(url)
-        read = {name: bucket.get(folder + name) for name in bag.TAG_FILES if name in listed}
-        tags = {name: content for name, content in read.items() if content is not None}
-        findings = bag.damage(listed, tags)
-        if not findings:
-            return tags
-    raise ArchiveDamaged(url, tuple(findings))
 
 
 def _duration_s(details: bytes) -> float | None:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tasks.archive import ArchivedRecording
     from tasks.details import Recording
     from tasks.progress import View
-    from tasks.settings import Settings
+    from tasks.settings import ArchiveSettings, Settings
     from tasks.sweep import Brake, Plan, Scope
 
 P = ParamSpec("P")
@@ -78,7 +78,7 @@ def worth_retrying(_task: Task[..., Any], _task_run: TaskRun, state: State[Any])
     return getattr(state.result(raise_on_failure=False), "retryable", True)
 
 
-def retried(stage: Task[P, R], settings: Settings) -> Task[P, R]:
+def retried(stage: Task[P, R], settings: ArchiveSettings) -> Task[P, R]:
     """Return a task with the retries that the settings ask for."""
     return stage.with_options(retries=settings.task_retries, retry_delay_seconds=RETRY_DELAYS_S)
 
@@ -93,13 +93,17 @@ def stoppable(clients: Clients) -> Iterator[Event]:
         stop.set()
 
 
-def stage(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
+def stage(name: str, run_name: str = "") -> Callable[[Callable[P, R]], Task[P, R]]:
     """Make a task of a function, as all stages of a recording's way are made.
 
     What goes through them holds presigned URLs and clients, so it is neither persisted nor made into a cache key.
     """
     return task(
-        name=name, task_run_name=name, retry_condition_fn=worth_retrying, cache_policy=NO_CACHE, persist_result=False
+        name=name,
+        task_run_name=run_name or name,
+        retry_condition_fn=worth_retrying,
+        cache_policy=NO_CACHE,
+        persist_result=False,
     )
 
 
@@ -177,13 +181,7 @@ def find_unarchived(clients: Clients, app_ids: Sequence[str], scope: Scope) -> P
     return merged(plans)
 
 
-@task(
-    name="archive one recording",
-    task_run_name="{recording_id}",
-    retry_condition_fn=worth_retrying,
-    cache_policy=NO_CACHE,
-    persist_result=False,
-)
+@stage("archive one recording", run_name="{recording_id}")
 def archive_one(clients: Clients, recording_id: str, brake: Brake) -> ArchivedRecording:
     """Archive one of many recordings, all stages in one task; or find that another run has done it meanwhile.
 
