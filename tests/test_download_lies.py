@@ -1,17 +1,15 @@
 """What cannot be the file is never taken for it: not in a range, not as a whole, and not for ever."""
 
-from dataclasses import dataclass, replace
-
 import pytest
 
 from tasks.errors import SourceChanged, SourceLied
 from tests.reading import PIECE, reading
+from tests.standins.oddities import Headers, InTurn
 from tests.standins.realtimekit import (
     Answer,
     Chunked,
     Drop,
     Empty200,
-    Exchange,
     Fault,
     Gzip,
     HtmlPage,
@@ -26,37 +24,10 @@ from tests.standins.realtimekit import (
     WrongRange,
     WrongTotal,
 )
-from tests.standins.wire import Reply
 
 SIZE = 3 * PIECE + 1234
 CONTENT = SyntheticContent(SIZE, seed=4)
 OTHER = SyntheticContent(SIZE, seed=5)
-
-
-@dataclass(frozen=True)
-class InTurn:
-    """Two faults of one answer."""
-
-    inner: Fault
-    outer: Fault
-
-    def shape(self, exchange: Exchange) -> Reply:
-        """Return what is put on the wire."""
-        return self.outer.shape(Exchange(exchange.url, lambda: self.inner.shape(exchange)))
-
-
-@dataclass(frozen=True)
-class Headers:
-    """An honest body under other headers."""
-
-    name: str
-    value: str | None
-    status: int | None = None
-
-    def shape(self, exchange: Exchange) -> Reply:
-        """Return what is put on the wire."""
-        honest = exchange.honest.having({self.name: self.value})
-        return replace(honest, status=self.status or honest.status)
 
 
 # Chunks of a whole body end where pieces do: the byte too many comes in a piece of its own.
