@@ -28,7 +28,8 @@ from tasks.s3_errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from botocore.client import BaseClient
 
@@ -36,6 +37,7 @@ FIRST_CONTACT_S = 15.0
 """Patience until the store has answered once: a wrong endpoint should not take minutes to be told."""
 READ_CHUNK = 1024 * 1024
 DIGEST_ATTEMPTS = 4
+_NEXT_PAGE = {"ContinuationToken": "NextContinuationToken"}
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class StoredObject:
     content_type: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     crc64: int | None = None
+    modified: datetime | None = None  # as listings say
 
 
 class Bucket:
@@ -174,8 +177,19 @@ class Bucket:
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """List the objects below a prefix, in the order of their keys."""
-        for page in self._pages("list_objects_v2", None, {"ContinuationToken": "NextContinuationToken"}, Prefix=prefix):
-            yield from (StoredObject(item["Key"], item["Size"], item["ETag"]) for item in page.get("Contents", ()))
+        for page in self._pages("list_objects_v2", None, _NEXT_PAGE, Prefix=prefix):
+            yield from map(_listed, page.get("Contents", ()))
+
+    def level(self, prefix: str) -> tuple[Sequence[str], Sequence[StoredObject]]:
+        """List one level below a prefix: the prefixes of its folders, and the objects in none of them.
+
+        Args:
+            prefix: with a slash at its end, or empty.
+        """
+        pages = tuple(self._pages("list_objects_v2", None, _NEXT_PAGE, Prefix=prefix, Delimiter="/"))
+        folders = [item["Prefix"] for page in pages for item in page.get("CommonPrefixes", ())]
+        objects = [_listed(item) for page in pages for item in page.get("Contents", ())]
+        return folders, objects
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects; those that are not there are no error."""
@@ -256,3 +270,7 @@ class Bucket:
             self._patience = Patience(self._patience_s, self._stop)
         if progress:
             self._patience.progressed()
+
+
+def _listed(item: Mapping[str, Any]) -> StoredObject:
+    return StoredObject(item["Key"], item["Size"], item["ETag"], modified=item.get("LastModified"))

@@ -22,6 +22,7 @@ from tasks.s3_errors import NOT_SUPPORTED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
     from threading import Event
 
     from botocore.client import BaseClient
@@ -83,6 +84,7 @@ class Upload:
     key: str
     id: str = field(repr=False)
     checksummed: bool = False  # the store verifies CRC64NVME; else it gets Content-MD5
+    begun: datetime | None = field(default=None, compare=False)  # as listings say
 
 
 class Store(Bucket):
@@ -120,7 +122,12 @@ class Store(Bucket):
         with suppress(UploadVanished):
             for page in self._pages("list_multipart_uploads", None, places, Prefix=prefix):
                 found += [
-                    Upload(item["Key"], item["UploadId"], item.get("ChecksumAlgorithm") == "CRC64NVME")
+                    Upload(
+                        item["Key"],
+                        item["UploadId"],
+                        item.get("ChecksumAlgorithm") == "CRC64NVME",
+                        item.get("Initiated"),
+                    )
                     for item in page.get("Uploads", ())
                 ]
         return found

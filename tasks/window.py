@@ -32,6 +32,10 @@ class Window:
         self.used = 0
         self.changed = Condition()
 
+    def has_room(self, size: int) -> bool:
+        """Tell whether `size` more bytes fit; to be asked while `changed` is held."""
+        return not self.used or self.used + size <= self.limit
+
 
 class Share:
     """What one file holds of a window; given back as it goes, and whole at the end whatever happened.
@@ -45,18 +49,23 @@ class Share:
         self._held = 0
         self._closed = False
 
-    def enter(self, size: int) -> bool:
+    def enter(self, size: int, *, wait: bool = True) -> bool:
         """Wait until `size` more bytes fit into the window; False if the share was closed, before or meanwhile.
 
         Whoever enters in order, and gives back in order, waits for others only as long as these make progress.
+
+        Args:
+            wait: else the answer is False if they do not fit at once.
         """
         window = self._window
         with window.changed:
-            window.changed.wait_for(lambda: self._closed or not window.used or window.used + size <= window.limit)
-            if not self._closed:
+            if wait:
+                window.changed.wait_for(lambda: self._closed or window.has_room(size))
+            entered = not self._closed and window.has_room(size)
+            if entered:
                 window.used += size
                 self._held += size
-            return not self._closed
+            return entered
 
     def leave(self, size: int) -> None:
         """Give `size` bytes back."""

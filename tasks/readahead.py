@@ -1,0 +1,121 @@
+"""Knows how to read stored objects as fast as the store gives them: ranges ahead of their turn, hashed in order.
+
+Many may read at once. What is in memory is bounded over all of them: who waits for room holds none, and who holds some
+never waits for more, so that they cannot wait for each other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from tasks.checksums import bare
+from tasks.errors import StoredWrong
+from tasks.parts import MIB
+from tasks.window import Share, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from tasks.bucket import Bucket, StoredObject
+
+T = TypeVar("T")
+
+RANGE = 8 * MIB
+"""Bytes of one request; what is not larger is read in one."""
+
+
+class Reader:
+    """Reads objects in ranges, for many at once.
+
+    Args:
+        threads: read ranges.
+        window: of the bytes that are in memory.
+    """
+
+    def __init__(self, threads: ThreadPoolExecutor, window: Window) -> None:
+        self._threads = threads
+        self._window = window
+
+    def chunks(self, bucket: Bucket, stored: StoredObject) -> Iterator[bytes]:
+        """Yield an object's bytes in order.
+
+        Raises:
+            StoredWrong: it is not the object that was listed, or the store cannot put it together.
+        """
+        if stored.size <= RANGE:
+            yield from bucket.read(stored)
+            return
+        starts, ahead = deque(range(0, stored.size, RANGE)), deque[tuple[int, Future[list[bytes]]]]()
+        with Share(self._window) as share:
+            try:
+                while starts or ahead:
+                    while starts and share.enter(size := min(RANGE, stored.size - starts[0]), wait=not ahead):
+                        start = starts.popleft()
+                        ahead.append((size, self._threads.submit(_range, bucket, stored, start, start + size)))
+                    size, future = ahead.popleft()
+                    yield from future.result()
+                    share.leave(size)
+            finally:
+                for _, future in ahead:
+                    future.cancel()
+
+    def digests(self, bucket: Bucket, stored: StoredObject, algorithms: Collection[str]) -> dict[str, str]:
+        """Return the hexadecimal digests of an object's bytes.
+
+        Args:
+            stored: as listed.
+            algorithms: as `hashlib` calls them.
+
+        Raises:
+            StoredWrong: see `chunks`.
+        """
+
+        def digests(stored: StoredObject) -> dict[str, str]:
+            hashes = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
+            for chunk in self.chunks(bucket, stored):
+                for one in hashes.values():
+                    one.update(chunk)
+            return {name: one.hexdigest() for name, one in hashes.items()}
+
+        return _of_what_is_there(bucket, stored, digests)
+
+    def content(self, bucket: Bucket, stored: StoredObject) -> bytes:
+        """Return a small object's bytes.
+
+        Raises:
+            StoredWrong: see `chunks`.
+        """
+        return _of_what_is_there(bucket, stored, lambda stored: b"".join(self.chunks(bucket, stored)))
+
+
+@contextmanager
+def reading(connections: int) -> Iterator[Reader]:
+    """Give a reader with threads of its own, which end with the block.
+
+    Args:
+        connections: how many ranges are read at once; one and a half times as many may be in memory.
+    """
+    with ThreadPoolExecutor(connections) as threads:
+        try:
+            yield Reader(threads, Window(connections * RANGE * 3 // 2))
+        finally:
+            threads.shutdown(cancel_futures=True)
+
+
+def _of_what_is_there(bucket: Bucket, listed: StoredObject, read: Callable[[StoredObject], T]) -> T:
+    """Read what was listed; there are stores that list other ETags than they answer with."""
+    try:
+        return read(listed)
+    except StoredWrong:
+        found = bucket.head(listed.key)
+        if found is None or found.size != listed.size or bare(found.etag) == bare(listed.etag):
+            raise
+        return read(found)
+
+
+def _range(bucket: Bucket, stored: StoredObject, start: int, stop: int) -> list[bytes]:
+    return list(bucket.read(stored, start, stop))
