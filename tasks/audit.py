@@ -204,8 +204,8 @@ class Audit:
             read = 0
         else:
             read = result.read
+            found.read += read
             self._settle(means, held, result, payload=payload)
-        found.read += read
         if budget is not None:
             budget.spent(held.sums.size, read)
 
@@ -239,12 +239,13 @@ class Audit:
 
     def _made(self, held: Held, result: Examined, *, read: bool, outcome: str = "") -> Record:
         at, before = self._at(), self.found.records.get(held.folder)
+        was_read = before.read_at if before and before.versions == result.sums.versions else None
         return Record.model_validate(
             {
                 "folder": held.folder,
                 "at": at,
                 "outcome": outcome or result.outcome,
-                "read_at": at if read else before and before.read_at,
+                "read_at": at if read else was_read,
                 "objects": result.sums.objects,
                 "size": result.sums.size,
                 "sizes": result.sums.sizes,

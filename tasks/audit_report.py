@@ -248,8 +248,7 @@ def alarm(audit: AuditReport) -> str:
     if not audit.damaged:
         return ""
     new_first = sorted(audit.damaged, key=lambda one: one.found_before)
-    count = f"{len(audit.damaged)} of {audit.coverage.recordings:,} recordings"
-    return f"{count}: {_named(new_first)}"
+    return f"{len(audit.damaged)} damaged: {_named(new_first)}"
 
 
 def incomplete(audit: AuditReport) -> str:

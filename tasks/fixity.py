@@ -62,7 +62,7 @@ class Finding(BaseModel):
 
     def __str__(self) -> str:
         """Return it as a sentence's part."""
-        return f"{self.path}: {self.kind}: expected {self.expected}, found {self.found}"
+        return f"{self.path or 'the recording'} {self.kind}: expected {self.expected}, found {self.found}"
 
 
 @dataclass(frozen=True)
