@@ -6,12 +6,13 @@ there, and one bag alone cannot be read, the others can.
 
 from __future__ import annotations
 
-import logging
 import time
+import traceback
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks import bag
@@ -39,6 +40,8 @@ ABANDONED = timedelta(days=7)
 WRITTEN_EVERY_S = 60.0
 WRITTEN_EVERY = 500
 """Seconds and records: so much is lost at most to a process that is killed."""
+URGENT_S = 1.0
+"""Seconds between writings when there is damage to tell: much of it is still no object each."""
 HOPELESS = 20
 """So many bags that cannot be read, and none that can: then it is not the bags."""
 
@@ -106,6 +109,7 @@ class Audit:
         self._on_damage = on_damage
         self._told: set[str] = set()
         self._unwritten: list[Record] = []
+        self._urgent = False
 
     def survey(self, means: Means, app_ids: Collection[str] = ()) -> None:
         """List everything, compare it with what earlier audits knew, and look closer where that differs.
@@ -123,6 +127,7 @@ class Audit:
         found.records = {folder: record for folder, record in known.items() if folder.startswith(of_these)}
         found.records |= {record.folder: record for record in self._unwritten}
         means.log.info("%d bags in the archive, %d known.", len(found.holdings.bags), len(found.records))
+        found.forgotten = []
         self._look_for_lost_markers()
         self._look_for_lost_bags(means)
         closer = [held for held in found.holdings.bags.values() if _is_suspicious(held, found.records)]
@@ -135,7 +140,9 @@ class Audit:
         Raises:
             StoreUnavailable, StoreRefused: the store is away; what was audited is recorded.
         """
-        queue = granted(*in_order(self.found.holdings.bags.values(), self.found.records), budget)
+        budget.drop_plans()
+        bags = [held for folder, held in self.found.holdings.bags.items() if folder not in self.found.reread]
+        queue = granted(*in_order(bags, self.found.records), budget)
         self._examine_all(means, queue, payload=True, budget=budget)
 
     def _at(self) -> datetime:
@@ -186,6 +193,9 @@ class Audit:
                 means.stop.set()  # whoever is reading ends
                 threads.shutdown(cancel_futures=True)
                 with suppress(ArchiverError):
+                    for future, held in under_way.items():
+                        if not future.cancelled() and future.exception() is None:
+                            self._note(means, held, future, payload=payload, budget=budget)
                     self._write(means)
                 raise
 
@@ -220,7 +230,7 @@ class Audit:
             found.reread.add(held.folder)
         if result.outcome == "damaged":
             self._damage(held, result, read=payload)
-            self._write(means)
+            self._urgent = True
             return
         for finding in result.findings:
             means.log.warning("%s%s", held.folder, finding)
@@ -239,17 +249,18 @@ class Audit:
 
     def _made(self, held: Held, result: Examined, *, read: bool, outcome: str = "") -> Record:
         at, before = self._at(), self.found.records.get(held.folder)
-        was_read = before.read_at if before and before.versions == result.sums.versions else None
+        sums = result.sums if result.sums.objects else held.sums
+        was_read = before.read_at if before and before.versions == sums.versions else None
         return Record.model_validate(
             {
                 "folder": held.folder,
                 "at": at,
                 "outcome": outcome or result.outcome,
                 "read_at": at if read else was_read,
-                "objects": result.sums.objects,
-                "size": result.sums.size,
-                "sizes": result.sums.sizes,
-                "versions": result.sums.versions,
+                "objects": sums.objects,
+                "size": sums.size,
+                "sizes": sums.sizes,
+                "versions": sums.versions,
                 "findings": result.findings,
                 "more": result.more,
             }
@@ -261,11 +272,11 @@ class Audit:
 
     def _write(self, means: Means, *, due: bool = True) -> None:
         """Write the records down that are not yet; unless they are due, only if there are many, or for long."""
-        waited = time.monotonic() - self._written
-        if not self._unwritten or not (due or waited >= WRITTEN_EVERY_S or len(self._unwritten) >= WRITTEN_EVERY):
+        waited, pause = time.monotonic() - self._written, URGENT_S if self._urgent else WRITTEN_EVERY_S
+        if not self._unwritten or not (due or waited >= pause or len(self._unwritten) >= WRITTEN_EVERY):
             return
         means.audit_log.append(self._unwritten, self._at())
-        self._unwritten = []
+        self._unwritten, self._urgent = [], False
         self._written = time.monotonic()
         found = self.found
         rate = f"{human_size(found.read / max(found.seconds, 0.001))}/s"
@@ -298,9 +309,9 @@ def _examined(means: Means, held: Held, *, payload: bool) -> Examined | str:
             failure = str(error)
         except ArchiverError:
             raise
-        except Exception as error:  # what others put there may hold anything, and stops nothing else
-            logging.getLogger(__name__).exception("%s", folder)
-            return f"{type(error).__name__}, which nobody foresaw"
+        except Exception as error:  # noqa: BLE001 - what others put there may be anything, and stops nothing else
+            where = traceback.extract_tb(error.__traceback__)[-1]  # its text may hold anything, too
+            return f"{type(error).__name__} in {Path(where.filename).name}, line {where.lineno}, which nobody foresaw"
     return failure
 
 

@@ -58,6 +58,10 @@ class Budget:
         self._planned += max(size, 1)
         return True
 
+    def drop_plans(self) -> None:
+        """Reckon no longer with bags under way, as there are none."""
+        self._planned = 0
+
     def spent(self, planned: int, read: int) -> None:
         """Note what a bag really took, in place of what it was reckoned with."""
         self._planned -= max(planned, 1)

@@ -83,7 +83,7 @@ class Coverage(BaseModel):
     recordings: int
     within_days: int
     reread_within: int  # so many days
-    never_reread: int  # or not since they were replaced
+    never_reread: int  # or not since they were replaced, or not to be verified
     oldest_days: float | None  # since the recording was read that was not read for longest; None if none ever was
 
     def __str__(self) -> str:
@@ -151,7 +151,8 @@ def coverage(found: Found, now: datetime, within_days: int) -> Coverage:
     readings = []
     for folder, held in found.holdings.bags.items():
         record = found.records.get(folder)
-        if record is not None and record.read_at is not None and not is_new(held, record):
+        verified = record is not None and record.outcome != "unverifiable"
+        if record is not None and record.read_at is not None and verified and not is_new(held, record):
             readings.append(min(record.read_at, now))
     recent = [at for at in readings if now - at <= timedelta(days=within_days)]
     return Coverage(

@@ -122,12 +122,12 @@ def test_before_any_reading_a_listing_shows_what_lacks_and_after_one_what_was_cu
 
 def test_audits_take_turns_through_the_archive(bench: Archiving) -> None:
     recordings = {one.id for one in three(bench)}
-    turns = [audited(bench, size=1) for _ in range(6)]
-    assert [len(turn.reread) for turn in turns] == [1] * 6
+    turns = [audited(bench, size=1) for _ in range(4)]
+    assert [len(turn.reread) for turn in turns] == [1] * 4
     order = [its_id for turn in turns for its_id in turn.reread]
     assert set(order[:3]) == recordings
-    assert order[3:] == order[:3]
-    assert [turn.report.coverage.never_reread for turn in turns[:4]] == [2, 1, 0, 0]
+    assert order[3] == order[0]
+    assert [turn.report.coverage.never_reread for turn in turns] == [2, 1, 0, 0]
     assert "all 3 recordings re-read within 31 days; oldest 0 days" in str(turns[3].report.coverage)
     much_later = audited(bench, deep=False, later=timedelta(days=40)).report.coverage
     assert str(much_later) == "0 of 3 recordings re-read within 31 days; oldest 40 days"
@@ -146,23 +146,23 @@ def test_damage_is_told_until_it_is_mended(rclone: Archiving) -> None:
 
 
 def test_a_large_file_is_read_in_ranges_and_compared_as_a_whole(
-    bench: Archiving, monkeypatch: pytest.MonkeyPatch
+    rclone: Archiving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(readahead, "RANGE", 1000)
-    recording = bench.add(12_345)
-    bench.archived(recording)
-    key, asked = key_of(bench, recording, "data/video/"), list[str]()
+    recording = rclone.add(12_345)
+    rclone.archived(recording)
+    key, asked = key_of(rclone, recording, "data/video/"), list[str]()
 
     def meddle(method: str, request: dict[str, Any], send: Any) -> Any:
         if method == "get_object" and request["Key"] == key:
             asked.append(request["Range"])
         return send()
 
-    assert audited(bench, meddle, at_once=3).findings == {}
+    assert audited(rclone, meddle, at_once=3).findings == {}
     assert sorted(asked) == sorted(f"bytes={start}-{min(start + 999, 12_344)}" for start in range(0, 12_345, 1000))
-    flip(bench, key)
-    assert audited(bench, at_once=3).findings == {
-        recording.id: [("altered", key.removeprefix(bench.folder(recording)))]
+    flip(rclone, key)
+    assert audited(rclone, at_once=3).findings == {
+        recording.id: [("altered", key.removeprefix(rclone.folder(recording)))]
     }
 
 
@@ -192,8 +192,11 @@ def test_a_byte_that_flips_on_the_way_once_is_no_damage(rclone: Archiving) -> No
     assert flipped
 
 
-@pytest.mark.parametrize("moment", [1, 3, 5, 6])
-def test_a_bag_that_is_overwritten_while_it_is_read_is_no_damage(bench: Archiving, moment: int) -> None:
+@pytest.mark.parametrize(("store", "moment"), [("rclone", 1), ("rclone", 3), ("rclone", 6), ("swift", 3)])
+def test_a_bag_that_is_overwritten_while_it_is_read_is_no_damage(
+    request: pytest.FixtureRequest, store: str, moment: int
+) -> None:
+    bench: Archiving = request.getfixturevalue(store)
     recording = bench.add(1000)
     bench.archived(recording)
     reads: list[str] = []
@@ -320,7 +323,7 @@ def test_bags_of_other_programs_are_judged_by_the_standard(bench: Archiving) -> 
 
 
 def test_manifests_that_cannot_be_followed_are_told_and_lead_nowhere(
-    bench: Archiving, monkeypatch: pytest.MonkeyPatch
+    rclone: Archiving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fixity, "LARGEST_TEXT", 2000)
     marker, digest = b"BagIt-Version: 1.0\n", hashlib.sha256(b"a").hexdigest()
@@ -331,12 +334,12 @@ def test_manifests_that_cannot_be_followed_are_told_and_lead_nowhere(
         "none": None,
     }
     for name, text in manifests.items():
-        put(bench, f"archive/{name}/bagit.txt", marker)
+        put(rclone, f"archive/{name}/bagit.txt", marker)
         if text is not None:
-            put(bench, f"archive/{name}/manifest-sha256.txt", text.encode())
-    put(bench, "archive/secret", b"a")
+            put(rclone, f"archive/{name}/manifest-sha256.txt", text.encode())
+    put(rclone, "archive/secret", b"a")
     asked: set[str] = set()
-    found = audited(bench, noting(asked))
+    found = audited(rclone, noting(asked))
     assert found.findings == {
         "outside": [("malformed", "manifest-sha256.txt")] * 4,
         "binary": [("malformed", "manifest-sha256.txt")],
