@@ -29,7 +29,7 @@ from tasks.settings import APP_ID_PATTERN, load_audit_settings
 from tasks.store import new_s3_client
 
 if TYPE_CHECKING:
-    from tasks.audit import Damage
+    from tasks.audit_found import Damage
     from tasks.audit_log import Log
 
 MAX_GIGABYTES, MAX_MINUTES, WITHIN_DAYS = 50.0, 60, 31

@@ -10,18 +10,19 @@ import time
 import traceback
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks import bag
+from tasks.audit_found import Damage, Found
 from tasks.audit_log import Record
-from tasks.audit_order import granted, in_order, is_new
+from tasks.audit_order import granted, in_order
 from tasks.bag import human_size
 from tasks.errors import ArchiverError, StoreRefused, StoreUnavailable
 from tasks.fixity import Examined, Finding, examined
-from tasks.holdings import Held, Holdings, held_at, survey
+from tasks.holdings import Held, held_at, survey
 from tasks.s3_errors import NOT_SUPPORTED
 
 if TYPE_CHECKING:
@@ -44,40 +45,6 @@ URGENT_S = 1.0
 """Seconds between writings when there is damage to tell: much of it is still no object each."""
 HOPELESS = 20
 """So many bags that cannot be read, and none that can: then it is not the bags."""
-
-
-@dataclass(frozen=True)
-class Damage:
-    """A damaged bag."""
-
-    held: Held
-    record: Record
-    details: bytes = b""  # its recording.json, as it is
-    known: bool = False  # from an earlier audit; this one has not come to it
-
-
-@dataclass
-class Found:
-    """What an audit has found out so far; it stays, whatever ends the audit."""
-
-    holdings: Holdings = field(default_factory=Holdings)
-    records: dict[str, Record] = field(default_factory=dict)  # the last of each bag, by folder
-    damaged: dict[str, Damage] = field(default_factory=dict)  # by folder
-    unread: dict[str, str] = field(default_factory=dict)  # why, by folder
-    unsettled: set[str] = field(default_factory=set)  # were written or deleted just now
-    forgotten: list[Held] = field(default_factory=list)  # half done
-    abandoned: list[Upload] = field(default_factory=list)
-    reread: set[str] = field(default_factory=set)
-    read: int = 0  # bytes
-    seconds: float = 0.0
-
-    def known_damage(self) -> Iterable[Damage]:
-        """Return what earlier audits found, this one did not come to, and nobody has touched since."""
-        for folder, record in self.records.items():
-            held = self.holdings.bags.get(folder)
-            settled = folder in self.damaged or folder in self.reread
-            if held and record.outcome == "damaged" and not settled and not is_new(held, record):
-                yield Damage(held, record, known=True)
 
 
 @dataclass(frozen=True)
@@ -128,7 +95,7 @@ class Audit:
         found.records |= {record.folder: record for record in self._unwritten}
         means.log.info("%d bags in the archive, %d known.", len(found.holdings.bags), len(found.records))
         found.forgotten = []
-        self._look_for_lost_markers()
+        self._look_for_lost_markers(means)
         self._look_for_lost_bags(means)
         closer = [held for held in found.holdings.bags.values() if _is_suspicious(held, found.records)]
         self._examine_all(means, iter(closer), payload=False)
@@ -149,17 +116,19 @@ class Audit:
         self.found.seconds = time.monotonic() - self._began
         return self._now + timedelta(seconds=self.found.seconds)
 
-    def _look_for_lost_markers(self) -> None:
+    def _look_for_lost_markers(self, means: Means) -> None:
         """Tell bags that lost their marker from folders that never became bags, and from those at work on."""
+        since = self._now - FORGOTTEN
         for held in self.found.holdings.no_bags.values():
             record = self.found.records.get(held.folder)
             was_bag = bag.MANIFEST in held.tags or (record is not None and record.outcome != "gone")
-            if held.newest is None or self._now - held.newest <= FORGOTTEN:
-                self.found.unsettled |= {held.folder} if was_bag else set()
+            idle = held.newest is not None and held.newest < since
+            if was_bag and not (idle and _is_idle(means, held.folder, since)):
+                self.found.unsettled.add(held.folder)
             elif was_bag:
                 lost = Finding(kind="missing", path=bag.MARKER, expected="it", found="nothing")
                 self._damage(held, Examined("damaged", (lost,), sums=held.sums), read=False)
-            else:
+            elif idle:
                 self.found.forgotten.append(held)
 
     def _look_for_lost_bags(self, means: Means) -> None:
@@ -292,6 +261,13 @@ def _is_suspicious(held: Held, records: Mapping[str, Record]) -> bool:
         return True
     record = records.get(held.folder)
     return record is not None and record.sizes != held.sums.sizes
+
+
+def _is_idle(means: Means, folder: str, since: datetime) -> bool:
+    """Look again whether nobody is at work on a folder: it has no marker, and nothing in it is new."""
+    listed = list(means.store.list(f"{means.root}{folder}"))
+    marker = f"{means.root}{folder}{bag.MARKER}"
+    return all(one.key != marker and one.modified is not None and one.modified < since for one in listed)
 
 
 def _examined(means: Means, held: Held, *, payload: bool) -> Examined | str:

@@ -21,7 +21,7 @@ from tasks.holdings import shown
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tasks.audit import Damage, Found
+    from tasks.audit_found import Damage, Found
 
 NAMED = 5
 """How many recordings a message names; the others are counted."""

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from tasks.audit import Audit, Damage, Means
+from tasks.audit import Audit, Means
+from tasks.audit_found import Damage
 from tasks.audit_log import AuditLog
 from tasks.audit_order import Budget
 from tasks.audit_report import AuditReport, report

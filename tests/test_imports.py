@@ -15,7 +15,7 @@ MODULES = sorted(path.stem for path in (PROJECT / "tasks").glob("*.py") if path.
 PLAIN = [name for name in MODULES if name not in WITH_PREFECT]
 API = {"realtimekit", "cloudflare", "details"}
 SOURCE = {"download", "links", "answers", "wire"}
-AUDIT = {"audit", "audit_log", "audit_order", "audit_report", "fixity", "holdings", "readahead"}
+AUDIT = {"audit", "audit_found", "audit_log", "audit_order", "audit_report", "fixity", "holdings", "readahead"}
 STORE = {"store", "bucket", "archive", "bag", "unfinished", "s3_errors"} | AUDIT
 
 WITHOUT_PREFECT = """
