@@ -1,5 +1,8 @@
 """Knows how to read stored objects as fast as the store gives them: ranges ahead of their turn, hashed in order.
 
+Where a connection is slow and a request cheap, as with the large providers, an object comes in parallel ranges. Where a
+request is what costs, as with rclone, which reads the whole file for the ETag of each answer, it comes in one.
+
 Many may read at once. What is in memory is bounded over all of them: who waits for room holds none, and who holds some
 never waits for more, so that they cannot wait for each other.
 """
@@ -7,6 +10,7 @@ never waits for more, so that they cannot wait for each other.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -46,10 +50,16 @@ class Reader:
         Raises:
             StoredWrong: it is not the object that was listed, or the store cannot put it together.
         """
-        if stored.size <= RANGE:
-            yield from bucket.read(stored)
-            return
-        starts, ahead = deque(range(0, stored.size, RANGE)), deque[tuple[int, Future[list[bytes]]]]()
+        pace = _Pace()
+        yield from pace.timed(bucket.read(stored, 0, min(RANGE, stored.size)))
+        if stored.size > RANGE and pays_to_read_ahead(pace.latency_s, pace.flow_s):
+            yield from self._ahead(bucket, stored)
+        elif stored.size > RANGE:
+            yield from bucket.read(stored, RANGE)
+
+    def _ahead(self, bucket: Bucket, stored: StoredObject) -> Iterator[bytes]:
+        """Yield what comes after the first range."""
+        starts, ahead = deque(range(RANGE, stored.size, RANGE)), deque[tuple[int, Future[list[bytes]]]]()
         with Share(self._window) as share:
             try:
                 while starts or ahead:
@@ -90,6 +100,35 @@ class Reader:
             StoredWrong: see `chunks`.
         """
         return _of_what_is_there(bucket, stored, lambda stored: b"".join(self.chunks(bucket, stored)))
+
+
+class _Pace:
+    """How long a range took: to its first byte, and from there on."""
+
+    latency_s = 0.0
+    flow_s = 0.0
+
+    def timed(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """Yield the chunks; what becomes of them takes no time here."""
+        asked, first = time.monotonic(), True
+        for chunk in chunks:
+            took, first_one, first = time.monotonic() - asked, first, False
+            if first_one:
+                self.latency_s = took
+            else:
+                self.flow_s += took
+            yield chunk
+            asked = time.monotonic()
+
+
+def pays_to_read_ahead(latency_s: float, flow_s: float) -> bool:
+    """Tell whether more requests make it faster: not if they wait longer than their bytes take to come.
+
+    Args:
+        latency_s: seconds to the first byte of a range.
+        flow_s: seconds from there to its last.
+    """
+    return flow_s > latency_s
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from tasks.errors import StoreUnavailable
 from tests.auditing import audited, audited_by, records
 from tests.bags import key_of
 from tests.meddling import refusal
-from tests.standins.realtimekit import MediaSource, SyntheticContent
+from tests.standins.realtimekit import SyntheticContent
 
 if TYPE_CHECKING:
     from tests.archiving import Archiving
@@ -56,7 +56,7 @@ def noting(keys: set[str]) -> Any:
 
 def archive_and_damage(bench: Archiving) -> tuple[dict[str, list[tuple[str, str]]], StandInRecording]:
     """Damage recordings in all ways; return what is to be found of each, and one that is whole."""
-    recordings = [bench.add(1000 + number, audio=MediaSource(b"sound", "audio/mpeg")) for number in range(8)]
+    recordings = [bench.add(1000 + number) for number in range(8)]
     names = [
         [name for name in bench.names(one) if name.startswith("data/video")]
         for one in recordings
@@ -145,25 +145,32 @@ def test_damage_is_told_until_it_is_mended(rclone: Archiving) -> None:
     assert audited(rclone, size=1).findings == {}
 
 
-def test_a_large_file_is_read_in_ranges_and_compared_as_a_whole(
-    rclone: Archiving, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("ahead", [True, False])
+def test_a_large_file_is_read_in_ranges_where_that_pays_and_compared_as_a_whole(
+    rclone: Archiving, monkeypatch: pytest.MonkeyPatch, *, ahead: bool
 ) -> None:
     monkeypatch.setattr(readahead, "RANGE", 1000)
+    monkeypatch.setattr(readahead, "pays_to_read_ahead", lambda *_: ahead)
     recording = rclone.add(12_345)
     rclone.archived(recording)
-    key, asked = key_of(rclone, recording, "data/video/"), list[str]()
+    key, asked = key_of(rclone, recording, "data/video/"), set[str]()
 
     def meddle(method: str, request: dict[str, Any], send: Any) -> Any:
         if method == "get_object" and request["Key"] == key:
-            asked.append(request["Range"])
+            asked.add(request["Range"])
         return send()
 
     assert audited(rclone, meddle, at_once=3).findings == {}
-    assert sorted(asked) == sorted(f"bytes={start}-{min(start + 999, 12_344)}" for start in range(0, 12_345, 1000))
+    ranges = {f"bytes={start}-{min(start + 999, 12_344)}" for start in range(0, 12_345, 1000)}
+    assert asked == (ranges if ahead else {"bytes=0-999", "bytes=1000-12344"})
     flip(rclone, key)
-    assert audited(rclone, at_once=3).findings == {
-        recording.id: [("altered", key.removeprefix(rclone.folder(recording)))]
-    }
+    path = key.removeprefix(rclone.folder(recording))
+    assert audited(rclone, at_once=3).findings == {recording.id: [("altered", path)]}
+
+
+def test_reading_ahead_pays_where_a_request_waits_for_less_than_its_bytes_take() -> None:
+    assert readahead.pays_to_read_ahead(latency_s=0.03, flow_s=0.1)
+    assert not readahead.pays_to_read_ahead(latency_s=1.5, flow_s=0.01)
 
 
 def test_a_byte_that_flips_on_the_way_once_is_no_damage(rclone: Archiving) -> None:
