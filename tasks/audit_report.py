@@ -45,14 +45,20 @@ class DamagedRecording(BaseModel):
     source_expires_at: datetime | None  # when RealtimeKit deletes the original, or a little before that
     command: str  # brings it home again; empty if the original is gone
 
+    @property
+    def to_do(self) -> str:
+        """What somebody can do about it."""
+        if self.command:
+            return f"bring it home again: {self.command}"
+        return "the original is no longer at its source: look for a copy" if self.app_id else "look for a copy"
+
     def __str__(self) -> str:
         """Return it as a part of a message."""
         first = str(self.findings[0]) if self.findings else "see the audit that found it"
         others = len(self.findings) - 1 + self.more_findings
         more = f"; and {others} more findings" if others > 0 else ""
         before = f"; found {self.found_at:%Y-%m-%d}, not looked at again yet" if self.found_before else ""
-        mend = f"; bring it home again: {self.command}" if self.command else "; the original is no longer at its source"
-        return f"{self.recording_id} ({first}{more}{before}{mend})"
+        return f"{self.recording_id} ({first}{more}{before}; {self.to_do})"
 
 
 class UnreadRecording(BaseModel):
@@ -270,7 +276,7 @@ def _named(ones: Iterable[object]) -> str:
 def rows(audit: AuditReport) -> list[dict[str, str]]:
     """Return the table for people: damage by recording and file first, bounded in length."""
     table = [
-        _row(one.recording_id, f"DAMAGED: {finding.kind}", finding.path, finding.expected, finding.found, _to_do(one))
+        _row(one.recording_id, f"DAMAGED: {finding.kind}", finding.path, finding.expected, finding.found, one.to_do)
         for one in audit.damaged
         for finding in one.findings
     ]
@@ -279,12 +285,6 @@ def rows(audit: AuditReport) -> list[dict[str, str]]:
     if len(table) > ROWS:
         table = [*table[:ROWS], _row("", f"and {len(table) - ROWS} more")]
     return table or [_row("", str(audit.coverage))]
-
-
-def _to_do(one: DamagedRecording) -> str:
-    if not one.command:
-        return "the original is no longer at its source: look for a copy"
-    return f"{one.command} (until {one.source_expires_at:%Y-%m-%d %H:%M} UTC)"
 
 
 def _row(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -35,6 +36,8 @@ LOOKS = 3
 """At a bag that is another at each, before it is left to the next audit."""
 READINGS = 2
 """Of a file, before it counts as altered: bytes may change on their way to us, too."""
+FILES_AT_ONCE = 2
+"""Of one bag; others are read at the same time."""
 LARGEST_TEXT = 8 * MIB
 """Of a tag file that is to be understood: some 80,000 lines of a manifest. Larger ones are hashed, and not kept."""
 MOST_OBJECTS = 50_000
@@ -171,8 +174,7 @@ class _Look:
         if stated is not None:
             self._at_paths(stated)
             if payload:
-                for path in sorted(stated.keys() & self._payload.keys()):
-                    self._compare(self._payload[path], path, stated[path])
+                self._at_payload(stated)
         self._at_oxum()
 
     def _others(self) -> bool:
@@ -206,7 +208,7 @@ class _Look:
             if name in self._torn or (self._ours and is_passing(name)):
                 continue
             if name in stated:
-                self._compare(stored, name, stated[name])
+                self._at_tag_file(name, stated[name])
             elif self._ours and name not in bag.TAG_FILES:
                 self.note("unknown", name, "nothing", human_size(stored.size))
             elif self._ours and stated and name != bag.TAG_MANIFEST:
@@ -266,29 +268,40 @@ class _Look:
             else:
                 yield path, checksum
 
-    def _compare(self, stored: StoredObject, path: str, stated: Mapping[str, str]) -> None:
-        found = ""
-        for reading in range(READINGS):
+    def _at_payload(self, stated: Mapping[str, Mapping[str, str]]) -> None:
+        paths = sorted(stated.keys() & self._payload.keys())
+        doubtful = f" as {', '.join(sorted(self._doubtful))} states, which is altered itself" if self._doubtful else ""
+        with ThreadPoolExecutor(FILES_AT_ONCE) as threads:
+            readings = threads.map(lambda path: self._read_again(self._payload[path], stated[path]), paths)
+            for path, (found, read) in zip(paths, readings, strict=True):
+                self.read += read
+                if found:
+                    kind: Kind = "unverifiable" if doubtful else "altered"
+                    self.note(kind, path, f"{_said(stated[path])}{doubtful}", found)
+
+    def _at_tag_file(self, name: str, stated: Mapping[str, str]) -> None:
+        text = self.texts.get(name)
+        if text is not None and all(hashlib.new(one, text).hexdigest() == its for one, its in stated.items()):
+            return
+        found, read = self._read_again(self._tags[name], stated)
+        self.read += read
+        if found:
+            self._doubtful |= {name} if _MANIFEST.fullmatch(name) else set()
+            self.note("altered", name, _said(stated), found)
+
+    def _read_again(self, stored: StoredObject, stated: Mapping[str, str]) -> tuple[str, int]:
+        """Return what a file's bytes are if they are not as stated, and how many were read."""
+        found, read = "", 0
+        for _ in range(READINGS):
             try:
-                if reading == 0 and path in self.texts:
-                    digests = {name: hashlib.new(name, self.texts[path]).hexdigest() for name in stated}
-                else:
-                    digests = self._reader.digests(self._bucket, stored, stated)
-                    self.read += stored.size
+                digests = self._reader.digests(self._bucket, stored, stated)
             except StoredWrong as wrong:
-                found = wrong.actual
-                break
+                return wrong.actual, read
+            read += stored.size
             if digests == stated:
-                return
+                return "", read
             found = f"{_said(digests)}, {stored.size:,} bytes"
-        if path not in self._payload:
-            self._doubtful |= {path} if _MANIFEST.fullmatch(path) else set()
-            self.note("altered", path, _said(stated), found)
-        elif self._doubtful:
-            expected = f"{_said(stated)} as {', '.join(sorted(self._doubtful))} states, which is altered itself"
-            self.note("unverifiable", path, expected, found)
-        else:
-            self.note("altered", path, _said(stated), found)
+        return found, read
 
 
 def _decoded(path: str) -> str:

@@ -52,22 +52,30 @@ class Reader:
         """
         pace = _Pace()
         yield from pace.timed(bucket.read(stored, 0, min(RANGE, stored.size)))
-        if stored.size > RANGE and pays_to_read_ahead(pace.latency_s, pace.flow_s):
-            yield from self._ahead(bucket, stored)
-        elif stored.size > RANGE:
-            yield from bucket.read(stored, RANGE)
+        if stored.size > RANGE:
+            reached = RANGE
+            if pace.pays():
+                for chunk in self._ahead(bucket, stored, reached):
+                    reached += len(chunk)
+                    yield chunk
+            yield from bucket.read(stored, reached)
 
-    def _ahead(self, bucket: Bucket, stored: StoredObject) -> Iterator[bytes]:
-        """Yield what comes after the first range."""
-        starts, ahead = deque(range(RANGE, stored.size, RANGE)), deque[tuple[int, Future[list[bytes]]]]()
+    def _ahead(self, bucket: Bucket, stored: StoredObject, start: int) -> Iterator[bytes]:
+        """Yield what comes after `start`, up to the end, or to where it has turned out that this does not pay."""
+        starts = deque(range(start, stored.size, RANGE))
+        ahead = deque[tuple[int, Future[tuple[list[bytes], bool]]]]()
+        paid = 1
         with Share(self._window) as share:
             try:
-                while starts or ahead:
-                    while starts and share.enter(size := min(RANGE, stored.size - starts[0]), wait=not ahead):
-                        start = starts.popleft()
-                        ahead.append((size, self._threads.submit(_range, bucket, stored, start, start + size)))
+                while ahead or (starts and paid >= 0):
+                    # As many more as have paid: where they do not, none was asked for in vain.
+                    while starts and len(ahead) <= paid and share.enter(_size(stored, starts[0]), wait=not ahead):
+                        size = _size(stored, starts[0])
+                        ahead.append((size, self._threads.submit(_range, bucket, stored, starts.popleft(), size)))
                     size, future = ahead.popleft()
-                    yield from future.result()
+                    chunks, pays = future.result()
+                    paid += 1 if pays else -1  # one answer that was late says little
+                    yield from chunks
                     share.leave(size)
             finally:
                 for _, future in ahead:
@@ -120,15 +128,9 @@ class _Pace:
             yield chunk
             asked = time.monotonic()
 
-
-def pays_to_read_ahead(latency_s: float, flow_s: float) -> bool:
-    """Tell whether more requests make it faster: not if they wait longer than their bytes take to come.
-
-    Args:
-        latency_s: seconds to the first byte of a range.
-        flow_s: seconds from there to its last.
-    """
-    return flow_s > latency_s
+    def pays(self) -> bool:
+        """Tell whether more requests make it faster: not if they wait longer than their bytes take to come."""
+        return self.flow_s > self.latency_s
 
 
 @contextmanager
@@ -156,5 +158,12 @@ def _of_what_is_there(bucket: Bucket, listed: StoredObject, read: Callable[[Stor
         return read(found)
 
 
-def _range(bucket: Bucket, stored: StoredObject, start: int, stop: int) -> list[bytes]:
-    return list(bucket.read(stored, start, stop))
+def _range(bucket: Bucket, stored: StoredObject, start: int, size: int) -> tuple[list[bytes], bool]:
+    """Return a range's bytes, and whether it was worth a request of its own."""
+    pace = _Pace()
+    chunks = list(pace.timed(bucket.read(stored, start, start + size)))
+    return chunks, pace.pays()
+
+
+def _size(stored: StoredObject, start: int) -> int:
+    return min(RANGE, stored.size - start)

@@ -145,32 +145,39 @@ def test_damage_is_told_until_it_is_mended(rclone: Archiving) -> None:
     assert audited(rclone, size=1).findings == {}
 
 
-@pytest.mark.parametrize("ahead", [True, False])
-def test_a_large_file_is_read_in_ranges_where_that_pays_and_compared_as_a_whole(
-    rclone: Archiving, monkeypatch: pytest.MonkeyPatch, *, ahead: bool
+@pytest.mark.parametrize(("pays", "rest"), [(13, 0), (0, 1), (1, 1)])
+def test_a_large_file_is_read_in_ranges_as_long_as_that_pays_and_compared_as_a_whole(
+    rclone: Archiving, monkeypatch: pytest.MonkeyPatch, pays: int, rest: int
 ) -> None:
     monkeypatch.setattr(readahead, "RANGE", 1000)
-    monkeypatch.setattr(readahead, "pays_to_read_ahead", lambda *_: ahead)
+    answers = iter([True] * pays + [False] * 30)
+    monkeypatch.setattr(readahead._Pace, "pays", lambda _: next(answers))
     recording = rclone.add(12_345)
     rclone.archived(recording)
-    key, asked = key_of(rclone, recording, "data/video/"), set[str]()
+    key, asked = key_of(rclone, recording, "data/video/"), list[tuple[int, ...]]()
 
     def meddle(method: str, request: dict[str, Any], send: Any) -> Any:
         if method == "get_object" and request["Key"] == key:
-            asked.add(request["Range"])
+            asked.append(tuple(map(int, request["Range"].removeprefix("bytes=").split("-"))))
         return send()
 
-    assert audited(rclone, meddle, at_once=3).findings == {}
-    ranges = {f"bytes={start}-{min(start + 999, 12_344)}" for start in range(0, 12_345, 1000)}
-    assert asked == (ranges if ahead else {"bytes=0-999", "bytes=1000-12344"})
+    assert audited(rclone, meddle).findings == {}
+    asked.sort()
+    assert [start for start, _ in asked] == [0, *(stop + 1 for _, stop in asked[:-1])], "each byte once"
+    assert asked[-1][1] == 12_344
+    longest = max(stop - start for start, stop in asked)
+    assert (longest > 1000) == (rest > 0)
     flip(rclone, key)
     path = key.removeprefix(rclone.folder(recording))
     assert audited(rclone, at_once=3).findings == {recording.id: [("altered", path)]}
 
 
 def test_reading_ahead_pays_where_a_request_waits_for_less_than_its_bytes_take() -> None:
-    assert readahead.pays_to_read_ahead(latency_s=0.03, flow_s=0.1)
-    assert not readahead.pays_to_read_ahead(latency_s=1.5, flow_s=0.01)
+    pace = readahead._Pace()
+    pace.latency_s, pace.flow_s = 0.03, 0.1
+    assert pace.pays()
+    pace.latency_s, pace.flow_s = 1.5, 0.01
+    assert not pace.pays()
 
 
 def test_a_byte_that_flips_on_the_way_once_is_no_damage(rclone: Archiving) -> None:
