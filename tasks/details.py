@@ -182,7 +182,7 @@ def _url(value: object) -> str:
 
 @lru_cache(maxsize=8)
 def _parsed(url: str) -> httpx.URL:
-    """Parse a URL as far as its path: the rest of a presigned one takes longer than all else that is done to a recording.
+    """Parse a URL up to its query: that of a presigned one would take longer than all else that is done to a recording.
 
     Raises:
         InvalidURL: it is none; the rest can only be wrong by a control character, or too long.

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from botocore.awsrequest import AWSRequest
     from botocore.client import BaseClient
 
+    from tasks.pace import Pace
+
 __all__ = ["Part", "Store", "StoredObject", "Upload", "new_s3_client"]
 
 
@@ -121,10 +123,13 @@ class Store(Bucket):
         bucket: its name.
         patience_s: seconds for which failures may go on without any success.
         stop: set to end all waiting at once.
+        pace: shared by all who talk to the store; None where nobody else does.
     """
 
-    def __init__(self, client: BaseClient, bucket: str, patience_s: float, stop: Event | None = None) -> None:
-        super().__init__(client, bucket, patience_s, stop)
+    def __init__(
+        self, client: BaseClient, bucket: str, patience_s: float, stop: Event | None = None, pace: Pace | None = None
+    ) -> None:
+        super().__init__(client, bucket, patience_s, stop, pace)
         self._can_checksum = True
 
     def begin_upload(self, key: str, content_type: str, metadata: Mapping[str, str]) -> Upload:
