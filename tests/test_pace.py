@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -93,7 +93,8 @@ def test_a_store_that_refuses_a_part_gets_fewer_at_once_and_the_part_again(
         return send()
 
     pace = Pace(8)
-    store = Store(Meddled(swift.s3, meddle), swift.bucket, 10, pace=pace)
+    client: Any = Meddled(swift.s3, meddle)
+    store = Store(client, swift.bucket, 10, pace=pace)
     upload = store.begin_upload("key", "video/mp4", {})
     stored = store.complete(upload, [store.put_part(upload, 1, b"bytes")])
     assert b"".join(store.read(stored)) == b"bytes"
