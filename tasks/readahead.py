@@ -14,12 +14,12 @@ import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Semaphore
 from typing import TYPE_CHECKING, TypeVar
 
 from tasks.checksums import bare
 from tasks.errors import StoredWrong
 from tasks.parts import MIB
-from tasks.window import Share, Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -37,12 +37,12 @@ class Reader:
 
     Args:
         threads: read ranges.
-        window: of the bytes that are in memory.
+        most: ranges that are in memory.
     """
 
-    def __init__(self, threads: ThreadPoolExecutor, window: Window) -> None:
+    def __init__(self, threads: ThreadPoolExecutor, most: int) -> None:
         self._threads = threads
-        self._window = window
+        self._room = Semaphore(most)
 
     def chunks(self, bucket: Bucket, stored: StoredObject) -> Iterator[bytes]:
         """Yield an object's bytes in order.
@@ -63,23 +63,22 @@ class Reader:
     def _ahead(self, bucket: Bucket, stored: StoredObject, start: int) -> Iterator[bytes]:
         """Yield what comes after `start`, up to the end, or to where it has turned out that this does not pay."""
         starts = deque(range(start, stored.size, RANGE))
-        ahead = deque[tuple[int, Future[tuple[list[bytes], bool]]]]()
+        ahead = deque[Future[tuple[list[bytes], bool]]]()
         paid = 1
-        with Share(self._window) as share:
-            try:
-                while ahead or (starts and paid >= 0):
-                    # As many more as have paid: where they do not, none was asked for in vain.
-                    while starts and len(ahead) <= paid and share.enter(_size(stored, starts[0]), wait=not ahead):
-                        size = _size(stored, starts[0])
-                        ahead.append((size, self._threads.submit(_range, bucket, stored, starts.popleft(), size)))
-                    size, future = ahead.popleft()
-                    chunks, pays = future.result()
-                    paid += 1 if pays else -1  # one answer that was late says little
-                    yield from chunks
-                    share.leave(size)
-            finally:
-                for _, future in ahead:
-                    future.cancel()
+        try:
+            while ahead or (starts and paid >= 0):
+                # As many more as have paid: where they do not, none was asked for in vain.
+                while starts and len(ahead) <= paid and self._room.acquire(blocking=not ahead):
+                    ahead.append(self._threads.submit(_range, bucket, stored, starts.popleft()))
+                chunks, pays = ahead[0].result()
+                paid += 1 if pays else -1  # one answer that was late says little
+                yield from chunks
+                ahead.popleft()
+                self._room.release()
+        finally:
+            for future in ahead:
+                future.cancel()
+                self._room.release()
 
     def digests(self, bucket: Bucket, stored: StoredObject, algorithms: Collection[str]) -> dict[str, str]:
         """Return the hexadecimal digests of an object's bytes.
@@ -142,7 +141,7 @@ def reading(connections: int) -> Iterator[Reader]:
     """
     with ThreadPoolExecutor(connections) as threads:
         try:
-            yield Reader(threads, Window(connections * RANGE * 3 // 2))
+            yield Reader(threads, max(1, connections * 3 // 2))
         finally:
             threads.shutdown(cancel_futures=True)
 
@@ -158,12 +157,8 @@ def _of_what_is_there(bucket: Bucket, listed: StoredObject, read: Callable[[Stor
         return read(found)
 
 
-def _range(bucket: Bucket, stored: StoredObject, start: int, size: int) -> tuple[list[bytes], bool]:
+def _range(bucket: Bucket, stored: StoredObject, start: int) -> tuple[list[bytes], bool]:
     """Return a range's bytes, and whether it was worth a request of its own."""
     pace = _Pace()
-    chunks = list(pace.timed(bucket.read(stored, start, start + size)))
+    chunks = list(pace.timed(bucket.read(stored, start, min(start + RANGE, stored.size))))
     return chunks, pace.pays()
-
-
-def _size(stored: StoredObject, start: int) -> int:
-    return min(RANGE, stored.size - start)
