@@ -32,7 +32,8 @@ from tasks.s3_errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from botocore.client import BaseClient
 
@@ -42,6 +43,7 @@ READ_CHUNK = 1024 * 1024
 DIGEST_ATTEMPTS = 4
 MOST_BODIES = 64
 """Under way at once, until the store asks for less."""
+_NEXT_PAGE = {"ContinuationToken": "NextContinuationToken"}
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class StoredObject:
     content_type: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     crc64: int | None = None
+    modified: datetime | None = None  # as listings say
 
 
 class Bucket:
@@ -184,8 +187,19 @@ class Bucket:
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """List the objects below a prefix, in the order of their keys."""
-        for page in self._pages("list_objects_v2", None, {"ContinuationToken": "NextContinuationToken"}, Prefix=prefix):
-            yield from (StoredObject(item["Key"], item["Size"], item["ETag"]) for item in page.get("Contents", ()))
+        for page in self._pages("list_objects_v2", None, _NEXT_PAGE, Prefix=prefix):
+            yield from map(_listed, page.get("Contents", ()))
+
+    def level(self, prefix: str) -> tuple[Sequence[str], Sequence[StoredObject]]:
+        """List one level below a prefix: the prefixes of its folders, and the objects in none of them.
+
+        Args:
+            prefix: with a slash at its end, or empty.
+        """
+        pages = tuple(self._pages("list_objects_v2", None, _NEXT_PAGE, Prefix=prefix, Delimiter="/"))
+        folders = [item["Prefix"] for page in pages for item in page.get("CommonPrefixes", ())]
+        objects = [_listed(item) for page in pages for item in page.get("Contents", ())]
+        return folders, objects
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects; those that are not there are no error."""
@@ -280,3 +294,7 @@ class Bucket:
             self._patience = Patience(self._patience_s, self._stop)
         if progress:
             self._patience.progressed()
+
+
+def _listed(item: Mapping[str, Any]) -> StoredObject:
+    return StoredObject(item["Key"], item["Size"], item["ETag"], modified=item.get("LastModified"))

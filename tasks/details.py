@@ -31,7 +31,7 @@ LONGEST_URL = 65_536
 EARLIEST_YEAR = 2000
 """Some systems write "no time" as the year 1 or 1970."""
 
-__all__ = ["RETENTION", "Kind", "MediaFile", "Recording", "parse_recording", "redacted"]
+__all__ = ["RETENTION", "Kind", "MediaFile", "Recording", "expires_at", "parse_recording", "redacted"]
 
 Kind = Literal["video", "audio", "tracks"]
 
@@ -82,6 +82,17 @@ class Recording:
         """Tell whether RealtimeKit's seven days are over."""
         last = self.stopped_time or self.day
         return last is not None and now - last > RETENTION
+
+
+def expires_at(recording: Recording) -> datetime | None:
+    """Return when RealtimeKit deletes a recording's files, or a little before that; None if nobody can know.
+
+    They are kept for seven days from their upload, whose time the API does not tell. The upload begins when the
+    recording stops; where even that is not told, it counts from the beginning, which errs on the safe side too.
+    `download_url_expiry` is of no use: it is the URL's, and another one at each look.
+    """
+    last = recording.stopped_time or recording.day
+    return last + RETENTION if last else None
 
 
 def parse_recording(details: Mapping[str, Any]) -> Recording:

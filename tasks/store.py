@@ -113,6 +113,7 @@ class Upload:
     key: str
     id: str = field(repr=False)
     checksummed: bool = False  # the store verifies CRC64NVME; else it gets Content-MD5
+    begun: datetime | None = field(default=None, compare=False)  # as listings say
 
 
 class Store(Bucket):
@@ -153,7 +154,12 @@ class Store(Bucket):
         with suppress(UploadVanished):
             for page in self._pages("list_multipart_uploads", None, places, Prefix=prefix):
                 found += [
-                    Upload(item["Key"], item["UploadId"], item.get("ChecksumAlgorithm") == "CRC64NVME")
+                    Upload(
+                        item["Key"],
+                        item["UploadId"],
+                        item.get("ChecksumAlgorithm") == "CRC64NVME",
+                        item.get("Initiated"),
+                    )
                     for item in page.get("Uploads", ())
                 ]
         return found

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[1]
-WITH_PREFECT = {"artifacts", "recording"}
+WITH_PREFECT = {"artifacts", "auditing", "recording"}
 MODULES = sorted(path.stem for path in (PROJECT / "tasks").glob("*.py") if path.stem != "__init__")
 PLAIN = [name for name in MODULES if name not in WITH_PREFECT]
 API = {"realtimekit", "cloudflare", "details"}
 SOURCE = {"download", "links", "answers", "wire"}
-STORE = {"store", "bucket", "archive", "bag", "unfinished", "s3_errors", "pace"}
+AUDIT = {"audit", "audit_found", "audit_log", "audit_order", "audit_report", "fixity", "holdings", "readahead"}
+STORE = {"store", "bucket", "archive", "bag", "unfinished", "s3_errors", "pace"} | AUDIT
 
 WITHOUT_PREFECT = """
 import sys
