@@ -19,6 +19,7 @@ ArchiverError
  │   ├─ WebhookMalformed         signed, but not as documented
  │   ├─ CannotHandOut            no deployment's run could archive that recording
  │   ├─ SweepIncomplete          recordings failed, are at risk, or are lost: all others were seen to
+ │   ├─ NotReady                 a checkup found what will keep recordings from arriving
  │   ├─ NotInArchive             an address that is not one of the archive's
  │   ├─ NotArchived              no committed archive is there
  │   └─ ExtraNotInstalled        an optional part of this project is not installed
@@ -303,6 +304,17 @@ class SweepIncomplete(FinalError):
 
     def _told(self) -> str:
         return f"The sweep did what it could, but somebody has to look: {self.findings}"
+
+
+class NotReady(FinalError):
+    """A checkup found what will keep recordings from arriving."""
+
+    def __init__(self, findings: tuple[str, ...]) -> None:
+        super().__init__(findings)
+        self.findings = findings
+
+    def _told(self) -> str:
+        return f"Recordings will not arrive from here: {' '.join(self.findings)}"
 
 
 class NotInArchive(FinalError):
