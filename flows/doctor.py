@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from threading import Thread
 from typing import TYPE_CHECKING, NoReturn
 
@@ -36,7 +36,7 @@ from tasks.terminal import DONE, FAILED, INTERRUPTED
 from tasks.wire import new_http_client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
     from tasks.checkup import Said
@@ -136,7 +136,7 @@ def _of_store(
     corner = Corner(client, archive.bucket, archive.prefix)
     app = settings.realtimekit_app_id if settings else ""
     archived = "".join(f"{part}/" for part in (archive.prefix, app) if part)
-    return corner, checkup_store.StoreCheckup(corner, archived, conceal.add).checks()
+    return corner, checkup_store.StoreCheckup(corner, archived, client.meta.endpoint_url, conceal.add).checks()
 
 
 def _needing_settings(group: str, name: str) -> Check:
@@ -193,17 +193,23 @@ class _Ended(BaseException):
         self.exit_code = INTERRUPTED if number == signal.SIGINT else 128 + number
 
 
-def _end_on_signals() -> None:
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
     """Let the first signal end the checks, and no other one what is cleared away then."""
-    signals = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    known = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    numbers = [number for number in known if signal.getsignal(number) not in {signal.SIG_IGN, None}]
 
     def end(number: int, _: FrameType | None) -> NoReturn:
-        for one in signals:
+        for one in numbers:
             signal.signal(one, signal.SIG_IGN)
         raise _Ended(number)
 
-    for one in signals:
-        signal.signal(one, end)
+    before = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, answer in before.items():
+            signal.signal(number, answer)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -219,9 +225,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
     given = parser.parse_args(arguments)
     view = View(sys.stdout)
-    _end_on_signals()
     try:
-        checkup = examine((lambda _: None) if given.json else view.show)
+        with _ended_by_signals():
+            checkup = examine((lambda _: None) if given.json else view.show)
     except _Ended as ended:
         sys.stderr.write("\nInterrupted. What was tried in the bucket is cleared away.\n")
         return ended.exit_code

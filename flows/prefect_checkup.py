@@ -25,6 +25,7 @@ from prefect.settings import (
 )
 
 from tasks.checkup import Check, failed, ok, skipped, warning
+from tasks.errors import PrefectUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,7 +42,7 @@ GROUP = "Prefect"
 PROJECT = Path(__file__).resolve().parent.parent
 POOL = "recordings"
 BOUND = ("prefect", "fastapi", "sqlalchemy")
-TIMEOUT_S = 6.0
+TIMEOUT_S = 3.5
 SERVER = "server"
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _START = "uv run prefect server start"
@@ -106,7 +107,7 @@ class PrefectCheckup:
             return ok(told)
 
         try:
-            return self._asked(look)
+            return _asked(look)
         except httpx.HTTPStatusError as error:
             status = error.response.status_code
             return failed(f"{_host()} answers HTTP {status}", "Check PREFECT_API_URL, and PREFECT_API_KEY or "
@@ -188,9 +189,30 @@ class PrefectCheckup:
 
     @staticmethod
     def _asked(question: Callable[[SyncPrefectClient], T]) -> T:
-        impatience = {PREFECT_CLIENT_MAX_RETRIES: 0, PREFECT_API_REQUEST_TIMEOUT: TIMEOUT_S}
-        with temporary_settings(impatience), get_client(sync_client=True) as client:
-            return question(client)
+        """Return what the server answers.
+
+        Raises:
+            ObjectNotFound: there is no such thing.
+            PrefectUnavailable: it does not answer, or cannot now.
+        """
+        try:
+            return _asked(question)
+        except ObjectNotFound:
+            raise
+        except httpx.HTTPStatusError as error:
+            status = error.response.status_code
+            if status == httpx.codes.NOT_FOUND:  # the client makes the other of some, and not of all
+                raise ObjectNotFound(error) from error
+            failure = f"HTTP {status}"
+        except (PrefectException, httpx.HTTPError) as error:
+            failure = type(error).__name__
+        raise PrefectUnavailable(_host(), failure)
+
+
+def _asked(question: Callable[[SyncPrefectClient], T]) -> T:
+    impatience = {PREFECT_CLIENT_MAX_RETRIES: 1, PREFECT_API_REQUEST_TIMEOUT: TIMEOUT_S}
+    with temporary_settings(impatience), get_client(sync_client=True) as client:
+        return question(client)
 
 
 def deployments() -> list[str]:

@@ -7,6 +7,7 @@ tells: see `tasks.bucket`, `tasks.store` and https://docs.aws.amazon.com/AmazonS
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -59,14 +60,18 @@ class StoreCheckup:
     Args:
         corner: where it is tried.
         archive_prefix: of what is archived, with a slash at its end: it must be allowed to be listed, too.
+        endpoint: the store's address, for people.
         conceal: told of the credentials that are in use, which are nowhere to be shown.
     """
 
-    def __init__(self, corner: Corner, archive_prefix: str, conceal: Callable[[Iterable[str | None]], None]) -> None:
+    def __init__(
+        self, corner: Corner, archive_prefix: str, endpoint: str, conceal: Callable[[Iterable[str | None]], None]
+    ) -> None:
         self._corner = corner
         self._store = corner.store
         self._client = corner.client
         self._archive_prefix = archive_prefix
+        self._endpoint = endpoint
         self._conceal = conceal
 
     def checks(self) -> list[Check]:
@@ -98,7 +103,7 @@ class StoreCheckup:
         if found is None or keys is None:
             return failed("boto3 finds none", "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE.")
         self._conceal([keys.access_key, keys.secret_key, keys.token])
-        return ok(f"found ({found.method}), for {self._corner.endpoint}")
+        return ok(f"found ({found.method}), for {self._endpoint}")
 
     def bucket(self) -> Said:
         """Look whether the bucket is there, and may be listed."""
@@ -137,6 +142,11 @@ class StoreCheckup:
             return failed(_fact(error), f"{_RIGHTS} Delete {key} yourself.")
         if self._store.head(key) is not None:
             return failed("what was deleted is still there", _RIGHTS)
+        with suppress(ArchiverError):
+            if forgotten := self._corner.clear_forgotten():
+                return ok(
+                    f"done, and it is gone; and so is what a checkup that was killed had left: {forgotten} objects"
+                )
         return ok("done, and it is gone")
 
     def multipart(self) -> Said:

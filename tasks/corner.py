@@ -41,7 +41,6 @@ class Corner:
 
     def __init__(self, client: BaseClient, bucket: str, prefix: str) -> None:
         self.bucket = bucket
-        self.endpoint = client.meta.endpoint_url
         self.stop = Event()
         self._audit = "/".join(part for part in (prefix, FOLDER) if part)
         self.prefix = f"{self._audit}/doctor-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}/"

@@ -32,7 +32,10 @@ OF_DEPLOYMENT = {
 }  # fmt: skip
 OF_SCHEDULE = {"cron", "interval", "timezone", "slug"}
 OF_TRIGGER = set(DeploymentEventTrigger.model_fields) | {"type"}
-OURS = {"archive-recording/on-demand", "sweep-recordings/every-15-minutes", "describe-recording/after-archive"}
+OURS = {
+    "archive-recording/on-demand", "sweep-recordings/every-15-minutes", "describe-recording/after-archive",
+    "doctor/on-a-worker",
+}  # fmt: skip
 SECRET = re.compile(r"token|secret|password|access_key", re.IGNORECASE)
 
 each = pytest.mark.parametrize("deployment", DEPLOYMENTS.values(), ids=DEPLOYMENTS)
