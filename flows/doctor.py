@@ -8,6 +8,7 @@ It answers within half a minute, whatever is away, and leaves nothing behind.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import sys
@@ -125,6 +126,7 @@ def _of_store(
 ) -> tuple[Corner | None, list[Check]]:
     if archive is None:
         return None, [_needing_settings(checkup_store.GROUP, checkup_store.BUCKET)]
+    logging.getLogger("botocore").setLevel(logging.INFO)  # at DEBUG it logs signatures
     refusal = None
     try:
         client = new_s3_client(CONNECTIONS, checkup_store.ANSWER_TIMEOUT_S)

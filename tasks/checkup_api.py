@@ -19,7 +19,7 @@ import httpx
 from tasks.answers import described
 from tasks.checkup import Check, failed, ok, skipped, warning
 from tasks.cloudflare import Cloudflare
-from tasks.errors import ApiNonsense, ApiRefused, ArchiverError, LinkRefused, SourceGone
+from tasks.errors import ApiNonsense, ApiRefused, ApiUnavailable, ArchiverError, LinkRefused, SourceGone
 from tasks.realtimekit import RealtimeKit
 from tasks.wire import quiet_http_logs, send
 
@@ -97,11 +97,11 @@ class ApiCheckup:
     def reached(self) -> Said:
         """Look whether it is Cloudflare's API that answers."""
         began = time.monotonic()
-        if isinstance(self._verified, ApiNonsense):
-            # A gateway may let nothing through but what RealtimeKit has.
-            self._raise_unless_refused(self._listed)
-        else:
-            self._raise_unless_refused(self._verified)
+        came: object = self._verified
+        if isinstance(came, ApiNonsense) or (isinstance(came, ApiUnavailable) and came.reason.startswith("HTTP ")):
+            came = self._listed  # a gateway may let nothing else through
+        if isinstance(came, ArchiverError) and not isinstance(came, ApiRefused):
+            raise came
         host = httpx.URL(self._its.cloudflare_base_url).netloc.decode()
         return ok(f"{host} answers, in {time.monotonic() - began:.1f} s")
 
@@ -123,9 +123,9 @@ class ApiCheckup:
     def account(self) -> Said:
         """Look whether the token may see RealtimeKit in the account."""
         if isinstance(self._apps, list):
-            return ok(f"the token may see its RealtimeKit apps, {len(self._apps)} of them")
+            return ok(f"RealtimeKit's apps may be seen: {len(self._apps)}")
         if isinstance(self._listed, list):
-            return ok("the token may read its recordings")
+            return ok("its recordings may be read")
         if not isinstance(self._apps, ApiRefused):
             raise self._apps
         if isinstance(self._verified_by_account, dict):
@@ -179,7 +179,7 @@ class ApiCheckup:
             return warning(f"off for the newest of {len(recent)} recordings, on for earlier ones", advice)
         if without:
             return warning(f"on for the newest, off for {len(without)} of {len(recent)} recordings", advice)
-        return ok(f"on: {len(recent)} of the {len(recent)} newest recordings can be downloaded")
+        return ok(f"on, as recent recordings show: {len(recent)} with download URLs")
 
     def download(self) -> Said:
         """Look whether the files' server can be reached from here, and what it can do: the first byte of a file."""
@@ -232,11 +232,6 @@ class ApiCheckup:
         if not isinstance(result, dict):
             raise ApiNonsense("the verification of a token that is none")
         return result
-
-    @staticmethod
-    def _raise_unless_refused(came: object) -> None:
-        if isinstance(came, ArchiverError) and not isinstance(came, ApiRefused):
-            raise came
 
 
 def _outcome(call: Callable[[], T]) -> T | ArchiverError:

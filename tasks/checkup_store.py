@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.exceptions import BotoCoreError
 
+from tasks.backoff import backoff
 from tasks.checksums import bare, crc64, crc64_text, md5_text
 from tasks.checkup import Check, failed, ok, warning
-from tasks.errors import ArchiverError, StoredWrong, StoreRefused, StoreUnavailable, UploadVanished
+from tasks.errors import ArchiverError, StoreRefused, StoreUnavailable, UploadVanished
 from tasks.parts import MIB
 from tasks.s3_errors import CALL_FAILURES, NOT_SUPPORTED, THERE_ALREADY, translated
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 GROUP = "Store"
 CREDENTIALS, BUCKET, WRITE, DELETE = "credentials", "bucket", "write", "delete"
 ANSWER_TIMEOUT_S = 4.0
+ATTEMPTS = 2
 UNEQUAL = (5 * MIB, 5 * MIB + 1, 1)
 """Bytes of parts: the smallest that all stores take, another length in the middle, and any at the end."""
 SLOW = 2 * MIB
@@ -181,11 +184,11 @@ class StoreCheckup:
     def content_md5(self) -> Said:
         """Look what becomes of an object and of a part that do not have the MD5 that came with them."""
         wrong = {"Body": _BODY, "ContentMD5": md5_text(_OTHER)}
-        of_object = self._try("put_object", "md5", **wrong)
-        of_part = self._try("upload_part", "md5", **wrong, PartNumber=1, UploadId=self._begin("md5")["UploadId"])
-        taken = [
-            name for name, came in (("objects", of_object), ("parts", of_part)) if not isinstance(came, StoredWrong)
-        ]
+        tried = {
+            "objects": self._try("put_object", "md5", **wrong),
+            "parts": self._try("upload_part", "md5", **wrong, PartNumber=1, UploadId=self._begin("md5")["UploadId"]),
+        }
+        taken = [name for name, came in tried.items() if isinstance(came, dict)]
         if taken:
             return warning(
                 f"a wrong one is not refused for {' and '.join(taken)}: damage on the way there could go unnoticed",
@@ -197,14 +200,16 @@ class StoreCheckup:
         """Look whether the store verifies CRC64NVME, of parts and of the whole."""
         checksum = {"ChecksumAlgorithm": "CRC64NVME", "ChecksumType": "FULL_OBJECT"}
         begun = self._try("create_multipart_upload", "crc64", **checksum)
-        if not isinstance(begun, dict) or begun.get("ChecksumAlgorithm") != "CRC64NVME":
+        if isinstance(begun, ArchiverError) and not (isinstance(begun, StoreRefused) and begun.code in NOT_SUPPORTED):
+            raise begun
+        if isinstance(begun, ArchiverError) or begun.get("ChecksumAlgorithm") != "CRC64NVME":
             return ok(
                 "not verified for uploads: parts go with Content-MD5, and joining them is trusted, but for the size"
             )
         wrong, right = crc64_text(crc64(_OTHER)), crc64_text(crc64(_BODY))
         upload = {"UploadId": begun["UploadId"]}
         part = {**upload, "PartNumber": 1, "Body": _BODY}
-        if not isinstance(self._try("upload_part", "crc64", **part, ChecksumCRC64NVME=wrong), StoredWrong):
+        if isinstance(self._try("upload_part", "crc64", **part, ChecksumCRC64NVME=wrong), dict):
             return warning(
                 "confirmed, but a wrong one is not refused: damage on the way there could go unnoticed",
                 "Reach the store by https only, which notices it, too; and tell its makers.",
@@ -265,13 +270,25 @@ class StoreCheckup:
         return came
 
     def _try(self, method: str, name: str, **request: object) -> dict[str, Any] | ArchiverError:
-        """Call boto3 once: here a refusal is an answer."""
+        """Call boto3, and return a refusal: here it is an answer.
+
+        Raises:
+            StoreUnavailable: the store is away, which is none.
+        """
         key = self._corner.key(name)
-        try:
-            said: dict[str, Any] = getattr(self._client, method)(Bucket=self._corner.bucket, Key=key, **request)
-        except CALL_FAILURES as error:
-            return translated(error, method, f"s3://{self._corner.bucket}/{key}")
-        return said
+        for attempt in count(1):
+            try:
+                said: dict[str, Any] = getattr(self._client, method)(Bucket=self._corner.bucket, Key=key, **request)
+            except CALL_FAILURES as error:
+                failure = translated(error, method, f"s3://{self._corner.bucket}/{key}")
+            else:
+                return said
+            if not isinstance(failure, StoreUnavailable):
+                return failure
+            if attempt == ATTEMPTS:
+                raise failure
+            self._corner.stop.wait(backoff(attempt))
+        raise AssertionError  # it counts for ever
 
 
 def _fact(error: ArchiverError) -> str:

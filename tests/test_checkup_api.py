@@ -139,6 +139,12 @@ def test_what_lists_recordings_is_good_enough_whatever_else_is_refused(kit: Real
     assert states(looked(kit)) == "ooooooo"
 
 
+def test_a_verification_that_is_away_alone_is_no_failure(kit: RealtimeKitStandIn) -> None:
+    add(kit)
+    kit.api_faults = lambda request: Answer(500) if "/tokens/" in request.path else None
+    assert states(looked(kit)) == "ooooooo"
+
+
 def test_an_api_that_is_away_or_another_is_told_once_and_the_rest_is_skipped(kit: RealtimeKitStandIn) -> None:
     kit.api_faults = lambda _: Refuse()
     found = looked(kit)

@@ -169,6 +169,21 @@ def test_a_store_like_r2_refuses_unequal_parts_and_nothing_follows(rclone: Archi
     assert rclone.uploads() == []
 
 
+def test_a_hiccup_is_no_finding_and_an_outage_is_not_taken_for_an_answer(rclone: Archiving) -> None:
+    seen: dict[tuple[str, str], int] = {}
+
+    def away(name: str, request: dict[str, Any], send: Callable[[], Any]) -> Any:
+        call = name, str(request.get("Key")).rpartition("/")[2]
+        seen[call] = seen.get(call, 0) + 1
+        if seen[call] == 1 or call[1] == "md5":
+            raise refusal("SlowDown", 503)
+        return send()
+
+    found = looked(Meddled(rclone.s3, away), rclone.bucket)
+    assert {name for name, finding in found.items() if finding.status == "failed"} == {"Content-MD5"}
+    assert "SlowDown" in found["Content-MD5"].told
+
+
 @pytest.mark.parametrize(("code", "status"), [("NotImplemented", "ok"), ("AccessDenied", "failed")])
 def test_a_store_that_knows_no_condition_is_fine_and_one_that_forbids_it_is_not(
     rclone: Archiving, code: str, status: str
