@@ -126,7 +126,7 @@ def _of_store(
 ) -> tuple[Corner | None, list[Check]]:
     if archive is None:
         return None, [_needing_settings(checkup_store.GROUP, checkup_store.BUCKET)]
-    logging.getLogger("botocore").setLevel(logging.INFO)  # at DEBUG it logs signatures
+    logging.getLogger("botocore").setLevel(logging.WARNING)  # at DEBUG it logs signatures
     refusal = None
     try:
         client = new_s3_client(CONNECTIONS, checkup_store.ANSWER_TIMEOUT_S)
@@ -151,7 +151,7 @@ def _of_clock(clocks: Clocks) -> Said:
     if not ahead:
         return skipped("not known: no server has told its time")
     off = {server: seconds for server, seconds in ahead.items() if abs(seconds) >= SKEW_NOTED_S}
-    servers = " and ".join(ahead)
+    servers = " and ".join(sorted(ahead))
     if not off:
         return ok(f"within {max(1.0, *map(abs, ahead.values())):.0f} s of {servers}")
     told = "; ".join(f"this machine is {_apart(seconds)} {server}" for server, seconds in off.items())
