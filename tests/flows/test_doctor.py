@@ -68,7 +68,7 @@ def states() -> dict[str, str]:
 def left(world: World) -> list[str]:
     """Return the keys of all objects and uploads."""
     store = StoreOfOurs(world.store.client(), world.bucket, 5)
-    return [one.key for one in (*store.list(""), *store.uploads(""))]
+    return [stored.key for stored in store.list("")] + [upload.key for upload in store.uploads("")]
 
 
 def command() -> list[str]:
