@@ -211,7 +211,8 @@ def _ended_by_signals() -> Iterator[None]:
         yield
     finally:
         for number, answer in before.items():
-            signal.signal(number, answer)
+            if signal.getsignal(number) is end:  # else one has come, and nothing is left to do but to end
+                signal.signal(number, answer)
 
 
 def main(arguments: list[str] | None = None) -> int:
