@@ -20,6 +20,7 @@ ArchiverError
  │   ├─ CannotHandOut            no deployment's run could archive that recording
  │   ├─ SweepIncomplete          recordings failed, are at risk, or are lost: all others were seen to
  │   ├─ DamageFound              an audit found what is no longer what was archived
+ │   ├─ NotReady                 a checkup found what will keep recordings from arriving
  │   ├─ NotInArchive             an address that is not one of the archive's
  │   ├─ NotArchived              no committed archive is there
  │   └─ ExtraNotInstalled        an optional part of this project is not installed
@@ -315,6 +316,17 @@ class DamageFound(FinalError):
 
     def _told(self) -> str:
         return f"The archive is damaged; the audit has changed nothing. {self.told}"
+
+
+class NotReady(FinalError):
+    """A checkup found what will keep recordings from arriving."""
+
+    def __init__(self, findings: tuple[str, ...]) -> None:
+        super().__init__(findings)
+        self.findings = findings
+
+    def _told(self) -> str:
+        return f"Recordings will not arrive from here: {' '.join(self.findings)}"
 
 
 class NotInArchive(FinalError):

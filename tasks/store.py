@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 __all__ = ["Part", "Store", "StoredObject", "Upload", "new_s3_client"]
 
 
+CONNECT_TIMEOUT_S = 10.0
+
+
 def new_s3_client(connections: int, answer_timeout_s: float = 60.0) -> BaseClient:
     """Return a boto3 client that reads its credentials, region and endpoint as boto3 always does.
 
@@ -51,7 +54,7 @@ def new_s3_client(connections: int, answer_timeout_s: float = 60.0) -> BaseClien
         response_checksum_validation="when_required",
         retries={"total_max_attempts": 1},  # Bucket retries, with progress in mind
         max_pool_connections=connections,
-        connect_timeout=10,
+        connect_timeout=min(CONNECT_TIMEOUT_S, answer_timeout_s),
         read_timeout=answer_timeout_s,
         tcp_keepalive=True,
         # Each object and part goes with its MD5 or CRC64NVME, in a header that is signed. The SHA-256 besides, which

@@ -109,6 +109,24 @@ def test_the_api_the_source_and_the_store_know_nothing_of_each_other(of: set[str
         assert not all_below(name) & others, name
 
 
+@pytest.mark.parametrize(
+    ("name", "others"),
+    [
+        ("checkup", API | SOURCE | STORE),
+        ("checkup_api", STORE),
+        ("checkup_store", API | SOURCE),
+        ("corner", API | SOURCE),
+    ],
+)
+def test_a_checkup_of_one_side_knows_nothing_of_the_other(name: str, others: set[str]) -> None:
+    assert not all_below(name) & others
+
+
+def test_what_a_clock_and_a_view_are_needs_nothing_of_ours() -> None:
+    assert all_below("clocks") == set()
+    assert all_below("checkup_view") <= {"checkup", "errors", "redaction"}
+
+
 def test_errors_stand_at_the_bottom() -> None:
     assert all_below("errors") <= {"redaction"}
 
