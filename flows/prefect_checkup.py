@@ -86,9 +86,8 @@ class PrefectCheckup:
     def none_configured() -> Said:
         """Say what works without a server."""
         return ok(
-            "none is configured (PREFECT_API_URL): flows.archive_recording, flows.sweep_recordings and "
-            "flows.describe_recording work from a terminal, each with a temporary one; form, schedule, webhook and "
-            "events need one"
+            "none is configured (PREFECT_API_URL): all flows work from a terminal, each with a temporary one; "
+            "form, schedule, webhook and events need one"
         )
 
     def server(self) -> Said:
