@@ -11,7 +11,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -23,7 +23,7 @@ from tasks.read_back import read_back
 from tasks.unfinished import Unfinished
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tasks.bucket import Bucket
     from tasks.details import Recording
@@ -102,10 +102,10 @@ class Archive:
             ArchiveDamaged: it is committed but not whole: a file is missing, too much or of another size, or a tag
                 file is not what its manifest states.
         """
-        checksums = self._checked(recording)
-        if checksums is None:
+        whole = self._whole(recording)
+        if whole is None:
             return None
-        described = self._described(recording, checksums)
+        described = self._described(recording, bag.parse_manifest(whole.tags[bag.MANIFEST]))
         return self._archived(recording, described).model_copy(update={"already_archived": True})
 
     def commit(self, recording: Recording, stored: Sequence[StoredFile]) -> ArchivedRecording:
@@ -123,21 +123,23 @@ class Archive:
         """
         files = [one.file for one in stored]
         checksums = {file.path: file.sha256 for file in files}
-        self._require_payload(recording, stored)
+        payload = self._payload(recording)
+        self._require_payload(recording, stored, payload)
         self.unfinished(recording).clear()
         for attempt in range(COMMIT_ATTEMPTS + 1):
-            found = self._found(recording)
+            found, listed = self._found(recording)
             if found and checksums.items() <= found.items():
-                self._require_payload_still(recording, stored)
+                self._require_payload_still(recording, stored, listed)
                 return self._archived(recording, files if found == checksums else self._described(recording, found))
             if found is not None:
                 self.withdraw(recording)  # nothing may pass for a bag while its tag files are replaced
+                payload = self._payload(recording)
             if attempt < COMMIT_ATTEMPTS:
-                self._delete_strays(recording, checksums)
+                self._delete(recording, payload.keys() - checksums.keys())
                 tags = _tag_files(recording, files)
                 marker = {bag.MARKER: tags.pop(bag.MARKER)}
                 self._write(recording, tags)
-                self._require_payload_still(recording, stored)
+                self._require_payload_still(recording, stored, self._payload(recording))
                 self._write(recording, marker)
         raise StoredWrong(self.url(recording), "the bag that was written", "another one")
 
@@ -162,9 +164,10 @@ class Archive:
         """Take back the marker, so that the folder is no bag while its files are replaced."""
         self._store.delete([self.folder(recording) + bag.MARKER])
 
-    def _require_payload(self, recording: Recording, stored: Sequence[StoredFile]) -> None:
+    def _require_payload(
+        self, recording: Recording, stored: Sequence[StoredFile], found: Mapping[str, StoredObject]
+    ) -> None:
         """Check that the payload is what was transferred, as another run may have stored something else since."""
-        found = self._payload(recording)
         for its, path, size in ((one, one.file.path, one.file.size) for one in stored):
             item = found.get(path)
             if item is None or item.size != size:
@@ -173,12 +176,14 @@ class Archive:
             if bare(item.etag) != bare(its.etag) and (sha256 := self._sha256(item.key)) != its.file.sha256:
                 raise StoredWrong(self.url(recording) + path, f"SHA-256 {its.file.sha256}", sha256)
 
-    def _require_payload_still(self, recording: Recording, stored: Sequence[StoredFile]) -> None:
+    def _require_payload_still(
+        self, recording: Recording, stored: Sequence[StoredFile], listed: Mapping[str, StoredObject]
+    ) -> None:
         """Check it once more, as another run may have replaced it and written tag files between ours."""
         try:
-            self._require_payload(recording, stored)
+            self._require_payload(recording, stored, listed)
         except StoredWrong:
-            found = self._found(recording)
+            found, _ = self._found(recording)
             if found == {} or (found and found.items() >= {one.file.path: one.file.sha256 for one in stored}.items()):
                 self.withdraw(recording)  # ours is in it: it states other bytes than it holds
             raise
@@ -187,20 +192,23 @@ class Archive:
         head = self._store.head(key)
         return read_back(self._store, head, []) if head else "nothing"
 
-    def _delete_strays(self, recording: Recording, kept: Container[str]) -> None:
-        folder = self.folder(recording)
-        self._store.delete([folder + path for path in self._payload(recording) if path not in kept])
+    def _delete(self, recording: Recording, paths: Iterable[str]) -> None:
+        self._store.delete([self.folder(recording) + path for path in paths])
 
     def _payload(self, recording: Recording) -> dict[str, StoredObject]:
         folder = self.folder(recording)
         return {item.key.removeprefix(folder): item for item in self._store.list(f"{folder}data/")}
 
-    def _found(self, recording: Recording) -> dict[str, str] | None:
-        """Return the checksums by path that a whole bag states, whoever wrote it: none if damaged, None without one."""
+    def _found(self, recording: Recording) -> tuple[dict[str, str] | None, Mapping[str, StoredObject]]:
+        """Return the checksums by path that a whole bag states, whoever wrote it, and what lies in its folder.
+
+        There are none if it is damaged, and None without a bag.
+        """
         try:
-            return self._checked(recording)
+            whole = self._whole(recording)
         except ArchiveDamaged:
-            return {}
+            return {}, {}
+        return (bag.parse_manifest(whole.tags[bag.MANIFEST]), whole.listed) if whole else (None, {})
 
     def _write(self, recording: Recording, tags: Mapping[str, bytes]) -> None:
         folder = self.folder(recording)
@@ -208,10 +216,8 @@ class Archive:
             content_type = "application/json" if name.endswith(".json") else "text/plain; charset=utf-8"
             self._store.put(folder + name, content, content_type, if_absent=name == bag.MARKER)
 
-    def _checked(self, recording: Recording) -> dict[str, str] | None:
-        """Return the checksums by path that a committed bag states, None if there is no bag."""
-        tags = whole_tag_files(self._store, self.folder(recording), self.url(recording))
-        return None if tags is None else bag.parse_manifest(tags[bag.MANIFEST])
+    def _whole(self, recording: Recording) -> Whole | None:
+        return whole_bag(self._store, self.folder(recording), self.url(recording))
 
     def _described(self, recording: Recording, checksums: Mapping[str, str]) -> list[ArchivedFile]:
         described = []
@@ -232,8 +238,18 @@ class Archive:
         )
 
 
-def whole_tag_files(bucket: Bucket, folder: str, url: str) -> dict[str, bytes] | None:
-    """Return the tag files of a bag that is whole, as far as a listing and these files show; None if there is no bag.
+class Whole(NamedTuple):
+    """A committed bag, as far as its tag files and a listing show."""
+
+    tags: dict[str, bytes]  # content by name
+    listed: dict[str, StoredObject]  # all that lies in its folder, by path
+
+
+def whole_bag(bucket: Bucket, folder: str, url: str) -> Whole | None:
+    """Return a bag that is whole, as far as its tag files and a listing show; None if there is no bag.
+
+    The marker comes first, as without it there is nothing to list; for a listing, some stores read all files. The
+    listing comes last, so that it says what lies there once the tag files were read.
 
     Args:
         bucket: where it is.
@@ -245,14 +261,16 @@ def whole_tag_files(bucket: Bucket, folder: str, url: str) -> dict[str, bytes] |
     """
     findings: list[str] = []
     for _ in range(LOOKS):  # a bag that is being replaced just now looks torn, until its marker is gone or back
-        listed = {found.key.removeprefix(folder): found.size for found in bucket.list(folder)}
+        if (marker := bucket.get(folder + bag.MARKER)) is None:
+            return None
+        read = {name: bucket.get(folder + name) for name in bag.TAG_FILES if name != bag.MARKER}
+        tags = {bag.MARKER: marker} | {name: content for name, content in read.items() if content is not None}
+        listed = {found.key.removeprefix(folder): found for found in bucket.list(folder)}
         if bag.MARKER not in listed:
             return None
-        read = {name: bucket.get(folder + name) for name in bag.TAG_FILES if name in listed}
-        tags = {name: content for name, content in read.items() if content is not None}
-        findings = bag.damage(listed, tags)
+        findings = bag.damage({path: found.size for path, found in listed.items()}, tags)
         if not findings:
-            return tags
+            return Whole(tags, listed)
     raise ArchiveDamaged(url, tuple(findings))
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks import bag
-from tasks.archive import ArchivedFile, whole_tag_files
+from tasks.archive import ArchivedFile, whole_bag
 from tasks.details import parse_recording
 from tasks.errors import ArchiveDamaged, NotArchived, NotInArchive
 
@@ -53,17 +53,17 @@ def open_bag(bucket: Bucket, root: str, archive_url: str, recording_id: str) -> 
     if below is None or below["recording_id"] != recording_id:
         raise NotInArchive(archive_url, root, recording_id)
     folder = url.removeprefix(f"s3://{bucket.bucket}/")
-    tags = whole_tag_files(bucket, folder, url)
-    if tags is None:
+    whole = whole_bag(bucket, folder, url)
+    if whole is None:
         raise NotArchived(url)
     files = {}
-    for path, sha256 in sorted(bag.parse_manifest(tags[bag.MANIFEST]).items()):
+    for path, sha256 in sorted(bag.parse_manifest(whole.tags[bag.MANIFEST]).items()):
         stored = bucket.head(folder + path)
         if stored is None:
             raise ArchiveDamaged(url, (f"{path} is missing",))
         its = ArchivedFile(path=path, size=stored.size, sha256=sha256, content_type=stored.content_type)
         files[path] = its, stored
-    return ArchivedBag(recording_id, url, folder, files, _duration_s(tags[bag.DETAILS]))
+    return ArchivedBag(recording_id, url, folder, files, _duration_s(whole.tags[bag.DETAILS]))
 
 
 def _duration_s(details: bytes) -> float | None:

@@ -124,9 +124,9 @@ def test_a_bag_that_is_replaced_while_it_is_looked_at_is_not_damage(rclone: Arch
     marker = key_of(rclone, recording, "bagit.txt")
     info = key_of(rclone, recording, "bag-info.txt")
 
-    def replace(method: str, _request: dict[str, Any], send: Callable[[], Any]) -> Any:
+    def replace(_method: str, request: dict[str, Any], send: Callable[[], Any]) -> Any:
         answer = send()
-        if method == "list_objects_v2":  # after the listing the other run begins its flip
+        if request.get("Key") == marker:  # once that was seen, the other run begins its flip
             rclone.s3.delete_object(Bucket=rclone.bucket, Key=marker)
             rclone.s3.put_object(Bucket=rclone.bucket, Key=info, Body=b"torn")
         return answer
