@@ -178,7 +178,8 @@ def _without_parameters(content_type: str) -> str:
 def _told(stream: Stream) -> str:
     facts = [f"{stream.kind}: {stream.codec or '?'}"]
     if stream.kind == "video":
-        facts += [f"{stream.width} x {stream.height}", f"{stream.frame_rate:g} frames/s"]
+        facts.append(f"{stream.width} x {stream.height}")
+        facts += [f"{stream.frame_rate:g} frames/s"] if stream.frame_rate else []
     if stream.kind == "audio":
         facts += [f"{stream.channels} ch", f"{stream.sample_rate:,} Hz"]
     return ", ".join(facts)

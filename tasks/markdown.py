@@ -24,9 +24,13 @@ def literal(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """Return a text as a code span, whose end it cannot be, nor that of a table's cell."""
-    span = " ".join(text.split()).replace("|", "\\|").replace("`", "'")
-    return f"`{span}`"
+    """Return a text as a code span, whose end it cannot be."""
+    return f"`{' '.join(text.split()).replace('`', chr(39))}`"
+
+
+def code_in_table(text: str) -> str:
+    """Return a text as a code span, which cannot end the cell of a table within markdown."""
+    return code(text).replace("|", "\\|")
 
 
 def cell(text: str, width: int = 80) -> str:

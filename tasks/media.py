@@ -27,6 +27,8 @@ MAX_PIXELS = 4096 * 4096
 MAX_STREAMS = 64
 MAX_PACKETS = 20_000
 """Looked at near the end of a file: a minute or more of picture and sound."""
+MOST_FRAMES = 1000
+"""In a second, exclusive; where no frame is to be had, FFmpeg takes the ticks of the file's clock for them."""
 TRIED_PACKETS = 500
 """After so many packets without a single frame, a stream counts as one that cannot be decoded."""
 BUFFER = 64 * 1024
@@ -150,8 +152,9 @@ def _stream(stream: Any) -> Stream:
     codec = context.codec.canonical_name if context else ""
     known = Stream(stream.type or "unknown", codec, int(stream.bit_rate or 0) if context else 0)
     if known.kind == "video":
-        rate: Fraction | None = stream.average_rate or stream.guessed_rate
-        return replace(known, width=context.width, height=context.height, frame_rate=round(float(rate or 0), 3))
+        rate = round(float(stream.average_rate or stream.guessed_rate or 0), 3)
+        frame_rate = rate if rate < MOST_FRAMES else 0.0
+        return replace(known, width=context.width, height=context.height, frame_rate=frame_rate)
     if known.kind == "audio":
         return replace(known, channels=context.channels, sample_rate=context.sample_rate)
     return known

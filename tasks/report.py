@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.bag import human_size
-from tasks.markdown import code, literal
+from tasks.markdown import code, code_in_table, literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ def report(archived: ArchivedRecording, transferred: Transferred) -> str:
         "",
         "| file | bytes | type |",
         "|---|---:|---|",
-        *(f"| {code(file.path)} | {file.size:,} | {literal(file.content_type)} |" for file in archived.files),
+        *(f"| {code_in_table(file.path)} | {file.size:,} | {literal(file.content_type)} |" for file in archived.files),
         "",
         "SHA-256, as `sha256sum` prints and checks it:",
         "",
