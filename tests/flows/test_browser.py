@@ -27,13 +27,16 @@ if TYPE_CHECKING:
     from tests.standins.realtimekit import RealtimeKitStandIn
     from tests.standins.stores import Store
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 # Without these, Chromium asks Google's hosts for updates and more at every start.
 QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 """The folder that pictures go to, if somebody wants to look at them."""
+ENDED = {"COMPLETED", "FAILED", "CRASHED"}
+PATIENCE_S = 200
+"""For a run on a worker, and another one that it sets off, while a browser is at work beside them."""
 
 
 @pytest.fixture
@@ -83,18 +86,17 @@ def form(page: Any, on_duty: tuple[World, PrefectServer], deployment: str) -> di
     return {label.partition(" ")[0]: shown.nth(number) for number, label in enumerate(labels)}
 
 
-def submit(page: Any, world: World) -> dict[str, Any]:
-    """Submit a form, and return the run that it made, when it has ended."""
-    known = {run["id"] for run in world.ask_prefect("flow_runs")}
+def submit(page: Any, world: World, deployment: str) -> dict[str, Any]:
+    """Submit a deployment's form, and return the run that it made, when it has ended."""
+    of_it = {"id": {"any_": [deployment_id(world, deployment)]}}
+    known = {run["id"] for run in world.ask_prefect("flow_runs", deployments=of_it)}
+    page.get_by_role("button", name="Submit").click()
 
     def ended() -> list[dict[str, Any]]:
-        runs = world.ask_prefect(
-            "flow_runs", flow_runs={"state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}}}
-        )
-        return [run for run in runs if run["id"] not in known and run["created_by"]["type"] == "USER"]
+        runs = world.ask_prefect("flow_runs", deployments=of_it)
+        return [run for run in runs if run["id"] not in known and run["state_type"] in ENDED]
 
-    page.get_by_role("button", name="Submit").click()
-    (run,) = eventually(ended)
+    (run,) = eventually(ended, PATIENCE_S)
     return dict(run)
 
 
@@ -111,7 +113,7 @@ def open_artifact(page: Any, on_duty: tuple[World, PrefectServer], key: str) -> 
         found: list[dict[str, Any]] = world.ask_prefect("artifacts", artifacts={"key": {"any_": [key]}})
         return sorted(found, key=lambda artifact: str(artifact["created"]))[-1:]
 
-    (artifact,) = eventually(latest)
+    (artifact,) = eventually(latest, PATIENCE_S)
     page.goto(f"{server.url}/artifacts/artifact/{artifact['id']}")
 
 
@@ -130,8 +132,8 @@ def test_a_person_fills_the_form_in_and_sees_the_recording_archived(
     page.reload()
     field.fill(recording.id)
     picture(page, "form")
-    run = submit(page, world)
-    assert run["state"]["type"] == "COMPLETED"
+    run = submit(page, world, "on-demand")
+    assert run["state_type"] == "COMPLETED"
 
     page.goto(f"{server.url}/runs/flow-run/{run['id']}")
     page.get_by_text("Archived: s3://").wait_for()
@@ -180,14 +182,14 @@ def test_a_person_looks_what_a_sweep_would_do_and_has_it_done(on_duty: tuple[Wor
     assert is_refused(page, "Validation failed for field 'meeting_id'")
     fields["meeting_id"].locator("textarea").fill("")
     fields["dry_run"].locator("[role=switch]").click()
-    assert submit(page, world)["state"]["type"] == "COMPLETED"
+    assert submit(page, world, "every-15-minutes")["state_type"] == "COMPLETED"
     open_artifact(page, on_duty, "sweep-plan")
     page.get_by_text("Nothing was done. 1 at risk, 4 left, 1 still to come").wait_for()
     assert table(page)[at_risk][0] == "AT RISK: left for the next sweep"
 
     form(page, on_duty, "every-15-minutes")
-    run = submit(page, world)
-    assert run["state"]["type"] == "FAILED"
+    run = submit(page, world, "every-15-minutes")
+    assert run["state_type"] == "FAILED"
     page.goto(f"{server.url}/runs/flow-run/{run['id']}")
     page.get_by_text(f"1 at risk, as they expire soon and are not archived: {at_risk}").first.wait_for()
     page.get_by_text(f"2 failed: {failing} (video: {REASON}").first.wait_for()
@@ -223,7 +225,7 @@ def test_an_archived_recording_is_described_with_a_picture_of_it(
     sound = MediaSource(media.audio_mp3(85_248)[:85_248], "audio/mpeg")
     recording = world.add(MediaSource(media.video_mp4()), audio=sound, duration=10.7)
     form(page, on_duty, "on-demand")["recording_id"].locator("textarea").fill(recording.id)
-    submit(page, world)
+    submit(page, world, "on-demand")
     open_artifact(page, on_duty, f"described-{recording.id}")  # by a run that the event started
     page.get_by_text("video: h264, 640 x 360, 24 frames/s").wait_for()
     assert page.get_by_text("mp3, about 0:00:11 long").count() == 1
