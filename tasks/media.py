@@ -29,6 +29,7 @@ MAX_PACKETS = 20_000
 """Looked at near the end of a file: a minute or more of picture and sound."""
 MOST_FRAMES = 1000
 """In a second, exclusive; where no frame is to be had, FFmpeg takes the ticks of the file's clock for them."""
+TRIED_FRAGMENTS = 3
 TRIED_PACKETS = 500
 """After so many packets without a single frame, a stream counts as one that cannot be decoded."""
 BUFFER = 64 * 1024
@@ -169,12 +170,18 @@ def _measured(file: RangedFile, its: fragments.Layout | None, known: Facts) -> F
             container.seek(int(known.duration_s * MICROSECONDS))
             end_s = _end_s(container)
     else:
-        fragment = fragments.last_fragment(file, its)
-        if fragment is None:
+        tried = list(islice(fragments.last_fragments(file, its), TRIED_FRAGMENTS))
+        if not tried:
             return replace(known, troubles=(*known.troubles, "no fragment is to be found near its end"))
-        with _opened(fragments.jumped(file, its, fragment)) as container:
-            end_s = _end_s(container)
+        # Of a file that was cut, the last one may hold no whole packet.
+        end_s = next(filter(None, (_end_of_fragment_s(file, its, fragment) for fragment in tried)), 0.0)
     return replace(known, duration_s=known.duration_s or end_s, end_s=end_s)
+
+
+def _end_of_fragment_s(file: RangedFile, its: fragments.Layout, fragment: int) -> float:
+    with _ignored(), _opened(fragments.jumped(file, its, fragment)) as container:
+        return _end_s(container)
+    return 0.0
 
 
 def _end_s(container: InputContainer) -> float:

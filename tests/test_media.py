@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import av
 import pytest
 
-from tasks.fragments import SEARCHED, WINDOW, Layout, _boxes, fragment_after, jumped, last_fragment, layout
+from tasks.fragments import SEARCHED, WINDOW, Layout, _boxes, fragment_after, jumped, last_fragments, layout
 from tasks.media import MAX_PIXELS, POSTER_BYTES, Facts, _jpeg, examine
 from tasks.ranged import BLOCK, KEPT_BLOCKS, BudgetSpent, RangedFile, Ranges
 from tests.media_files import remuxed, vp8, vp9
@@ -169,7 +169,7 @@ def test_what_is_not_made_of_fragments_has_no_layout() -> None:
 def test_between_the_header_and_a_fragment_there_is_nothing_left() -> None:
     video = media.video_mp4(2 * MIB)
     its, file = its_layout(video), file_of(video)
-    last = last_fragment(file, its)
+    last = next(last_fragments(file, its))
     assert last == max(offset for offset, kind, _ in media.boxes(video) if kind == b"moof")
     view = jumped(file, its, last)
     seen = view.read_at(0, view.size)
@@ -180,6 +180,25 @@ def test_between_the_header_and_a_fragment_there_is_nothing_left() -> None:
     assert jumped(file, its, its.first).read_at(0, its.second) == video[: its.second]
     assert fragment_after(file, its, its.first) == its.first
     assert fragment_after(file, its, last + 8) is None
+
+
+@pytest.mark.parametrize(
+    ("make", "start", "cut"),
+    [
+        (lambda: remuxed(vp8(), "webm", 4, live="1"), b"\x1f\x43\xb6\x75", b"\x1f\x43\xb6\x75"),
+        (lambda: media.video_mp4(), b"moof", b"mdat"),  # noqa: PLW0108 - as the other
+    ],
+    ids=["webm", "mp4"],
+)
+def test_a_file_that_was_cut_in_its_last_fragments_first_packet_ends_with_the_one_before(
+    make: Callable[[], bytes], start: bytes, cut: bytes
+) -> None:
+    whole = make()
+    facts, _ = found(ranges_of(whole[: whole.rindex(cut) + 50]))
+    before, _ = found(ranges_of(whole[: whole.rindex(start) - 4]))
+    assert facts.troubles == ()
+    assert facts.duration_s == facts.end_s == pytest.approx(before.end_s, abs=0.05)
+    assert facts.end_s > 4
 
 
 @pytest.mark.parametrize("data", [b"", b"video" * 1000, b"<!DOCTYPE html><html>no</html>", vp8()[:20]])
