@@ -123,16 +123,32 @@ def test_a_file_that_was_cut_ends_before_its_header_says() -> None:
 def test_where_a_fragment_begins_is_not_taken_from_what_is_in_a_picture() -> None:
     video = bytearray(media.video_mp4())
     video[-5000:-4996] = b"moof"
+    file = file_of(bytes(video))
+    assert list(last_fragments(file, its_layout(bytes(video)))) == moofs(media.video_mp4())
     facts, _ = found(ranges_of(bytes(video)))
     assert facts.end_s == pytest.approx(32 / 3, abs=0.1)
     assert facts.troubles == ()
 
 
+def moofs(video: bytes) -> list[int]:
+    return [offset for offset, kind, _ in media.boxes(video) if kind == b"moof"][::-1]
+
+
+def test_fragments_are_found_last_one_first_and_on_the_border_of_two_reads() -> None:
+    live = remuxed(vp8(), "webm", 4, live="1")
+    clusters = [match.start() for match in re.finditer(rb"\x1f\x43\xb6\x75", live)]
+    assert len(clusters) > 1
+    assert list(last_fragments(file_of(live), its_layout(live))) == clusters[::-1]
+    far = live[:4] + bytes(WINDOW - 6) + live[clusters[0] :]
+    assert its_layout(far).first == WINDOW - 2
+
+
 def test_boxes_that_count_in_64_bits_or_reach_to_the_end_are_understood() -> None:
     video = media.video_mp4()
     first = video.index(b"moof") - 4
-    wide = video[:first] + struct.pack(">I4sQ", 1, b"free", 24) + bytes(8) + video[first:]
-    assert layout(file_of(wide)) == replace(its_layout(video), first=first + 24, second=its_layout(video).second + 24)
+    empty, wide = struct.pack(">I4s", 8, b"free"), struct.pack(">I4sQ", 1, b"free", 24) + bytes(8)
+    its = its_layout(video[:first] + empty + wide + video[first:])
+    assert its == replace(its_layout(video), first=first + 32, second=its_layout(video).second + 32)
     last = video.rindex(b"mdat") - 4
     open_end = video[:last] + struct.pack(">I", 0) + video[last + 4 :]
     facts, _ = found(ranges_of(open_end))
@@ -170,7 +186,7 @@ def test_between_the_header_and_a_fragment_there_is_nothing_left() -> None:
     video = media.video_mp4(2 * MIB)
     its, file = its_layout(video), file_of(video)
     last = next(last_fragments(file, its))
-    assert last == max(offset for offset, kind, _ in media.boxes(video) if kind == b"moof")
+    assert last == moofs(video)[0]
     view = jumped(file, its, last)
     seen = view.read_at(0, view.size)
     assert [kind for _, kind, _ in _boxes(view)] == [b"ftyp", b"moov", b"free", b"moof", b"mdat"]
