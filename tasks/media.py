@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from tasks import fragments
@@ -170,10 +170,12 @@ def _measured(file: RangedFile, its: fragments.Layout | None, known: Facts) -> F
             container.seek(int(known.duration_s * MICROSECONDS))
             end_s = _end_s(container)
     else:
-        tried = list(islice(fragments.last_fragments(file, its), TRIED_FRAGMENTS))
-        if not tried:
+        near_end = fragments.last_fragments(file, its)
+        last = next(near_end, None)
+        if last is None:
             return replace(known, troubles=(*known.troubles, "no fragment is to be found near its end"))
         # Of a file that was cut, the last one may hold no whole packet.
+        tried = chain([last], islice(near_end, TRIED_FRAGMENTS - 1))
         end_s = next(filter(None, (_end_of_fragment_s(file, its, fragment) for fragment in tried)), 0.0)
     return replace(known, duration_s=known.duration_s or end_s, end_s=end_s)
 
