@@ -9,7 +9,6 @@ parameters. It reads only what it needs of the media, and writes only beside the
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -27,7 +26,7 @@ from tasks.artifacts import Decoration
 from tasks.bag import human_size
 from tasks.description import Description, MediaFile, differences, markdown, media_file
 from tasks.ranged import Ranges
-from tasks.recording import retried, stage, without_traceback
+from tasks.recording import retried, stage, tidy_logs
 from tasks.sandbox import examined
 from tasks.settings import UUID_PATTERN, checked_recording_id, load_archive_settings
 from tasks.store import Store, new_s3_client
@@ -64,9 +63,7 @@ def describe_recording(
     """
     recording_id = checked_recording_id(recording_id)
     settings = load_archive_settings()
-    for name in ("prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(name).addFilter(without_traceback)
-    logging.getLogger("botocore").setLevel(logging.INFO)  # at DEBUG it logs bodies: the recording's bytes
+    tidy_logs()
     store = Store(new_s3_client(CONNECTIONS), settings.bucket, settings.transfer_patience)
 
     archived = retried(find_archive, settings)(store, settings.archive_url, archive_url, recording_id)

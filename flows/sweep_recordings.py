@@ -6,7 +6,6 @@ uv run python -m flows.sweep_recordings [--dry-run] [--limit N] [--at-once N] [-
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
@@ -34,7 +33,7 @@ from tasks.errors import (
     SweepIncomplete,
 )
 from tasks.recording import archive_one, clients_of_app, connected, find_unarchived, retried
-from tasks.settings import UUID_PATTERN, load_settings
+from tasks.settings import APP_ID_PATTERN, UUID_PATTERN, load_settings
 from tasks.sweep import Brake, Scope
 from tasks.sweep_report import Book, Sweep, findings, rows, summary
 
@@ -50,14 +49,14 @@ if TYPE_CHECKING:
 
 AT_RISK_H, AT_ONCE, RETRY_MIN = 24, 4, 60
 LONGEST_H, MOST_AT_ONCE, LONGEST_RETRY_MIN, LARGEST_LIMIT = 366 * 24, 16, 7 * 24 * 60, 1_000_000
-APP_ID, MEETING_ID = r"^[A-Za-z0-9_-]{1,32}$", f"^$|{UUID_PATTERN}"
+MEETING_ID = f"^$|{UUID_PATTERN}"
 
 Hours = Annotated[int, Field(ge=0, le=LONGEST_H)]
 Count = Annotated[int, Field(ge=0, le=LARGEST_LIMIT)]
 AtOnce = Annotated[int, Field(ge=1, le=MOST_AT_ONCE)]
 Minutes = Annotated[int, Field(ge=1, le=LONGEST_RETRY_MIN)]
 MeetingId = Annotated[str, Field(pattern=MEETING_ID)]
-AppId = Annotated[str, Field(pattern=APP_ID)]
+AppId = Annotated[str, Field(pattern=APP_ID_PATTERN)]
 
 
 def _run_name() -> str:
@@ -207,41 +206,41 @@ def _publish(sweep: Sweep, log: Log) -> None:
     Decoration(log).attempt("table", lambda: create_table_artifact(rows(sweep), key, described))
 
 
-def _number(lowest: int, highest: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        if not lowest <= int(text) <= highest:
-            raise argparse.ArgumentTypeError(f"must be between {lowest} and {highest}")
-        return int(text)
-
-    return number
-
-
-def _matching(pattern: str) -> Callable[[str], str]:
-    def matching(text: str) -> str:
-        if not re.fullmatch(pattern, text):
-            raise argparse.ArgumentTypeError(f"{text[:80]!r} is not of the right form")
-        return text
-
-    return matching
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m flows.sweep_recordings",
         description="Archive what is uploaded and not archived yet, soonest expiry first.",
     )
-    add, hours = parser.add_argument, _number(0, LONGEST_H)
+    add, hours = parser.add_argument, terminal.number_between(0, LONGEST_H)
     add("--dry-run", action="store_true", help="only show what would be done")
-    add("--limit", type=_number(0, LARGEST_LIMIT), default=0, metavar="N", help="archive at most so many; 0 for all")
+    add(
+        "--limit",
+        type=terminal.number_between(0, LARGEST_LIMIT),
+        default=0,
+        metavar="N",
+        help="archive at most so many; 0 for all",
+    )
     add("--at-risk-hours", type=hours, default=AT_RISK_H, metavar="HOURS", help="what expires within them makes the "
         "sweep fail; default: %(default)s")  # fmt: skip
     add("--invoked-within-hours", type=hours, default=0, metavar="HOURS", help="only what was begun within them")
-    add("--meeting-id", type=_matching(MEETING_ID), default="", metavar="ID", help="only this meeting's recordings")
-    add("--app-id", type=_matching(APP_ID), action="append", default=[], dest="app_ids", metavar="ID",
+    add(
+        "--meeting-id",
+        type=terminal.matching(MEETING_ID),
+        default="",
+        metavar="ID",
+        help="only this meeting's recordings",
+    )
+    add("--app-id", type=terminal.matching(APP_ID_PATTERN), action="append", default=[], dest="app_ids", metavar="ID",
         help="another app than that of the settings; may be repeated")  # fmt: skip
-    add("--at-once", type=_number(1, MOST_AT_ONCE), default=AT_ONCE, metavar="N", help="default: %(default)s")
+    add(
+        "--at-once",
+        type=terminal.number_between(1, MOST_AT_ONCE),
+        default=AT_ONCE,
+        metavar="N",
+        help="default: %(default)s",
+    )
     add("--hand-out", action="store_true", help="start a run of archive-recording/on-demand for each, on workers")
-    add("--retry-minutes", type=_number(1, LONGEST_RETRY_MIN), default=RETRY_MIN, metavar="MINUTES",
+    add("--retry-minutes", type=terminal.number_between(1, LONGEST_RETRY_MIN), default=RETRY_MIN, metavar="MINUTES",
         help="with --hand-out: at most one run for a recording in so many; default: %(default)s")  # fmt: skip
     return parser
 
@@ -257,12 +256,7 @@ def main(arguments: list[str] | None = None) -> int:
     def sweep() -> Sweep:
         load_settings()  # what is wrong with them is told before Prefect starts anything
         with prefect_at_hand():
-            try:
-                result: Sweep = sweep_recordings(**given)
-            except SweepIncomplete as incomplete:
-                if incomplete.result is not None:
-                    sys.stdout.write(incomplete.result.model_dump_json() + "\n")
-                raise
+            result: Sweep = sweep_recordings(**given)
             return result
 
     return terminal.run(sweep)

@@ -31,7 +31,7 @@ MARKER_TEXT = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 LONGEST_NAME = 180
 """Bytes of UTF-8: filesystems take 255, keys 1,024 with all their folders, and people want to add to a name."""
 
-_MANIFEST_LINE = re.compile(r"([0-9A-Fa-f]{64})[ \t]+\*?(\S.*)")
+_MANIFEST_LINE = re.compile(r"([0-9A-Fa-f]+)[ \t]+\*?(\S.*)")
 
 
 def payload_paths(recording: Recording) -> dict[str, str]:
@@ -101,8 +101,12 @@ def manifest(checksums: Mapping[str, str]) -> bytes:
     return "".join(f"{checksum}  {path}\n" for path, checksum in sorted(checksums.items())).encode()
 
 
-def parse_manifest(content: bytes) -> dict[str, str]:
+def parse_manifest(content: bytes, digits: int = 64) -> dict[str, str]:
     """Return the SHA-256 by path that a manifest states.
+
+    Args:
+        content: of the manifest.
+        digits: hexadecimal digits of a checksum; other algorithms than SHA-256 have fewer or more.
 
     Raises:
         ValueError: it is not a manifest; the message says where.
@@ -111,8 +115,9 @@ def parse_manifest(content: bytes) -> dict[str, str]:
     lines = re.split(r"\r\n|\r|\n", content.decode())
     for number, line in enumerate(lines[:-1] if not lines[-1] else lines, 1):
         found = _MANIFEST_LINE.fullmatch(line)
-        if not found or found[2] in checksums:
-            message = f"line {number} is not a checksum and a path" if not found else f"line {number} is there twice"
+        if not found or len(found[1]) != digits or found[2] in checksums:
+            twice = found is not None and len(found[1]) == digits
+            message = f"line {number} is there twice" if twice else f"line {number} is not a checksum and a path"
             raise ValueError(message)
         checksums[found[2]] = found[1].lower()
     return checksums

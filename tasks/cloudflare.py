@@ -42,8 +42,11 @@ class Cloudflare:
         self._stop = stop
         self._patience_s = patience_s
 
-    def get(self, url: str, params: Params) -> dict[str, Any]:
+    def get(self, url: str, params: Params, holds: str = "data") -> dict[str, Any]:
         """Return the envelope of a successful answer; its data is not null.
+
+        Args:
+            holds: what the data is called: the rest of Cloudflare's API says `result`.
 
         Raises:
             RecordingNotFound, ApiRefused, ApiNonsense: final.
@@ -55,11 +58,11 @@ class Cloudflare:
             patience.check()
             attempt += 1
             try:
-                return self._get_once(url, params)
+                return self._get_once(url, params, holds)
             except ApiUnavailable as away:
                 patience.pause(away, attempt)
 
-    def _get_once(self, url: str, params: Params) -> dict[str, Any]:
+    def _get_once(self, url: str, params: Params, holds: str) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self._token}"}
         failure = ""
         try:
@@ -72,9 +75,9 @@ class Cloudflare:
             failure = f"{type(error).__name__}: {error}"
         if failure:  # raised outside of the handler: httpx's error holds the request, and with it the token
             raise ApiUnavailable(self._fit(failure))
-        return self._opened(response, body)
+        return self._opened(response, body, holds)
 
-    def _opened(self, response: httpx.Response, body: bytes) -> dict[str, Any]:
+    def _opened(self, response: httpx.Response, body: bytes, holds: str) -> dict[str, Any]:
         """Return the envelope of a successful answer; everything else becomes one of our errors."""
         envelope = _envelope(body)
         code, message = _first_error(envelope or {})
@@ -91,7 +94,7 @@ class Cloudflare:
             raise RecordingNotFound(status, code, message, _NOT_FOUND_HINT)
         if response.is_client_error or envelope["success"] is not True:
             raise ApiRefused(status, code, message)
-        if envelope.get("data") is None:
+        if envelope.get(holds) is None:
             raise ApiNonsense(f"HTTP {status} says success, and holds no data")
         return envelope
 

@@ -26,10 +26,12 @@ RETENTION = timedelta(days=7)
 """How long RealtimeKit keeps a file in its own bucket."""
 
 LARGEST_SIZE = 2**63
+LONGEST_URL = 65_536
+"""Characters; httpx takes no more."""
 EARLIEST_YEAR = 2000
 """Some systems write "no time" as the year 1 or 1970."""
 
-__all__ = ["RETENTION", "Kind", "MediaFile", "Recording", "parse_recording", "redacted"]
+__all__ = ["RETENTION", "Kind", "MediaFile", "Recording", "expires_at", "parse_recording", "redacted"]
 
 Kind = Literal["video", "audio", "tracks"]
 
@@ -80,6 +82,17 @@ class Recording:
         """Tell whether RealtimeKit's seven days are over."""
         last = self.stopped_time or self.day
         return last is not None and now - last > RETENTION
+
+
+def expires_at(recording: Recording) -> datetime | None:
+    """Return when RealtimeKit deletes a recording's files, or a little before that; None if nobody can know.
+
+    They are kept for seven days from their upload, whose time the API does not tell. The upload begins when the
+    recording stops; where even that is not told, it counts from the beginning, which errs on the safe side too.
+    `download_url_expiry` is of no use: it is the URL's, and another one at each look.
+    """
+    last = recording.stopped_time or recording.day
+    return last + RETENTION if last else None
 
 
 def parse_recording(details: Mapping[str, Any]) -> Recording:
@@ -180,8 +193,14 @@ def _url(value: object) -> str:
 
 @lru_cache(maxsize=8)
 def _parsed(url: str) -> httpx.URL:
-    """Parse a URL: of presigned ones, which are long, that takes longer than all else that is done to a recording."""
-    return httpx.URL(url)
+    """Parse a URL up to its query: that of a presigned one would take longer than all else that is done to a recording.
+
+    Raises:
+        InvalidURL: it is none; the rest can only be wrong by a control character, or too long.
+    """
+    if len(url) > LONGEST_URL or re.search(r"[\x00-\x1f\x7f]", url):
+        raise httpx.InvalidURL("a control character, or too long")
+    return httpx.URL(re.split(r"[?#]", url, maxsplit=1)[0])
 
 
 def _name_in(url: str) -> str:

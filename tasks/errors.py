@@ -19,6 +19,8 @@ ArchiverError
  │   ├─ WebhookMalformed         signed, but not as documented
  │   ├─ CannotHandOut            no deployment's run could archive that recording
  │   ├─ SweepIncomplete          recordings failed, are at risk, or are lost: all others were seen to
+ │   ├─ DamageFound              an audit found what is no longer what was archived
+ │   ├─ NotReady                 a checkup found what will keep recordings from arriving
  │   ├─ NotInArchive             an address that is not one of the archive's
  │   ├─ NotArchived              no committed archive is there
  │   └─ ExtraNotInstalled        an optional part of this project is not installed
@@ -31,6 +33,7 @@ ArchiverError
      │   └─ UploadVanished       a multipart upload that somebody else ended
      ├─ StoredWrong              what the store holds is not what was sent
      ├─ KeyUnavailable           the public key of RealtimeKit's webhooks
+     ├─ AuditUnfinished          an audit could not read what it was to read: nothing is known of that
      ├─ PrefectUnavailable       Prefect's server does not answer at the start of a run
      └─ TransferStopped          told to stop: the run was cancelled or failed elsewhere
 
@@ -54,6 +57,8 @@ class ArchiverError(Exception):
     retryable: ClassVar[bool] = False
     retry_after: float | None = None
     """Seconds that the other side asked us to wait, if it did."""
+    result: BaseModel | None = None
+    """What a flow returns, where it has a result although it fails."""
 
     def __str__(self) -> str:
         # Facts come from elsewhere: a library's message may well quote a URL.
@@ -294,15 +299,34 @@ class CannotHandOut(FinalError):
 class SweepIncomplete(FinalError):
     """A sweep found, or left, recordings that somebody has to look after."""
 
-    result: BaseModel | None = None
-    """What the sweep returns if there is nothing of that kind."""
-
     def __init__(self, findings: str) -> None:
         super().__init__(findings)
         self.findings = findings
 
     def _told(self) -> str:
         return f"The sweep did what it could, but somebody has to look: {self.findings}"
+
+
+class DamageFound(FinalError):
+    """An audit found archives that are no longer what was archived."""
+
+    def __init__(self, told: str) -> None:
+        super().__init__(told)
+        self.told = told
+
+    def _told(self) -> str:
+        return f"The archive is damaged; the audit has changed nothing. {self.told}"
+
+
+class NotReady(FinalError):
+    """A checkup found what will keep recordings from arriving."""
+
+    def __init__(self, findings: tuple[str, ...]) -> None:
+        super().__init__(findings)
+        self.findings = findings
+
+    def _told(self) -> str:
+        return f"Recordings will not arrive from here: {' '.join(self.findings)}"
 
 
 class NotInArchive(FinalError):
@@ -427,6 +451,20 @@ class KeyUnavailable(RetryableError):
         return (
             f"The public key of RealtimeKit's webhooks cannot be had from {self.url}: {self.reason}. "
             "Check the network and REALTIMEKIT_WEBHOOK_KEY_URL."
+        )
+
+
+class AuditUnfinished(RetryableError):
+    """An audit could not read what it was to read: the store, or some of its objects, did not answer."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def _told(self) -> str:
+        return (
+            f"The audit is unfinished: {self.reason} That is no damage, as far as anybody knows; what was audited is "
+            "recorded, and the next run carries on."
         )
 
 

@@ -79,6 +79,18 @@ class RealtimeKit:
             raise ApiNonsense("details of another recording than the one asked for, or of none")
         return recording
 
+    def newest(self, filters: Params, count: int) -> list[Recording]:
+        """Return the newest recordings, as many as one page holds at the most, newest first.
+
+        Args:
+            filters: as for `recordings`.
+            count: how many are wanted, up to 100.
+
+        Raises:
+            ApiRefused, ApiNonsense, ApiUnavailable: as for one recording.
+        """
+        return _page(self._api.get(self._url, {**filters, **_SORTED, "per_page": count, "page_no": 1})["data"])
+
     def recordings(self, filters: Params) -> Iterator[Recording]:
         """List recordings, oldest first, each once.
 

@@ -54,13 +54,19 @@ def connected(settings: Settings) -> Iterator[Clients]:
     Args:
         settings: as loaded for this run.
     """
-    for name in ("prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(name).addFilter(without_traceback)
+    tidy_logs()
     clients = Clients(settings, get_run_logger())
     try:
         yield clients
     finally:
         clients.close()
+
+
+def tidy_logs() -> None:
+    """Keep out of the logs what does not belong there: tracebacks of our own errors, and bytes of recordings."""
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).addFilter(without_traceback)
+    logging.getLogger("botocore").setLevel(logging.INFO)  # at DEBUG it logs bodies
 
 
 def without_traceback(record: logging.LogRecord) -> bool:
@@ -222,18 +228,29 @@ def clients_of_app(clients: Clients, app_id: str) -> Clients:
 
 
 def announce(archived: ArchivedRecording, log: logging.Logger | logging.LoggerAdapter[Any]) -> None:
-    """Emit the event that post-processing waits for; every key of the payload is always there.
+    """Emit the event that post-processing waits for."""
+    payload = archived.model_dump(mode="json", exclude={"already_archived"})
+    emit_of_recording(EVENT, archived.recording_id, payload, log)
 
-    Prefect's event templates fail without a trace on a key that is missing.
+
+def emit_of_recording(
+    event: str, recording_id: str, payload: dict[str, Any], log: logging.Logger | logging.LoggerAdapter[Any]
+) -> None:
+    """Emit an event about a recording; a server that does not take it is no failure.
+
+    Args:
+        event: its name.
+        recording_id: whose event it is; becomes its resource.
+        payload: with every key, always: Prefect's event templates fail without a trace on one that is missing.
+        log: told if the event could not be emitted.
     """
     resource = {
-        "prefect.resource.id": f"realtimekit.recording.{archived.recording_id}",
-        "prefect.resource.name": f"recording {archived.recording_id}",
+        "prefect.resource.id": f"realtimekit.recording.{recording_id}",
+        "prefect.resource.name": f"recording {recording_id}",
     }
-    payload = archived.model_dump(mode="json", exclude={"already_archived"})
     try:
-        emit_event(EVENT, resource, payload=payload)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the recording is archived
+        emit_event(event, resource, payload=payload)
+    except Exception as error:  # noqa: BLE001 - whatever it is, what was done is done
         log.warning("No event: Prefect's server does not take it: %s", type(error).__name__)
 
 

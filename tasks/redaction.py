@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 REMOVED = "removed before archiving"
 DEEPEST = 50
@@ -31,6 +31,8 @@ _SECRET_NAME = re.compile(
     r"pass|pwd|secret|token|credential|signature|authori[sz]ation|bearer|cookie|private|connectionstring|jwt"
     r"|^auth$|^sig$|^sas|keys?$|keyid$"
 )
+_SHORTEST_SECRET = 5
+"""Characters: what is shorter is also a piece of many a word."""
 _STORAGE_FIELDS = frozenset({"type", "bucket", "region", "path", "host", "port", "auth_method"})
 _PLAIN_PATHS = frozenset({"http", "https", "s3"})  # of a streaming server, the path may be the key
 
@@ -47,6 +49,33 @@ def _bare_url(found: re.Match[str]) -> str:
     # With an @ later on, nobody can tell where a password ends.
     rest = "***" if "@" in found[0][found.start("path") - found.start() :] else found["host"] + path
     return f"{found['scheme']}:{found['slashes']}{rest}"
+
+
+class Concealed:
+    """Takes the secrets that it knows out of texts, wherever they stand, and what looks like one.
+
+    Args:
+        environment: the values of variables whose names speak of secrets are some.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._secrets: set[str] = set()
+        self.add(value for name, value in environment.items() if _names_a_secret(_plain(name)))
+
+    def add(self, secrets: Iterable[str | None]) -> None:
+        """Make more secrets known."""
+        # Another thread may be at work on a text: it keeps the set that it began with.
+        self._secrets = self._secrets | {one.strip() for one in secrets if one and len(one.strip()) >= _SHORTEST_SECRET}
+
+    def __call__(self, text: str) -> str:
+        """Return a text as it may be shown."""
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return without_secrets(text)
+
+
+def _names_a_secret(name: str) -> bool:
+    return bool(_SECRET_NAME.search(name) or name.endswith("authstring"))
 
 
 def redacted(details: Mapping[str, object]) -> dict[str, object]:

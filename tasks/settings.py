@@ -19,6 +19,7 @@ from tasks.errors import RecordingIdInvalid, SettingsInvalid
 
 MIB = 1024 * 1024
 UUID_PATTERN = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
+APP_ID_PATTERN = r"^[A-Za-z0-9_-]{1,32}$"
 
 _ARCHIVE_URL = re.compile(r"s3://(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9])(?:/(?P<prefix>.{0,400}))?")
 _PREFIX = re.compile(r"[A-Za-z0-9!_.*'() -]+(?:/[A-Za-z0-9!_.*'() -]+)*")
@@ -63,7 +64,7 @@ def _key_url(url: str) -> str:
 
 
 S = TypeVar("S", bound=BaseSettings)
-_Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
+_Id = Annotated[str, Field(pattern=APP_ID_PATTERN)]
 _Seconds = Annotated[float, Field(gt=0, le=86_400)]
 _FROM_ENVIRONMENT = SettingsConfigDict(
     frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True, str_strip_whitespace=True
@@ -79,6 +80,7 @@ class ArchiveSettings(BaseSettings):
     model_config = _FROM_ENVIRONMENT
 
     archive_url: Annotated[str, AfterValidator(_archive_url)]
+    transfer_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
     transfer_patience: _Seconds = 300.0
     task_retries: Annotated[int, Field(ge=0, le=20)] = 3
 
@@ -93,6 +95,12 @@ class ArchiveSettings(BaseSettings):
         return self.archive_url.removeprefix("s3://").partition("/")[2]
 
 
+class AuditSettings(ArchiveSettings):
+    """What an audit needs to know: the archive, and, for its advice alone, which app this machine archives."""
+
+    realtimekit_app_id: _Id = ""
+
+
 class Settings(ArchiveSettings):
     """What a run needs to know that brings recordings home."""
 
@@ -100,7 +108,6 @@ class Settings(ArchiveSettings):
     cloudflare_account_id: _Id
     realtimekit_app_id: _Id
     cloudflare_base_url: Annotated[str, AfterValidator(_api_base)] = "https://api.cloudflare.com/client/v4"
-    transfer_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
     transfer_part_size: Annotated[ByteSize, Field(ge=5 * MIB, le=5 * 1024 * MIB)] = ByteSize(8 * MIB)
     stall_timeout: _Seconds = 30.0
     poll_interval: _Seconds = 10.0
@@ -139,6 +146,18 @@ def load_archive_settings(env_file: str | None = ".env") -> ArchiveSettings:
         SettingsInvalid: see there.
     """
     return _loaded(ArchiveSettings, env_file)
+
+
+def load_audit_settings(env_file: str | None = ".env") -> AuditSettings:
+    """Read the settings of an audit, as `load_settings` does: no token is asked for.
+
+    Args:
+        env_file: see there.
+
+    Raises:
+        SettingsInvalid: see there.
+    """
+    return _loaded(AuditSettings, env_file)
 
 
 def load_webhook_settings(env_file: str | None = ".env") -> WebhookSettings:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from tasks.day_folders import archived_files
-from tasks.details import RETENTION
+from tasks.details import RETENTION, expires_at
 from tasks.errors import NothingToDownload, RecordingNotFound
 from tasks.realtimekit import require_media
 
@@ -32,17 +32,6 @@ UNDER_WAY = ("INVOKED", "RECORDING", "UPLOADING")
 """What the list can be asked for; it knows no PAUSED."""
 LONGEST_RECORDING = timedelta(days=1)
 SOON = datetime.min.replace(tzinfo=UTC)
-
-
-def expires_at(recording: Recording) -> datetime | None:
-    """Return when RealtimeKit deletes a recording's files, or a little before that; None if nobody can know.
-
-    They are kept for seven days from their upload, whose time the API does not tell. The upload begins when the
-    recording stops; where even that is not told, it counts from the beginning, which errs on the safe side too.
-    `download_url_expiry` is of no use: it is the URL's, and another one at each look.
-    """
-    last = recording.stopped_time or recording.day
-    return last + RETENTION if last else None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import re
 import sys
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypeVar
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 R = TypeVar("R", bound="BaseModel")
+N = TypeVar("N", int, float)
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -34,10 +37,34 @@ def achieved(result: R) -> R:
     return result
 
 
+def number_between(lowest: N, highest: N) -> Callable[[str], N]:
+    """Return what argparse checks a number with; it is of the type of its bounds."""
+
+    def number(text: str) -> N:
+        read = type(lowest)(text)
+        if not lowest <= read <= highest:
+            raise argparse.ArgumentTypeError(f"must be between {lowest} and {highest}")
+        return read
+
+    return number
+
+
+def matching(pattern: str) -> Callable[[str], str]:
+    """Return what argparse checks a text with, given the regular expression that all of it must match."""
+
+    def matching(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise argparse.ArgumentTypeError(f"{text[:80]!r} is not of the right form")
+        return text
+
+    return matching
+
+
 def run(call: Callable[[], BaseModel]) -> int:
     """Run a flow, print its result as a line of JSON, and return the process's exit code.
 
-    An error of ours is printed as the paragraph that it is; a traceback is for what is nobody's to foresee.
+    An error of ours is printed as the paragraph that it is, after the result that it may hold; a traceback is for what
+    is nobody's to foresee.
 
     Args:
         call: runs the flow and returns its result.
@@ -53,9 +80,13 @@ def run(call: Callable[[], BaseModel]) -> int:
         _say(f"Done, but Prefect's server could not be told ({type(error).__name__}): its run stays unfinished there.")
     finally:
         _achieved.reset(token)
+    _print(result)
+    return DONE
+
+
+def _print(result: BaseModel) -> None:
     sys.stdout.write(result.model_dump_json() + "\n")
     sys.stdout.flush()  # Prefect may take its time to end
-    return DONE
 
 
 def _reason(error: BaseException) -> BaseException:
@@ -74,6 +105,8 @@ def _failed(reason: BaseException) -> int:
         _say("Interrupted. The next run carries on from the parts already stored.")
         return INTERRUPTED
     if isinstance(reason, ArchiverError):
+        if reason.result is not None:
+            _print(reason.result)
         _say(str(reason))
         return WRONG_USAGE if isinstance(reason, SettingsInvalid | RecordingIdInvalid) else FAILED
     raise reason

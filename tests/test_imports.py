@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[1]
-WITH_PREFECT = {"artifacts", "recording"}
+WITH_PREFECT = {"artifacts", "auditing", "recording"}
 MODULES = sorted(path.stem for path in (PROJECT / "tasks").glob("*.py") if path.stem != "__init__")
 PLAIN = [name for name in MODULES if name not in WITH_PREFECT]
 API = {"realtimekit", "cloudflare", "details"}
 SOURCE = {"download", "links", "answers", "wire"}
-STORE = {"store", "bucket", "archive", "bag", "unfinished", "s3_errors"}
+AUDIT = {"audit", "audit_found", "audit_log", "audit_order", "audit_report", "fixity", "holdings", "readahead"}
+STORE = {"store", "bucket", "archive", "bag", "unfinished", "s3_errors", "pace"} | AUDIT
 
 WITHOUT_PREFECT = """
 import sys
@@ -106,6 +107,24 @@ def test_nothing_below_knows_what_is_above(name: str) -> None:
 def test_the_api_the_source_and_the_store_know_nothing_of_each_other(of: set[str], others: set[str]) -> None:
     for name in of & set(MODULES):
         assert not all_below(name) & others, name
+
+
+@pytest.mark.parametrize(
+    ("name", "others"),
+    [
+        ("checkup", API | SOURCE | STORE),
+        ("checkup_api", STORE),
+        ("checkup_store", API | SOURCE),
+        ("corner", API | SOURCE),
+    ],
+)
+def test_a_checkup_of_one_side_knows_nothing_of_the_other(name: str, others: set[str]) -> None:
+    assert not all_below(name) & others
+
+
+def test_what_a_clock_and_a_view_are_needs_nothing_of_ours() -> None:
+    assert all_below("clocks") == set()
+    assert all_below("checkup_view") <= {"checkup", "errors", "redaction"}
 
 
 def test_errors_stand_at_the_bottom() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tasks.details import Recording, parse_recording
-from tasks.sweep import Listed, Plan, Scope, expires_at, listed, merged, planned
+from tasks.details import Recording, expires_at, parse_recording
+from tasks.sweep import Listed, Plan, Scope, listed, merged, planned
 from tasks.sweep_report import REASON_WIDTH, Book, Sweep, Swept, findings, rows
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -72,3 +72,15 @@ def test_what_nobody_foresaw_keeps_its_traceback() -> None:
 def test_outside_a_terminal_an_achievement_is_just_returned() -> None:
     result = Result(answer=1)
     assert terminal.achieved(result) is result
+
+
+def test_a_failure_that_has_a_result_prints_both(capsys: pytest.CaptureFixture[str]) -> None:
+    def call() -> Result:
+        error = SourceGone("a.mp4")
+        error.result = Result(answer=42)
+        raise error
+
+    assert terminal.run(call) == terminal.FAILED
+    stdout, stderr = capsys.readouterr()
+    assert json.loads(stdout) == {"answer": 42}
+    assert stderr.strip() == str(SourceGone("a.mp4"))

@@ -32,7 +32,13 @@ OF_DEPLOYMENT = {
 }  # fmt: skip
 OF_SCHEDULE = {"cron", "interval", "timezone", "slug"}
 OF_TRIGGER = set(DeploymentEventTrigger.model_fields) | {"type"}
-OURS = {"archive-recording/on-demand", "sweep-recordings/every-15-minutes", "describe-recording/after-archive"}
+OURS = {
+    "archive-recording/on-demand",
+    "sweep-recordings/every-15-minutes",
+    "audit-archive/daily",
+    "describe-recording/after-archive",
+    "doctor/on-a-worker",
+}
 SECRET = re.compile(r"token|secret|password|access_key", re.IGNORECASE)
 
 each = pytest.mark.parametrize("deployment", DEPLOYMENTS.values(), ids=DEPLOYMENTS)
@@ -70,6 +76,21 @@ def test_its_schedules_are_sound(deployment: dict[str, Any]) -> None:
         assert set(schedule) <= OF_SCHEDULE
         assert schedule["slug"]
         CronSchedule(cron=schedule["cron"], timezone=schedule.get("timezone"))
+
+
+def test_the_audit_comes_daily_and_no_lease_can_end_it() -> None:
+    daily = DEPLOYMENTS["audit_archive.py/daily"]
+    (schedule,) = daily["schedules"]
+    assert re.fullmatch(r"\d+ \d+ \* \* \*", schedule["cron"])
+    assert "concurrency_limit" not in daily
+    longest = schema_of(daily)["properties"]["max_minutes"]["maximum"]
+    assert longest < 24 * 60, "one ends before the next begins"
+
+
+def test_the_form_of_the_audit_explains_itself() -> None:
+    for name, shown in schema_of(DEPLOYMENTS["audit_archive.py/daily"])["properties"].items():
+        assert shown["description"], name
+        assert "anyOf" not in shown, name
 
 
 @each

@@ -23,10 +23,13 @@ if TYPE_CHECKING:
 
 BASE_PATH: Final = "/client/v4"
 _PATH = re.compile(rf"{BASE_PATH}/accounts/([^/]+)/realtime/kit/([^/]+)/recordings(?:/([^/]+))?")
+_VERIFY = re.compile(rf"{BASE_PATH}/(?:user|accounts/([^/]+))/tokens/verify")
+_APPS = re.compile(rf"{BASE_PATH}/accounts/([^/]+)/realtime/kit/apps")
 DEFAULT_PER_PAGE: Final = 25
 
 AUTHENTICATION_ERROR = Answer.failure(10000, "Authentication error", 401)
 FORBIDDEN = Answer.failure(10000, "Authentication error", 403)
+INVALID_TOKEN = Answer.failure(1000, "Invalid API Token", 401)
 NO_ROUTE = Answer.failure(7003, "Could not route to the requested path", 404)
 NO_APP = Answer.failure(1001, "App not found", 404)
 NO_RECORDING = Answer.failure(1001, "Recording not found", 404)
@@ -82,7 +85,21 @@ class Api:
         return request
 
     def _honest(self, request: ApiRequest) -> Reply:
-        return (self._refusal(request) or self._found(request)).reply()
+        return (self._of_account(request) or self._refusal(request) or self._found(request)).reply()
+
+    def _of_account(self, request: ApiRequest) -> Answer | None:
+        """Return the answer about the token itself, or about the account's apps, if the request is for that."""
+        known = request.headers.get("authorization") == f"Bearer {self._token}"
+        if verify := _VERIFY.fullmatch(request.path):
+            owner = None if not self._knobs.token_is_the_accounts else self._account_id
+            if not known or verify[1] != owner:
+                return INVALID_TOKEN
+            return Answer.json({"success": True, "errors": [], "result": dict(self._knobs.token_details)})
+        if apps := _APPS.fullmatch(request.path):
+            if not known or apps[1] != self._account_id:
+                return FORBIDDEN if known else AUTHENTICATION_ERROR
+            return Answer.json({"success": True, "data": [{"id": self._app_id, "name": "my-first-app"}]})
+        return None
 
     def _refusal(self, request: ApiRequest) -> Answer | None:
         route = _PATH.fullmatch(request.path)

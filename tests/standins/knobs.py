@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tests.standins.faults import ApiScript, FileScript
     from tests.standins.requests import ApiRequest, FileRequest
@@ -37,6 +37,10 @@ class Knobs:
     """Called before a file request is looked at; it may block, or change anything."""
     on_api_request: Callable[[ApiRequest], None] | None = None
     """Called before an API request is looked at."""
+    token_details: Mapping[str, str] = field(default_factory=lambda: {"id": "token0" * 5, "status": "active"})
+    """What verifying the right token answers."""
+    token_is_the_accounts: bool = False
+    """Whether the token is the account's own, and no user's."""
     clock_ahead: timedelta = timedelta(0)
     """By how much the stand-in's clock is ahead of the machine's."""
 

@@ -1,0 +1,248 @@
+"""Will the first recording arrive? Settings, token, account, app, bucket, the store's ways, clocks and Prefect.
+
+uv run python -m flows.doctor [--json]
+
+It answers within half a minute, whatever is away, and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import time
+from contextlib import ExitStack, contextmanager
+from threading import Thread
+from typing import TYPE_CHECKING, NoReturn
+
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+from prefect.logging import get_run_logger
+
+from flows.prefect_checkup import PrefectCheckup
+from tasks import checkup_api, checkup_store
+from tasks.artifacts import Decoration
+from tasks.checkup import Check, Checkup, Finding, failed, ok, run, skipped, sound, unforeseen, warning
+from tasks.checkup_view import View, rows, summary
+from tasks.clocks import Clocks
+from tasks.corner import Corner
+from tasks.errors import NotReady, SettingsInvalid, StoreRefused
+from tasks.hangup import Lines, Stop
+from tasks.redaction import Concealed
+from tasks.settings import Settings, load_archive_settings, load_settings
+from tasks.store import new_s3_client
+from tasks.terminal import DONE, FAILED, INTERRUPTED
+from tasks.wire import new_http_client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+    from tasks.checkup import Said
+    from tasks.settings import ArchiveSettings
+
+SETTINGS = "settings"
+WITHIN_S = 16.0
+"""For all checks."""
+CLEARED_WITHIN_S = 8.0
+"""To end what is under way then, and to clear away."""
+CONNECTIONS = 16
+SKEW_NOTED_S, SKEW_REFUSED_S = 30.0, 15 * 60.0
+"""From a quarter of an hour on, S3 refuses all signatures."""
+
+
+@flow(name="doctor", persist_result=False)
+def doctor() -> Checkup:
+    """Tell whether the first recording will arrive, with the settings and from the place of whoever runs this."""
+    log = get_run_logger()
+    checkup = examine(lambda finding: log.info("%s: %s: %s", finding.status, finding.name, finding.told))
+    Decoration(log).attempt("table", lambda: create_table_artifact(rows(checkup), "doctor", summary(checkup)))
+    if not checkup.ok:
+        wrong = [finding for finding in checkup.findings if finding.status == "failed"]
+        raise NotReady(tuple(f"{finding.name}: {finding.told}. {finding.advice}".rstrip() for finding in wrong))
+    return checkup
+
+
+def examine(report: Callable[[Finding], None]) -> Checkup:
+    """Look at everything, and return what there is to say of it.
+
+    Args:
+        report: told of each finding as soon as it and those before it are known.
+    """
+    began = time.monotonic()
+    settings, archive, said = _settings()
+    conceal, clocks = Concealed(os.environ), Clocks()
+    checks = [Check("Settings", SETTINGS, lambda: said)]
+    with ExitStack() as stack:
+        checks += _of_cloudflare(settings, clocks, stack)
+        corner, of_store = _of_store(settings, archive, clocks, conceal)
+        checks += of_store
+        checks += PrefectCheckup().checks()
+        known = {check.name for check in checks}
+        after = tuple(name for name in (checkup_api.API, checkup_store.BUCKET) if name in known)
+        checks.append(Check("Clock", "clock", lambda: _of_clock(clocks), after=after))
+        try:
+            findings = run(checks, WITHIN_S, report, conceal)
+        finally:
+            left = _cleared(corner)
+    if left:
+        told = f"could not be cleared away: {', '.join(left)}"
+        finding = Finding(
+            group="Afterwards", name="left behind", status="warning", told=conceal(told), advice="Delete it."
+        )
+        report(finding)
+        findings += (finding,)
+    return Checkup(ok=sound(findings), seconds=round(time.monotonic() - began, 1), findings=findings)
+
+
+def _settings() -> tuple[Settings | None, ArchiveSettings | None, Said]:
+    """Return the settings, or those of the archive alone, as far as they are usable; and what there is to say."""
+    try:
+        settings = load_settings()
+    except SettingsInvalid as invalid:
+        said = failed("; ".join(invalid.problems), "Set them in the environment or in .env.")
+    else:
+        return settings, settings, ok("complete and well-formed")
+    try:
+        return None, load_archive_settings(), said
+    except SettingsInvalid:
+        return None, None, said
+
+
+def _of_cloudflare(settings: Settings | None, clocks: Clocks, stack: ExitStack) -> list[Check]:
+    if settings is None:
+        return [_needing_settings(checkup_api.GROUP, checkup_api.API)]
+    http = stack.enter_context(checkup_api.new_api_client(clocks))
+    source_http = stack.enter_context(new_http_client(checkup_api.TIMEOUT_S))
+    stop = Stop(Lines(http, source_http))
+    stack.callback(stop.set)
+    return checkup_api.ApiCheckup(http, source_http, settings, stop).checks()
+
+
+def _of_store(
+    settings: Settings | None, archive: ArchiveSettings | None, clocks: Clocks, conceal: Concealed
+) -> tuple[Corner | None, list[Check]]:
+    if archive is None:
+        return None, [_needing_settings(checkup_store.GROUP, checkup_store.BUCKET)]
+    logging.getLogger("botocore").setLevel(logging.WARNING)  # at DEBUG it logs signatures
+    refusal = None
+    try:
+        client = new_s3_client(CONNECTIONS, checkup_store.ANSWER_TIMEOUT_S)
+    except StoreRefused as refused:
+        refusal = failed(str(refused))
+    if refusal:
+        return None, [Check(checkup_store.GROUP, checkup_store.BUCKET, lambda: refusal)]
+    checkup_store.note_dates(client, clocks)
+    corner = Corner(client, archive.bucket, archive.prefix)
+    app = settings.realtimekit_app_id if settings else ""
+    archived = "".join(f"{part}/" for part in (archive.prefix, app) if part)
+    return corner, checkup_store.StoreCheckup(corner, archived, client.meta.endpoint_url, conceal.add).checks()
+
+
+def _needing_settings(group: str, name: str) -> Check:
+    return Check(group, name, lambda: ok(""), needs=(SETTINGS,))
+
+
+def _of_clock(clocks: Clocks) -> Said:
+    """Say how far the clocks are apart: both requests to the store and presigned URLs hold a time."""
+    ahead = clocks.ahead()
+    if not ahead:
+        return skipped("not known: no server has told its time")
+    off = {server: seconds for server, seconds in ahead.items() if abs(seconds) >= SKEW_NOTED_S}
+    servers = " and ".join(sorted(ahead))
+    if not off:
+        return ok(f"within {max(1.0, *map(abs, ahead.values())):.0f} s of {servers}")
+    told = "; ".join(f"this machine is {_apart(seconds)} {server}" for server, seconds in off.items())
+    if len(off) < len(ahead):
+        told = f"{told}; but not {' and '.join(ahead.keys() - off.keys())}"
+    told = f"{told}. From 15 minutes on, requests are refused"
+    advice = "Set this machine's clock, by NTP; if that is right, the other one's."
+    worst = max(abs(seconds) for seconds in off.values())
+    return failed(told, advice) if worst >= SKEW_REFUSED_S and off == ahead else warning(told, advice)
+
+
+def _apart(seconds: float) -> str:
+    amount = f"{abs(seconds) / 60:.0f} minutes" if abs(seconds) >= 120 else f"{abs(seconds):.0f} s"
+    return f"{amount} {'behind' if seconds > 0 else 'ahead of'}"
+
+
+def _cleared(corner: Corner | None) -> list[str]:
+    """Clear the corner away, in bounded time though the store may be away, and return what is left there."""
+    if corner is None:
+        return []
+    left = [f"s3://{corner.bucket}/{corner.prefix}"]
+
+    def clear() -> None:
+        left[:] = corner.close(CLEARED_WITHIN_S / 2)
+
+    clearing = Thread(target=clear, daemon=True)
+    clearing.start()
+    try:
+        clearing.join(CLEARED_WITHIN_S)
+    except BaseException:
+        clearing.join(CLEARED_WITHIN_S)
+        raise
+    return list(left)
+
+
+class _Ended(BaseException):
+    """A signal has come."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_code = INTERRUPTED if number == signal.SIGINT else 128 + number
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let the first signal end the checks, and no other one what is cleared away then."""
+    known = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    numbers = [number for number in known if signal.getsignal(number) not in {signal.SIG_IGN, None}]
+
+    def end(number: int, _: FrameType | None) -> NoReturn:
+        for one in numbers:
+            signal.signal(one, signal.SIG_IGN)
+        raise _Ended(number)
+
+    before = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, answer in before.items():
+            if signal.getsignal(number) is end:  # else one has come, and nothing is left to do but to end
+                signal.signal(number, answer)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Look at everything, from a terminal.
+
+    Args:
+        arguments: as on the command line, without the program's name.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m flows.doctor",
+        description="Tell whether the first recording will arrive. Exit code 0, or 1 if something failed.",
+    )
+    parser.add_argument("--json", action="store_true", help="print one line of JSON")
+    given = parser.parse_args(arguments)
+    view = View(sys.stdout)
+    try:
+        with _ended_by_signals():
+            checkup = examine((lambda _: None) if given.json else view.show)
+    except _Ended as ended:
+        sys.stderr.write("\nInterrupted. What was tried in the bucket is cleared away.\n")
+        return ended.exit_code
+    except Exception as error:  # noqa: BLE001 - a traceback may quote anything
+        sys.stderr.write(f"\n{unforeseen(error).told}\n")
+        return FAILED
+    if given.json:
+        sys.stdout.write(checkup.model_dump_json() + "\n")
+    else:
+        view.close(checkup)
+    return DONE if checkup.ok else FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())
