@@ -55,11 +55,11 @@ def describe_recording(
 
     Args:
         recording_id: The recording's id, a UUID as the RealtimeKit dashboard shows it.
-        archive_url: Where the recording is archived, s3://bucket/prefix/APP_ID/YYYY/MM/DD/RECORDING_ID/. It must be
-            below the archive that the worker's settings name.
-        files: What the event said of the files; compared with the archive. None for what the archive itself says.
-        bytes: What the event said of their size in all; compared with the archive. 0 if nothing was said.
-        duration_s: How many seconds the recording lasted. 0 for what the archive itself says.
+        archive_url: Where the recording is archived, as the report of its archiving says,
+            s3://bucket/prefix/APP_ID/YYYY/MM/DD/RECORDING_ID/. It must be in the archive of the worker's settings.
+        files: Filled in by the event that starts a run, to be compared with the archive. Leave it empty.
+        bytes: Filled in by the event, to be compared with the archive. Leave it at 0.
+        duration_s: How many seconds the recording lasted. Leave it at 0 for what the archive says of it.
     """
     recording_id = checked_recording_id(recording_id)
     settings = load_archive_settings()

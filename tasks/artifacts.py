@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 
+from tasks.markdown import cell
+
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Sequence
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from tasks.progress import Moving
 
 INTERVAL_S = 5.0
+LONGEST_LINE = 1000
 
 
 class Decoration:
@@ -79,7 +82,7 @@ class ProgressArtifacts:
     def _show(self, kind: str, files: Sequence[Moving]) -> None:
         size = sum(file.size for file in files)
         percent = 100.0 * sum(file.done for file in files) / size if size else 100.0
-        description = "\n".join(str(file) for file in files)
+        description = "  \n".join(cell(str(file), LONGEST_LINE) for file in files)
         if kind in self._artifacts:
             update_progress_artifact(self._artifacts[kind], percent, description)
         else:

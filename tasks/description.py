@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from tasks.bag import human_size
+from tasks.markdown import code, literal
 from tasks.media import Stream  # noqa: TC001 - pydantic wants to see it
-from tasks.report import cell, clock
+from tasks.report import clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -99,7 +100,7 @@ def _oddities(file: ArchivedFile, examined: Examined, duration_s: float) -> Iter
     facts = examined.facts
     if not facts.streams:
         return
-    content_type = file.content_type.partition(";")[0].strip().lower()
+    content_type = _without_parameters(file.content_type)
     stated = _CONTAINERS.get(content_type, "")
     if stated and stated not in facts.container.split(","):
         yield f"it was sent as {content_type}, but is {facts.container}"
@@ -136,33 +137,49 @@ def differences(stated: Sequence[ArchivedFile], archived: Sequence[ArchivedFile]
 
 
 def markdown(description: Description, poster: bytes) -> str:
-    """Return a description for people: findings first, then a picture, then a table of the files.
+    """Return a description for people: findings first, then a picture, then each file with its streams.
+
+    Lists and no table: Prefect's UI breaks no line of a table, and one with names as long as these is cut off.
 
     Args:
         description: what there is to say.
         poster: a JPEG, small enough to be part of the text; empty if there is none.
     """
-    lines = [f"## Recording {description.recording_id}", "", f"`{description.archive_url}`", ""]
+    lines = [f"## Recording {literal(description.recording_id)}", "", code(description.archive_url), ""]
     if description.findings:
-        lines += ["**Somebody should look at this:**", "", *(f"- {cell(it)}" for it in description.findings), ""]
+        lines += ["**Somebody should look at this:**", "", *(f"- {literal(it)}" for it in description.findings), ""]
     if poster:
         lines += [f"![A frame of the video](data:image/jpeg;base64,{base64.b64encode(poster).decode()})", ""]
-    lines += ["| file | length | size | rate | container | streams |", "|---|---:|---:|---:|---|---|"]
-    return "\n".join([*lines, *(_row(file) for file in description.files), ""])
+    return "\n".join([*lines, *(line for file in description.files for line in _lines(file))])
 
 
-def _row(file: MediaFile) -> str:
-    length = ("about " if file.duration_estimated else "") + clock(file.duration_s) if file.duration_s else "?"
-    rate = f"{file.bit_rate / 1000:,.0f} kbit/s" if file.bit_rate else "?"
-    streams = "; ".join(_told(stream) for stream in file.streams) or "?"
-    cells = (f"`{cell(file.path)}`", length, human_size(file.size), rate, cell(file.container or "?"), cell(streams))
-    return f"| {' | '.join(cells)} |"
+def _lines(file: MediaFile) -> Iterator[str]:
+    facts = [_format(file) or "of no known format"]
+    if file.duration_s:
+        facts.append(f"{'about ' * file.duration_estimated}{clock(file.duration_s)} long")
+    facts.append(human_size(file.size))
+    if file.bit_rate:
+        facts.append(f"{file.bit_rate / 1000:,.0f} kbit/s")
+    yield from (code(file.path), "", f"- {literal(', '.join(facts))}")
+    yield from (f"- {literal(_told(stream))}" for stream in file.streams)
+    yield ""
+
+
+def _format(file: MediaFile) -> str:
+    """Return the format's name as it was sent, if it is so, or else all of FFmpeg's for it."""
+    stated = _CONTAINERS.get(_without_parameters(file.content_type), "")
+    return stated if stated in file.container.split(",") else file.container
+
+
+def _without_parameters(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
 
 
 def _told(stream: Stream) -> str:
-    facts = [f"{stream.kind} {stream.codec or '?'}"]
+    facts = [f"{stream.kind}: {stream.codec or '?'}"]
     if stream.kind == "video":
-        facts += [f"{stream.width} x {stream.height}", f"{stream.frame_rate:g} frames/s"]
+        facts.append(f"{stream.width} x {stream.height}")
+        facts += [f"{stream.frame_rate:g} frames/s"] if stream.frame_rate else []
     if stream.kind == "audio":
-        facts += [f"{stream.channels} ch", f"{stream.sample_rate} Hz"]
+        facts += [f"{stream.channels} ch", f"{stream.sample_rate:,} Hz"]
     return ", ".join(facts)

@@ -69,9 +69,9 @@ def _boxes(file: RangedFile, offset: int = 0) -> Iterator[tuple[int, bytes, int]
         offset += size
 
 
-def last_fragment(file: RangedFile, its: Layout) -> int | None:
-    """Return the last fragment's offset, or None if there is none near the end."""
-    return next(_fragments(file, its, range(file.size - WINDOW, file.size - SEARCHED, -WINDOW), last=True), None)
+def last_fragments(file: RangedFile, its: Layout) -> Iterator[int]:
+    """Yield the offsets of the fragments near the end, the last one first."""
+    return _fragments(file, its, range(file.size - WINDOW, file.size - SEARCHED, -WINDOW), last=True)
 
 
 def fragment_after(file: RangedFile, its: Layout, offset: int) -> int | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from tasks import fragments
@@ -27,6 +27,9 @@ MAX_PIXELS = 4096 * 4096
 MAX_STREAMS = 64
 MAX_PACKETS = 20_000
 """Looked at near the end of a file: a minute or more of picture and sound."""
+MOST_FRAMES = 1000
+"""In a second, exclusive; where no frame is to be had, FFmpeg takes the ticks of the file's clock for them."""
+TRIED_FRAGMENTS = 3
 TRIED_PACKETS = 500
 """After so many packets without a single frame, a stream counts as one that cannot be decoded."""
 BUFFER = 64 * 1024
@@ -150,8 +153,9 @@ def _stream(stream: Any) -> Stream:
     codec = context.codec.canonical_name if context else ""
     known = Stream(stream.type or "unknown", codec, int(stream.bit_rate or 0) if context else 0)
     if known.kind == "video":
-        rate: Fraction | None = stream.average_rate or stream.guessed_rate
-        return replace(known, width=context.width, height=context.height, frame_rate=round(float(rate or 0), 3))
+        rate = round(float(stream.average_rate or stream.guessed_rate or 0), 3)
+        frame_rate = rate if rate < MOST_FRAMES else 0.0
+        return replace(known, width=context.width, height=context.height, frame_rate=frame_rate)
     if known.kind == "audio":
         return replace(known, channels=context.channels, sample_rate=context.sample_rate)
     return known
@@ -166,12 +170,20 @@ def _measured(file: RangedFile, its: fragments.Layout | None, known: Facts) -> F
             container.seek(int(known.duration_s * MICROSECONDS))
             end_s = _end_s(container)
     else:
-        fragment = fragments.last_fragment(file, its)
-        if fragment is None:
+        near_end = fragments.last_fragments(file, its)
+        last = next(near_end, None)
+        if last is None:
             return replace(known, troubles=(*known.troubles, "no fragment is to be found near its end"))
-        with _opened(fragments.jumped(file, its, fragment)) as container:
-            end_s = _end_s(container)
+        # Of a file that was cut, the last one may hold no whole packet.
+        tried = chain([last], islice(near_end, TRIED_FRAGMENTS - 1))
+        end_s = next(filter(None, (_end_of_fragment_s(file, its, fragment) for fragment in tried)), 0.0)
     return replace(known, duration_s=known.duration_s or end_s, end_s=end_s)
+
+
+def _end_of_fragment_s(file: RangedFile, its: fragments.Layout, fragment: int) -> float:
+    with _ignored(), _opened(fragments.jumped(file, its, fragment)) as container:
+        return _end_s(container)
+    return 0.0
 
 
 def _end_s(container: InputContainer) -> float:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.bag import human_size
+from tasks.markdown import code, code_in_table, literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,15 +41,15 @@ def report(archived: ArchivedRecording, transferred: Transferred) -> str:
         "",
         f"Archived and verified: {len(archived.files)} files, {human_size(archived.bytes)}{length}, at",
         "",
-        f"`{archived.archive_url}`",
+        code(archived.archive_url),
         "",
         "| file | bytes | type |",
         "|---|---:|---|",
-        *(f"| `{cell(file.path)}` | {file.size:,} | {cell(file.content_type)} |" for file in archived.files),
+        *(f"| {code_in_table(file.path)} | {file.size:,} | {literal(file.content_type)} |" for file in archived.files),
         "",
         "SHA-256, as `sha256sum` prints and checks it:",
         "",
-        *(f"    {file.sha256}  {cell(file.path)}" for file in archived.files),
+        *(f"    {file.sha256}  {' '.join(file.path.split())}" for file in archived.files),
         "",
         str(transferred),
     ]
@@ -59,8 +60,3 @@ def clock(seconds: float) -> str:
     """Return a duration in seconds as people write it, h:mm:ss."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
-
-
-def cell(text: str) -> str:
-    """Return text that cannot end its cell of a table, nor its code span."""
-    return text.replace("|", "\\|").replace("`", "'").replace("\n", " ")

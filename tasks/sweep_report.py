@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
+from tasks.markdown import cell
 from tasks.sweep import SOON
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ ROWS = 500
 """Of the table in Prefect's UI."""
 REASON = 500
 """Characters of a reason that are kept."""
+OUTCOME_WIDTH, REASON_WIDTH = 24, 40
+"""Characters in a line of the table, so that a laptop shows what somebody has to look after without scrolling."""
 
 
 class Swept(BaseModel):
@@ -210,10 +213,10 @@ def rows(sweep: Sweep) -> list[dict[str, str]]:
 
 def _row(one: Swept, column: str, *, at_risk: bool) -> dict[str, str]:
     return {
-        "recording": one.recording_id,
-        "outcome": f"AT RISK: {column}" if at_risk else column,
+        "outcome": cell(f"AT RISK: {column}" if at_risk else column, OUTCOME_WIDTH),
+        "recording": cell(one.recording_id),
+        "reason": cell(one.reason, REASON_WIDTH),
         "expires": _when(one.expires_at),
-        "reason": one.reason,
         "announced by a webhook": {True: "yes", False: "no", None: ""}[one.announced],
-        "app": one.app_id,
+        "app": cell(one.app_id),
     }

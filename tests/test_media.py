@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
+import random
 import re
 import struct
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import av
 import pytest
 
-from tasks.media import MAX_PIXELS, POSTER_BYTES, Facts, examine
+from tasks.fragments import SEARCHED, WINDOW, Layout, _boxes, fragment_after, jumped, last_fragments, layout
+from tasks.media import MAX_PIXELS, POSTER_BYTES, Facts, _jpeg, examine
 from tasks.ranged import BLOCK, KEPT_BLOCKS, BudgetSpent, RangedFile, Ranges
-from tests.media_files import remuxed, vp8
+from tests.media_files import remuxed, vp8, vp9
 from tests.standins import media
 
 if TYPE_CHECKING:
@@ -65,6 +68,30 @@ def is_picture(poster: bytes) -> bool:
     return len(poster) <= POSTER_BYTES and max(gray) - min(gray) > 100
 
 
+def test_a_picture_is_shown_of_what_is_not_blank_if_there_is_something() -> None:
+    _, poster = found(ranges_of(vp9(blank=25)))
+    assert is_picture(poster)
+    _, poster = found(ranges_of(vp9(blank=50)))
+    with av.open(io.BytesIO(poster), "r") as file:
+        assert len(list(file.decode(video=0))) == 1
+
+
+def test_a_picture_is_made_worse_and_smaller_until_it_is_small_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = av.VideoFrame(480, 480, "yuv420p")
+    for plane in frame.planes:
+        plane.update(random.Random(1).randbytes(plane.buffer_size))
+    sizes = []
+    for limit in (200_000, POSTER_BYTES, 5_000):
+        monkeypatch.setattr("tasks.media.POSTER_BYTES", limit)
+        jpeg = _jpeg(frame)
+        assert 0 < len(jpeg) <= limit
+        with av.open(io.BytesIO(jpeg), "r") as file:
+            sizes.append(next(file.decode(video=0)).width)
+    assert sizes[0] == 480 > sizes[-1] == 160
+    monkeypatch.setattr("tasks.media.POSTER_BYTES", 500)
+    assert _jpeg(frame) == b""
+
+
 def test_all_that_a_table_of_facts_has_is_known() -> None:
     facts, _ = found(ranges_of(media.video_mp4()))
     video, audio = facts.of("video"), facts.of("audio")
@@ -91,6 +118,103 @@ def test_a_file_that_was_cut_ends_before_its_header_says() -> None:
     facts, _ = found(ranges_of(track[: len(track) // 2]))
     assert facts.duration_s == pytest.approx(3, abs=0.05)
     assert facts.end_s < 2
+
+
+def test_where_a_fragment_begins_is_not_taken_from_what_is_in_a_picture() -> None:
+    video = bytearray(media.video_mp4())
+    video[-5000:-4996] = b"moof"
+    file = file_of(bytes(video))
+    assert list(last_fragments(file, its_layout(bytes(video)))) == moofs(media.video_mp4())
+    facts, _ = found(ranges_of(bytes(video)))
+    assert facts.end_s == pytest.approx(32 / 3, abs=0.1)
+    assert facts.troubles == ()
+
+
+def moofs(video: bytes) -> list[int]:
+    return [offset for offset, kind, _ in media.boxes(video) if kind == b"moof"][::-1]
+
+
+def test_fragments_are_found_last_one_first_and_on_the_border_of_two_reads() -> None:
+    live = remuxed(vp8(), "webm", 4, live="1")
+    clusters = [match.start() for match in re.finditer(rb"\x1f\x43\xb6\x75", live)]
+    assert len(clusters) > 1
+    assert list(last_fragments(file_of(live), its_layout(live))) == clusters[::-1]
+    far = live[:4] + bytes(WINDOW - 6) + live[clusters[0] :]
+    assert its_layout(far).first == WINDOW - 2
+
+
+def test_boxes_that_count_in_64_bits_or_reach_to_the_end_are_understood() -> None:
+    video = media.video_mp4()
+    first = video.index(b"moof") - 4
+    empty, wide = struct.pack(">I4s", 8, b"free"), struct.pack(">I4sQ", 1, b"free", 24) + bytes(8)
+    its = its_layout(video[:first] + empty + wide + video[first:])
+    assert its == replace(its_layout(video), first=first + 32, second=its_layout(video).second + 32)
+    last = video.rindex(b"mdat") - 4
+    open_end = video[:last] + struct.pack(">I", 0) + video[last + 4 :]
+    facts, _ = found(ranges_of(open_end))
+    assert facts.end_s == pytest.approx(32 / 3, abs=0.1)
+
+
+def its_layout(data: bytes) -> Layout:
+    its = layout(file_of(data))
+    assert its is not None
+    return its
+
+
+def file_of(data: bytes) -> RangedFile:
+    ranges = ranges_of(data)
+    return RangedFile(ranges.read_at, ranges.size)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: media.video_mp4(), lambda: remuxed(vp8(), "webm", live="1")],  # noqa: PLW0108 - as the other
+    ids=["mp4", "webm"],
+)
+def test_a_file_whose_end_holds_no_fragment_is_said_to_be_so(make: Callable[[], bytes]) -> None:
+    facts, _ = found(ranges_of(make() + bytes(SEARCHED + WINDOW)))
+    assert "no fragment is to be found near its end" in facts.troubles
+    assert (facts.duration_s, facts.end_s) == (0, 0)
+
+
+def test_what_is_not_made_of_fragments_has_no_layout() -> None:
+    for data in (b"", b"1234567", remuxed(media.video_mp4(), "mp4"), b"\0\0\0\x07ftyp" * 9, media.audio_mp3()):
+        assert layout(file_of(data)) is None
+
+
+def test_between_the_header_and_a_fragment_there_is_nothing_left() -> None:
+    video = media.video_mp4(2 * MIB)
+    its, file = its_layout(video), file_of(video)
+    last = next(last_fragments(file, its))
+    assert last == moofs(video)[0]
+    view = jumped(file, its, last)
+    seen = view.read_at(0, view.size)
+    assert [kind for _, kind, _ in _boxes(view)] == [b"ftyp", b"moov", b"free", b"moof", b"mdat"]
+    assert (seen[: its.first], seen[last:]) == (video[: its.first], video[last : view.size])
+    pieces = b"".join(view.read_at(at, 5) for at in range(its.first - 20, its.first + 40, 5))
+    assert pieces == seen[its.first - 20 : its.first + 40]
+    assert jumped(file, its, its.first).read_at(0, its.second) == video[: its.second]
+    assert fragment_after(file, its, its.first) == its.first
+    assert fragment_after(file, its, last + 8) is None
+
+
+@pytest.mark.parametrize(
+    ("make", "start", "cut"),
+    [
+        (lambda: remuxed(vp8(), "webm", 4, live="1"), b"\x1f\x43\xb6\x75", b"\x1f\x43\xb6\x75"),
+        (lambda: media.video_mp4(), b"moof", b"mdat"),  # noqa: PLW0108 - as the other
+    ],
+    ids=["webm", "mp4"],
+)
+def test_a_file_that_was_cut_in_its_last_fragments_first_packet_ends_with_the_one_before(
+    make: Callable[[], bytes], start: bytes, cut: bytes
+) -> None:
+    whole = make()
+    facts, _ = found(ranges_of(whole[: whole.rindex(cut) + 50]))
+    before, _ = found(ranges_of(whole[: whole.rindex(start) - 4]))
+    assert facts.troubles == ()
+    assert facts.duration_s == facts.end_s == pytest.approx(before.end_s, abs=0.05)
+    assert facts.end_s > 4
 
 
 @pytest.mark.parametrize("data", [b"", b"video" * 1000, b"<!DOCTYPE html><html>no</html>", vp8()[:20]])

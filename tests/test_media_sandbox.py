@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import random
 import time
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tasks.errors import ExtraNotInstalled, StoreUnavailable
+from tasks.media import POSTER_BYTES
 from tasks.sandbox import Examined, examined
 from tests.media_files import vp8
 from tests.standins import media
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from tasks.ranged import Ranges
 
+PIPE = "next(fd for fd in range(3, 20) if os.path.exists(f'/dev/fd/{fd}') and not os.isatty(fd))"
 WITHOUT_LIBRARY = "raise ImportError('no such library')"
 
 
@@ -73,12 +76,23 @@ SAYINGS = ["nonsense", "[]", '["?"]', '["facts", {"duration_s": NaN}]', '["facts
 def test_a_decoder_that_was_taken_over_can_say_nothing_that_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pipe = "next(fd for fd in range(3, 20) if os.path.exists(f'/dev/fd/{fd}') and not os.isatty(fd))"
     for saying in (SAYINGS[0], SAYINGS[3], SAYINGS[6], SAYINGS[7]):
-        decoder(tmp_path, monkeypatch, f"os.write({pipe}, {saying!r}.encode() + b'\\n'); os._exit(0)")
+        decoder(tmp_path, monkeypatch, f"os.write({PIPE}, {saying!r}.encode() + b'\\n'); os._exit(0)")
         found = examined(ranges_of(vp8()), poster=True)
         assert (found.facts.streams, found.poster) == ((), b"")
         assert "the decoder died over it" in troubles(found)
+
+
+@pytest.mark.parametrize(("more", "kept"), [(0, True), (1, False)])
+def test_a_picture_that_is_too_large_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: int, *, kept: bool
+) -> None:
+    decoder(tmp_path, monkeypatch, f"os.write({PIPE}, b'[\"poster\", \"' + {jpeg(more)!r} + b'\"]\\n'); os._exit(0)")
+    assert bool(examined(ranges_of(vp8()), poster=True).poster) == kept
+
+
+def jpeg(more: int) -> bytes:
+    return base64.b64encode(b"\xff\xd8\xff" + bytes(POSTER_BYTES - 3 + more))
 
 
 def test_it_has_neither_credentials_nor_leave_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

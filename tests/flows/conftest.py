@@ -8,7 +8,6 @@ import atexit
 import os
 import shutil
 import tempfile
-import uuid
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -27,7 +26,7 @@ os.environ |= {
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
 
-from tests.flows.world import World
+from tests.flows.world import World, new_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,9 +61,7 @@ def _start_server(stack: ExitStack) -> None:
 @pytest.fixture
 def world(prefect_api: str, kit: RealtimeKitStandIn, rclone_server: Store, tmp_path: Path) -> World:
     """An API with no recordings yet, an empty bucket, and the server: all that a run needs."""
-    bucket = f"bucket-{uuid.uuid4().hex[:12]}"
-    rclone_server.client().create_bucket(Bucket=bucket)
-    return World(kit, rclone_server, bucket, prefect_api, tmp_path)
+    return new_world(kit, rclone_server, prefect_api, tmp_path)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What a person sees in Prefect's UI, in a real browser: a form that explains itself, a run, its report.
+"""What a person sees in Prefect's UI, in a real browser: forms that explain themselves, runs, what they leave to read.
 
 Opt-in, as it needs Chromium: `apt-get install chromium`, then `uv run --group browser pytest -m browser`.
 """
@@ -8,26 +8,35 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.flows.duty import PrefectServer, deploy, deployment_id, worker
-from tests.flows.world import World, eventually
+from flows.sweep_recordings import sweep_recordings
+from tests.flows.duty import PrefectServer, asked, deploy, deployment_id, worker
+from tests.flows.world import eventually, new_world
+from tests.standins import media
 from tests.standins.realtimekit import MediaSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+    from tests.flows.world import World
+    from tests.standins.realtimekit import RealtimeKitStandIn
+    from tests.standins.stores import Store
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 # Without these, Chromium asks Google's hosts for updates and more at every start.
 QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 """The folder that pictures go to, if somebody wants to look at them."""
+ENDED = {"COMPLETED", "FAILED", "CRASHED"}
+PATIENCE_S = 200
+"""For a run on a worker, and another one that it sets off, while a browser is at work beside them."""
 
 
 @pytest.fixture
@@ -42,18 +51,70 @@ def page() -> Iterator[Any]:
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    with PrefectServer(tmp_path_factory.mktemp("prefect")) as running:
+        yield running
+
+
 @pytest.fixture
-def on_duty(world: World, tmp_path: Path) -> Iterator[tuple[World, PrefectServer]]:
-    with PrefectServer(tmp_path) as server:
-        here = replace(world, prefect_api=server.api)
-        deploy(here)
-        with worker(here):
-            yield here, server
+def on_duty(
+    kit: RealtimeKitStandIn, rclone_server: Store, server: PrefectServer, tmp_path: Path
+) -> Iterator[tuple[World, PrefectServer]]:
+    here = new_world(kit, rclone_server, server.api, tmp_path)
+    deploy(here)
+    (found,) = here.ask_prefect("deployments", deployments={"name": {"any_": ["every-15-minutes"]}})
+    for schedule in found["schedules"]:  # else it would sweep whenever a quarter of an hour ends in a test
+        asked(here, "PATCH", f"deployments/{found['id']}/schedules/{schedule['id']}", {"active": False})
+    with worker(here):
+        yield here, server
 
 
 def picture(page: Any, name: str) -> None:
     if SCREENSHOTS:
+        page.wait_for_timeout(500)  # what moves has come to rest
         page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png")
+
+
+def form(page: Any, on_duty: tuple[World, PrefectServer], deployment: str) -> dict[str, Any]:
+    """Open a deployment's form, and return its parameters by their names, in their order."""
+    world, server = on_duty
+    page.goto(f"{server.url}/deployments/deployment/{deployment_id(world, deployment)}/run")
+    shown = page.locator(".schema-form-property")
+    shown.first.wait_for()
+    labels = shown.locator(".schema-form-property__label").all_inner_texts()
+    return {label.partition(" ")[0]: shown.nth(number) for number, label in enumerate(labels)}
+
+
+def submit(page: Any, world: World, deployment: str) -> dict[str, Any]:
+    """Submit a deployment's form, and return the run that it made, when it has ended."""
+    of_it = {"id": {"any_": [deployment_id(world, deployment)]}}
+    known = {run["id"] for run in world.ask_prefect("flow_runs", deployments=of_it)}
+    page.get_by_role("button", name="Submit").click()
+
+    def ended() -> list[dict[str, Any]]:
+        runs = world.ask_prefect("flow_runs", deployments=of_it)
+        return [run for run in runs if run["id"] not in known and run["state_type"] in ENDED]
+
+    (run,) = eventually(ended, PATIENCE_S)
+    return dict(run)
+
+
+def is_refused(page: Any, reason: str) -> bool:
+    page.get_by_role("button", name="Submit").click()
+    page.get_by_text(reason).first.wait_for()
+    return str(page.url).endswith("/run")
+
+
+def open_artifact(page: Any, on_duty: tuple[World, PrefectServer], key: str) -> None:
+    world, server = on_duty
+
+    def latest() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = world.ask_prefect("artifacts", artifacts={"key": {"any_": [key]}})
+        return sorted(found, key=lambda artifact: str(artifact["created"]))[-1:]
+
+    (artifact,) = eventually(latest, PATIENCE_S)
+    page.goto(f"{server.url}/artifacts/artifact/{artifact['id']}")
 
 
 def test_a_person_fills_the_form_in_and_sees_the_recording_archived(
@@ -62,25 +123,119 @@ def test_a_person_fills_the_form_in_and_sees_the_recording_archived(
     world, server = on_duty
     payload = b"video" * 1_000_000
     recording = world.add(payload, audio=MediaSource(b"sound" * 1000, "audio/mpeg"))
-    page.goto(f"{server.url}/deployments/deployment/{deployment_id(world, 'on-demand')}/run")
-    field = page.locator("textarea").first
-    field.wait_for()
+    fields = form(page, on_duty, "on-demand")
+    field = fields["recording_id"].locator("textarea")
     for explained in ("a UUID as the RealtimeKit", "How many seconds to wait", "The old archive stays"):
         assert page.get_by_text(explained).count() == 1
     field.fill("not a UUID")
-    page.get_by_role("button", name="Submit").click()
-    page.get_by_text("Validation failed for field 'recording_id'").first.wait_for()
+    assert is_refused(page, "Validation failed for field 'recording_id'")
     page.reload()
     field.fill(recording.id)
     picture(page, "form")
-    page.get_by_role("button", name="Submit").click()
+    run = submit(page, world, "on-demand")
+    assert run["state_type"] == "COMPLETED"
 
-    eventually(lambda: [run["state"]["type"] for run in world.flow_runs(recording)] == ["COMPLETED"])
-    (run,) = world.flow_runs(recording)
     page.goto(f"{server.url}/runs/flow-run/{run['id']}")
     page.get_by_text("Archived: s3://").wait_for()
     picture(page, "run")
-    (artifact,) = world.ask_prefect("artifacts", artifacts={"key": {"any_": [f"archived-{recording.id}"]}})
-    page.goto(f"{server.url}/artifacts/artifact/{artifact['id']}")
+    open_artifact(page, on_duty, f"archived-{recording.id}")
     page.get_by_text(hashlib.sha256(payload).hexdigest()).wait_for()
     picture(page, "report")
+
+
+WIDGETS = {
+    "dry_run": "[role=switch]",
+    "limit": "input[type=number]",
+    "at_risk_hours": "input[type=number]",
+    "invoked_within_hours": "input[type=number]",
+    "meeting_id": "textarea",
+    "app_ids": "button:has-text('Add item')",
+    "at_once": "input[type=number]",
+    "hand_out": "[role=switch]",
+    "retry_minutes": "input[type=number]",
+}
+REASON = "the API announces 1 bytes"
+
+
+def test_a_person_looks_what_a_sweep_would_do_and_has_it_done(on_duty: tuple[World, PrefectServer], page: Any) -> None:
+    world, server = on_duty
+
+    def add(hours: float, **its: Any) -> str:
+        return world.add(invoked_time=datetime.now(UTC) - timedelta(hours=hours), duration=0, **its).id
+
+    whole = [add(hours) for hours in (3, 30)]
+    failing, at_risk = add(80, file_size=1), add(7 * 24 - 2, file_size=1)
+    add(1, status="RECORDING")
+
+    fields = form(page, on_duty, "every-15-minutes")
+    assert {name: fields[name].locator(widget).count() for name, widget in WIDGETS.items()} == dict.fromkeys(WIDGETS, 1)
+    assert list(fields) == list(WIDGETS) == list(sweep_recordings.parameters.model_dump()["properties"])
+    for name, field in fields.items():
+        assert len(field.locator(".schema-form-property__description").inner_text()) > 20, name
+    page.set_viewport_size({"width": 1280, "height": 1650})
+    picture(page, "sweep-form")
+    page.set_viewport_size({"width": 1280, "height": 1000})
+    fields["at_once"].locator("input").fill("99")
+    assert is_refused(page, "99 is greater than the maximum of 16")
+    fields["at_once"].locator("input").fill("2")
+    fields["meeting_id"].locator("textarea").fill("not a UUID")
+    assert is_refused(page, "Validation failed for field 'meeting_id'")
+    fields["meeting_id"].locator("textarea").fill("")
+    fields["dry_run"].locator("[role=switch]").click()
+    assert submit(page, world, "every-15-minutes")["state_type"] == "COMPLETED"
+    open_artifact(page, on_duty, "sweep-plan")
+    page.get_by_text("Nothing was done. 1 at risk, 4 left, 1 still to come").wait_for()
+    assert table(page)[at_risk][0] == "AT RISK: left for the next sweep"
+
+    form(page, on_duty, "every-15-minutes")
+    run = submit(page, world, "every-15-minutes")
+    assert run["state_type"] == "FAILED"
+    page.goto(f"{server.url}/runs/flow-run/{run['id']}")
+    page.get_by_text(f"1 at risk, as they expire soon and are not archived: {at_risk}").first.wait_for()
+    page.get_by_text(f"{failing} (video: {REASON}").first.wait_for()
+    picture(page, "sweep-run")
+    open_artifact(page, on_duty, "sweep-recordings")
+    page.get_by_text("1 at risk, 2 failed, 2 archived, 1 still to come").wait_for()
+    rows = table(page)
+    assert [rows[one][0] for one in (at_risk, failing, *whole)] == ["AT RISK: failed", "failed", "archived", "archived"]
+    assert REASON in rows[at_risk][2]
+    assert fits(page, "reason", width=1400)
+    picture(page, "sweep")
+
+
+def table(page: Any) -> dict[str, list[str]]:
+    """Return a sweep's table as it is shown, by recording; what is broken into lines is joined."""
+    page.locator("tbody tr").first.wait_for()
+    rows = [row.locator("td").all_inner_texts() for row in page.locator("tbody tr").all()]
+    return {row[1].strip(): [" ".join(cell.split()) for cell in row] for row in rows}
+
+
+def fits(page: Any, column: str, width: int) -> bool:
+    """Tell whether a table is seen up to this column in a window so wide."""
+    page.set_viewport_size({"width": width, "height": 1000})
+    head = page.locator("th", has_text=column).bounding_box()
+    frame = page.locator("table").locator("xpath=..").bounding_box()
+    return bool(head["x"] + head["width"] <= frame["x"] + frame["width"])
+
+
+def test_an_archived_recording_is_described_with_a_picture_of_it(
+    on_duty: tuple[World, PrefectServer], page: Any
+) -> None:
+    world, _ = on_duty
+    sound = MediaSource(media.audio_mp3(85_248)[:85_248], "audio/mpeg")
+    recording = world.add(MediaSource(media.video_mp4()), audio=sound, duration=10.7)
+    form(page, on_duty, "on-demand")["recording_id"].locator("textarea").fill(recording.id)
+    submit(page, world, "on-demand")
+    open_artifact(page, on_duty, f"described-{recording.id}")  # by a run that the event started
+    page.get_by_text("video: h264, 640 x 360, 24 frames/s").wait_for()
+    assert page.get_by_text("mp3, about 0:00:11 long").count() == 1
+    frame = page.get_by_alt_text("A frame of the video")
+    assert frame.evaluate("frame => frame.decode().then(() => [frame.naturalWidth, frame.naturalHeight])") == [480, 270]
+    picture(page, "description")
+
+    fields = form(page, on_duty, "after-archive")
+    for by_hand in ("recording_id", "archive_url"):
+        assert fields[by_hand].locator("textarea").count() == 1
+    for by_event in ("files", "bytes", "duration_s"):
+        assert "Leave it" in fields[by_event].locator(".schema-form-property__description").inner_text()
+    picture(page, "description-form")

@@ -81,7 +81,7 @@ def test_a_description_is_facts_and_a_picture_beside_the_bag(
     assert stored.keys() - bag.keys() == {name}
     assert json.loads(stored[name]) == described.model_dump(mode="json")
     (artifact,) = here.ask_prefect("artifacts", artifacts={"key": {"any_": [f"described-{done.recording_id}"]}})
-    for told in ("![A frame of the video](data:image/jpeg;base64,", "video h264, 640 x 360, 24 frames/s", "0:00:11"):
+    for told in ("![A frame of the video](data:image/jpeg;base64,", "video: h264, 640 x 360, 24 frames/s", "0:00:11"):
         assert told in artifact["data"]
     assert len(artifact["data"]) < 42_000
 

@@ -155,3 +155,10 @@ class World:
         about = {"resource": {"id": [f"realtimekit.recording.{recording.id}"]}}
         events: list[dict[str, Any]] = self.ask_prefect("events", filter=about)["events"]
         return events
+
+
+def new_world(kit: RealtimeKitStandIn, store: Store, prefect_api: str, folder: Path) -> World:
+    """Return a world with no recordings yet, and an empty bucket."""
+    bucket = f"bucket-{uuid.uuid4().hex[:12]}"
+    store.client().create_bucket(Bucket=bucket)
+    return World(kit, store, bucket, prefect_api, folder)
