@@ -5,12 +5,8 @@ It is one file that is compared, the recording's video, as no tool but ours know
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
 import tempfile
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from tests.measure import measured
 from tests.torture.peer_table import Comparison, Tried, facts, markdown, text_head, text_row
 from tests.torture.peer_tools import TOOLS, installed, leading_to, variables, version
 from tests.torture.peer_troubles import HONEST, TELLING, troubles_for_tools
@@ -31,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tests.archiving import Archiving
-    from tests.standins.realtimekit import StandInRecording
+    from tests.standins.realtimekit import RealtimeKitStandIn, StandInRecording
     from tests.torture.peer_tools import Tool
     from tests.torture.source_trouble import SourceTrouble
     from tests.torture.stage import Stage
@@ -74,26 +71,8 @@ def judged_object(right: Sequence[bytes], visible: bytes | None, exit_code: int 
 
 def run_tool(tool: Tool, environment: Mapping[str, str], scratch: Path, limit_s: float = LIMIT_S) -> Ending:
     """Run a tool to its end, or kill it and all that it started."""
-    began, said = time.monotonic(), scratch / "said"
-    with said.open("wb") as output:
-        running = subprocess.Popen(
-            tool.arguments(),
-            env=environment,
-            cwd=scratch,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            exit_code: int | None = running.wait(limit_s)
-        except subprocess.TimeoutExpired:
-            exit_code = None
-        finally:
-            if running.poll() is None:
-                os.killpg(running.pid, signal.SIGKILL)
-                running.wait()
-    return Ending(exit_code, time.monotonic() - began, said.read_text(errors="replace")[-2000:])
+    usage = measured(tool.arguments(), environment, scratch, limit_s)
+    return Ending(usage.exit_code, usage.wall_s, usage.said)
 
 
 def try_tool(
@@ -109,13 +88,13 @@ def try_tool(
         None if there is no single file to be fetched.
     """
     recording = trouble.arrange(bench, seed)
-    asked, source = _asked(bench, recording), recording.video or recording.audio
-    if asked is None or source is None:
+    told, source = asked(bench.kit, recording), recording.video or recording.audio
+    if told is None or source is None:
         return None
     before, key = source.content, f"recordings/{recording.id}.mp4"
     with tempfile.TemporaryDirectory(prefix="peer-") as scratch:
-        told = asked | {"BUCKET": bench.bucket, "KEY": key}
         environment = variables(programs, Path(scratch)) | leading_to(bench.server) | told
+        environment |= {"BUCKET": bench.bucket, "KEY": key}
         ending = run_tool(tool, environment, Path(scratch), limit_s)
     trouble.relieve(bench)
     right = [content.read(0, content.size) for content in (before, source.content)]
@@ -126,15 +105,16 @@ def try_tool(
     return Tried(verdict, ending.exit_code, None if visible is None else len(visible), round(ending.seconds, 1))
 
 
-def _asked(bench: Archiving, recording: StandInRecording) -> dict[str, str] | None:
+def asked(kit: RealtimeKitStandIn, recording: StandInRecording) -> dict[str, str] | None:
     """Ask the API for the recording's file as a person would, and return what a tool is told of it."""
-    headers = {"Authorization": f"Bearer {bench.kit.token}"}
-    details = httpx.get(f"{bench.kit.recordings_url}/{recording.id}", headers=headers).json()["data"]
+    headers = {"Authorization": f"Bearer {kit.token}"}
+    details = httpx.get(f"{kit.recordings_url}/{recording.id}", headers=headers).json()["data"]
     links = [details["download_url"], details["audio_download_url"]]
     url = next((link for link in links if isinstance(link, str)), None)
     if url is None:
         return None
-    return {"URL": url, "ORIGIN": bench.kit.files_url, "SIZE": str(details["file_size"])}
+    origin = str(httpx.URL(url).join("/")).rstrip("/")
+    return {"URL": url, "ORIGIN": origin, "SIZE": str(details["file_size"])}
 
 
 def ours(trouble: SourceTrouble, bench: Archiving, seed: int) -> Tried:
