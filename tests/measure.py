@@ -12,10 +12,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread, Timer
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 SAMPLED_EVERY_S = 0.05
 SAID_BYTES = 4000
@@ -37,13 +37,16 @@ class Usage:
     """The end of what it printed on stdout and stderr; it may hold URLs."""
 
 
+def _nothing(_pid: int) -> None:
+    pass
+
+
 def measured(
     arguments: Sequence[str],
     environment: Mapping[str, str],
     folder: Path,
     limit_s: float,
-    *,
-    stdin: IO[bytes] | None = None,
+    began: Callable[[int], None] = _nothing,
 ) -> Usage:
     """Run a command to its end, or kill it and all that it started.
 
@@ -52,22 +55,23 @@ def measured(
         environment: all of its environment variables.
         folder: where it runs.
         limit_s: seconds after which it counts as hung.
-        stdin: what it reads; nothing if not given.
+        began: told its process id, which is its process group's, too.
     """
     with tempfile.TemporaryFile() as output:
-        began = time.monotonic()
+        started = time.monotonic()
         running = subprocess.Popen(
             arguments,
             env=environment,
             cwd=folder,
-            stdin=stdin or subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
         with _killed_at_last(running), _watched(running.pid) as peak, _limited(running.pid, limit_s) as late:
+            began(running.pid)
             spent = _reaped(running)
-            wall_s = time.monotonic() - began
+            wall_s = time.monotonic() - started
         output.seek(max(0, output.tell() - SAID_BYTES))
         said = output.read().decode(errors="replace")
     exit_code = None if late.is_set() else running.returncode

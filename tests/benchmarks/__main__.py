@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ByteSize, TypeAdapter
 
-from tests.benchmarks import contest, many, source
+from tests.benchmarks import cold, contest, growth, idle, many, source, trouble
 from tests.benchmarks.figures import Result
 from tests.benchmarks.plot import draw
 from tests.benchmarks.stage import Stage, say
@@ -26,8 +26,14 @@ if TYPE_CHECKING:
 
 SCENARIOS: Mapping[str, Callable[[Stage], Result]] = {
     "capped": contest.capped,
+    "far": contest.far_away,
     "uncapped": contest.uncapped,
+    "memory": contest.memory,
     "many": many.many,
+    "idle": idle.idle,
+    "trouble": trouble.trouble,
+    "cold": cold.cold,
+    "growth": growth.growth,
 }
 
 
@@ -69,8 +75,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--rounds", type=int, metavar="N", help="rounds of all contestants; default: 5, or what the scenario says")
     add("--size", type=TypeAdapter(ByteSize).validate_python, metavar="BYTES", help="a recording's, such as 512MiB")
     add("--store", choices=sorted(STORES), default="rclone", help="default: %(default)s")
-    add("--out", type=Path, default=Path("benchmarks"), metavar="DIR", 
-        help="for benchmarks.json, .md and .png; what is there of other scenarios stays; default: %(default)s/")  # fmt: skip
+    add("--out", type=Path, default=Path("benchmarks"), metavar="DIR",
+        help="for benchmarks.json, .md, .png; other scenarios there stay; default: %(default)s/")  # fmt: skip
     add("--quick", action="store_true", help="one round, small sizes: to see that it works")
     add("--list", action="store_true", help="name the scenarios")
     return parser

@@ -5,8 +5,11 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
+import httpx
+
 from tests.benchmarks.contestants import LIMIT_S, PLAIN, WHOLE, everybody
-from tests.benchmarks.figures import CPU, MIB, RSS, WALL, Result, Row
+from tests.benchmarks.far import BYTES_PER_S, ROUND_TRIP_S, far
+from tests.benchmarks.figures import CPU, MIB, RSS, WALL, Metric, Result, Row
 from tests.benchmarks.stage import say
 
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 CAPPED = 25_000_000
 """Bytes per second of a connection, as object stores give them."""
 ROUNDS = 5
+GROWING = (200 * 1000**2, 1000**3, 10 * 1000**3)
+"""Bytes of recordings whose memory is compared."""
 WARM_UP_BYTES = 20 * MIB
 
 
@@ -77,3 +82,31 @@ def uncapped(stage: Stage) -> Result:
         rows = contest(ground, everybody(), size, stage.times(ROUNDS))
     what = f"{size / MIB:.0f} MiB over loopback, as fast as can be"
     return Result("uncapped", what, (WALL, CPU, RSS), rows, (WHOLE, PLAIN))
+
+
+def far_away(stage: Stage) -> Result:
+    """Put an ocean between: 40 ms of round trip and a gigabit to source and API, and 25 MB/s for each connection."""
+    size = stage.bytes(512 * MIB, 64 * MIB)
+    with stage.ground(3 * size, CAPPED) as ground:
+        api = httpx.URL(ground.kit.base_url)
+        with far(ground.source.port, api.port or 0) as (files_port, api_port):
+            ground.kit.lead_links_to(f"http://127.0.0.1:{files_port}")
+            ground.api_url = str(api.copy_with(port=api_port))
+            rows = contest(ground, everybody(), size, stage.times(ROUNDS))
+    line = f"{ROUND_TRIP_S * 1000:.0f} ms of round trip and {BYTES_PER_S * 8 / 1e9:.0f} Gbit/s away"
+    what = f"{size / MIB:.0f} MiB from a source {line} that gives each connection 25 MB/s; the store is near"
+    return Result("far", what, (WALL, CPU, RSS), rows, (WHOLE, PLAIN))
+
+
+def memory(stage: Stage) -> Result:
+    """Look whether memory grows with the recording: 200 MB, 1 GB, 10 GB."""
+    sizes = [size // 50 for size in GROWING] if stage.quick else [stage.size] if stage.size else list(GROWING)
+    together = {one.name: Row(one.name) for one in everybody()}
+    for size in sizes:
+        say(f"  {size / 1e6:,.0f} MB")
+        with stage.ground(int(2.2 * size)) as ground:
+            for row in contest(ground, everybody(), size, stage.times(1)):
+                together[row.name].samples[f"rss_{size}"] = row.samples.get("peak_rss", [])
+                together[row.name].notes += row.notes
+    metrics = tuple(Metric(f"rss_{size}", f"{size / 1e6:,.0f} MB: peak RSS MiB", MIB, 0) for size in sizes)
+    return Result("memory", "the most memory at once, for recordings of growing size", metrics, list(together.values()))

@@ -43,6 +43,8 @@ class Ours:
     """For Python; the recording's id follows."""
     settings: tuple[tuple[str, str], ...] = ()
     """What differs from the defaults."""
+    server: bool = True
+    """Whether a flow finds a Prefect server that runs."""
 
     def run(self, ground: Ground, recording: StandInRecording, bucket: str) -> Usage:
         """Bring a recording into a bucket."""
@@ -51,9 +53,11 @@ class Ours:
     def started(self, ground: Ground, bucket: str, *arguments: str) -> Usage:
         """Run it with these arguments."""
         environment = ground.settings(bucket, **dict(self.settings))
-        if self.arguments[1].startswith("flows."):
-            environment.setdefault("PREFECT_API_URL", ground.stage.prefect.api)
-        return measured([sys.executable, *self.arguments, *arguments], environment, ground.folder, LIMIT_S)
+        if self.server:
+            environment["PREFECT_API_URL"] = ground.stage.prefect.api
+        return measured(
+            [sys.executable, *self.arguments, *arguments], environment, ground.folder, LIMIT_S, ground.began
+        )
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ class Peer:
         with tempfile.TemporaryDirectory(dir=ground.folder) as scratch:
             environment = variables(ground.stage.programs, Path(scratch)) | leading_to(ground.store) | told
             environment |= {"BUCKET": bucket, "KEY": f"recordings/{recording.id}.mp4"}
-            return measured(self.tool.arguments(), environment, Path(scratch), LIMIT_S)
+            return measured(self.tool.arguments(), environment, Path(scratch), LIMIT_S, ground.began)
 
 
 def whole(**settings: str) -> Ours:
@@ -85,7 +89,7 @@ def whole(**settings: str) -> Ours:
 
 def plain(**settings: str) -> Ours:
     """Return the same work without Prefect: a Python process that has the flow's stages done, and nothing else."""
-    return Ours(PLAIN, ("-m", "tests.benchmarks.plain"), tuple(settings.items()))
+    return Ours(PLAIN, ("-m", "tests.benchmarks.plain"), tuple(settings.items()), server=False)
 
 
 _KNOWN = {tool.name: tool for tool in TOOLS}

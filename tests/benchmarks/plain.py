@@ -1,4 +1,7 @@
-"""Ours without Prefect: `python -m tests.benchmarks.plain [--at-once N] RECORDING_ID…`, wired as the flows wire it."""
+"""Ours without Prefect, wired as the flows wire it: `python -m tests.benchmarks.plain [--at-once N] RECORDING_ID…`.
+
+With `--look` it looks at all recordings as the sweep does, and archives none.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import argparse
 import logging
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from queue import SimpleQueue
 
 from tasks.clients import Clients, payloads
@@ -13,6 +17,7 @@ from tasks.hangup import Stop
 from tasks.progress import Tally
 from tasks.realtimekit import require_media
 from tasks.settings import load_settings
+from tasks.sweep import Scope, plan_for
 
 LOG = logging.getLogger(__name__)
 
@@ -33,11 +38,21 @@ def archive(clients: Clients, recording_id: str) -> None:
         stop.set()
 
 
+def look(clients: Clients) -> None:
+    """Find out what a sweep would have to do."""
+    stop, app_id = Stop(clients.lines), clients.settings.realtimekit_app_id
+    scope = Scope(datetime.now(UTC))
+    plan = plan_for(clients.api(stop), clients.archive(stop), clients.store(stop), app_id, scope)
+    if plan.to_archive or not plan.already:
+        raise AssertionError("not all is archived")
+
+
 def main() -> int:
     """Archive the recordings of the command line; what goes wrong is raised."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--at-once", type=int, default=1)
-    parser.add_argument("ids", nargs="+")
+    parser.add_argument("--look", action="store_true")
+    parser.add_argument("ids", nargs="*")
     given = parser.parse_args()
     settings = load_settings(env_file=None)
     # As the sweep shares its connections out.
@@ -53,6 +68,8 @@ def main() -> int:
         finally:
             idle.put(clients)
 
+    if given.look:
+        look(Clients(settings, LOG))
     with ThreadPoolExecutor(given.at_once) as threads:
         list(threads.map(bring_home, given.ids))
     while not idle.empty():

@@ -22,7 +22,7 @@ from tests.torture.peer_tools import installed
 from tests.torture.stage import STORES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.standins.stores import Store
 
@@ -123,6 +123,10 @@ class Ground:
     source: FileSource
     store: Store
     folder: Path
+    api_url: str = ""
+    """Where our programs look for the API, if not at its own address."""
+    began: Callable[[int], None] = lambda _pid: None
+    """Told the process group of each contestant."""
 
     @cached_property
     def s3(self) -> Any:
@@ -169,7 +173,7 @@ class Ground:
             "CLOUDFLARE_API_TOKEN": self.kit.token,
             "CLOUDFLARE_ACCOUNT_ID": self.kit.account_id,
             "REALTIMEKIT_APP_ID": self.kit.app_id,
-            "CLOUDFLARE_BASE_URL": self.kit.base_url,
+            "CLOUDFLARE_BASE_URL": self.api_url or self.kit.base_url,
             "ARCHIVE_URL": f"s3://{bucket}/recordings",
             "PREFECT_HOME": str(self.folder / "prefect"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",

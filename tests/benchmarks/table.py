@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.benchmarks.figures import MIB
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from tests.benchmarks.figures import Metric, Result, Row
 
@@ -73,6 +71,6 @@ def _notes(result: Result) -> Sequence[str]:
     return [f"{row.name}: {note}" for row in result.rows for note in dict.fromkeys(row.notes)]
 
 
-def size(count: int) -> str:
-    """Return a number of bytes as people say it."""
-    return f"{count / MIB:,.0f} MiB"
+def latest(rows: Iterable[Row], key: str) -> str:
+    """Return the latest values of some rows, in seconds, for whoever waits."""
+    return ", ".join(f"{row.values(key)[-1]:.2f} s {row.name}" for row in rows if row.values(key))
