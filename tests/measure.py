@@ -70,8 +70,9 @@ def measured(
         )
         with _killed_at_last(running), _watched(running.pid) as peak, _limited(running.pid, limit_s) as late:
             began(running.pid)
-            spent = _reaped(running)
+            os.waitid(os.P_PID, running.pid, os.WEXITED | os.WNOWAIT)
             wall_s = time.monotonic() - started
+        spent = _reaped(running)
         output.seek(max(0, output.tell() - SAID_BYTES))
         said = output.read().decode(errors="replace")
     exit_code = None if late.is_set() else running.returncode
@@ -116,14 +117,14 @@ def _reaped(running: subprocess.Popen[bytes]) -> resource.struct_rusage:
 
 @contextmanager
 def _killed_at_last(running: subprocess.Popen[bytes]) -> Iterator[None]:
+    """End all of a command's session: as long as it is not reaped, nobody else has its number."""
     try:
         yield
-    finally:
-        # Whatever it left in its session ends too; the group's number is not given again while one of it lives.
-        with suppress(ProcessLookupError):
-            os.killpg(running.pid, signal.SIGKILL)
-        if running.returncode is None:
-            running.wait()
+    except BaseException:
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+        raise
+    os.killpg(running.pid, signal.SIGKILL)
 
 
 @contextmanager

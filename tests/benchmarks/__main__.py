@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 import traceback
 from datetime import UTC, datetime
@@ -46,6 +47,7 @@ def main() -> int:
     if source.available() is None:
         say("The source is nginx, which is not here: apt-get install nginx-light")
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # as Ctrl-C does it: nothing that runs is left behind
     given.out.mkdir(parents=True, exist_ok=True)
     kept = _kept(given.out)
     failed = []
