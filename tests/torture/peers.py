@@ -9,7 +9,6 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tests.archiving import Archiving
+    from tests.measure import Usage
     from tests.standins.realtimekit import RealtimeKitStandIn, StandInRecording
     from tests.torture.peer_tools import Tool
     from tests.torture.source_trouble import SourceTrouble
@@ -39,17 +39,6 @@ LIMIT_S = 120.0
 """Seconds after which a tool that has not ended never will."""
 AT_ONCE = 4
 """Tools: more would wait for a processor and not for the source."""
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a tool's process ended."""
-
-    exit_code: int | None
-    """None if it did not end in time, and was killed."""
-    seconds: float
-    said: str
-    """The end of what it printed; it may hold the URL."""
 
 
 def judged_object(right: Sequence[bytes], visible: bytes | None, exit_code: int | None) -> str:
@@ -69,10 +58,9 @@ def judged_object(right: Sequence[bytes], visible: bytes | None, exit_code: int 
     return HANGS if exit_code is None else Verdict.SAFE
 
 
-def run_tool(tool: Tool, environment: Mapping[str, str], scratch: Path, limit_s: float = LIMIT_S) -> Ending:
+def run_tool(tool: Tool, environment: Mapping[str, str], scratch: Path, limit_s: float = LIMIT_S) -> Usage:
     """Run a tool to its end, or kill it and all that it started."""
-    usage = measured(tool.arguments(), environment, scratch, limit_s)
-    return Ending(usage.exit_code, usage.wall_s, usage.said)
+    return measured(tool.arguments(), environment, scratch, limit_s)
 
 
 def try_tool(
@@ -102,7 +90,7 @@ def try_tool(
     verdict = judged_object(right, visible, ending.exit_code)
     if trouble is HONEST and verdict != Verdict.INTACT:
         raise AssertionError(f"{tool.name} is run wrongly, it said: {ending.said}")
-    return Tried(verdict, ending.exit_code, None if visible is None else len(visible), round(ending.seconds, 1))
+    return Tried(verdict, ending.exit_code, None if visible is None else len(visible), round(ending.wall_s, 1))
 
 
 def asked(kit: RealtimeKitStandIn, recording: StandInRecording) -> dict[str, str] | None:
