@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 OURS, THEIRS, INK = "#1f6feb", "#9aa4b2", "#24292f"
 MARKS = "osD^vPX*"
+TITLE_WIDTH = 48
+"""Characters of a line."""
 _MEMORY_SIZE = "rss_"
 """How the metrics of the scenario `memory` begin, a recording's bytes after it."""
 
@@ -31,11 +34,12 @@ def draw(results: Mapping[str, Result], path: Path) -> None:
     if not panels:
         return
     rows = -(-len(panels) // 2)
-    figure = Figure(figsize=(11, 0.3 + 2.8 * rows), layout="constrained")
+    figure = Figure(figsize=(11, 0.3 + 2.9 * rows), layout="constrained")
     places = list(figure.subplots(rows, 2, squeeze=False).flat)
     for axes, (result, title, drawn) in zip(places, panels, strict=False):
         drawn(result, axes)
-        axes.set_title(title or f"{result.scenario}: {result.what.partition(';')[0]}", fontsize=8.5, loc="left")
+        said = title or f"{result.scenario}: {result.what.partition(';')[0]}"
+        axes.set_title(fill(said, TITLE_WIDTH), fontsize=8.5, loc="left")
         axes.spines[["top", "right"]].set_visible(False)
     for axes in places[len(panels) :]:
         axes.set_axis_off()
@@ -81,8 +85,8 @@ def _memory(result: Result, axes: Any) -> None:
     axes.set_xscale("log")
     axes.set_xlabel("the recording, MB")
     axes.set_ylabel("peak RSS MiB")
-    axes.set_ylim(bottom=0)
-    axes.legend(fontsize=6.5, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    axes.set_ylim(0, 1.5 * axes.get_ylim()[1])  # room for the legend
+    axes.legend(fontsize=6.5, frameon=False, loc="upper left", ncols=2)
 
 
 def _growth(result: Result, axes: Any) -> None:
@@ -97,6 +101,7 @@ def _growth(result: Result, axes: Any) -> None:
     axes.set_xscale("log", base=2)
     counts = sorted({count for points in lines.values() for count, _ in points})
     axes.set_xticks(counts, [str(count) for count in counts])
+    axes.set_xlabel("how many")
     axes.set_ylabel("MB/s")
     axes.set_ylim(bottom=0)
     axes.legend(fontsize=7, frameon=False)
@@ -117,7 +122,5 @@ PANELS: tuple[tuple[str, str, Callable[[Result, Any], None]], ...] = (
     ("uncapped", "", _bars("cpu_s")),
     ("memory", "memory: the most at once", _memory),
     ("growth", "growth: what more brings at 25 MB/s for each connection", _growth),
-    ("many", "", _bars("per_minute")),
-    ("cold", "cold: from the command to the first request for the file", _bars("file_s")),
 )
 """Scenario, title if it is not the scenario's own, and how it is drawn."""
