@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from tests.benchmarks.contestants import LIMIT_S, PLAIN, WHOLE, everybody
+from tests.benchmarks.contestants import LIMIT_S, PLAIN, WHOLE, everybody, versions
 from tests.benchmarks.far import BYTES_PER_S, ROUND_TRIP_S, far
 from tests.benchmarks.figures import CPU, MIB, RSS, WALL, Metric, Result, Row
 from tests.benchmarks.stage import say
@@ -72,7 +72,7 @@ def capped(stage: Stage) -> Result:
     with stage.ground(3 * size, CAPPED) as ground:
         rows = contest(ground, everybody(), size, stage.times(ROUNDS))
     what = f"{size / MIB:.0f} MiB from a source that gives each connection 25 MB/s"
-    return Result("capped", what, (WALL, CPU, RSS), rows, (WHOLE, PLAIN))
+    return Result("capped", what, (WALL, CPU, RSS), rows, (WHOLE, PLAIN), versions(stage.programs))
 
 
 def uncapped(stage: Stage) -> Result:
@@ -81,7 +81,7 @@ def uncapped(stage: Stage) -> Result:
     with stage.ground(3 * size) as ground:
         rows = contest(ground, everybody(), size, stage.times(ROUNDS))
     what = f"{size / MIB:.0f} MiB over loopback, as fast as can be"
-    return Result("uncapped", what, (WALL, CPU, RSS), rows, (WHOLE, PLAIN))
+    return Result("uncapped", what, (WALL, CPU, RSS), rows, (WHOLE, PLAIN), versions(stage.programs))
 
 
 def far_away(stage: Stage) -> Result:
@@ -95,7 +95,7 @@ def far_away(stage: Stage) -> Result:
             rows = contest(ground, everybody(), size, stage.times(ROUNDS))
     line = f"{ROUND_TRIP_S * 1000:.0f} ms of round trip and {BYTES_PER_S * 8 / 1e9:.0f} Gbit/s away"
     what = f"{size / MIB:.0f} MiB from a source {line} that gives each connection 25 MB/s; the store is near"
-    return Result("far", what, (WALL, CPU, RSS), rows, (WHOLE, PLAIN))
+    return Result("far", what, (WALL, CPU, RSS), rows, (WHOLE, PLAIN), versions(stage.programs))
 
 
 def memory(stage: Stage) -> Result:
@@ -109,4 +109,10 @@ def memory(stage: Stage) -> Result:
                 together[row.name].samples[f"rss_{size}"] = row.samples.get("peak_rss", [])
                 together[row.name].notes += row.notes
     metrics = tuple(Metric(f"rss_{size}", f"{size / 1e6:,.0f} MB: peak RSS MiB", MIB, 0) for size in sizes)
-    return Result("memory", "the most memory at once, for recordings of growing size", metrics, list(together.values()))
+    return Result(
+        "memory",
+        "the most memory at once, for recordings of growing size",
+        metrics,
+        list(together.values()),
+        about=versions(stage.programs),
+    )

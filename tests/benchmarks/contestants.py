@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from tests.measure import measured
-from tests.torture.peer_tools import HTTPX_UPLOAD_FILEOBJ, RCLONE_COPYURL, TOOLS, Tool, leading_to, variables
+from tests.torture.peer_tools import HTTPX_UPLOAD_FILEOBJ, RCLONE_COPYURL, TOOLS, Tool, leading_to, variables, version
 from tests.torture.peers import asked
 
 if TYPE_CHECKING:
@@ -113,3 +113,15 @@ PEERS = (
 def everybody() -> list[Contestant]:
     """Return all who take part, ours first."""
     return [whole(), plain(), *(Peer(tool) for tool in PEERS if shutil.which(tool.parts[0]) or tool.parts[0] != "curl")]
+
+
+def versions(programs: Path) -> dict[str, str]:
+    """Return the versions of what the peers are made of.
+
+    Args:
+        programs: the folder in which they are.
+    """
+    parts = sorted({part for tool in PEERS for part in tool.parts})
+    with tempfile.TemporaryDirectory() as scratch:
+        environment = variables(programs, Path(scratch))
+        return {part: version(part, environment) or "unknown" for part in parts}
