@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 from tasks.backoff import Patience
 from tasks.checksums import Body, bare, crc64_number, md5_text
 from tasks.errors import StoredWrong, StoreRefused, StoreUnavailable, UploadVanished
+from tasks.pace import Pace
 from tasks.s3_errors import (
     ANOTHER_OBJECT,
     BODY_FAILURES,
@@ -21,6 +24,7 @@ from tasks.s3_errors import (
     NOT_SUPPORTED,
     NOT_THERE,
     THERE_ALREADY,
+    asks_for_less,
     is_foreign,
     is_unsure,
     plain,
@@ -28,7 +32,7 @@ from tasks.s3_errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from botocore.client import BaseClient
 
@@ -36,6 +40,8 @@ FIRST_CONTACT_S = 15.0
 """Patience until the store has answered once: a wrong endpoint should not take minutes to be told."""
 READ_CHUNK = 1024 * 1024
 DIGEST_ATTEMPTS = 4
+MOST_BODIES = 64
+"""Under way at once, until the store asks for less."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +64,14 @@ class Bucket:
         bucket: its name.
         patience_s: seconds for which failures may go on without any success.
         stop: set to end all waiting at once.
+        pace: shared by all who talk to the store; None where nobody else does.
     """
 
-    def __init__(self, client: BaseClient, bucket: str, patience_s: float, stop: Event | None = None) -> None:
+    def __init__(
+        self, client: BaseClient, bucket: str, patience_s: float, stop: Event | None = None, pace: Pace | None = None
+    ) -> None:
         self._s3 = client
+        self._pace = pace or Pace(MOST_BODIES)
         self.bucket = bucket
         self._stop = stop or Event()
         self._patience = Patience(min(patience_s, FIRST_CONTACT_S), self._stop)
@@ -233,7 +243,7 @@ class Bucket:
         while True:
             self._patience.check()
             try:
-                answer: dict[str, Any] = getattr(self._s3, method)(Bucket=self.bucket, **named, **request)
+                answer = self._sent(method, {"Bucket": self.bucket, **named, **request})
             except CALL_FAILURES as error:
                 failure = translated(error, method, self._at(key or ""))
             else:
@@ -249,6 +259,20 @@ class Bucket:
             if not again or isinstance(failure, UploadVanished) or bad_digests >= DIGEST_ATTEMPTS:
                 raise failure
             self._patience.pause(failure, failures)
+
+    def _sent(self, method: str, request: Mapping[str, object]) -> dict[str, Any]:
+        call: Callable[..., dict[str, Any]] = getattr(self._s3, method)
+        if "Body" not in request:
+            return call(**request)
+        with self._pace.turn() as turn:
+            try:
+                answer = call(**request)
+            except ClientError as error:
+                if asks_for_less(error):
+                    turn.refused()
+                raise
+            turn.taken()
+            return answer
 
     def _succeeded(self, *, progress: bool) -> None:
         if not self._met:

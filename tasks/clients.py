@@ -13,9 +13,10 @@ from tasks.bag import payload_paths
 from tasks.download import new_http_client, quiet_http_logs
 from tasks.hangup import Lines
 from tasks.links import Link, Links
+from tasks.pace import Pace
 from tasks.realtimekit import API_PATIENCE_S, RealtimeKit
 from tasks.store import Store, new_s3_client
-from tasks.transfer import Limits, Payload, Transfer
+from tasks.transfer import FILES_AT_ONCE, Limits, Payload, Transfer
 
 if TYPE_CHECKING:
     from threading import Event
@@ -46,11 +47,12 @@ class Clients:
         self.api_http = httpx.Client(timeout=API_TIMEOUT_S)
         self.source_http = new_http_client(settings.stall_timeout)
         self.lines = Lines(self.api_http, self.source_http)
+        self.pace = Pace(FILES_AT_ONCE * settings.transfer_concurrency)
 
     @cached_property
     def s3(self) -> BaseClient:
         """The object store's client."""
-        return new_s3_client(4 * self.settings.transfer_concurrency + SPARE_CONNECTIONS)
+        return new_s3_client(FILES_AT_ONCE * self.settings.transfer_concurrency + SPARE_CONNECTIONS)
 
     def api(self, stop: Event) -> RealtimeKit:
         """Return the API, for as long as `stop` is not set."""
@@ -62,7 +64,7 @@ class Clients:
 
     def store(self, stop: Event) -> Store:
         """Return the archive's bucket, for as long as `stop` is not set."""
-        return Store(self.s3, self.settings.bucket, self.settings.transfer_patience, stop)
+        return Store(self.s3, self.settings.bucket, self.settings.transfer_patience, stop, self.pace)
 
     def archive(self, stop: Event) -> Archive:
         """Return the archive, for as long as `stop` is not set."""

@@ -26,6 +26,8 @@ RETENTION = timedelta(days=7)
 """How long RealtimeKit keeps a file in its own bucket."""
 
 LARGEST_SIZE = 2**63
+LONGEST_URL = 65_536
+"""Characters; httpx takes no more."""
 EARLIEST_YEAR = 2000
 """Some systems write "no time" as the year 1 or 1970."""
 
@@ -180,8 +182,14 @@ def _url(value: object) -> str:
 
 @lru_cache(maxsize=8)
 def _parsed(url: str) -> httpx.URL:
-    """Parse a URL: of presigned ones, which are long, that takes longer than all else that is done to a recording."""
-    return httpx.URL(url)
+    """Parse a URL up to its query: that of a presigned one would take longer than all else that is done to a recording.
+
+    Raises:
+        InvalidURL: it is none; the rest can only be wrong by a control character, or too long.
+    """
+    if len(url) > LONGEST_URL or re.search(r"[\x00-\x1f\x7f]", url):
+        raise httpx.InvalidURL("a control character, or too long")
+    return httpx.URL(re.split(r"[?#]", url, maxsplit=1)[0])
 
 
 def _name_in(url: str) -> str:

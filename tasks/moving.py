@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from tasks.checksums import crc64
-from tasks.errors import SizeDisagrees, StoredWrong, UploadVanished
+from tasks.errors import SizeDisagrees, StoredWrong, TransferStopped, UploadVanished
 from tasks.parts import MIB, PartRange, cut, grown_part_size, part_ranges
 from tasks.read_back import is_marked, read_back
 from tasks.window import Pool, Sha256InOrder, Share, Window
@@ -172,8 +172,9 @@ class FileMove:
         """Store a small file in one go; not over what another run has stored, and maybe committed, in between."""
         self._means.progress.begin(self._payload.path, self._found.size, 0)
         with Share(self._means.window) as share:
-            share.enter(self._found.size)
-            (body,) = cut(self._chunks(0, self._found.size), [self._found.size])
+            if (body := share.enter(self._found.size)) is None:
+                raise TransferStopped
+            next(cut(self._chunks(0, self._found.size), [body]))
             moved.sha256 = hashlib.sha256(body).hexdigest()
             moved.metadata = {**self._metadata, "sha256": moved.sha256}
             if not self._store.put(self._payload.key, body, moved.content_type, moved.metadata, if_absent=if_absent):
@@ -204,22 +205,24 @@ class FileMove:
         self, upload: Upload, missing: Sequence[PartRange], digest: Sha256InOrder | None
     ) -> dict[int, Part]:
         """Read and store the missing parts; a source without ranges is read by this thread, in order."""
-        in_order = None if self._found.ranged else cut(self._chunks(0, self._found.size), (r.size for r in missing))
+        ranged, means = self._found.ranged, self._means
 
-        def move(part: PartRange, body: bytearray | None) -> Part:
-            if body is None:
-                (body,) = cut(self._chunks(part.start, part.stop), [part.size])
+        def rooms() -> Iterator[bytearray]:
+            for part in missing:
+                if (room := share.enter(part.size)) is None:
+                    return
+                yield room
+
+        def move(part: PartRange, body: bytearray) -> Part:
+            if ranged:
+                next(cut(self._chunks(part.start, part.stop), [body]))
             stored = self._store.put_part(upload, part.number, body)
-            share.leave(digest.add(part.number, body) if digest else part.size)
+            share.leave(*(digest.add(part.number, body) if digest else [body]))
             return stored
 
-        means = self._means
         with Share(means.window) as share, Pool(means.limits.concurrency, means.stop, share.close) as pool:
-            futures = []
-            for part in missing:
-                if not share.enter(part.size):
-                    break
-                futures.append(pool.submit(move, part, next(in_order) if in_order else None))
+            bodies = rooms() if ranged else cut(self._chunks(0, self._found.size), rooms())
+            futures = [pool.submit(move, part, body) for part, body in zip(missing, bodies, strict=False)]
             pool.wait()
             return {part.number: part for part in (future.result() for future in futures)}
 

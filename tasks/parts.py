@@ -43,16 +43,16 @@ def part_ranges(size: int, part_size: int) -> list[PartRange]:
     ]
 
 
-def cut(chunks: Iterable[bytes], sizes: Iterable[int]) -> Iterator[bytearray]:
-    """Yield the bytes of `chunks`, joined and cut into bodies of the given sizes.
+def cut(chunks: Iterable[bytes], bodies: Iterable[bytearray]) -> Iterator[bytearray]:
+    """Yield the bodies, filled one after the other with the bytes of `chunks`.
 
     Raises:
-        ValueError: there are fewer bytes than the sizes add up to.
+        ValueError: there are fewer bytes than the bodies take.
     """
     source = iter(chunks)
     rest = memoryview(b"")
-    for size in sizes:
-        body, filled = bytearray(size), 0
+    for body in bodies:
+        size, filled = len(body), 0
         while filled < size:
             if not rest:
                 chunk = next(source, None)

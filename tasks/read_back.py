@@ -57,7 +57,7 @@ def read_back(store: Store, stored: StoredObject, parts: Sequence[Part]) -> str:
 def _read(store: Store, stored: StoredObject, known: Sequence[Part]) -> tuple[str, bool]:
     """Return the SHA-256 of an object's bytes, and whether they are certainly those that the store holds."""
     lengths = [[piece.size for piece in part_ranges(part.size, MIB)] for part in known]
-    pieces = cut(store.read(stored), (length for part in lengths for length in part))
+    pieces = cut(store.read(stored), (bytearray(length) for part in lengths for length in part))
     sha256, found, confirmed = hashlib.sha256(), list[tuple[int | None, int]](), True
     for number, part in enumerate(known):
         crc, md5 = 0, hashlib.md5(usedforsecurity=False)

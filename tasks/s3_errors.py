@@ -32,9 +32,8 @@ ANOTHER_OBJECT = THERE_ALREADY | NOT_THERE | {"InvalidRange", "BrokenMPU"}
 """How a store says, while an object is being read, that it is not the one that was asked for, or broken."""
 
 _BAD_DIGEST = frozenset({"BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"})
-_TRY_AGAIN = frozenset({"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "IncompleteBody",
-                        "Throttling", "ThrottlingException", "TooManyRequests", "OperationAborted",
-                        "TemporaryRedirect"})  # fmt: skip
+_TOO_MUCH = frozenset({"SlowDown", "ServiceUnavailable", "Throttling", "ThrottlingException", "TooManyRequests"})
+_TRY_AGAIN = _TOO_MUCH | {"RequestTimeout", "InternalError", "IncompleteBody", "OperationAborted", "TemporaryRedirect"}
 _BROKEN_ANSWERS = frozenset({"IncompleteReadError", "ResponseStreamingError"})
 _ALWAYS_SAID = {
     "create_multipart_upload": ["UploadId"], "upload_part": ["ETag"], "put_object": ["ETag"], "get_object": ["ETag"],
@@ -69,6 +68,12 @@ def _answered(error: ClientError, operation: str, target: str) -> ArchiverError:
         away.retry_after = retry_after_seconds(_headers(error.response).get("retry-after"))
         return away
     return StoreRefused(operation, target, code, message)
+
+
+def asks_for_less(error: ClientError) -> bool:
+    """Tell whether the store refuses a request because there are too many of them."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status in {429, 503} or error.response.get("Error", {}).get("Code") in _TOO_MUCH
 
 
 def is_unsure(error: ArchiverError) -> bool:

@@ -140,7 +140,7 @@ class Transfer:
         for look in range(1, LOOKS + 1):
             try:
                 moved = self._look(payload, beside=beside, trust=trust)
-                if not beside and not self._means.unfinished().is_over():
+                if moved.upload is not None and not beside and not self._means.unfinished().is_over():
                     self._complete(moved)
             except (UploadVanished, StoredWrong) as lost:
                 # Another run of the same recording was faster, or cleaned up; what it stored may count for us too.

@@ -21,7 +21,9 @@ _OF_ONE_FILE = (SourceGone, SourceLied, SizeDisagrees)
 
 
 class Window:
-    """Bounds the bytes that are in memory at once, over all who share it.
+    """Bounds the bytes that are in memory at once, over all who share it, and uses their buffers again and again.
+
+    New buffers for every part would cost the kernel a page fault for each 4 KiB, and leave the heap in pieces.
 
     Args:
         limit: in bytes; what is larger than that alone gets in when nothing else is.
@@ -30,7 +32,18 @@ class Window:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
+        self.spare: list[bytearray] = []
         self.changed = Condition()
+
+    def buffer(self, size: int) -> bytearray:
+        """Return a buffer of `size` bytes, its content left from before; to be called by who holds `changed`."""
+        self.used += size
+        for at, body in enumerate(self.spare):
+            if len(body) == size:
+                return self.spare.pop(at)
+        while self.spare and self.used + sum(map(len, self.spare)) > self.limit:
+            self.spare.pop()
+        return bytearray(size)
 
 
 class Share:
@@ -45,24 +58,26 @@ class Share:
         self._held = 0
         self._closed = False
 
-    def enter(self, size: int) -> bool:
-        """Wait until `size` more bytes fit into the window; False if the share was closed, before or meanwhile.
+    def enter(self, size: int) -> bytearray | None:
+        """Wait until `size` more bytes fit into the window, and return them; None if the share was or is closed.
 
         Whoever enters in order, and gives back in order, waits for others only as long as these make progress.
         """
         window = self._window
         with window.changed:
             window.changed.wait_for(lambda: self._closed or not window.used or window.used + size <= window.limit)
-            if not self._closed:
-                window.used += size
-                self._held += size
-            return not self._closed
+            if self._closed:
+                return None
+            self._held += size
+            return window.buffer(size)
 
-    def leave(self, size: int) -> None:
-        """Give `size` bytes back."""
+    def leave(self, *bodies: bytearray) -> None:
+        """Give buffers back; whoever enters next may get them, and write over them."""
+        size = sum(map(len, bodies))
         with self._window.changed:
             self._held -= size
             self._window.used -= size
+            self._window.spare += bodies
             self._window.changed.notify_all()
 
     def close(self) -> None:
@@ -76,8 +91,11 @@ class Share:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        """Give back what is still held."""
-        self.leave(self._held)
+        """Give back the room that is still held, but no buffer: somebody may look at it yet."""
+        with self._window.changed:
+            self._window.used -= self._held
+            self._held = 0
+            self._window.changed.notify_all()
 
 
 class Pool:
@@ -163,15 +181,15 @@ class Sha256InOrder:
         self._early: dict[int, bytearray] = {}
         self._lock = Lock()
 
-    def add(self, number: int, body: bytearray) -> int:
-        """Take a part, numbered from 1, and return how many bytes are no longer kept because of it."""
-        released = 0
+    def add(self, number: int, body: bytearray) -> list[bytearray]:
+        """Take a part, numbered from 1, and return those that are no longer kept because of it."""
+        released = []
         with self._lock:
             self._early[number] = body
             while (due := self._early.pop(self._next, None)) is not None:
                 self._sha256.update(due)
                 self._next += 1
-                released += len(due)
+                released.append(due)
         return released
 
     def hexdigest(self) -> str:

@@ -15,7 +15,7 @@ MODULES = sorted(path.stem for path in (PROJECT / "tasks").glob("*.py") if path.
 PLAIN = [name for name in MODULES if name not in WITH_PREFECT]
 API = {"realtimekit", "cloudflare", "details"}
 SOURCE = {"download", "links", "answers", "wire"}
-STORE = {"store", "bucket", "archive", "bag", "unfinished", "s3_errors"}
+STORE = {"store", "bucket", "archive", "bag", "unfinished", "s3_errors", "pace"}
 
 WITHOUT_PREFECT = """
 import sys

@@ -49,13 +49,13 @@ def test_a_file_that_is_cut_into_its_parts_is_whole_however_its_bytes_came(
     parts = part_ranges(len(content), grown_part_size(len(content), asked))
     ends = sorted(data.draw(st.lists(st.integers(0, len(content)), max_size=8)))
     chunks = [content[start:stop] for start, stop in pairwise([0, *ends, len(content)])]
-    bodies = list(cut(chunks, (part.size for part in parts)))
+    bodies = list(cut(chunks, (bytearray(part.size) for part in parts)))
     assert bodies == [content[part.start : part.stop] for part in parts]
     digest = Sha256InOrder()
     order = data.draw(st.permutations(range(len(parts))))
     released = [digest.add(parts[at].number, bodies[at]) for at in order]
     assert digest.hexdigest() == hashlib.sha256(content).hexdigest()
-    assert sum(released) == len(content)
+    assert b"".join(body for group in released for body in group) == content
 
 
 @examples(60)
@@ -76,16 +76,17 @@ def test_whichever_part_ends_first_the_window_keeps_its_bound_and_all_get_throug
         digest = Sha256InOrder()
         with Share(window) as share, Pool(workers, stop, share.close) as pool:
 
-            def move(number: int, size: int) -> None:
+            def move(number: int, body: bytearray) -> None:
                 turn = Event()
                 arrived.put(turn)
                 assert turn.wait(PATIENCE_S)
-                share.leave(digest.add(number, bytearray(size)))
+                share.leave(*digest.add(number, body))
 
             for number, size in enumerate(sizes, 1):
-                assert share.enter(size)
+                body = share.enter(size)
+                assert body is not None
                 held.append((window.used, size))
-                pool.submit(move, number, size)
+                pool.submit(move, number, body)
             pool.wait()
 
     script = iter(choices)

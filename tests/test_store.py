@@ -70,6 +70,20 @@ def test_parts_with_crc64nvme_are_verified_by_a_store_that_takes_it(
     assert store.complete(upload, parts).size == swift.part + 1000
 
 
+def test_a_part_is_signed_without_its_body_which_arrives_whole_all_the_same(bench: Archiving) -> None:
+    sent: list[Any] = []
+    client: Any = new_s3_client(2)
+    client.meta.events.register("before-send.s3.UploadPart", lambda request, **_: sent.append(request))
+    store, body = Store(client, bench.bucket, 5), bytearray(b"a" * bench.part)
+    upload = store.begin_upload("key", "video/mp4", {})
+    stored = store.complete(upload, [store.put_part(upload, 1, body)])
+    assert b"".join(store.read(stored)) == body
+    (request,) = sent
+    assert request.body is body, "no copy is made of it"
+    assert request.headers["X-Amz-Content-SHA256"] == b"UNSIGNED-PAYLOAD"
+    assert b"content-md5" in request.headers["Authorization"]
+
+
 def test_no_store_here_confirms_crc64nvme_so_parts_go_with_their_md5(bench: Archiving) -> None:
     sent: list[dict[str, Any]] = []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier, Event
+from threading import Barrier, Event, Lock
 
 import pytest
 from hypothesis import given, settings
@@ -24,13 +24,13 @@ def test_sha256_is_that_of_the_whole_in_whatever_order_parts_arrive(parts: list[
     digest = Sha256InOrder()
     released = [digest.add(number, bytearray(body)) for number, body in arriving]
     assert digest.hexdigest() == hashlib.sha256(b"".join(parts)).hexdigest()
-    assert sum(released) == sum(map(len, parts))
+    assert b"".join(body for bodies in released for body in bodies) == b"".join(parts)
 
 
 def test_a_part_that_comes_early_is_kept_until_its_turn() -> None:
     digest = Sha256InOrder()
-    assert digest.add(2, bytearray(b"bb")) == 0
-    assert digest.add(1, bytearray(b"a")) == 3
+    assert digest.add(2, bytearray(b"bb")) == []
+    assert digest.add(1, bytearray(b"a")) == [b"a", b"bb"]
 
 
 @settings(deadline=None, max_examples=25)
@@ -43,18 +43,27 @@ def test_files_that_share_a_window_all_get_through_and_never_hold_more_than_fits
     limit: int, files: list[list[int]], workers: int
 ) -> None:
     window, stop, peaks = Window(limit), Event(), list[tuple[int, int]]()
+    out, lock = set[int](), Lock()
 
     def move_file(sizes: list[int]) -> None:
         digest = Sha256InOrder()
         with Share(window) as share, Pool(workers, stop, share.close) as pool:
 
-            def move(number: int, size: int) -> None:
-                share.leave(digest.add(number, bytearray(size)))
+            def move(number: int, body: bytearray) -> None:
+                released = digest.add(number, body)
+                with lock:
+                    out.difference_update(map(id, released))
+                share.leave(*released)
 
             for number, size in enumerate(sizes, 1):
-                assert share.enter(size)
-                peaks.append((window.used, size))
-                pool.submit(move, number, size)
+                body = share.enter(size)
+                assert body is not None
+                with window.changed:
+                    peaks.append((window.used + sum(map(len, window.spare)), size))
+                with lock:
+                    assert id(body) not in out, "nobody else holds the buffer"
+                    out.add(id(body))
+                pool.submit(move, number, body)
             pool.wait()
 
     with ThreadPoolExecutor(len(files)) as threads:
@@ -65,10 +74,20 @@ def test_files_that_share_a_window_all_get_through_and_never_hold_more_than_fits
     assert window.used == 0
 
 
+def test_a_buffer_that_was_given_back_is_used_again() -> None:
+    window = Window(10)
+    with Share(window) as share:
+        first = share.enter(5)
+        assert first is not None
+        share.leave(first)
+        assert share.enter(5) is first
+        assert share.enter(5) is not first
+
+
 def test_what_is_larger_than_the_window_gets_in_alone() -> None:
     window = Window(10)
     with Share(window) as share:
-        assert share.enter(25)
+        assert share.enter(25) is not None
         assert window.used == 25
     assert window.used == 0
 
@@ -83,10 +102,10 @@ def test_a_failure_wakes_the_one_who_waits_for_room_that_never_comes() -> None:
 
     def fill() -> None:
         with Share(window) as share, Pool(1, stop, share.close) as pool:
-            assert share.enter(2)
+            assert share.enter(2) is not None
             pool.submit(fail)
             full.set()
-            assert not share.enter(1)
+            assert share.enter(1) is None
             pool.wait()
 
     with pytest.raises(UploadVanished):
