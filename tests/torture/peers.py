@@ -5,20 +5,16 @@ It is one file that is compared, the recording's video, as no tool but ours know
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
 import tempfile
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 
+from tests.measure import measured
 from tests.torture.peer_table import Comparison, Tried, facts, markdown, text_head, text_row
 from tests.torture.peer_tools import TOOLS, installed, leading_to, variables, version
 from tests.torture.peer_troubles import HONEST, TELLING, troubles_for_tools
@@ -31,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tests.archiving import Archiving
-    from tests.standins.realtimekit import StandInRecording
+    from tests.measure import Usage
+    from tests.standins.realtimekit import RealtimeKitStandIn, StandInRecording
     from tests.torture.peer_tools import Tool
     from tests.torture.source_trouble import SourceTrouble
     from tests.torture.stage import Stage
@@ -42,17 +39,6 @@ LIMIT_S = 120.0
 """Seconds after which a tool that has not ended never will."""
 AT_ONCE = 4
 """Tools: more would wait for a processor and not for the source."""
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a tool's process ended."""
-
-    exit_code: int | None
-    """None if it did not end in time, and was killed."""
-    seconds: float
-    said: str
-    """The end of what it printed; it may hold the URL."""
 
 
 def judged_object(right: Sequence[bytes], visible: bytes | None, exit_code: int | None) -> str:
@@ -72,28 +58,9 @@ def judged_object(right: Sequence[bytes], visible: bytes | None, exit_code: int 
     return HANGS if exit_code is None else Verdict.SAFE
 
 
-def run_tool(tool: Tool, environment: Mapping[str, str], scratch: Path, limit_s: float = LIMIT_S) -> Ending:
+def run_tool(tool: Tool, environment: Mapping[str, str], scratch: Path, limit_s: float = LIMIT_S) -> Usage:
     """Run a tool to its end, or kill it and all that it started."""
-    began, said = time.monotonic(), scratch / "said"
-    with said.open("wb") as output:
-        running = subprocess.Popen(
-            tool.arguments(),
-            env=environment,
-            cwd=scratch,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            exit_code: int | None = running.wait(limit_s)
-        except subprocess.TimeoutExpired:
-            exit_code = None
-        finally:
-            if running.poll() is None:
-                os.killpg(running.pid, signal.SIGKILL)
-                running.wait()
-    return Ending(exit_code, time.monotonic() - began, said.read_text(errors="replace")[-2000:])
+    return measured(tool.arguments(), environment, scratch, limit_s)
 
 
 def try_tool(
@@ -109,13 +76,13 @@ def try_tool(
         None if there is no single file to be fetched.
     """
     recording = trouble.arrange(bench, seed)
-    asked, source = _asked(bench, recording), recording.video or recording.audio
-    if asked is None or source is None:
+    told, source = asked(bench.kit, recording), recording.video or recording.audio
+    if told is None or source is None:
         return None
     before, key = source.content, f"recordings/{recording.id}.mp4"
     with tempfile.TemporaryDirectory(prefix="peer-") as scratch:
-        told = asked | {"BUCKET": bench.bucket, "KEY": key}
         environment = variables(programs, Path(scratch)) | leading_to(bench.server) | told
+        environment |= {"BUCKET": bench.bucket, "KEY": key}
         ending = run_tool(tool, environment, Path(scratch), limit_s)
     trouble.relieve(bench)
     right = [content.read(0, content.size) for content in (before, source.content)]
@@ -123,18 +90,19 @@ def try_tool(
     verdict = judged_object(right, visible, ending.exit_code)
     if trouble is HONEST and verdict != Verdict.INTACT:
         raise AssertionError(f"{tool.name} is run wrongly, it said: {ending.said}")
-    return Tried(verdict, ending.exit_code, None if visible is None else len(visible), round(ending.seconds, 1))
+    return Tried(verdict, ending.exit_code, None if visible is None else len(visible), round(ending.wall_s, 1))
 
 
-def _asked(bench: Archiving, recording: StandInRecording) -> dict[str, str] | None:
+def asked(kit: RealtimeKitStandIn, recording: StandInRecording) -> dict[str, str] | None:
     """Ask the API for the recording's file as a person would, and return what a tool is told of it."""
-    headers = {"Authorization": f"Bearer {bench.kit.token}"}
-    details = httpx.get(f"{bench.kit.recordings_url}/{recording.id}", headers=headers).json()["data"]
+    headers = {"Authorization": f"Bearer {kit.token}"}
+    details = httpx.get(f"{kit.recordings_url}/{recording.id}", headers=headers).json()["data"]
     links = [details["download_url"], details["audio_download_url"]]
     url = next((link for link in links if isinstance(link, str)), None)
     if url is None:
         return None
-    return {"URL": url, "ORIGIN": bench.kit.files_url, "SIZE": str(details["file_size"])}
+    origin = str(httpx.URL(url).join("/")).rstrip("/")
+    return {"URL": url, "ORIGIN": origin, "SIZE": str(details["file_size"])}
 
 
 def ours(trouble: SourceTrouble, bench: Archiving, seed: int) -> Tried:

@@ -1,0 +1,127 @@
+"""Who runs: ours, as a person runs it and without Prefect, and what people use today for the same."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from tests.measure import measured
+from tests.torture.peer_tools import HTTPX_UPLOAD_FILEOBJ, RCLONE_COPYURL, TOOLS, Tool, leading_to, variables, version
+from tests.torture.peers import asked
+
+if TYPE_CHECKING:
+    from tests.benchmarks.stage import Ground
+    from tests.measure import Usage
+    from tests.standins.realtimekit import StandInRecording
+
+WHOLE = "ours: whole command"
+PLAIN = "ours: transfer only"
+LIMIT_S = 900.0
+
+
+class Contestant(Protocol):
+    """One way to bring a recording home."""
+
+    @property
+    def name(self) -> str:
+        """As the tables call it."""
+
+    def run(self, ground: Ground, recording: StandInRecording, bucket: str) -> Usage:
+        """Bring a recording into a bucket."""
+
+
+@dataclass(frozen=True)
+class Ours:
+    """This project."""
+
+    name: str
+    arguments: tuple[str, ...]
+    """For Python; the recording's id follows."""
+    settings: tuple[tuple[str, str], ...] = ()
+    """What differs from the defaults."""
+    server: bool = True
+    """Whether a flow finds a Prefect server that runs."""
+
+    def run(self, ground: Ground, recording: StandInRecording, bucket: str) -> Usage:
+        """Bring a recording into a bucket."""
+        return self.started(ground, bucket, recording.id)
+
+    def started(self, ground: Ground, bucket: str, *arguments: str) -> Usage:
+        """Run it with these arguments."""
+        environment = ground.settings(bucket, **dict(self.settings))
+        if self.server:
+            environment["PREFECT_API_URL"] = ground.stage.prefect.api
+        return measured(
+            [sys.executable, *self.arguments, *arguments], environment, ground.folder, LIMIT_S, ground.began
+        )
+
+
+@dataclass(frozen=True)
+class Peer:
+    """What people use today; it gets the URL for nothing, where ours asks the API within its time."""
+
+    tool: Tool
+
+    @property
+    def name(self) -> str:
+        """As the tables call it."""
+        return self.tool.name
+
+    def run(self, ground: Ground, recording: StandInRecording, bucket: str) -> Usage:
+        """Bring a recording's video into a bucket."""
+        told = asked(ground.kit, recording)
+        if told is None:
+            raise AssertionError
+        with tempfile.TemporaryDirectory(dir=ground.folder) as scratch:
+            environment = variables(ground.stage.programs, Path(scratch)) | leading_to(ground.store) | told
+            environment |= {"BUCKET": bucket, "KEY": f"recordings/{recording.id}.mp4"}
+            return measured(self.tool.arguments(), environment, Path(scratch), LIMIT_S, ground.began)
+
+
+def whole(**settings: str) -> Ours:
+    """Return ours as a person runs it, with a Prefect server that runs already."""
+    return Ours(WHOLE, ("-m", "flows.archive_recording"), tuple(settings.items()))
+
+
+def plain(**settings: str) -> Ours:
+    """Return the same work without Prefect: a Python process that has the flow's stages done, and nothing else."""
+    return Ours(PLAIN, ("-m", "tests.benchmarks.plain"), tuple(settings.items()), server=False)
+
+
+_KNOWN = {tool.name: tool for tool in TOOLS}
+_COPYTO = "rclone copyto :http:"
+EIGHT_STREAMS = Tool(
+    "rclone copyto :http:, 8 ranges",
+    "URL=${URL%%\\?*}; " + _KNOWN[_COPYTO].command.replace("--http-no-head ", ""),
+    ("rclone",),
+)
+"""What rclone can do at its best, with a plain URL: a HEAD tells it the size, which a URL signed for GET refuses."""
+PEERS = (
+    _KNOWN["curl --fail --retry | aws s3 cp, pipefail"],
+    RCLONE_COPYURL,
+    _KNOWN[_COPYTO],
+    EIGHT_STREAMS,
+    _KNOWN["curl --fail --retry | s5cmd pipe, pipefail"],
+    HTTPX_UPLOAD_FILEOBJ,
+)
+
+
+def everybody() -> list[Contestant]:
+    """Return all who take part, ours first."""
+    return [whole(), plain(), *(Peer(tool) for tool in PEERS if shutil.which(tool.parts[0]) or tool.parts[0] != "curl")]
+
+
+def versions(programs: Path) -> dict[str, str]:
+    """Return the versions of what the peers are made of.
+
+    Args:
+        programs: the folder in which they are.
+    """
+    parts = sorted({part for tool in PEERS for part in tool.parts})
+    with tempfile.TemporaryDirectory() as scratch:
+        environment = variables(programs, Path(scratch))
+        return {part: version(part, environment) or "unknown" for part in parts}

@@ -1,0 +1,94 @@
+"""What is made of measurements is right, whatever they are; no figure is asserted here."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import httpx
+
+from tests.benchmarks.far import ROUND_TRIP_S, far
+from tests.benchmarks.figures import MIB, RSS, WALL, Result, Row, ratio
+from tests.benchmarks.table import cells, markdown, text
+from tests.measure import measured
+from tests.standins.loopback import Delivery, LoopbackServer
+from tests.standins.wire import Reply
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.measure import Usage
+
+OURS, THEIRS = Row("ours"), Row("a | b")
+OURS.add(wall_s=1, peak_rss=MIB)
+OURS.add(wall_s=10, peak_rss=3 * MIB)
+OURS.add(wall_s=100, peak_rss=2 * MIB)
+THEIRS.add(wall_s=2)
+THEIRS.add(wall_s=None)
+THEIRS.add(wall_s=400)
+THEIRS.notes += ["failed: exit code 1"] * 2
+RESULT = Result("capped", "so much", (WALL, RSS), [OURS, THEIRS], ("ours",), {"date": "2026-11-26"})
+
+
+def test_ratios_are_made_pair_by_pair() -> None:
+    assert ratio([1, 10, 100], [2, 10, 400]) == 0.5  # that of the medians would be 1
+
+
+def test_a_round_that_failed_on_either_side_is_in_no_ratio() -> None:
+    assert ratio([1, None, 100], [2, 10, None]) == 0.5
+    assert ratio([None], [1]) is None
+
+
+def test_a_table_has_medians_with_their_range_and_ratios() -> None:
+    assert cells(RESULT) == [
+        ["", "wall s", "peak RSS MiB", "ours ÷ it, wall"],
+        ["ours", "10.00 (1.00 to 100.00)", "2 (1 to 3)", "1.00"],
+        ["a | b", "201.00 (2.00 to 400.00)", "-", "0.38"],
+    ]
+
+
+def test_a_failure_is_told_once_and_breaks_no_table() -> None:
+    assert text(RESULT).count("failed: exit code 1") == 1
+    assert "| a \\| b |" in markdown(RESULT)
+
+
+def test_what_was_skipped_says_why() -> None:
+    skipped = Result("idle", "so much", skipped="no such store")
+    assert "no such store" in text(skipped)
+    assert "no such store" in markdown(skipped)
+
+
+def test_facts_survive_the_file() -> None:
+    assert Result.of_facts(json.loads(json.dumps(RESULT.facts()))) == RESULT
+
+
+def run(program: str, tmp_path: Path) -> Usage:
+    """Run a Python program below a shell, as a pipeline's members are."""
+    command = ["/bin/sh", "-c", '"$0" -c "$1"; code=$?; exit $code', sys.executable, program]
+    return measured(command, dict(os.environ), tmp_path, 60)
+
+
+def test_what_a_descendant_takes_counts(tmp_path: Path) -> None:
+    program = "import time; held = bytearray(96 << 20)\nwhile time.process_time() < 0.3: pass\nexit(3)"
+    usage = run(program, tmp_path)
+    assert usage.exit_code == 3
+    assert usage.cpu_s >= 0.3
+    assert usage.peak_rss >= 96 * MIB
+
+
+def test_far_away_nothing_is_lost_and_nothing_comes_before_its_time() -> None:
+    body = os.urandom(3 * MIB)
+    server = LoopbackServer(lambda _: Delivery(Reply.of(200, body)))
+    server.start()
+    try:
+        with far(server.server_port) as (port,), httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+            began = time.monotonic()
+            first = client.get("/").content
+            connected_and_answered = time.monotonic() - began
+            assert client.get("/").content == first == body
+    finally:
+        server.stop()
+    assert connected_and_answered >= 2 * ROUND_TRIP_S
