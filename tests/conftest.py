@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tasks.store import new_s3_client
 from tests.standins.realtimekit import RealtimeKitStandIn
@@ -26,6 +27,18 @@ if TYPE_CHECKING:
     from tests.archiving import Archiving
 
 SWIFT_ONLY = "Swift runs on Linux alone"
+
+
+class FlowsTogether(LoadScopeScheduling):  # type: ignore[misc]
+    """Shares tests out to the workers one by one, but all of the flows' to one: each would start a Prefect server."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "flows" if nodeid.startswith("tests/flows/") else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Share out as said; xdist's own way, marks of groups, does nothing with pytest 9.2."""
+    return FlowsTogether(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -25,8 +25,8 @@ os.environ |= {
 }
 
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-from prefect.testing.utilities import prefect_test_harness
 
+from tests.flows.duty import PrefectServer
 from tests.flows.world import World
 
 if TYPE_CHECKING:
@@ -38,25 +38,16 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def prefect_api() -> Iterator[str]:
+def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real Prefect server in a process of its own; yields its API's URL."""
+    # Not Prefect's own `prefect_test_harness`: it imports the whole server into this process, too.
+    folder = tmp_path_factory.mktemp("prefect")
     with ExitStack() as stack:
-        _start_server(stack)
+        server = stack.enter_context(PrefectServer(folder, PREFECT_UI_ENABLED="false"))
         # With heartbeats, every flow waits up to a second for their thread to end.
-        stack.enter_context(temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}))
-        yield str(PREFECT_API_URL.value())
-
-
-def _start_server(stack: ExitStack) -> None:
-    """Start the server; it picks a port by chance, which another worker's server may take just before it."""
-    for last in (False, True):
-        try:
-            stack.enter_context(prefect_test_harness(server_startup_timeout=50))
-        except RuntimeError:
-            if last:
-                raise
-        else:
-            return
+        changes = {PREFECT_API_URL: server.api, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
+        stack.enter_context(temporary_settings(changes))
+        yield server.api
 
 
 @pytest.fixture
