@@ -24,6 +24,8 @@ os.environ |= {
     "DO_NOT_TRACK": "1",
 }
 
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from tests.flows.duty import PrefectServer
@@ -48,6 +50,9 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         changes = {PREFECT_API_URL: server.api, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
         stack.enter_context(temporary_settings(changes))
         yield server.api
+        # What their threads hold is of no use to anybody, but without a server they would try to send it for a minute.
+        for sender in (APILogWorker, EventsWorker):
+            sender.drain_all(timeout=10)
 
 
 @pytest.fixture
