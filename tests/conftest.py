@@ -19,6 +19,7 @@ from tests.torture.stage import (
     ignore_aws_settings,
     lead_to,
     load_one_certificate,
+    load_service_models_once,
 )
 
 if TYPE_CHECKING:
@@ -47,9 +48,10 @@ def no_aws_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def few_certificates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def clients_made_quickly(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         load_one_certificate(patch, tmp_path_factory.mktemp("certificates"))
+        load_service_models_once(patch)
         yield
 
 
