@@ -93,9 +93,17 @@ def test_a_file_that_was_cut_ends_before_its_header_says() -> None:
     assert facts.end_s < 2
 
 
-@pytest.mark.parametrize("data", [b"", b"video" * 1000, b"<!DOCTYPE html><html>no</html>", vp8()[:20]])
-def test_what_is_no_media_is_said_to_be_none(data: bytes) -> None:
-    facts, _ = found(ranges_of(data))
+NO_MEDIA: dict[str, Callable[[], bytes]] = {
+    "nothing": bytes,
+    "text": lambda: b"video" * 1000,
+    "page": lambda: b"<!DOCTYPE html><html>no</html>",
+    "mere beginning": lambda: vp8()[:20],
+}
+
+
+@pytest.mark.parametrize("make", NO_MEDIA.values(), ids=NO_MEDIA)
+def test_what_is_no_media_is_said_to_be_none(make: Callable[[], bytes]) -> None:
+    facts, _ = found(ranges_of(make()))
     assert facts.streams == ()
     assert facts.container == ""
     assert "nothing understands it as media" in facts.troubles[0]
