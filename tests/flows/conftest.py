@@ -9,7 +9,6 @@ import os
 import shutil
 import tempfile
 import uuid
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,7 +25,12 @@ os.environ |= {
 
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
-from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    PREFECT_SERVER_DATABASE_CONNECTION_URL,
+    temporary_settings,
+)
 
 from tests.flows.duty import PrefectServer
 from tests.flows.world import World
@@ -44,11 +48,18 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real Prefect server in a process of its own; yields its API's URL."""
     # Not Prefect's own `prefect_test_harness`: it imports the whole server into this process, too.
     folder = tmp_path_factory.mktemp("prefect")
-    with ExitStack() as stack:
-        server = stack.enter_context(PrefectServer(folder, PREFECT_UI_ENABLED="false"))
+    database = f"sqlite+aiosqlite:///{folder / 'prefect.db'}"
+    settings = {
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": database,
+        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "60",
+        "PREFECT_UI_ENABLED": "false",
+    }
+    with PrefectServer(folder, **settings) as server, temporary_settings({
+        PREFECT_API_URL: server.api,
+        PREFECT_SERVER_DATABASE_CONNECTION_URL: database,
         # With heartbeats, every flow waits up to a second for their thread to end.
-        changes = {PREFECT_API_URL: server.api, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
-        stack.enter_context(temporary_settings(changes))
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
+    }):  # fmt: skip
         yield server.api
         # What their threads hold is of no use to anybody, but without a server they would try to send it for a minute.
         for sender in (APILogWorker, EventsWorker):
