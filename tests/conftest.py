@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tasks.store import new_s3_client
 from tests.standins.realtimekit import RealtimeKitStandIn
@@ -18,6 +19,7 @@ from tests.torture.stage import (
     ignore_aws_settings,
     lead_to,
     load_one_certificate,
+    load_service_models_once,
 )
 
 if TYPE_CHECKING:
@@ -28,15 +30,28 @@ if TYPE_CHECKING:
 SWIFT_ONLY = "Swift runs on Linux alone"
 
 
+class FlowsTogether(LoadScopeScheduling):  # type: ignore[misc]
+    """Shares tests out to the workers one by one, but all of the flows' to one: each would start a Prefect server."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "flows" if nodeid.startswith("tests/flows/") else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Share out as said; xdist's own way, marks of groups, does nothing with pytest 9.2."""
+    return FlowsTogether(config, log)
+
+
 @pytest.fixture(autouse=True)
 def no_aws_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     ignore_aws_settings(monkeypatch)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def few_certificates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def clients_made_quickly(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         load_one_certificate(patch, tmp_path_factory.mktemp("certificates"))
+        load_service_models_once(patch)
         yield
 
 

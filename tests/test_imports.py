@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,8 @@ print(*sorted(key for key in read if isinstance(key, str) and key.startswith(OUR
 """
 
 
-def imports(path: Path) -> set[str]:
+@cache
+def imports(path: Path) -> frozenset[str]:
     """Return the modules that a file imports, be it for types alone."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -60,13 +62,14 @@ def imports(path: Path) -> set[str]:
             assert node.level == 0, f"{path.name} imports relatively; Prefect loads flows as top-level modules"
             base = node.module or ""
             found |= {f"{base}.{alias.name}" if base == "tasks" else base for alias in node.names}
-    return found
+    return frozenset(found)
 
 
-def of_ours(name: str) -> set[str]:
+@cache
+def of_ours(name: str) -> frozenset[str]:
     """Return the modules of `tasks/` that a module of `tasks/` imports."""
     imported = imports(PROJECT / "tasks" / f"{name}.py")
-    return {module.removeprefix("tasks.") for module in imported if module.startswith("tasks.")}
+    return frozenset(module.removeprefix("tasks.") for module in imported if module.startswith("tasks."))
 
 
 def all_below(name: str, seen: frozenset[str] = frozenset()) -> set[str]:

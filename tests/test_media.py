@@ -217,9 +217,17 @@ def test_a_file_that_was_cut_in_its_last_fragments_first_packet_ends_with_the_on
     assert facts.end_s > 4
 
 
-@pytest.mark.parametrize("data", [b"", b"video" * 1000, b"<!DOCTYPE html><html>no</html>", vp8()[:20]])
-def test_what_is_no_media_is_said_to_be_none(data: bytes) -> None:
-    facts, _ = found(ranges_of(data))
+NO_MEDIA: dict[str, Callable[[], bytes]] = {
+    "nothing": bytes,
+    "text": lambda: b"video" * 1000,
+    "page": lambda: b"<!DOCTYPE html><html>no</html>",
+    "mere beginning": lambda: vp8()[:20],
+}
+
+
+@pytest.mark.parametrize("make", NO_MEDIA.values(), ids=NO_MEDIA)
+def test_what_is_no_media_is_said_to_be_none(make: Callable[[], bytes]) -> None:
+    facts, _ = found(ranges_of(make()))
     assert facts.streams == ()
     assert facts.container == ""
     assert "nothing understands it as media" in facts.troubles[0]

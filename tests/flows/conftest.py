@@ -8,7 +8,6 @@ import atexit
 import os
 import shutil
 import tempfile
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,9 +22,16 @@ os.environ |= {
     "DO_NOT_TRACK": "1",
 }
 
-from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-from prefect.testing.utilities import prefect_test_harness
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    PREFECT_SERVER_DATABASE_CONNECTION_URL,
+    temporary_settings,
+)
 
+from tests.flows.duty import PrefectServer
 from tests.flows.world import World, new_world
 
 if TYPE_CHECKING:
@@ -37,25 +43,26 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def prefect_api() -> Iterator[str]:
+def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real Prefect server in a process of its own; yields its API's URL."""
-    with ExitStack() as stack:
-        _start_server(stack)
+    # Not Prefect's own `prefect_test_harness`: it imports the whole server into this process, too.
+    folder = tmp_path_factory.mktemp("prefect")
+    database = f"sqlite+aiosqlite:///{folder / 'prefect.db'}"
+    settings = {
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": database,
+        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "60",
+        "PREFECT_UI_ENABLED": "false",
+    }
+    with PrefectServer(folder, **settings) as server, temporary_settings({
+        PREFECT_API_URL: server.api,
+        PREFECT_SERVER_DATABASE_CONNECTION_URL: database,
         # With heartbeats, every flow waits up to a second for their thread to end.
-        stack.enter_context(temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}))
-        yield str(PREFECT_API_URL.value())
-
-
-def _start_server(stack: ExitStack) -> None:
-    """Start the server; it picks a port by chance, which another worker's server may take just before it."""
-    for last in (False, True):
-        try:
-            stack.enter_context(prefect_test_harness(server_startup_timeout=50))
-        except RuntimeError:
-            if last:
-                raise
-        else:
-            return
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
+    }):  # fmt: skip
+        yield server.api
+        # What their threads hold is of no use to anybody, but without a server they would try to send it for a minute.
+        for sender in (APILogWorker, EventsWorker):
+            sender.drain_all(timeout=10)
 
 
 @pytest.fixture

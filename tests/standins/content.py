@@ -7,7 +7,7 @@ import random
 from array import array
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class BytesContent:
         return self.data[start:stop]
 
 
-@cache
+@lru_cache(maxsize=32)
 def _random_block(seed: int) -> bytes:
     return random.Random(seed).randbytes(BLOCK)
 

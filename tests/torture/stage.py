@@ -6,9 +6,11 @@ import os
 import tempfile
 import uuid
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import botocore.session
 import certifi
 import pytest
 
@@ -42,6 +44,11 @@ def load_one_certificate(patch: pytest.MonkeyPatch, folder: Path) -> None:
     one = folder / "one.pem"
     one.write_text(certifi.contents().partition(end)[0] + end)
     patch.setenv("SSL_CERT_FILE", str(one))
+
+
+def load_service_models_once(patch: pytest.MonkeyPatch) -> None:
+    """Let all boto3 clients share what they read of S3's API, which is most of the time that it takes to make one."""
+    patch.setattr(botocore.session, "create_loader", cache(botocore.session.create_loader))
 
 
 def lead_to(server: Store, patch: pytest.MonkeyPatch) -> None:
@@ -86,6 +93,7 @@ def open_stage(store_name: str) -> Iterator[Stage]:
     with tempfile.TemporaryDirectory(prefix="torture-") as folder, pytest.MonkeyPatch.context() as patch:
         ignore_aws_settings(patch)
         load_one_certificate(patch, Path(folder))
+        load_service_models_once(patch)
         with STORES[store_name](Path(folder, store_name)) as server:
             yield Stage(server, patch)
 
