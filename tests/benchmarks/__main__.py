@@ -18,9 +18,8 @@ from pydantic import ByteSize, TypeAdapter
 from tests.benchmarks import cold, contest, growth, idle, many, source, trouble
 from tests.benchmarks.figures import Result
 from tests.benchmarks.plot import draw
-from tests.benchmarks.stage import Stage, say
+from tests.benchmarks.stage import STORES, Stage, say
 from tests.benchmarks.table import markdown, text
-from tests.torture.stage import STORES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -34,7 +34,7 @@ http {{
   sendfile on; sendfile_max_chunk 512k; tcp_nopush on; keepalive_requests 1000000;
   types {{ video/mp4 mp4; audio/mpeg mp3; }}
   client_body_temp_path temp; proxy_temp_path temp; fastcgi_temp_path temp; uwsgi_temp_path temp; scgi_temp_path temp;
-  client_max_body_size 0;
+  client_max_body_size 0; proxy_cache_path cache keys_zone=answers:1m max_size=1g inactive=1d;
   server {{ listen 127.0.0.1:{port} backlog=1024; {what} }}
 }}
 """

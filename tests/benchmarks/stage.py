@@ -18,11 +18,11 @@ from botocore.exceptions import ClientError
 from tests.benchmarks.source import FileSource
 from tests.flows.duty import PrefectServer
 from tests.standins.realtimekit import RealtimeKitStandIn
+from tests.standins.stores import RcloneStore, SwiftStore
 from tests.torture.peer_tools import installed
-from tests.torture.stage import STORES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from tests.standins.stores import Store
 
@@ -31,6 +31,22 @@ SPARE = 6 * 1024**3
 """Bytes of memory that are not ours."""
 PROJECT = Path(__file__).parents[2]
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV")
+
+
+class RememberingRclone(RcloneStore):
+    """`rclone serve s3` that keeps the MD5 of what it stored, as stores do.
+
+    On its own it reads an object anew for each ETag that it tells, at every HEAD and in every list: for a gigabyte that
+    takes seconds, which would be all that is measured of whoever looks at what he has stored.
+    """
+
+    def _command(self) -> list[str]:
+        *serve, folder = super()._command()
+        cache = self.folder.with_name(f"{self.folder.name}-hashes")
+        return [*serve, "--cache-dir", str(cache), f":hasher,remote='{folder}',hashes=md5,max_age=off:"]
+
+
+STORES: Mapping[str, type[Store]] = {"rclone": RememberingRclone, "swift": SwiftStore}
 
 
 def say(text: str) -> None:
