@@ -39,5 +39,5 @@ def cell(text: str, width: int = 80) -> str:
     The UI takes a cell for markdown, and breaks no line by itself; the coming one ("V2") takes it for plain text, and
     breaks none at all. So there is nothing in it that could be seen there.
     """
-    lines = textwrap.wrap(text, width, break_on_hyphens=False)
+    lines = textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
     return "  \n".join(_BLOCK.sub(NOTHING, _LEADS.sub(rf"\g<0>{NOTHING}", line)) for line in lines)

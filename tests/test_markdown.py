@@ -79,6 +79,7 @@ def test_a_code_span_ends_where_it_should_in_a_table_as_well(text: str) -> None:
 
 
 @given(texts, st.integers(10, 60))
+@example(" -", 10)
 def test_a_cell_has_neither_links_nor_pictures_nor_html_and_no_line_that_is_too_long(text: str, width: int) -> None:
     written = cell(text, width)
     assert shown(written)[1] <= {"p", "br", "em", "strong", "code", "pre", "s"}
