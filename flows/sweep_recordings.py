@@ -168,7 +168,8 @@ def _crew(settings: Settings, at_once: int) -> Iterator[SimpleQueue[Clients]]:
 def _archived(archived: ArchivedRecording) -> Outcome:
     if archived.already_archived:
         return "archived", "Another run was faster."
-    return "archived", f"{human_size(archived.bytes)} in {len(archived.files)} files."
+    count = len(archived.files)
+    return "archived", f"{human_size(archived.bytes)} in {'1 file' if count == 1 else f'{count} files'}."
 
 
 def _failed(error: BaseException) -> Outcome:

@@ -16,7 +16,7 @@ from tasks.checksums import crc64
 from tasks.errors import SizeDisagrees, StoredWrong, TransferStopped, UploadVanished
 from tasks.parts import MIB, PartRange, cut, grown_part_size, part_ranges
 from tasks.read_back import is_marked, read_back
-from tasks.window import Pool, Sha256InOrder, Share, Window
+from tasks.window import Pool, Sha256InOrder, Share, Uses, Window
 
 if TYPE_CHECKING:
     import logging
@@ -195,16 +195,16 @@ class FileMove:
         if 1 in kept:
             self._source.close()
         # In order only from the first byte on; after a resume the digest comes from reading the object back.
-        digest = None if kept else Sha256InOrder()
-        parts = kept | self._move_parts(upload, missing, digest)
+        fetched, moved.sha256 = self._move_parts(upload, missing, hashed=not kept)
+        parts = kept | fetched
         moved.upload, moved.parts = upload, [parts[r.number] for r in ranges]
-        moved.sha256 = digest.hexdigest() if digest else ""
         return moved
 
-    def _move_parts(
-        self, upload: Upload, missing: Sequence[PartRange], digest: Sha256InOrder | None
-    ) -> dict[int, Part]:
-        """Read and store the missing parts; a source without ranges is read by this thread, in order."""
+    def _move_parts(self, upload: Upload, missing: Sequence[PartRange], *, hashed: bool) -> tuple[dict[int, Part], str]:
+        """Read and store the missing parts, and return them, and their SHA-256 if that is wanted.
+
+        A source without ranges is read by this thread, in order.
+        """
         ranged, means = self._found.ranged, self._means
 
         def rooms() -> Iterator[bytearray]:
@@ -216,15 +216,20 @@ class FileMove:
         def move(part: PartRange, body: bytearray) -> Part:
             if ranged:
                 next(cut(self._chunks(part.start, part.stop), [body]))
+            if hashed:  # before it is stored: a part that the store is slow to take holds up no other
+                digest.add(part.number, body)
             stored = self._store.put_part(upload, part.number, body)
-            share.leave(*(digest.add(part.number, body) if digest else [body]))
+            uses.over(body)
             return stored
 
-        with Share(means.window) as share, Pool(means.limits.concurrency, means.stop, share.close) as pool:
-            bodies = rooms() if ranged else cut(self._chunks(0, self._found.size), rooms())
-            futures = [pool.submit(move, part, body) for part, body in zip(missing, bodies, strict=False)]
-            pool.wait()
-            return {part.number: part for part in (future.result() for future in futures)}
+        with Share(means.window) as share:
+            uses = Uses(share.leave, each=2 if hashed else 1)
+            with Sha256InOrder(uses.over) as digest, Pool(means.limits.concurrency, means.stop, share.close) as pool:
+                bodies = rooms() if ranged else cut(self._chunks(0, self._found.size), rooms())
+                futures = [pool.submit(move, part, body) for part, body in zip(missing, bodies, strict=False)]
+                pool.wait()
+        stored = {part.number: part for part in (future.result() for future in futures)}
+        return stored, digest.hexdigest(len(missing)) if hashed else ""
 
     def _chunks(self, start: int, stop: int) -> Iterator[bytes]:
         for chunk in self._source.read(start, stop) if self._found.ranged else self._source.read_all():

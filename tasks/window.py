@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from threading import Condition, Event, Lock
 from typing import TYPE_CHECKING, TypeVar
@@ -173,25 +174,68 @@ def _weight(error: BaseException) -> int:
 
 
 class Sha256InOrder:
-    """SHA-256 of parts that arrive in any order; those that came early are kept until it is their turn."""
+    """SHA-256 of parts that arrive in any order, computed in a thread of its own while they are on their way.
 
-    def __init__(self) -> None:
+    Those that came early are kept until it is their turn.
+
+    Args:
+        release: called with each part, from that thread, once it is no longer kept.
+    """
+
+    def __init__(self, release: Callable[[bytearray], None]) -> None:
+        self._release = release
         self._sha256 = hashlib.sha256()
         self._next = 1
         self._early: dict[int, bytearray] = {}
+        self._thread = ThreadPoolExecutor(1)
+
+    def add(self, number: int, body: bytearray) -> None:
+        """Take a part, numbered from 1; nobody may write to it before it is released."""
+        self._thread.submit(self._take, number, body)
+
+    def _take(self, number: int, body: bytearray) -> None:
+        self._early[number] = body
+        while (due := self._early.pop(self._next, None)) is not None:
+            self._sha256.update(due)
+            self._next += 1
+            self._release(due)
+
+    def hexdigest(self, count: int) -> str:
+        """Return the digest of the first `count` parts, which are all; to be asked for after the block."""
+        if self._next != count + 1:
+            message = f"{self._next - 1} of {count} parts were hashed"
+            raise RuntimeError(message)
+        return self._sha256.hexdigest()
+
+    def __enter__(self) -> Self:
+        """Begin with no part."""
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Finish what has arrived."""
+        self._thread.shutdown()
+
+
+class Uses:
+    """Gives a buffer back after the last of its uses, whichever that is.
+
+    Args:
+        leave: gives it back.
+        each: how many uses each has: to be stored, and maybe to be hashed.
+    """
+
+    def __init__(self, leave: Callable[[bytearray], None], each: int) -> None:
+        self._leave = leave
+        self._each = each
+        self._over: Counter[int] = Counter()
         self._lock = Lock()
 
-    def add(self, number: int, body: bytearray) -> list[bytearray]:
-        """Take a part, numbered from 1, and return those that are no longer kept because of it."""
-        released = []
+    def over(self, body: bytearray) -> None:
+        """Note that one use of it is over."""
         with self._lock:
-            self._early[number] = body
-            while (due := self._early.pop(self._next, None)) is not None:
-                self._sha256.update(due)
-                self._next += 1
-                released.append(due)
-        return released
-
-    def hexdigest(self) -> str:
-        """Return the digest of what has arrived in order."""
-        return self._sha256.hexdigest()
+            self._over[id(body)] += 1
+            last = self._over[id(body)] == self._each
+            if last:
+                del self._over[id(body)]
+        if last:
+            self._leave(body)

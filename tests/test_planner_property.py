@@ -51,11 +51,12 @@ def test_a_file_that_is_cut_into_its_parts_is_whole_however_its_bytes_came(
     chunks = [content[start:stop] for start, stop in pairwise([0, *ends, len(content)])]
     bodies = list(cut(chunks, (bytearray(part.size) for part in parts)))
     assert bodies == [content[part.start : part.stop] for part in parts]
-    digest = Sha256InOrder()
-    order = data.draw(st.permutations(range(len(parts))))
-    released = [digest.add(parts[at].number, bodies[at]) for at in order]
-    assert digest.hexdigest() == hashlib.sha256(content).hexdigest()
-    assert b"".join(body for group in released for body in group) == content
+    released: list[bytearray] = []
+    with Sha256InOrder(released.append) as digest:
+        for at in data.draw(st.permutations(range(len(parts)))):
+            digest.add(parts[at].number, bodies[at])
+    assert digest.hexdigest(len(parts)) == hashlib.sha256(content).hexdigest()
+    assert b"".join(released) == content
 
 
 @examples(60)
@@ -73,14 +74,17 @@ def test_whichever_part_ends_first_the_window_keeps_its_bound_and_all_get_throug
     held: list[tuple[int, int]] = []
 
     def move_file(sizes: list[int]) -> None:
-        digest = Sha256InOrder()
-        with Share(window) as share, Pool(workers, stop, share.close) as pool:
+        with (
+            Share(window) as share,
+            Sha256InOrder(share.leave) as digest,
+            Pool(workers, stop, share.close) as pool,
+        ):
 
             def move(number: int, body: bytearray) -> None:
                 turn = Event()
                 arrived.put(turn)
                 assert turn.wait(PATIENCE_S)
-                share.leave(*digest.add(number, body))
+                digest.add(number, body)
 
             for number, size in enumerate(sizes, 1):
                 body = share.enter(size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from threading import Barrier, Event, Lock
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import SourceGone, TransferStopped, UploadVanished
-from tasks.window import Pool, Sha256InOrder, Share, Window
+from tasks.window import Pool, Sha256InOrder, Share, Uses, Window
 
 VANISHED = UploadVanished("upload_part", "s3://bucket/key", "gone")
 
@@ -21,16 +22,33 @@ VANISHED = UploadVanished("upload_part", "s3://bucket/key", "gone")
 def test_sha256_is_that_of_the_whole_in_whatever_order_parts_arrive(parts: list[bytes], dice: object) -> None:
     arriving = list(enumerate(parts, 1))
     dice.shuffle(arriving)  # type: ignore[attr-defined]
-    digest = Sha256InOrder()
-    released = [digest.add(number, bytearray(body)) for number, body in arriving]
-    assert digest.hexdigest() == hashlib.sha256(b"".join(parts)).hexdigest()
-    assert b"".join(body for bodies in released for body in bodies) == b"".join(parts)
+    released: list[bytearray] = []
+    with Sha256InOrder(released.append) as digest:
+        for number, body in arriving:
+            digest.add(number, bytearray(body))
+    assert digest.hexdigest(len(parts)) == hashlib.sha256(b"".join(parts)).hexdigest()
+    assert released == parts
 
 
 def test_a_part_that_comes_early_is_kept_until_its_turn() -> None:
-    digest = Sha256InOrder()
-    assert digest.add(2, bytearray(b"bb")) == []
-    assert digest.add(1, bytearray(b"a")) == [b"a", b"bb"]
+    released: list[bytearray] = []
+    with Sha256InOrder(released.append) as digest:
+        digest.add(2, bytearray(b"bb"))
+    assert released == []
+    with pytest.raises(RuntimeError, match="0 of 2 parts"):
+        digest.hexdigest(2)
+
+
+def test_a_buffer_is_given_back_after_the_last_of_its_uses() -> None:
+    back: list[bytearray] = []
+    uses, one, other = Uses(back.append, each=2), bytearray(b"same"), bytearray(b"same")
+    uses.over(one)
+    uses.over(other)
+    assert back == []
+    uses.over(other)
+    assert back[0] is other
+    uses.over(other)
+    assert len(back) == 1, "it begins anew"
 
 
 @settings(deadline=None, max_examples=25)
@@ -46,14 +64,20 @@ def test_files_that_share_a_window_all_get_through_and_never_hold_more_than_fits
     out, lock = set[int](), Lock()
 
     def move_file(sizes: list[int]) -> None:
-        digest = Sha256InOrder()
-        with Share(window) as share, Pool(workers, stop, share.close) as pool:
+        with Share(window) as share, ExitStack() as stack:
+
+            def leave(body: bytearray) -> None:
+                with lock:
+                    out.discard(id(body))
+                share.leave(body)
+
+            uses = Uses(leave, each=2)
+            digest = stack.enter_context(Sha256InOrder(uses.over))
+            pool = stack.enter_context(Pool(workers, stop, share.close))
 
             def move(number: int, body: bytearray) -> None:
-                released = digest.add(number, body)
-                with lock:
-                    out.difference_update(map(id, released))
-                share.leave(*released)
+                digest.add(number, body)
+                uses.over(body)
 
             for number, size in enumerate(sizes, 1):
                 body = share.enter(size)
