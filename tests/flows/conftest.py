@@ -8,6 +8,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +23,7 @@ os.environ |= {
     "DO_NOT_TRACK": "1",
 }
 
+from prefect.context import _temporary_global_settings_context, get_settings_context
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 from prefect.settings import (
@@ -50,15 +52,22 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     database = f"sqlite+aiosqlite:///{folder / 'prefect.db'}"
     settings = {
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": database,
-        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "60",
+        # Nobody works on what tests schedule: they would mark more and more runs as late, and lock SQLite all the time.
+        "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
+        "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
         "PREFECT_UI_ENABLED": "false",
     }
-    with PrefectServer(folder, **settings) as server, temporary_settings({
-        PREFECT_API_URL: server.api,
-        PREFECT_SERVER_DATABASE_CONNECTION_URL: database,
-        # With heartbeats, every flow waits up to a second for their thread to end.
-        PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
-    }):  # fmt: skip
+    with ExitStack() as stack:
+        server = stack.enter_context(PrefectServer(folder, **settings))
+        changes = {
+            PREFECT_API_URL: server.api,
+            PREFECT_SERVER_DATABASE_CONNECTION_URL: database,
+            # With heartbeats, every flow waits up to a second for their thread to end.
+            PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
+        }
+        stack.enter_context(temporary_settings(changes))
+        # A thread that was started without its starter's context would start a server of its own.
+        stack.enter_context(_temporary_global_settings_context(get_settings_context()))
         yield server.api
         # What their threads hold is of no use to anybody, but without a server they would try to send it for a minute.
         for sender in (APILogWorker, EventsWorker):

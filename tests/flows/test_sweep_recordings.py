@@ -20,6 +20,7 @@ from flows.sweep_recordings import main, sweep_recordings
 from tasks.errors import ApiRefused, ApiUnavailable, CannotHandOut, StoreUnavailable, SweepIncomplete
 from tasks.sweep_report import Sweep
 from tests.archiving import Run, Setup
+from tests.flows.duty import asked
 from tests.flows.world import MIB, World, eventually
 from tests.standins.realtimekit import (
     LEAKY_STORAGE_CONFIG,
@@ -374,7 +375,7 @@ def runs_of(world: World, recording: StandInRecording) -> list[dict[str, Any]]:
 
 def fail(world: World, run: dict[str, Any], state: str = "FAILED") -> None:
     body = {"state": {"type": state, "name": state.capitalize()}, "force": True}
-    httpx.post(f"{world.prefect_api}/flow_runs/{run['id']}/set_state", json=body).raise_for_status()
+    asked(world, "POST", f"flow_runs/{run['id']}/set_state", body)
 
 
 def test_runs_on_workers_know_one_app_only(here: World) -> None:
@@ -410,8 +411,7 @@ def started(world: World, recording: StandInRecording, state: str, tags: list[st
             "tags": tags,
             "state": {"type": "SCHEDULED"},
         }
-    run = httpx.post(f"{world.prefect_api}/flow_runs/", json=body).raise_for_status().json()
-    fail(world, run, state)
+    fail(world, asked(world, "POST", "flow_runs/", body), state)
 
 
 def test_without_prefect_to_ask_it_is_not_known_who_was_announced_and_all_else_goes_on(
