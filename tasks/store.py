@@ -57,24 +57,32 @@ def new_s3_client(connections: int, answer_timeout_s: float = 60.0) -> BaseClien
         connect_timeout=min(CONNECT_TIMEOUT_S, answer_timeout_s),
         read_timeout=answer_timeout_s,
         tcp_keepalive=True,
-        # Each object and part goes with its MD5 or CRC64NVME, in a header that is signed. The SHA-256 besides, which
-        # boto3 adds over plain http and where there is no MD5, is a third of all work, and adds nothing to that.
-        s3={"payload_signing_enabled": False},
     )
     try:
         core = botocore.session.get_session()
         core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
+        # Each object and part goes with its MD5 or CRC64NVME, in a header that is signed. The SHA-256 besides, which
+        # boto3 adds over plain http and where there is no MD5, is a third of all work: only for those who ask for it.
+        signed = _asks_for_signed_bodies(core)
+        config = config.merge(Config(s3={"payload_signing_enabled": signed}))
         session = boto3.Session(botocore_session=core)
         region = session.region_name or os.environ.get("AWS_REGION")
         client: BaseClient = session.client("s3", region_name=region, config=config)
         client.meta.events.register("before-call.s3.HeadBucket", _take_no_redirect)
-        client.meta.events.register("request-created.s3.UploadPart", _put_body_aside)
-        client.meta.events.register_last("request-created.s3", _put_body_back)
+        if not signed:
+            client.meta.events.register("request-created.s3.UploadPart", _put_body_aside)
+            client.meta.events.register_last("request-created.s3", _put_body_back)
     except (BotoCoreError, ValueError) as error:
         refusal = StoreRefused("the configuration", "boto3's settings", type(error).__name__, str(error))
     else:
         return client
     raise refusal
+
+
+def _asks_for_signed_bodies(core: botocore.session.Session) -> bool:
+    """Tell whether the AWS profile says so: there are buckets whose policy wants it."""
+    its = core.get_scoped_config().get("s3")
+    return isinstance(its, dict) and str(its.get("payload_signing_enabled", "")).lower() == "true"
 
 
 def _timestamp(value: str) -> datetime:
