@@ -160,6 +160,7 @@ def test_a_dead_api_and_a_dead_store_are_told_together(
     assert stderr == ""
 
 
+@pytest.mark.duty  # it waits for all that it tests
 def test_servers_that_take_connections_and_never_answer_cost_no_half_minute(
     alone: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
