@@ -72,13 +72,12 @@ class Share:
             self._held += size
             return window.buffer(size)
 
-    def leave(self, *bodies: bytearray) -> None:
-        """Give buffers back; whoever enters next may get them, and write over them."""
-        size = sum(map(len, bodies))
+    def leave(self, body: bytearray) -> None:
+        """Give a buffer back; whoever enters next may get it, and write over it."""
         with self._window.changed:
-            self._held -= size
-            self._window.used -= size
-            self._window.spare += bodies
+            self._held -= len(body)
+            self._window.used -= len(body)
+            self._window.spare.append(body)
             self._window.changed.notify_all()
 
     def close(self) -> None:

@@ -71,15 +71,22 @@ def test_parts_with_crc64nvme_are_verified_by_a_store_that_takes_it(
     assert store.complete(upload, parts).size == swift.part + 1000
 
 
-def test_a_part_is_signed_without_its_body_which_arrives_whole_all_the_same(bench: Archiving) -> None:
+def part_as_sent(bench: Archiving, body: bytearray) -> Any:
+    """Store a part with a client of its own, look that it arrives whole, and return its request."""
     sent: list[Any] = []
     client: Any = new_s3_client(2)
     client.meta.events.register("before-send.s3.UploadPart", lambda request, **_: sent.append(request))
-    store, body = Store(client, bench.bucket, 5), bytearray(b"a" * bench.part)
+    store = Store(client, bench.bucket, 5)
     upload = store.begin_upload("key", "video/mp4", {})
     stored = store.complete(upload, [store.put_part(upload, 1, body)])
     assert b"".join(store.read(stored)) == body
     (request,) = sent
+    return request
+
+
+def test_a_part_is_signed_without_its_body_which_arrives_whole_all_the_same(bench: Archiving) -> None:
+    body = bytearray(b"a" * bench.part)
+    request = part_as_sent(bench, body)
     assert request.body is body, "no copy is made of it"
     assert request.headers["X-Amz-Content-SHA256"] == b"UNSIGNED-PAYLOAD"
     assert b"content-md5" in request.headers["Authorization"]
@@ -91,14 +98,8 @@ def test_a_profile_that_wants_bodies_signed_has_them_signed(
     profile = tmp_path / "config"
     profile.write_text("[default]\ns3 =\n  payload_signing_enabled = true\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(profile))
-    sent: list[Any] = []
-    client: Any = new_s3_client(2)
-    client.meta.events.register("before-send.s3.UploadPart", lambda request, **_: sent.append(request))
-    store, body = Store(client, swift.bucket, 5), bytearray(b"a" * swift.part)
-    upload = store.begin_upload("key", "video/mp4", {})
-    stored = store.complete(upload, [store.put_part(upload, 1, body)])
-    assert b"".join(store.read(stored)) == body
-    assert sent[0].headers["X-Amz-Content-SHA256"] == hashlib.sha256(body).hexdigest().encode()
+    body = bytearray(b"a" * swift.part)
+    assert part_as_sent(swift, body).headers["X-Amz-Content-SHA256"] == hashlib.sha256(body).hexdigest().encode()
 
 
 def test_no_store_here_confirms_crc64nvme_so_parts_go_with_their_md5(bench: Archiving) -> None:
