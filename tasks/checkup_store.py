@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError
 from tasks.backoff import backoff
 from tasks.checksums import bare, crc64, crc64_text, md5_text
 from tasks.checkup import Check, failed, ok, warning
+from tasks.dialect import WITH_CRC64NVME, verifies_crc64
 from tasks.errors import ArchiverError, StoreRefused, StoreUnavailable, UploadVanished
 from tasks.parts import MIB
 from tasks.s3_errors import CALL_FAILURES, NOT_SUPPORTED, THERE_ALREADY, translated
@@ -198,14 +199,11 @@ class StoreCheckup:
 
     def crc64(self) -> Said:
         """Look whether the store verifies CRC64NVME, of parts and of the whole."""
-        checksum = {"ChecksumAlgorithm": "CRC64NVME", "ChecksumType": "FULL_OBJECT"}
-        begun = self._try("create_multipart_upload", "crc64", **checksum)
+        begun = self._try("create_multipart_upload", "crc64", **WITH_CRC64NVME)
         if isinstance(begun, ArchiverError) and not (isinstance(begun, StoreRefused) and begun.code in NOT_SUPPORTED):
             raise begun
         if isinstance(begun, ArchiverError) or begun.get("ChecksumAlgorithm") != "CRC64NVME":
-            return ok(
-                "not verified for uploads: parts go with Content-MD5, and joining them is trusted, but for the size"
-            )
+            return self._unannounced_crc64()
         wrong, right = crc64_text(crc64(_OTHER)), crc64_text(crc64(_BODY))
         upload = {"UploadId": begun["UploadId"]}
         part = {**upload, "PartNumber": 1, "Body": _BODY}
@@ -223,6 +221,12 @@ class StoreCheckup:
         if isinstance(completed, dict):
             return ok("verified for each part; of the whole, it is compared with what the store says after joining")
         return ok("verified, for each part and for the whole that they make")
+
+    def _unannounced_crc64(self) -> Said:
+        joined = "joining them is trusted, but for the size"
+        if verifies_crc64(lambda method, **request: self._try(method, "crc64-asked", **request)):
+            return ok(f"verified for each part, though not announced: in large files they go with it; {joined}")
+        return ok(f"not verified for uploads: parts go with Content-MD5, and {joined}")
 
     def if_none_match(self) -> Said:
         """Look whether the store can leave alone what is there already."""

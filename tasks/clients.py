@@ -10,6 +10,7 @@ import httpx
 
 from tasks.archive import Archive
 from tasks.bag import payload_paths
+from tasks.dialect import Dialect
 from tasks.download import new_http_client, quiet_http_logs
 from tasks.hangup import Lines
 from tasks.links import Link, Links
@@ -48,6 +49,7 @@ class Clients:
         self.source_http = new_http_client(settings.stall_timeout)
         self.lines = Lines(self.api_http, self.source_http)
         self.pace = Pace(FILES_AT_ONCE * settings.transfer_concurrency)
+        self.dialect = Dialect()
 
     @cached_property
     def s3(self) -> BaseClient:
@@ -64,7 +66,8 @@ class Clients:
 
     def store(self, stop: Event) -> Store:
         """Return the archive's bucket, for as long as `stop` is not set."""
-        return Store(self.s3, self.settings.bucket, self.settings.transfer_patience, stop, self.pace)
+        its = self.settings
+        return Store(self.s3, its.bucket, its.transfer_patience, stop, self.pace, self.dialect)
 
     def archive(self, stop: Event) -> Archive:
         """Return the archive, for as long as `stop` is not set."""

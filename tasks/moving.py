@@ -194,6 +194,7 @@ class FileMove:
             log.info("%s: carrying on, %d of %d parts are stored.", path, len(kept), len(ranges))
         if 1 in kept:
             self._source.close()
+        self._unfinished.learn_dialect(upload, len(missing))
         # In order only from the first byte on; after a resume the digest comes from reading the object back.
         fetched, moved.sha256 = self._move_parts(upload, missing, hashed=not kept)
         parts = kept | fetched

@@ -20,6 +20,7 @@ from botocore.utils import parse_timestamp
 
 from tasks.bucket import Bucket, StoredObject
 from tasks.checksums import Body, combined_crc64, crc64, crc64_number, crc64_text, is_md5_of, md5_text
+from tasks.dialect import WITH_CRC64NVME, Dialect
 from tasks.errors import StoreRefused, UploadVanished
 from tasks.s3_errors import NOT_SUPPORTED
 
@@ -123,7 +124,7 @@ class Upload:
 
     key: str
     id: str = field(repr=False)
-    checksummed: bool = False  # the store verifies CRC64NVME; else it gets Content-MD5
+    checksummed: bool = False  # the store announced that it verifies CRC64NVME, of the parts and of the whole
     begun: datetime | None = field(default=None, compare=False)  # as listings say
 
 
@@ -136,18 +137,30 @@ class Store(Bucket):
         patience_s: seconds for which failures may go on without any success.
         stop: set to end all waiting at once.
         pace: shared by all who talk to the store; None where nobody else does.
+        dialect: likewise.
     """
 
     def __init__(
-        self, client: BaseClient, bucket: str, patience_s: float, stop: Event | None = None, pace: Pace | None = None
+        self,
+        client: BaseClient,
+        bucket: str,
+        patience_s: float,
+        stop: Event | None = None,
+        pace: Pace | None = None,
+        dialect: Dialect | None = None,
     ) -> None:
         super().__init__(client, bucket, patience_s, stop, pace)
+        self._dialect = dialect or Dialect()
         self._can_checksum = True
 
+    def learn_dialect(self, key: str) -> None:
+        """Find out by a small upload to a key whether parts may go with CRC64NVME though that is not announced."""
+        self._dialect.learn(self._s3, self.bucket, key)
+
     def begin_upload(self, key: str, content_type: str, metadata: Mapping[str, str]) -> Upload:
-        """Begin a multipart upload, with CRC64NVME over the full object if the store confirms that it verifies it."""
+        """Begin a multipart upload, with CRC64NVME over the full object if the store announces that it verifies it."""
         described = {"ContentType": content_type, "Metadata": metadata}
-        checksum = {"ChecksumAlgorithm": "CRC64NVME", "ChecksumType": "FULL_OBJECT"} if self._can_checksum else {}
+        checksum = WITH_CRC64NVME if self._can_checksum else {}
         try:
             said = self._ask("create_multipart_upload", key, **described, **checksum)
         except StoreRefused as refused:
@@ -199,7 +212,8 @@ class Store(Bucket):
             StoredWrong: what arrived differs from what was sent, again and again.
         """
         crc = crc64(body)
-        sums = {"ChecksumCRC64NVME": crc64_text(crc)} if upload.checksummed else {"ContentMD5": md5_text(body)}
+        verified = upload.checksummed or self._dialect.verifies_crc64
+        sums = {"ChecksumCRC64NVME": crc64_text(crc)} if verified else {"ContentMD5": md5_text(body)}
         try:
             said = self._ask("upload_part", upload.key, UploadId=upload.id, PartNumber=number, Body=body, **sums)
         except StoreRefused as refused:
@@ -226,6 +240,7 @@ class Store(Bucket):
             raise ValueError(message)
         size, crc = sum(part.size for part in parts), combined_crc64((part.crc64, part.size) for part in parts)
         checksum: dict[str, Any] = {}
+        # What announced nothing might refuse it (Swift takes any), though it verifies the parts.
         if upload.checksummed and crc is not None:
             checksum = {"ChecksumCRC64NVME": crc64_text(crc), "ChecksumType": "FULL_OBJECT", "MpuObjectSize": size}
         listed = {"Parts": [{"PartNumber": part.number, "ETag": part.etag} for part in parts]}

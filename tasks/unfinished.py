@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tasks import bag
+from tasks.dialect import WORTH_ASKING
 from tasks.errors import StoredWrong, StoreRefused, UploadVanished
 from tasks.s3_errors import NOT_SUPPORTED
 from tasks.store import Upload
@@ -55,7 +57,9 @@ class Unfinished:
             if upload.key == key and record is not None and origin.items() <= record.items():
                 parts = self._store.parts(upload)
                 if best is None or len(parts) > len(best[1]):
-                    best = upload, parts
+                    # What was announced when it began holds, whether listings repeat it or not.
+                    announced = upload.checksummed or record.get("checksummed") is True
+                    best = replace(upload, checksummed=announced), parts
         return best
 
     def begin(
@@ -66,6 +70,14 @@ class Unfinished:
         record = {**origin, "key": key, "upload_id": upload.id, "checksummed": upload.checksummed}
         self._store.put(self._record_key(upload), json.dumps(record).encode(), "application/json")
         return upload
+
+    def learn_dialect(self, upload: Upload, missing: int) -> None:
+        """Have the store asked once what it verifies, if it announced nothing and so many missing parts are worth it.
+
+        Should that be cut short, `clear` ends what is left of it.
+        """
+        if not upload.checksummed and missing >= WORTH_ASKING:
+            self._store.learn_dialect(f"{self._folder}{FOLDER}/is-it-verified")
 
     def complete(self, upload: Upload, parts: Sequence[Part]) -> StoredObject:
         """Make an object of an upload's parts.

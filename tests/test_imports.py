@@ -17,7 +17,7 @@ PLAIN = [name for name in MODULES if name not in WITH_PREFECT]
 API = {"realtimekit", "cloudflare", "details"}
 SOURCE = {"download", "links", "answers", "wire"}
 AUDIT = {"audit", "audit_found", "audit_log", "audit_order", "audit_report", "fixity", "holdings", "readahead"}
-STORE = {"store", "bucket", "archive", "bag", "unfinished", "s3_errors", "pace"} | AUDIT
+STORE = {"store", "bucket", "archive", "bag", "unfinished", "s3_errors", "pace", "dialect"} | AUDIT
 
 WITHOUT_PREFECT = """
 import sys

@@ -102,7 +102,7 @@ def test_a_profile_that_wants_bodies_signed_has_them_signed(
     assert part_as_sent(swift, body).headers["X-Amz-Content-SHA256"] == hashlib.sha256(body).hexdigest().encode()
 
 
-def test_no_store_here_confirms_crc64nvme_so_parts_go_with_their_md5(bench: Archiving) -> None:
+def test_no_store_here_announces_crc64nvme_so_parts_go_with_their_md5_until_it_is_asked(bench: Archiving) -> None:
     sent: list[dict[str, Any]] = []
 
     def watch(method: str, request: dict[str, Any], send: Callable[[], Any]) -> Any:
