@@ -123,25 +123,30 @@ class Archive:
         """
         files = [one.file for one in stored]
         checksums = {file.path: file.sha256 for file in files}
-        payload = self._payload(recording)
+        listed = self._listed(recording)
+        payload = {path: item for path, item in listed.items() if path.startswith("data/")}
         self._require_payload(recording, stored, payload)
-        self.unfinished(recording).clear()
+        self.unfinished(recording).clear([item.key for item in listed.values()])
         for attempt in range(COMMIT_ATTEMPTS + 1):
-            found, listed = self._found(recording)
+            found, lying = self._found(recording)
             if found and checksums.items() <= found.items():
-                self._require_payload_still(recording, stored, listed)
+                self._require_payload_still(recording, stored, lying)
                 return self._archived(recording, files if found == checksums else self._described(recording, found))
             if found is not None:
                 self.withdraw(recording)  # nothing may pass for a bag while its tag files are replaced
-                payload = self._payload(recording)
+                payload = self.payload(recording)
             if attempt < COMMIT_ATTEMPTS:
                 self._delete(recording, payload.keys() - checksums.keys())
                 tags = _tag_files(recording, files)
                 marker = {bag.MARKER: tags.pop(bag.MARKER)}
                 self._write(recording, tags)
-                self._require_payload_still(recording, stored, self._payload(recording))
+                self._require_payload_still(recording, stored, self.payload(recording))
                 self._write(recording, marker)
         raise StoredWrong(self.url(recording), "the bag that was written", "another one")
+
+    def payload(self, recording: Recording) -> dict[str, StoredObject]:
+        """Return the payload files that are stored, archived or not, by their paths within the bag."""
+        return self._listed(recording, "data/")
 
     def require_no_loss(self, recording: Recording, paths: Iterable[str]) -> None:
         """Check that an archive has no more files of any kind than what is to replace it; names may differ.
@@ -153,7 +158,7 @@ class Archive:
             ReplacementSmaller: it has.
         """
         folder = self.folder(recording)
-        kept = set(self._payload(recording))
+        kept = set(self.payload(recording))
         with suppress(ValueError):  # where no manifest can say what belongs to the archive, all of it counts
             kept &= bag.parse_manifest(self._store.get(folder + bag.MANIFEST) or b"").keys()
         lost = Counter(map(_kind, kept)) - Counter(map(_kind, paths))
@@ -195,9 +200,9 @@ class Archive:
     def _delete(self, recording: Recording, paths: Iterable[str]) -> None:
         self._store.delete([self.folder(recording) + path for path in paths])
 
-    def _payload(self, recording: Recording) -> dict[str, StoredObject]:
+    def _listed(self, recording: Recording, below: str = "") -> dict[str, StoredObject]:
         folder = self.folder(recording)
-        return {item.key.removeprefix(folder): item for item in self._store.list(f"{folder}data/")}
+        return {item.key.removeprefix(folder): item for item in self._store.list(folder + below)}
 
     def _found(self, recording: Recording) -> tuple[dict[str, str] | None, Mapping[str, StoredObject]]:
         """Return the checksums by path that a whole bag states, whoever wrote it, and what lies in its folder.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import mimetypes
 from dataclasses import dataclass, field
+from threading import Semaphore
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from tasks.store import Part, Store, StoredObject, Upload
     from tasks.unfinished import Unfinished
 
+WAITING_PARTS = 4
+"""Parts in memory besides those in flight: while some are read others are stored, or wait for an earlier one, to be
+hashed in order."""
 LONGEST_VALUE = 200
 """Characters of a metadata value; stores take 256 or more. A longer one is kept as its digest."""
 
@@ -47,9 +51,14 @@ class Progress(Protocol):
 class Limits:
     """How much at once, and for how long without progress."""
 
-    concurrency: int = 8  # ranges in flight per file
+    concurrency: int = 8  # ranges in flight per file, and as many parts on their way to the store
     part_size: int = 8 * MIB  # bytes; grows so that 10,000 parts suffice
     patience_s: float = 300.0  # seconds without any progress
+
+    @property
+    def parts_at_once(self) -> int:
+        """How many parts of a file may be lost by a death: those that are read, to be stored, or being stored."""
+        return self.concurrency + min(WAITING_PARTS, self.concurrency - 1)
 
 
 @dataclass(frozen=True)
@@ -144,13 +153,14 @@ class FileMove:
         moved = Moved(
             self._payload, self._found.size, _content_type(self._found, self._payload), metadata=self._metadata
         )
-        left = self._unfinished.resumable(self._payload.key, self._origin) if self._found.ranged else None
-        if left is not None:
+        single = self._found.size <= self._part_size and not beside
+        # A single part goes in one go, if at all: there is next to nothing that an upload could have left of it.
+        if self._found.ranged and not single and (left := self._unfinished.resumable(self._payload.key, self._origin)):
             return self._multipart(moved, *left)
         there = self._store.head(self._payload.key)
         if trust and there is not None and self._is_stored(moved, there):
             return moved
-        if self._found.size <= self._part_size and not beside and not self._unfinished.is_over():
+        if single and not self._unfinished.is_over():
             return self._put_whole(moved, if_absent=there is None)
         upload = self._unfinished.begin(self._payload.key, self._origin, moved.content_type, self._metadata)
         return self._multipart(moved, upload, {})
@@ -216,16 +226,22 @@ class FileMove:
 
         def move(part: PartRange, body: bytearray) -> Part:
             if ranged:
-                next(cut(self._chunks(part.start, part.stop), [body]))
+                with reading:
+                    share.require_open()
+                    next(cut(self._chunks(part.start, part.stop), [body]))
             if hashed:  # before it is stored: a part that the store is slow to take holds up no other
                 digest.add(part.number, body)
-            stored = self._store.put_part(upload, part.number, body)
+            with storing:
+                share.require_open()
+                stored = self._store.put_part(upload, part.number, body)
             uses.over(body)
             return stored
 
+        # Apart, as the source would idle while parts go to the store, and the other way round.
+        reading, storing = Semaphore(means.limits.concurrency), Semaphore(means.limits.concurrency)
         with Share(means.window) as share:
             uses = Uses(share.leave, each=2 if hashed else 1)
-            with Sha256InOrder(uses.over) as digest, Pool(means.limits.concurrency, means.stop, share.close) as pool:
+            with Sha256InOrder(uses.over) as digest, Pool(means.limits.parts_at_once, means.stop, share.close) as pool:
                 bodies = rooms() if ranged else cut(self._chunks(0, self._found.size), rooms())
                 futures = [pool.submit(move, part, body) for part, body in zip(missing, bodies, strict=False)]
                 pool.wait()

@@ -16,7 +16,7 @@ from tasks.backoff import Patience
 from tasks.checksums import bare
 from tasks.download import Source
 from tasks.errors import ArchiveDamaged, StoredWrong, StoreRefused, UploadVanished
-from tasks.moving import FileMove, Limits, Means, Moved, Payload, Progress, require_bytes
+from tasks.moving import WAITING_PARTS, FileMove, Limits, Means, Moved, Payload, Progress, require_bytes
 from tasks.read_back import read_back
 from tasks.window import Pool, Window
 
@@ -37,8 +37,6 @@ __all__ = ["Limits", "Moved", "Payload", "Progress", "Transfer", "read_back"]
 
 FILES_AT_ONCE = 4
 """Of one recording."""
-WAITING_PARTS = 4
-"""Parts in memory besides those in flight: they wait for an earlier one, to be hashed in order."""
 LOOKS = 3
 """How often a file is looked at anew when another run ended the upload that was used."""
 
@@ -97,13 +95,17 @@ class Transfer:
             if file.upload is not None:
                 self._means.store.parts(file.upload)
 
-    def finish(self, moved: Moved) -> StoredFile:
+    def finish(self, moved: Moved, listed: StoredObject | None = None) -> StoredFile:
         """Make an object of a file that waits for it, and prove it; may be called again after an interruption.
 
         Should its upload be over, or its object not be what was sent, the file is moved again.
+
+        Args:
+            moved: the file.
+            listed: its object as the store lists it; spares a question for each file that is stored already.
         """
         try:
-            self._require_still(moved)
+            self._require_still(moved, listed)
             self._complete(moved)
         except (UploadVanished, StoredWrong) as lost:
             self._means.log.warning("%s: it has to be moved again. %s", moved.payload.path, lost)
@@ -134,7 +136,8 @@ class Transfer:
                 if found := archive.find(recording):
                     archive.unfinished(recording).clear()
                     return found
-        return archive.commit(recording, [self.finish(file) for file in moved])
+        listed = archive.payload(recording)
+        return archive.commit(recording, [self.finish(file, listed.get(file.payload.path)) for file in moved])
 
     def _move(self, payload: Payload, *, beside: bool, trust: bool) -> Moved:
         for look in range(1, LOOKS + 1):
@@ -178,9 +181,10 @@ class Transfer:
             raise
         moved.etag, moved.upload, moved.parts = stored.etag, None, ()
 
-    def _require_still(self, moved: Moved) -> None:
+    def _require_still(self, moved: Moved, listed: StoredObject | None) -> None:
         """Check that what is stored is still what was moved; an upload that waits for completion is not looked at."""
-        if moved.upload is not None:
+        as_moved = listed is not None and (listed.size, bare(listed.etag)) == (moved.size, bare(moved.etag))
+        if moved.upload is not None or as_moved:
             return
         stored = self._means.store.head(moved.payload.key)
         if stored is None:

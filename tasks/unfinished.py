@@ -24,7 +24,7 @@ from tasks.s3_errors import NOT_SUPPORTED
 from tasks.store import Upload
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tasks.store import Part, Store, StoredObject
 
@@ -42,6 +42,7 @@ class Unfinished:
     def __init__(self, store: Store, folder: str) -> None:
         self._store = store
         self._folder = folder
+        self._below = f"{folder}{FOLDER}/"
 
     def resumable(self, key: str, origin: Mapping[str, str | int]) -> tuple[Upload, dict[int, Part]] | None:
         """Return the upload to a key that has come furthest and its parts, provided that it is of the same origin.
@@ -103,10 +104,14 @@ class Unfinished:
         """Tell whether the folder is a bag: from then on its files are not to be touched but to overwrite them all."""
         return self._store.head(self._folder + bag.MARKER) is not None
 
-    def clear(self) -> None:
-        """End all uploads in the folder and delete the records."""
+    def clear(self, listed: Iterable[str] | None = None) -> None:
+        """End all uploads in the folder and delete the records.
+
+        Args:
+            listed: the keys in the folder, if they were listed already.
+        """
         # Listed first: those that come later belong to uploads that are none of ours to end.
-        records = self._records()
+        records = self._records() if listed is None else [key for key in listed if key.startswith(self._below)]
         for upload in self._listed(self._folder):
             self.abort(upload)
         for key in records:
@@ -143,7 +148,7 @@ class Unfinished:
         return True
 
     def _records(self) -> list[str]:
-        return [record.key for record in self._store.list(f"{self._folder}{FOLDER}/")]
+        return [record.key for record in self._store.list(self._below)]
 
     def _record(self, key: str) -> dict[str, object] | None:
         content = self._store.get(key)
@@ -162,4 +167,4 @@ class Unfinished:
 
     def _record_key(self, upload: Upload) -> str:
         # An upload's id may be long and hold any character; its digest makes a key of it.
-        return f"{self._folder}{FOLDER}/{hashlib.sha256(upload.id.encode()).hexdigest()[:32]}.json"
+        return f"{self._below}{hashlib.sha256(upload.id.encode()).hexdigest()[:32]}.json"

@@ -72,6 +72,15 @@ class Share:
             self._held += size
             return window.buffer(size)
 
+    def require_open(self) -> None:
+        """Check that the share was not closed, so that what is done with its buffers is not in vain.
+
+        Raises:
+            TransferStopped: it was.
+        """
+        if self._closed:
+            raise TransferStopped
+
     def leave(self, body: bytearray) -> None:
         """Give a buffer back; whoever enters next may get it, and write over it."""
         with self._window.changed:

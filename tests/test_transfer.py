@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -162,6 +163,43 @@ def test_no_more_ranges_are_in_flight_than_allowed(rclone: Archiving) -> None:
     recording = rclone.add(40 * 8192)
     rclone.archived(recording, part_size=8192, concurrency=3)
     assert rclone.kit.most_file_requests_at_once <= 3 + 1, "one more is the answer that tells the size"
+
+
+def test_the_source_is_read_on_while_the_store_takes_its_time(rclone: Archiving) -> None:
+    asked, waited = threading.Event(), []
+
+    def note(request: FileRequest) -> None:
+        if request.start == 2 * rclone.part:
+            asked.set()
+
+    def put(method: str, _request: dict[str, Any], send: Callable[[], Any]) -> Any:
+        if method == "upload_part":
+            waited.append(asked.wait(10))
+        return send()
+
+    recording = rclone.add(4 * rclone.part)
+    rclone.kit.on_file_request = note
+    rclone.run(put, concurrency=2).archived(recording.id)
+    assert all(waited), "the third part was not asked for before one of the first two was stored"
+
+
+def test_one_range_at_a_time_means_that_nothing_else_goes_on_meanwhile(rclone: Archiving) -> None:
+    calls = Calls()
+    recording = rclone.add(4 * rclone.part)
+    seen: list[int] = []
+    rclone.kit.on_file_request = lambda _request: seen.append(len(calls.of("upload_part")))
+    rclone.run(calls, concurrency=1).archived(recording.id)
+    assert seen == [0, 1, 2, 3]
+
+
+def test_files_of_one_part_are_asked_for_before_and_after_they_are_stored_and_never_again(bench: Archiving) -> None:
+    calls = Calls()
+    tracks = {"default": {f"{number}.webm": MediaSource(b"track", "video/webm") for number in range(12)}}
+    bench.run(calls).archived(bench.add(tracks=tracks, file_size=None).id)
+    asked = Counter(request["Key"] for request in calls.of("head_object") if "/data/" in request["Key"])
+    assert len(asked) == 12
+    assert set(asked.values()) == {2}
+    assert len(calls.of("list_multipart_uploads")) == 1, "to clear away what may be left"
 
 
 def test_a_file_that_is_gone_is_told_once_the_others_are_brought_home(bench: Archiving) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
+from tasks.moving import Limits
 from tasks.parts import MIB
 from tests.standins.realtimekit import Answer, Drop, MediaSource, Refuse, SyntheticContent
 from tests.torture.moments import MOMENTS, PART, Life, at_a_byte, at_a_request, at_a_time, at_a_write
@@ -63,7 +64,7 @@ class Deaths:
             min(request.sent, SOCKET_BYTES) for request in asked if request.sent < request.stop - request.start
         )
         small = sum(size for size in sizes if size <= part)  # maybe sent whole to a run that finds them stored
-        self.allowed = self.kills * (concurrency * part + small) + unread + self.runs * small
+        self.allowed = self.kills * (Limits(concurrency).parts_at_once * part + small) + unread + self.runs * small
         self.twice = max(sum(request.sent for request in asked) - sum(sizes), 0)
         if self.twice > self.allowed:
             self.failures.append(f"{self.twice} bytes were fetched twice, where {self.allowed} were under way")
