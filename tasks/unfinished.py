@@ -78,7 +78,7 @@ class Unfinished:
         Should that be cut short, `clear` ends what is left of it.
         """
         if not upload.checksummed and missing >= WORTH_ASKING:
-            self._store.learn_dialect(f"{self._folder}{FOLDER}/is-it-verified")
+            self._store.learn_dialect(f"{self._below}is-it-verified")
 
     def complete(self, upload: Upload, parts: Sequence[Part]) -> StoredObject:
         """Make an object of an upload's parts.
