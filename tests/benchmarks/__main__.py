@@ -35,6 +35,8 @@ SCENARIOS: Mapping[str, Callable[[Stage], Result]] = {
     "cold": cold.cold,
     "growth": growth.growth,
 }
+USUAL = "rclone"
+"""The store whose results are called by the scenario alone."""
 
 
 def main() -> int:
@@ -60,7 +62,8 @@ def main() -> int:
                 say(traceback.format_exc())
                 continue
             result.about = _about(given) | result.about
-            kept[name] = result
+            result.scenario = _title(name, given.store)
+            kept[result.scenario] = result
             _write(kept, given.out)
             sys.stdout.write(f"{text(result)}\n\n")
             sys.stdout.flush()
@@ -75,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--only", action="append", choices=SCENARIOS, metavar="NAME", help="only this scenario; may be repeated")
     add("--rounds", type=int, metavar="N", help="rounds of all contestants; default: 5, or what the scenario says")
     add("--size", type=TypeAdapter(ByteSize).validate_python, metavar="BYTES", help="a recording's, such as 512MiB")
-    add("--store", choices=sorted(STORES), default="rclone", help="default: %(default)s")
+    add("--store", choices=sorted(STORES), default=USUAL, help="default: %(default)s")
     add("--out", type=Path, default=Path("benchmarks"), metavar="DIR",
         help="for benchmarks.json, .md, .png; other scenarios there stay; default: %(default)s/")  # fmt: skip
     add("--quick", action="store_true", help="one round, small sizes: to see that it works")
@@ -90,6 +93,11 @@ def _about(given: argparse.Namespace) -> dict[str, str]:
     return {"date": f"{datetime.now(UTC):%Y-%m-%d}", "store": given.store, "machine": machine, **quick}
 
 
+def _title(scenario: str, store: str) -> str:
+    """Return by what name a result is kept: each store's beside the others'."""
+    return scenario if store == USUAL else f"{scenario} on {store}"
+
+
 def _kept(folder: Path) -> dict[str, Result]:
     """Return what earlier sessions measured."""
     path = folder / "benchmarks.json"
@@ -98,7 +106,8 @@ def _kept(folder: Path) -> dict[str, Result]:
 
 
 def _write(results: Mapping[str, Result], folder: Path) -> None:
-    ordered = {name: results[name] for name in SCENARIOS if name in results}
+    titles = [_title(name, store) for name in SCENARIOS for store in (USUAL, *sorted(STORES.keys() - {USUAL}))]
+    ordered = {title: results[title] for title in titles if title in results}
     facts = {name: result.facts() for name, result in ordered.items()}
     (folder / "benchmarks.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
     (folder / "benchmarks.md").write_text("\n".join(markdown(result) for result in ordered.values()))

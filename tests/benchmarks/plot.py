@@ -120,6 +120,8 @@ PANELS: tuple[tuple[str, str, Callable[[Result, Any], None]], ...] = (
     ("far", "", _bars("wall_s")),
     ("uncapped", "", _bars("wall_s")),
     ("uncapped", "", _bars("cpu_s")),
+    ("uncapped on swift", "", _bars("wall_s")),
+    ("uncapped on swift", "", _bars("cpu_s")),
     ("memory", "memory: the most at once", _memory),
     ("growth", "growth: what more brings at 25 MB/s for each connection", _growth),
 )
