@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from tasks.settings import Settings
 
 API_TIMEOUT_S = 30.0
-SPARE_CONNECTIONS = 8  # to the store, besides one per part in flight
+SPARE_CONNECTIONS = 192
+"""To the store, besides one per part in flight: a sweep has many recordings under way with one client. None is opened
+before it is needed; they are how many are kept.
+"""
 
 
 class Clients:
@@ -37,11 +40,19 @@ class Clients:
     Args:
         settings: as loaded for this run.
         log: the run's logger.
+        s3: another's client of the same store, to be shared; None for one of its own.
     """
 
-    def __init__(self, settings: Settings, log: logging.Logger | logging.LoggerAdapter[Any]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        log: logging.Logger | logging.LoggerAdapter[Any],
+        s3: BaseClient | None = None,
+    ) -> None:
         self.settings = settings
         self.log = log
+        if s3 is not None:
+            self.s3 = s3
         quiet_http_logs()
         logging.getLogger("botocore").setLevel(logging.INFO)  # at DEBUG it logs bodies: the recording's bytes
         self.api_http = httpx.Client(timeout=API_TIMEOUT_S)

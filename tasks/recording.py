@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from threading import Event
 
+    from botocore.client import BaseClient
     from prefect.client.schemas.objects import State, TaskRun
 
     from tasks.archive import ArchivedRecording
@@ -48,14 +49,15 @@ EVENT = "realtimekit.recording.archived"
 
 
 @contextmanager
-def connected(settings: Settings) -> Iterator[Clients]:
+def connected(settings: Settings, s3: BaseClient | None = None) -> Iterator[Clients]:
     """Give the clients for one run, and close them after it.
 
     Args:
         settings: as loaded for this run.
+        s3: a client of the store that is there already; None for a new one.
     """
     tidy_logs()
-    clients = Clients(settings, get_run_logger())
+    clients = Clients(settings, get_run_logger(), s3)
     try:
         yield clients
     finally:
