@@ -12,6 +12,7 @@ from prefect.events.worker import EventsWorker
 from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_CLIENT_MAX_RETRIES,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
     get_current_settings,
     temporary_settings,
@@ -49,11 +50,14 @@ def prefect_at_hand() -> Iterator[None]:
 def _patience() -> dict[Any, Any]:
     """Return the settings that suit a person who waits, unless they chose otherwise."""
     current = get_current_settings()
-    wanted = (
+    wanted: list[tuple[Any, str, Any, int | None]] = [
         (current.client, "max_retries", PREFECT_CLIENT_MAX_RETRIES, CLIENT_RETRIES),
         (current.server.ephemeral, "startup_timeout_seconds", PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
          SERVER_START_TIMEOUT_S),
-    )  # fmt: skip
+    ]  # fmt: skip
+    if not PREFECT_API_URL.value():
+        # A run waits up to a second for their thread to end, and a temporary server ends before it misses any.
+        wanted.append((current.flows, "heartbeat_frequency", PREFECT_FLOWS_HEARTBEAT_FREQUENCY, None))
     return {setting: value for group, name, setting, value in wanted if name not in group.model_fields_set}
 
 

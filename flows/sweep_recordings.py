@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from tasks.archive import ArchivedRecording
     from tasks.clients import Clients
     from tasks.realtimekit import Log
-    from tasks.settings import Settings
     from tasks.sweep import Listed, Plan
     from tasks.sweep_report import Outcome
 
@@ -112,7 +111,7 @@ def sweep_recordings(
         elif hand_out:
             _hand_out(todo, retry_minutes, scope.now, book.note)
         else:
-            _archive(todo, settings, at_once, book.note)
+            _archive(todo, clients, at_once, book.note)
         result = book.result(dry_run=dry_run)
         _publish(result, clients.log)
     if not dry_run and (told := findings(result, scope.now, scope.at_risk)):
@@ -129,19 +128,19 @@ def _announced(plan: Plan, scope: Scope, log: Log) -> Mapping[str, bool]:
     return announced({one.id for one in asked}, since, log)
 
 
-def _archive(todo: Sequence[Listed], settings: Settings, at_once: int, note: Callable[[Listed, Outcome], None]) -> None:
+def _archive(todo: Sequence[Listed], clients: Clients, at_once: int, note: Callable[[Listed, Outcome], None]) -> None:
     """Archive recordings in this run, a few at a time; none that fails stops another."""
     if not todo:
         return
     brake, at_once = Brake(), min(at_once, len(todo))
-    with _crew(settings, at_once) as idle, ThreadPoolExecutor(at_once) as threads:
+    with _crew(clients, at_once) as idle, ThreadPoolExecutor(at_once) as threads:
 
         def bring_home(one: Listed) -> ArchivedRecording:
-            clients = idle.get()
+            mine = idle.get()
             try:
-                return archive_one(clients_of_app(clients, one.app_id), one.id, brake)
+                return archive_one(clients_of_app(mine, one.app_id), one.id, brake)
             finally:
-                idle.put(clients)
+                idle.put(mine)
 
         # Prefect knows by context variables to which run a task belongs.
         futures = {threads.submit(copy_context().run, bring_home, one): one for one in todo}
@@ -155,13 +154,14 @@ def _archive(todo: Sequence[Listed], settings: Settings, at_once: int, note: Cal
 
 
 @contextmanager
-def _crew(settings: Settings, at_once: int) -> Iterator[SimpleQueue[Clients]]:
+def _crew(clients: Clients, at_once: int) -> Iterator[SimpleQueue[Clients]]:
     """Give clients for so many recordings at once, which together take as many connections as one would."""
-    share = settings.model_copy(update={"transfer_concurrency": max(1, settings.transfer_concurrency // at_once)})
+    its = clients.settings
+    share = its.model_copy(update={"transfer_concurrency": max(1, its.transfer_concurrency // at_once)})
     idle: SimpleQueue[Clients] = SimpleQueue()
     with ExitStack() as stack:
         for _ in range(at_once):
-            idle.put(stack.enter_context(connected(share)))
+            idle.put(stack.enter_context(connected(share, clients)))
         yield idle
 
 

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from tasks.settings import Settings
 
 API_TIMEOUT_S = 30.0
-SPARE_CONNECTIONS = 8  # to the store, besides one per part in flight
+SPARE_CONNECTIONS = 192
+"""To the store, besides one per part in flight: a sweep has many recordings under way with one client. None is opened
+before it is needed; they are how many are kept.
+"""
 
 
 class Clients:
@@ -38,18 +41,26 @@ class Clients:
     Args:
         settings: as loaded for this run.
         log: the run's logger.
+        beside: those of the same store at the same time, to share its client and what is known of it; None if alone.
     """
 
-    def __init__(self, settings: Settings, log: logging.Logger | logging.LoggerAdapter[Any]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        log: logging.Logger | logging.LoggerAdapter[Any],
+        beside: Clients | None = None,
+    ) -> None:
         self.settings = settings
         self.log = log
+        self.dialect = beside.dialect if beside else Dialect()
+        if beside:
+            self.s3 = beside.s3
         quiet_http_logs()
         logging.getLogger("botocore").setLevel(logging.INFO)  # at DEBUG it logs bodies: the recording's bytes
         self.api_http = httpx.Client(timeout=API_TIMEOUT_S)
         self.source_http = new_http_client(settings.stall_timeout)
         self.lines = Lines(self.api_http, self.source_http)
         self.pace = Pace(FILES_AT_ONCE * settings.transfer_concurrency)
-        self.dialect = Dialect()
 
     @cached_property
     def s3(self) -> BaseClient:

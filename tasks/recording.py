@@ -48,14 +48,15 @@ EVENT = "realtimekit.recording.archived"
 
 
 @contextmanager
-def connected(settings: Settings) -> Iterator[Clients]:
+def connected(settings: Settings, beside: Clients | None = None) -> Iterator[Clients]:
     """Give the clients for one run, and close them after it.
 
     Args:
         settings: as loaded for this run.
+        beside: see `Clients`.
     """
     tidy_logs()
-    clients = Clients(settings, get_run_logger())
+    clients = Clients(settings, get_run_logger(), beside)
     try:
         yield clients
     finally:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SAMPLED_EVERY_S = 0.05
 SAID_BYTES = 4000
 """Of what a command printed, its end says most."""
+QUIET_S, QUIET_SHARE = 2.0, 0.05
+"""Who takes less than this share of one processor for so long has nothing to do."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,22 @@ def processor_s(pid: int) -> float:
             fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
             ticks += sum(int(field) for field in fields[11:15])
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def quiet(pid: int, limit_s: float) -> bool:
+    """Wait until a process and its descendants have nothing to do, and tell whether they had in time.
+
+    Args:
+        pid: of a process that is idle between its work, such as a server.
+        limit_s: seconds after which nobody waits any longer.
+    """
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        before = processor_s(pid)
+        time.sleep(QUIET_S)
+        if processor_s(pid) - before < QUIET_SHARE * QUIET_S:
+            return True
+    return False
 
 
 def _reaped(running: subprocess.Popen[bytes]) -> resource.struct_rusage:

@@ -58,8 +58,9 @@ def main() -> int:
     # As the sweep shares its connections out.
     share = settings.model_copy(update={"transfer_concurrency": max(1, settings.transfer_concurrency // given.at_once)})
     idle: SimpleQueue[Clients] = SimpleQueue()
-    for _ in range(given.at_once):
-        idle.put(Clients(share, LOG))
+    first = Clients(share, LOG)
+    for clients in (first, *(Clients(share, LOG, first) for _ in range(given.at_once - 1))):
+        idle.put(clients)
 
     def bring_home(recording_id: str) -> None:
         clients = idle.get()

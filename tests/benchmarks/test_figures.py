@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -12,8 +13,9 @@ import httpx
 
 from tests.benchmarks.far import ROUND_TRIP_S, far
 from tests.benchmarks.figures import MIB, RSS, WALL, Result, Row, ratio
+from tests.benchmarks.many import AT_ONCE, Taken, lasting, share
 from tests.benchmarks.table import cells, markdown, text
-from tests.measure import measured
+from tests.measure import measured, quiet
 from tests.standins.loopback import Delivery, LoopbackServer
 from tests.standins.wire import Reply
 
@@ -63,6 +65,26 @@ def test_what_was_skipped_says_why() -> None:
 
 def test_facts_survive_the_file() -> None:
     assert Result.of_facts(json.loads(json.dumps(RESULT.facts()))) == RESULT
+
+
+def test_prefects_share_is_what_is_left_without_ours() -> None:
+    swept, alone = Taken(20, 14, 6), Taken(12, 8, 0.5)
+    assert share(swept, alone, 100) == {"share_cpu_s": 0.12, "share_wall_s": 0.08}
+
+
+def test_an_empty_flow_whose_tasks_last_as_long_takes_as_long() -> None:
+    swept, brief = Taken(20, 14, 6), Taken(4, 2, 2)
+    assert brief.wall_s + 100 * lasting(swept, brief, 100) / AT_ONCE == swept.wall_s
+    assert lasting(brief, swept, 100) == 0
+
+
+def test_who_works_is_not_quiet_and_who_sleeps_is() -> None:
+    for program, is_quiet in (("while True: pass", False), ("import time; time.sleep(60)", True)):
+        with subprocess.Popen([sys.executable, "-c", program]) as process:
+            try:
+                assert quiet(process.pid, 5 if is_quiet else 1) is is_quiet
+            finally:
+                process.kill()
 
 
 def run(program: str, tmp_path: Path) -> Usage:

@@ -18,6 +18,7 @@ from prefect.exceptions import ParameterTypeError
 
 from flows.sweep_recordings import main, sweep_recordings
 from tasks.errors import ApiRefused, ApiUnavailable, CannotHandOut, StoreUnavailable, SweepIncomplete
+from tasks.store import new_s3_client
 from tasks.sweep_report import Sweep
 from tests.archiving import Run, Setup
 from tests.flows.duty import asked
@@ -148,6 +149,19 @@ def test_recordings_that_arrive_while_it_pages_hide_none(here: World, monkeypatc
     here.kit.on_api_request = arrive
     sweep = sweep_recordings(dry_run=True)
     assert {one.id for one in known} <= set(ids(sweep.left))
+
+
+def test_all_recordings_share_one_client_of_the_store(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+
+    def counted(connections: int) -> Any:
+        made.append(connections)
+        return new_s3_client(connections)
+
+    monkeypatch.setattr("tasks.clients.new_s3_client", counted)
+    recordings = {aged(here, hours).id for hours in range(1, 5)}
+    assert set(ids(sweep_recordings(at_once=4).archived)) == recordings
+    assert len(made) == 1, "each takes a tenth of a second to make, and asks for credentials of its own"
 
 
 def test_what_another_run_archived_since_the_plan_was_made_is_found_and_not_moved_again(here: World) -> None:

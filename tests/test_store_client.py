@@ -1,0 +1,47 @@
+"""What boto3 does for each request is as it was where we do it in fewer steps: who asks, and the times in answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.utils import parse_timestamp
+
+from tasks.store import _timestamp, new_s3_client
+
+if TYPE_CHECKING:
+    from tests.archiving import Archiving
+
+TIMES = [
+    "Thu, 26 Nov 2026 11:00:00 GMT",
+    "Thursday, 26-Nov-26 11:00:00 GMT",
+    "2026-11-26T11:00:00.123Z",
+    "20261126T110000Z",
+    "1795690800",
+    "1795690800.5",
+]
+
+
+@pytest.mark.parametrize("app_id", ["", "mine"])
+def test_a_store_is_told_which_program_asks_and_the_app_id_if_there_is_one(
+    rclone: Archiving, monkeypatch: pytest.MonkeyPatch, app_id: str
+) -> None:
+    monkeypatch.setenv("AWS_SDK_UA_APP_ID", app_id)
+    sent: list[Any] = []
+    client: Any = new_s3_client(1)
+    client.meta.events.register("before-send.s3", lambda request, **_: sent.append(request))
+    client.head_bucket(Bucket=rclone.bucket)
+    (agent,) = [request.headers["User-Agent"].decode() for request in sent]
+    assert agent.startswith("Boto3/")
+    assert ("app/mine" in agent) == bool(app_id)
+
+
+@pytest.mark.parametrize("told", TIMES)
+def test_times_are_those_that_botocore_would_find(told: str) -> None:
+    assert _timestamp(told) == parse_timestamp(told)
+
+
+@pytest.mark.parametrize("told", ["x GMT", "Thu, 32 Nov 2026 11:00:00 GMT", "T"])
+def test_what_is_no_time_is_the_error_that_botocore_makes_of_it(told: str) -> None:
+    with pytest.raises(ValueError, match="Invalid timestamp"):
+        _timestamp(told)
