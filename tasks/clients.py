@@ -52,7 +52,7 @@ class Clients:
     ) -> None:
         self.settings = settings
         self.log = log
-        self.dialect = beside.dialect if beside else Dialect()
+        self.dialect: Dialect = beside.dialect if beside else Dialect()
         if beside:
             self.s3 = beside.s3
         quiet_http_logs()
