@@ -79,7 +79,8 @@ def picture(page: Any, name: str) -> None:
 def form(page: Any, on_duty: tuple[World, PrefectServer], deployment: str) -> dict[str, Any]:
     """Open a deployment's form, and return its parameters by their names, in their order."""
     world, server = on_duty
-    page.goto(f"{server.url}/deployments/deployment/{deployment_id(world, deployment)}/run")
+    # Until the values are loaded, too, a click on the button that is there already does nothing.
+    page.goto(f"{server.url}/deployments/deployment/{deployment_id(world, deployment)}/run", wait_until="networkidle")
     shown = page.locator(".schema-form-property")
     shown.first.wait_for()
     labels = shown.locator(".schema-form-property__label").all_inner_texts()
