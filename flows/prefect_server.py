@@ -19,6 +19,7 @@ from prefect.settings import (
 )
 
 from tasks.errors import PrefectUnavailable
+from tasks.heap import settle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +40,7 @@ def prefect_at_hand() -> Iterator[None]:
     Raises:
         PrefectUnavailable: the server that is configured does not answer, or none could be started.
     """
+    settle()  # before there are threads, which get heaps of their own
     with temporary_settings(_patience()):
         _reach_server()
         try:

@@ -224,7 +224,7 @@ class FileMove:
                     return
                 yield room
 
-        def move(part: PartRange, body: bytearray) -> Part:
+        def move(part: PartRange, body: bytearray) -> None:
             if ranged:
                 with reading:
                     share.require_open()
@@ -233,19 +233,19 @@ class FileMove:
                 digest.add(part.number, body)
             with storing:
                 share.require_open()
-                stored = self._store.put_part(upload, part.number, body)
+                stored[part.number] = self._store.put_part(upload, part.number, body)
             uses.over(body)
-            return stored
 
+        stored: dict[int, Part] = {}
         # Apart, as the source would idle while parts go to the store, and the other way round.
         reading, storing = Semaphore(means.limits.concurrency), Semaphore(means.limits.concurrency)
         with Share(means.window) as share:
             uses = Uses(share.leave, each=2 if hashed else 1)
             with Sha256InOrder(uses.over) as digest, Pool(means.limits.parts_at_once, means.stop, share.close) as pool:
                 bodies = rooms() if ranged else cut(self._chunks(0, self._found.size), rooms())
-                futures = [pool.submit(move, part, body) for part, body in zip(missing, bodies, strict=False)]
+                for part, body in zip(missing, bodies, strict=False):
+                    pool.submit(move, part, body)
                 pool.wait()
-        stored = {part.number: part for part in (future.result() for future in futures)}
         return stored, digest.hexdigest(len(missing)) if hashed else ""
 
     def _chunks(self, start: int, stop: int) -> Iterator[bytes]:

@@ -23,6 +23,7 @@ from tasks.bag import human_size
 from tasks.clients import Clients, payloads
 from tasks.errors import ArchiverError, NotUploadedInTime, RecordingErrored
 from tasks.hangup import Stop
+from tasks.heap import settle
 from tasks.progress import Bars, LogLines, Tally, shown
 from tasks.realtimekit import require_media
 from tasks.report import Transferred
@@ -55,6 +56,7 @@ def connected(settings: Settings, beside: Clients | None = None) -> Iterator[Cli
         settings: as loaded for this run.
         beside: see `Clients`.
     """
+    settle()
     tidy_logs()
     clients = Clients(settings, get_run_logger(), beside)
     try:

@@ -128,13 +128,15 @@ class Pool:
         self._on_failure = on_failure
         self._independent = independent
         self._lock = Lock()
-        self._futures: list[Future[object]] = []
+        # None that is done: what lives long, small and between buffers that come and go, leaves the heap in pieces.
+        self._under_way: set[Future[object]] = set()
         self._failure: BaseException | None = None
 
     def submit(self, call: Callable[..., T], *args: object) -> Future[T]:
         """Run a call in one of the threads."""
         future = self._threads.submit(self._run, call, *args)
-        self._futures.append(future)  # type: ignore[arg-type]  # only waited for
+        self._under_way.add(future)  # type: ignore[arg-type]  # only waited for
+        future.add_done_callback(self._under_way.discard)
         return future
 
     def map(self, call: Callable[[T], R], items: Iterable[T]) -> list[R]:
@@ -145,7 +147,7 @@ class Pool:
 
     def wait(self) -> None:
         """Wait for all calls; if any failed, raise what the others were stopped by."""
-        wait(self._futures)
+        wait(tuple(self._under_way))
         if self._failure is not None:
             raise self._failure
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from threading import Barrier, Event, Lock
@@ -225,3 +226,12 @@ def test_results_come_in_the_order_of_the_items() -> None:
 
     with Pool(2, Event()) as pool:
         assert pool.map(call, [0, 1]) == [0, 10]
+
+
+def test_a_pool_keeps_nothing_of_what_is_done() -> None:
+    """A large file has thousands of parts, and what is kept of each lies between buffers that come and go."""
+    with Pool(1, Event()) as pool:
+        done = [weakref.ref(pool.submit(bytes)) for _ in range(20)]
+        pool.wait()
+        pool.submit(bytes).result()  # by now the thread has let go of those before
+        assert [ref for ref in done if ref() is not None] == []

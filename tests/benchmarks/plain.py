@@ -14,6 +14,7 @@ from queue import SimpleQueue
 
 from tasks.clients import Clients, payloads
 from tasks.hangup import Stop
+from tasks.heap import settle
 from tasks.progress import Tally
 from tasks.realtimekit import require_media
 from tasks.settings import load_settings
@@ -54,6 +55,7 @@ def main() -> int:
     parser.add_argument("--look", action="store_true")
     parser.add_argument("ids", nargs="*")
     given = parser.parse_args()
+    settle()
     settings = load_settings(env_file=None)
     # As the sweep shares its connections out.
     share = settings.model_copy(update={"transfer_concurrency": max(1, settings.transfer_concurrency // given.at_once)})
