@@ -108,7 +108,9 @@ class Archive:
         described = self._described(recording, bag.parse_manifest(whole.tags[bag.MANIFEST]))
         return self._archived(recording, described).model_copy(update={"already_archived": True})
 
-    def commit(self, recording: Recording, stored: Sequence[StoredFile]) -> ArchivedRecording:
+    def commit(
+        self, recording: Recording, stored: Sequence[StoredFile], listed: Mapping[str, StoredObject] | None = None
+    ) -> ArchivedRecording:
         """Make the transferred files visible as the archive of the recording, and prove it the way a stranger would.
 
         The marker is the last thing written. Two runs that commit the same recording at once state the same; if
@@ -117,14 +119,15 @@ class Archive:
         Args:
             recording: its details go into the bag, redacted.
             stored: the whole payload; other objects below `data/` are left from elsewhere, and are deleted.
+            listed: from `listed`, if that was asked for since the last of them was stored; spares asking again.
 
         Raises:
             StoredWrong: a file is not there as transferred, or other runs kept on writing something else.
         """
         files = [one.file for one in stored]
         checksums = {file.path: file.sha256 for file in files}
-        listed = self._listed(recording)
-        payload = {path: item for path, item in listed.items() if path.startswith("data/")}
+        listed = self.listed(recording) if listed is None else listed
+        payload = {path: item for path, item in listed.items() if path.startswith(bag.PAYLOAD)}
         self._require_payload(recording, stored, payload)
         self.unfinished(recording).clear([item.key for item in listed.values()])
         for attempt in range(COMMIT_ATTEMPTS + 1):
@@ -134,19 +137,24 @@ class Archive:
                 return self._archived(recording, files if found == checksums else self._described(recording, found))
             if found is not None:
                 self.withdraw(recording)  # nothing may pass for a bag while its tag files are replaced
-                payload = self.payload(recording)
+                payload = self.listed(recording, bag.PAYLOAD)
             if attempt < COMMIT_ATTEMPTS:
                 self._delete(recording, payload.keys() - checksums.keys())
                 tags = _tag_files(recording, files)
                 marker = {bag.MARKER: tags.pop(bag.MARKER)}
                 self._write(recording, tags)
-                self._require_payload_still(recording, stored, self.payload(recording))
+                self._require_payload_still(recording, stored, self.listed(recording, bag.PAYLOAD))
                 self._write(recording, marker)
         raise StoredWrong(self.url(recording), "the bag that was written", "another one")
 
-    def payload(self, recording: Recording) -> dict[str, StoredObject]:
-        """Return the payload files that are stored, archived or not, by their paths within the bag."""
-        return self._listed(recording, "data/")
+    def listed(self, recording: Recording, below: str = "") -> dict[str, StoredObject]:
+        """Return what is stored of a recording, archived or not, by its paths within the bag.
+
+        Args:
+            below: only what is there, such as `data/`.
+        """
+        folder = self.folder(recording)
+        return {item.key.removeprefix(folder): item for item in self._store.list(folder + below)}
 
     def require_no_loss(self, recording: Recording, paths: Iterable[str]) -> None:
         """Check that an archive has no more files of any kind than what is to replace it; names may differ.
@@ -158,7 +166,7 @@ class Archive:
             ReplacementSmaller: it has.
         """
         folder = self.folder(recording)
-        kept = set(self.payload(recording))
+        kept = set(self.listed(recording, bag.PAYLOAD))
         with suppress(ValueError):  # where no manifest can say what belongs to the archive, all of it counts
             kept &= bag.parse_manifest(self._store.get(folder + bag.MANIFEST) or b"").keys()
         lost = Counter(map(_kind, kept)) - Counter(map(_kind, paths))
@@ -199,10 +207,6 @@ class Archive:
 
     def _delete(self, recording: Recording, paths: Iterable[str]) -> None:
         self._store.delete([self.folder(recording) + path for path in paths])
-
-    def _listed(self, recording: Recording, below: str = "") -> dict[str, StoredObject]:
-        folder = self.folder(recording)
-        return {item.key.removeprefix(folder): item for item in self._store.list(folder + below)}
 
     def _found(self, recording: Recording) -> tuple[dict[str, str] | None, Mapping[str, StoredObject]]:
         """Return the checksums by path that a whole bag states, whoever wrote it, and what lies in its folder.

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tasks.details import MediaFile, Recording
 
 SOFTWARE_AGENT = "realtimekit-archiver/0.1.0"
+PAYLOAD = "data/"
 MARKER = "bagit.txt"
 DETAILS = "recording.json"
 INFO = "bag-info.txt"
@@ -136,7 +137,7 @@ def damage(listed: Mapping[str, int], tags: Mapping[str, bytes]) -> list[str]:
         digests = {name: hashlib.sha256(content).hexdigest() for name, content in tags.items() if name != TAG_MANIFEST}
         wrong = [name for name in sealed.keys() | digests.keys() if sealed.get(name) != digests.get(name)]
         findings += [f"{name} is not what {TAG_MANIFEST} states" for name in sorted(wrong)]
-    payload = {path: size for path, size in listed.items() if path.startswith("data/")}
+    payload = {path: size for path, size in listed.items() if path.startswith(PAYLOAD)}
     stated = _parsed(tags, MANIFEST, findings).keys()
     findings += [f"{path} is missing" for path in sorted(stated - payload.keys())]
     findings += [f"{path} is in no manifest" for path in sorted(payload.keys() - stated)]

@@ -51,6 +51,6 @@ def _bags_of_day(store: Store, day: str, recording_ids: Collection[str]) -> dict
             continue
         if path == bag.MARKER:
             bags.add(recording_id)
-        elif path.startswith("data/"):
+        elif path.startswith(bag.PAYLOAD):
             files[recording_id][path.split("/")[1]] += 1
     return {recording_id: files[recording_id] for recording_id in bags}

@@ -141,8 +141,8 @@ class _Look:
         self._bucket = bucket
         self._reader = reader
         self._ours = ours
-        self._payload = {path: stored for path, stored in listed.items() if path.startswith("data/")}
-        self._tags = {path: stored for path, stored in listed.items() if not path.startswith("data/")}
+        self._payload = {path: stored for path, stored in listed.items() if path.startswith(bag.PAYLOAD)}
+        self._tags = {path: stored for path, stored in listed.items() if not path.startswith(bag.PAYLOAD)}
         self._torn: set[str] = set()  # what the store lists, and does not give
         self._doubtful: set[str] = set()  # manifests that are altered themselves
         self.texts: dict[str, bytes] = {}
@@ -226,7 +226,7 @@ class _Look:
         """Compare how much there is with Payload-Oxum, which the standard leaves to choice."""
         oxum, found = bag.stated_oxum(self.texts.get(bag.INFO, b"")), [one.size for one in self._payload.values()]
         if oxum and oxum != bag.payload_oxum(found):
-            self.note("miscounted", "data/", _counted(oxum), _counted(bag.payload_oxum(found)))
+            self.note("miscounted", bag.PAYLOAD, _counted(oxum), _counted(bag.payload_oxum(found)))
 
     def _stated(self, manifests: Collection[_Manifest], *, of_tags: bool = False) -> dict[str, dict[str, str]] | None:
         """Return the checksums by algorithm, by path, that manifests state; None if there is none to be understood."""
@@ -261,7 +261,7 @@ class _Look:
             path = line.removeprefix("./")
             if path not in self._payload and path not in self._tags:
                 path = _decoded(path)
-            outside = path.startswith("data/") if manifest.of_tags else not path.startswith("data/")
+            outside = path.startswith(bag.PAYLOAD) if manifest.of_tags else not path.startswith(bag.PAYLOAD)
             if outside or path.startswith("/") or ".." in re.split(r"[/\\]", path):
                 where = "outside of data/" if manifest.of_tags else "below data/"
                 self.note("malformed", manifest.name, f"paths {where}", path)

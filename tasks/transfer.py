@@ -95,25 +95,19 @@ class Transfer:
             if file.upload is not None:
                 self._means.store.parts(file.upload)
 
-    def finish(self, moved: Moved, listed: StoredObject | None = None) -> StoredFile:
+    def finish(self, moved: Moved) -> None:
         """Make an object of a file that waits for it, and prove it; may be called again after an interruption.
 
         Should its upload be over, or its object not be what was sent, the file is moved again.
-
-        Args:
-            moved: the file.
-            listed: its object as the store lists it; spares a question for each file that is stored already.
         """
         try:
-            self._require_still(moved, listed)
+            self._require_still(moved)
             self._complete(moved)
         except (UploadVanished, StoredWrong) as lost:
             self._means.log.warning("%s: it has to be moved again. %s", moved.payload.path, lost)
             again = self._move(moved.payload, beside=False, trust=False)
             self._complete(again)
             vars(moved).update(vars(again))  # the same object: whoever tries again begins from here
-        path, size, sha256, content_type = moved.payload.path, moved.size, moved.sha256, moved.content_type
-        return StoredFile(ArchivedFile(path=path, size=size, sha256=sha256, content_type=content_type), moved.etag)
 
     def commit(
         self, archive: Archive, recording: Recording, moved: Sequence[Moved], *, overwrite: bool = False
@@ -136,8 +130,12 @@ class Transfer:
                 if found := archive.find(recording):
                     archive.unfinished(recording).clear()
                     return found
-        listed = archive.payload(recording)
-        return archive.commit(recording, [self.finish(file, listed.get(file.payload.path)) for file in moved])
+        listed = archive.listed(recording)
+        if unproved := [file for file in moved if not _is_as_moved(file, listed.get(file.payload.path))]:
+            for file in unproved:
+                self.finish(file)
+            listed = archive.listed(recording)
+        return archive.commit(recording, [_stored(file) for file in moved], listed)
 
     def _move(self, payload: Payload, *, beside: bool, trust: bool) -> Moved:
         for look in range(1, LOOKS + 1):
@@ -181,10 +179,9 @@ class Transfer:
             raise
         moved.etag, moved.upload, moved.parts = stored.etag, None, ()
 
-    def _require_still(self, moved: Moved, listed: StoredObject | None) -> None:
+    def _require_still(self, moved: Moved) -> None:
         """Check that what is stored is still what was moved; an upload that waits for completion is not looked at."""
-        as_moved = listed is not None and (listed.size, bare(listed.etag)) == (moved.size, bare(moved.etag))
-        if moved.upload is not None or as_moved:
+        if moved.upload is not None:
             return
         stored = self._means.store.head(moved.payload.key)
         if stored is None:
@@ -229,3 +226,15 @@ class Transfer:
             if found is not None and found.etag == stored.etag:
                 store.delete([stored.key])
             raise
+
+
+def _is_as_moved(moved: Moved, listed: StoredObject | None) -> bool:
+    """Tell whether the store lists what was moved; an upload that waits for its completion is no object yet."""
+    if moved.upload is not None or listed is None:
+        return False
+    return (listed.size, bare(listed.etag)) == (moved.size, bare(moved.etag))
+
+
+def _stored(moved: Moved) -> StoredFile:
+    path, size, sha256, content_type = moved.payload.path, moved.size, moved.sha256, moved.content_type
+    return StoredFile(ArchivedFile(path=path, size=size, sha256=sha256, content_type=content_type), moved.etag)

@@ -53,6 +53,15 @@ def test_files_of_every_size_around_a_part_arrive_whole(bench: Archiving, parts:
     assert bench.left_over() == []
 
 
+def test_the_commit_lists_the_folder_once_more_only_if_it_had_to_complete_something(bench: Archiving) -> None:
+    calls, again = Calls(), Calls()
+    recording = bench.add(bench.part)
+    bench.run(calls).archived(recording.id)
+    assert len(calls.of("list_objects_v2")) == 3, "before the bag is written, before its marker, and to prove it"
+    bench.run(again).archived(recording.id, overwrite=True)
+    assert len(again.of("list_objects_v2")) == 1 + 4, "what is there to lose; what was completed; and as before"
+
+
 def test_a_file_that_fits_into_a_part_is_stored_in_one_request_with_its_sha256(bench: Archiving) -> None:
     calls = Calls()
     recording = bench.add(bench.part)
