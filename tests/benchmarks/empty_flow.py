@@ -1,32 +1,56 @@
-"""Prefect alone: a flow in the sweep's shape whose tasks only last, `… empty_flow TASKS AT_ONCE [SECONDS]`."""
+"""Prefect alone: tasks in the sweep's shape that only last, `… empty_flow TASKS AT_ONCE [SECONDS] [--event]`."""
 
 from __future__ import annotations
 
-import sys
+import argparse
+import logging
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
 from prefect import flow
 
 from flows.prefect_server import prefect_at_hand
-from tasks.recording import stage
+from tasks.archive import ArchivedFile, ArchivedRecording
+from tasks.recording import announce, stage
+
+LOG = logging.getLogger(__name__)
 
 
 @stage("nothing")
-def nothing(_number: int, lasts_s: float) -> None:
-    """Do nothing for so long."""
+def nothing(lasts_s: float, event: bool) -> None:  # noqa: FBT001 - a thread pool passes it on
+    """Do nothing for so long; with `event`, announce it as the end of a recording is announced."""
     time.sleep(lasts_s)
+    if event:
+        size, sha256 = 1_000_000, "0" * 64
+        file = ArchivedFile(path="data/video/video.mp4", size=size, sha256=sha256, content_type="video/mp4")
+        url = "s3://bucket/recordings/app/2026/01/01/recording/"
+        number = str(uuid.uuid4())
+        announce(
+            ArchivedRecording(recording_id=number, archive_url=url, files=(file,), bytes=size, duration_s=1.0), LOG
+        )
 
 
 @flow(name="nothing", persist_result=False)
-def empty(tasks: int, at_once: int, lasts_s: float = 0) -> None:
+def empty(tasks: int, at_once: int, lasts_s: float, *, event: bool) -> None:
     """Run so many tasks that do nothing, from so many threads, as the sweep runs its own."""
     with ThreadPoolExecutor(at_once) as threads:
-        for future in [threads.submit(copy_context().run, nothing, number, lasts_s) for number in range(tasks)]:
+        for future in [threads.submit(copy_context().run, nothing, lasts_s, event) for _ in range(tasks)]:
             future.result()
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Run the flow as the command line says."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("tasks", type=int)
+    parser.add_argument("at_once", type=int)
+    parser.add_argument("lasts_s", type=float, nargs="?", default=0.0)
+    parser.add_argument("--event", action="store_true")
+    given = parser.parse_args()
     with prefect_at_hand():
-        empty(int(sys.argv[1]), int(sys.argv[2]), *map(float, sys.argv[3:]))
+        empty(given.tasks, given.at_once, given.lasts_s, event=given.event)
+
+
+if __name__ == "__main__":
+    main()

@@ -31,6 +31,7 @@ ALONE = Ours(
 )
 BRIEF = Ours("Prefect alone: as many empty tasks", ("-m", "tests.benchmarks.empty_flow"))
 EMPTY = Ours("Prefect alone: as many empty tasks that last as long", BRIEF.arguments)
+TOLD = Ours("Prefect alone: the same, and an event of each", BRIEF.arguments)
 _METRICS = (
     Metric("per_minute", "recordings a minute", digits=0),
     WALL,
@@ -58,7 +59,7 @@ class Taken:
 def many(stage: Stage) -> Result:
     """Sweep 300 recordings of 1 MB, and let Prefect run as many tasks that do nothing."""
     count, rounds = 20 if stage.quick else 300, stage.times(ROUNDS)
-    rows = [Row(one.name) for one in (SWEEP, ALONE, BRIEF, EMPTY)]
+    rows = [Row(one.name) for one in (SWEEP, ALONE, BRIEF, EMPTY, TOLD)]
     with stage.ground(4 * count * BYTES) as ground:
         first = ground.source.add(ground.kit, str(uuid.uuid4()), BYTES).id
         _round(ground, [Row("") for _ in rows], [first])  # so that all programs have been read from the disk
@@ -71,16 +72,17 @@ def many(stage: Stage) -> Result:
 
 
 def _round(ground: Ground, rows: Sequence[Row], ids: Sequence[str]) -> None:
-    ours, plain, short, long = rows
+    ours, plain, short, long, told = rows
     shape = (str(len(ids)), str(AT_ONCE))
     swept = _run(ground, SWEEP, ours, ids)
     alone = _run(ground, ALONE, plain, ids, *ids)
     brief = _run(ground, BRIEF, short, ids, *shape)
     lasts_s = lasting(swept, brief, len(ids))
-    empty = _run(ground, EMPTY, long, ids, *shape, str(lasts_s))
     ours.add(**share(swept, alone, len(ids)))
     slept = Taken(lasts_s * len(ids) / AT_ONCE, 0, 0)
-    long.add(lasts_s=lasts_s, **share(empty, slept, len(ids)))
+    for one, row, event in ((EMPTY, long, ()), (TOLD, told, ("--event",))):
+        empty = _run(ground, one, row, ids, *shape, str(lasts_s), *event)
+        row.add(lasts_s=lasts_s, **share(empty, slept, len(ids)))
 
 
 def lasting(swept: Taken, brief: Taken, count: int) -> float:
@@ -126,7 +128,7 @@ def sweep(ground: Ground, one: Ours, ids: Sequence[str], row: Row, *arguments: s
         archived = sum(key.endswith("/bagit.txt") for key in ground.sizes(bucket))
     if not (was_quiet and is_quiet):
         row.notes.append(f"Prefect's server did not become quiet within {QUIET_WITHIN_S:.0f} s")
-    if usage.exit_code or (one not in (BRIEF, EMPTY) and archived != len(ids)):
+    if usage.exit_code or (one not in (BRIEF, EMPTY, TOLD) and archived != len(ids)):
         row.notes.append(f"failed: exit code {usage.exit_code}, {archived} of {len(ids)} archived")
         say(f"  {one.name}: {row.notes[-1]}; it said: {usage.said[-1000:]}")
     return usage, server_s
