@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from tasks.unfinished import Unfinished
 
 WAITING_PARTS = 4
-"""Parts in memory besides those in flight: while some are read others are stored, or wait for an earlier one, to be
-hashed in order."""
+"""Parts in memory besides those that are read, at most as many less one: they are stored meanwhile, or wait for an
+earlier one, to be hashed in order."""
 LONGEST_VALUE = 200
 """Characters of a metadata value; stores take 256 or more. A longer one is kept as its digest."""
 
@@ -57,7 +57,7 @@ class Limits:
 
     @property
     def parts_at_once(self) -> int:
-        """How many parts of a file may be lost by a death: those that are read, to be stored, or being stored."""
+        """How many parts are in memory, and lost by a death: those that are read, to be stored, or being stored."""
         return self.concurrency + min(WAITING_PARTS, self.concurrency - 1)
 
 

@@ -16,7 +16,7 @@ from tasks.backoff import Patience
 from tasks.checksums import bare
 from tasks.download import Source
 from tasks.errors import ArchiveDamaged, StoredWrong, StoreRefused, UploadVanished
-from tasks.moving import WAITING_PARTS, FileMove, Limits, Means, Moved, Payload, Progress, require_bytes
+from tasks.moving import FileMove, Limits, Means, Moved, Payload, Progress, require_bytes
 from tasks.read_back import read_back
 from tasks.window import Pool, Window
 
@@ -65,7 +65,7 @@ class Transfer:
         stop: Event,
         log: logging.Logger | logging.LoggerAdapter[Any],
     ) -> None:
-        window = Window((limits.concurrency + WAITING_PARTS) * limits.part_size)
+        window = Window(limits.parts_at_once * limits.part_size)
         self._means = Means(store, unfinished, limits, window, progress, stop, log)
         self._http = http
         self._counting = Lock()

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tasks.errors import FinalError, SizeDisagrees, SourceGone, StoredWrong, StoreRefused
+from tasks.moving import Limits
+from tasks.window import Window
 from tests.archiving import Archiving, payload
 from tests.meddling import refusal
 from tests.standins.realtimekit import Answer, MediaSource, SyntheticContent
@@ -158,7 +160,16 @@ def test_parts_grow_beyond_the_window_without_anybody_waiting_for_ever(rclone: A
     assert file.sha256 == recording.video.sha256()
 
 
-def test_many_files_share_a_small_window(rclone: Archiving) -> None:
+def test_many_files_share_a_small_window(rclone: Archiving, monkeypatch: pytest.MonkeyPatch) -> None:
+    used = []
+
+    class Watched(Window):
+        def buffer(self, size: int) -> bytearray:
+            body = super().buffer(size)
+            used.append(self.used)
+            return body
+
+    monkeypatch.setattr("tasks.transfer.Window", Watched)
     tracks = {
         "default": {f"{n}.webm": MediaSource(SyntheticContent(50_000 + n, seed=n), "video/webm") for n in range(9)}
     }
@@ -166,6 +177,7 @@ def test_many_files_share_a_small_window(rclone: Archiving) -> None:
     archived = rclone.archived(recording, part_size=4096, concurrency=2)
     at_source = {f"data/tracks/{name}": hashlib.sha256(body).hexdigest() for name, body in payload(recording).items()}
     assert {file.path: file.sha256 for file in archived.files} == at_source
+    assert max(used) <= Limits(2).parts_at_once * 4096, "as much as one file alone"
 
 
 def test_no_more_ranges_are_in_flight_than_allowed(rclone: Archiving) -> None:
