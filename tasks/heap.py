@@ -21,7 +21,7 @@ HEAPS = 2
 def settle() -> None:
     """Have threads share heaps, and the collector leave alone what is there; to be called once all is imported.
 
-    What is called again changes nothing: in a process that lives long, what was garbage then would stay for good.
+    Called again it freezes nothing more: in a process that lives long, what is garbage by then would stay for good.
     """
     with suppress(OSError, TypeError, AttributeError):  # Windows, macOS and musl have no such thing
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, HEAPS)
