@@ -194,7 +194,7 @@ TROUBLES = (
     StoreTrouble("listing-stale-before", "a listing lacks all there is before the commit", INTACT,
                  once(at("ListObjectsV2"), lacking("Contents")), short=False),
     StoreTrouble("listing-lacks-marker", "a listing lacks the marker that was just written", INTACT,
-                 once(lambda its: its.operation == "ListObjectsV2" and its.attempt > 3, NO_MARKER, 3)),
+                 once(lambda its: its.operation == "ListObjectsV2" and its.attempt > 2, NO_MARKER, 3)),
     StoreTrouble("listing-lacks-media", "listings lack what was just stored", RESUMED,
                  always(at("ListObjectsV2"), lacking("Contents", ".mp3"))),
     StoreTrouble("found-unlisted", "a listing lacks an archive that is there", INTACT,
