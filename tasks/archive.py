@@ -109,7 +109,7 @@ class Archive:
         return self._archived(recording, described).model_copy(update={"already_archived": True})
 
     def commit(
-        self, recording: Recording, stored: Sequence[StoredFile], listed: Mapping[str, StoredObject] | None = None
+        self, recording: Recording, stored: Sequence[StoredFile], listed: Mapping[str, StoredObject]
     ) -> ArchivedRecording:
         """Make the transferred files visible as the archive of the recording, and prove it the way a stranger would.
 
@@ -119,14 +119,13 @@ class Archive:
         Args:
             recording: its details go into the bag, redacted.
             stored: the whole payload; other objects below `data/` are left from elsewhere, and are deleted.
-            listed: from `listed`, if that was asked for since the last of them was stored; spares asking again.
+            listed: from `listed`, asked for since the last of them was stored.
 
         Raises:
             StoredWrong: a file is not there as transferred, or other runs kept on writing something else.
         """
         files = [one.file for one in stored]
         checksums = {file.path: file.sha256 for file in files}
-        listed = self.listed(recording) if listed is None else listed
         payload = {path: item for path, item in listed.items() if path.startswith(bag.PAYLOAD)}
         self._require_payload(recording, stored, payload)
         self.unfinished(recording).clear([item.key for item in listed.values()])

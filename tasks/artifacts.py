@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 
+from tasks.bag import PAYLOAD
 from tasks.markdown import cell
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class ProgressArtifacts:
     def show(self, files: Sequence[Moving]) -> None:
         """Create or update the artifacts; a server that is away costs no more than them."""
         for kind in ("video", "audio", "tracks"):
-            of_kind = [file for file in files if file.path.startswith(f"data/{kind}/")]
+            of_kind = [file for file in files if file.path.startswith(f"{PAYLOAD}{kind}/")]
             if of_kind:
                 self._decoration.attempt("progress artifact", partial(self._show, kind, of_kind))
 

@@ -55,7 +55,7 @@ def payload_paths(recording: Recording) -> dict[str, str]:
 
 
 def _folder(media: MediaFile) -> str:
-    return f"data/tracks/{safe_name(media.layer, 'default')}" if media.kind == "tracks" else f"data/{media.kind}"
+    return PAYLOAD + (f"tracks/{safe_name(media.layer, 'default')}" if media.kind == "tracks" else media.kind)
 
 
 def _fallback(recording: Recording, media: MediaFile) -> str:

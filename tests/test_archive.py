@@ -177,7 +177,7 @@ def test_a_file_that_was_lost_before_the_commit_keeps_the_bag_from_becoming_visi
     rclone.s3.delete_object(Bucket=rclone.bucket, Key=key_of(rclone, recording, "bagit.txt"))
     rclone.s3.delete_object(Bucket=rclone.bucket, Key=key_of(rclone, recording, "data/audio/"))
     with pytest.raises(Exception, match="250 bytes, got no bytes") as caught:
-        run.archive.commit(details, [StoredFile(file, etag="") for file in archived.files])
+        run.archive.commit(details, [StoredFile(file, etag="") for file in archived.files], run.archive.listed(details))
     assert getattr(caught.value, "retryable", False)
     assert "bagit.txt" not in rclone.names(recording)
 

@@ -15,7 +15,16 @@ from flows.prefect_server import prefect_at_hand
 from tasks.archive import ArchivedFile, ArchivedRecording
 from tasks.recording import announce, stage
 
+BYTES = 1_000_000
 LOG = logging.getLogger(__name__)
+DONE = ArchivedRecording(
+    recording_id="",
+    archive_url="s3://bucket/recordings/app/2026/01/01/recording/",
+    files=(ArchivedFile(path="data/video/video.mp4", size=BYTES, sha256="0" * 64, content_type="video/mp4"),),
+    bytes=BYTES,
+    duration_s=1.0,
+)
+"""What an event tells of a recording."""
 
 
 @stage("nothing")
@@ -23,13 +32,7 @@ def nothing(lasts_s: float, event: bool) -> None:  # noqa: FBT001 - a thread poo
     """Do nothing for so long; with `event`, announce it as the end of a recording is announced."""
     time.sleep(lasts_s)
     if event:
-        size, sha256 = 1_000_000, "0" * 64
-        file = ArchivedFile(path="data/video/video.mp4", size=size, sha256=sha256, content_type="video/mp4")
-        url = "s3://bucket/recordings/app/2026/01/01/recording/"
-        number = str(uuid.uuid4())
-        announce(
-            ArchivedRecording(recording_id=number, archive_url=url, files=(file,), bytes=size, duration_s=1.0), LOG
-        )
+        announce(DONE.model_copy(update={"recording_id": str(uuid.uuid4())}), LOG)
 
 
 @flow(name="nothing", persist_result=False)

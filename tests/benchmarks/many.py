@@ -31,7 +31,7 @@ ALONE = Ours(
 )
 BRIEF = Ours("Prefect alone: as many empty tasks", ("-m", "tests.benchmarks.empty_flow"))
 EMPTY = Ours("Prefect alone: as many empty tasks that last as long", BRIEF.arguments)
-TOLD = Ours("Prefect alone: the same, and an event of each", BRIEF.arguments)
+TOLD = Ours("Prefect alone: the same, and an event of each", (*BRIEF.arguments, "--event"))
 _METRICS = (
     Metric("per_minute", "recordings a minute", digits=0),
     WALL,
@@ -80,8 +80,8 @@ def _round(ground: Ground, rows: Sequence[Row], ids: Sequence[str]) -> None:
     lasts_s = lasting(swept, brief, len(ids))
     ours.add(**share(swept, alone, len(ids)))
     slept = Taken(lasts_s * len(ids) / AT_ONCE, 0, 0)
-    for one, row, event in ((EMPTY, long, ()), (TOLD, told, ("--event",))):
-        empty = _run(ground, one, row, ids, *shape, str(lasts_s), *event)
+    for one, row in ((EMPTY, long), (TOLD, told)):
+        empty = _run(ground, one, row, ids, *shape, str(lasts_s))
         row.add(lasts_s=lasts_s, **share(empty, slept, len(ids)))
 
 
