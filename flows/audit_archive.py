@@ -24,7 +24,7 @@ from tasks.audit_report import AuditReport, alarm, damaged, incomplete, report, 
 from tasks.auditing import Desk, announce_damage, reread_recordings, survey_archive
 from tasks.clients import SPARE_CONNECTIONS
 from tasks.errors import ArchiverError, AuditUnfinished, DamageFound
-from tasks.recording import retried, tidy_logs
+from tasks.recording import retried, settle_in
 from tasks.settings import APP_ID_PATTERN, load_audit_settings
 from tasks.store import new_s3_client
 
@@ -72,7 +72,7 @@ def audit_archive(
         AuditUnfinished: the store did not answer; what was found until then is in it.
     """
     settings = load_audit_settings()
-    tidy_logs()
+    settle_in()
     log = get_run_logger()
     s3 = new_s3_client(2 * settings.transfer_concurrency + SPARE_CONNECTIONS)
     desk, url, its_app = Desk(settings, s3, log), settings.archive_url, settings.realtimekit_app_id

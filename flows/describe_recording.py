@@ -26,7 +26,7 @@ from tasks.artifacts import Decoration
 from tasks.bag import human_size
 from tasks.description import Description, MediaFile, differences, markdown, media_file
 from tasks.ranged import Ranges
-from tasks.recording import retried, stage, tidy_logs
+from tasks.recording import retried, settle_in, stage
 from tasks.sandbox import examined
 from tasks.settings import UUID_PATTERN, checked_recording_id, load_archive_settings
 from tasks.store import Store, new_s3_client
@@ -63,7 +63,7 @@ def describe_recording(
     """
     recording_id = checked_recording_id(recording_id)
     settings = load_archive_settings()
-    tidy_logs()
+    settle_in()
     store = Store(new_s3_client(CONNECTIONS), settings.bucket, settings.transfer_patience)
 
     archived = retried(find_archive, settings)(store, settings.archive_url, archive_url, recording_id)

@@ -56,8 +56,7 @@ def connected(settings: Settings, beside: Clients | None = None) -> Iterator[Cli
         settings: as loaded for this run.
         beside: see `Clients`.
     """
-    settle()
-    tidy_logs()
+    settle_in()
     clients = Clients(settings, get_run_logger(), beside)
     try:
         yield clients
@@ -65,8 +64,9 @@ def connected(settings: Settings, beside: Clients | None = None) -> Iterator[Cli
         clients.close()
 
 
-def tidy_logs() -> None:
-    """Keep out of the logs what does not belong there: tracebacks of our own errors, and bytes of recordings."""
+def settle_in() -> None:
+    """Make a process ready for a run: its memory, and its logs: no traceback of our errors, no bytes of recordings."""
+    settle()
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).addFilter(without_traceback)
     logging.getLogger("botocore").setLevel(logging.INFO)  # at DEBUG it logs bodies
