@@ -17,9 +17,9 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks import bag
 from tasks.checksums import bare
-from tasks.details import redacted
 from tasks.errors import ArchiveDamaged, ReplacementSmaller, StoredWrong
 from tasks.read_back import read_back
+from tasks.redaction import redacted
 from tasks.unfinished import Unfinished
 
 if TYPE_CHECKING:
@@ -105,8 +105,9 @@ class Archive:
         whole = self._whole(recording)
         if whole is None:
             return None
-        described = self._described(recording, bag.parse_manifest(whole.tags[bag.MANIFEST]))
-        return self._archived(recording, described).model_copy(update={"already_archived": True})
+        return self._archived(
+            recording, self._described(recording, bag.parse_manifest(whole.tags[bag.MANIFEST]))
+        ).model_copy(update={"already_archived": True})
 
     def commit(
         self, recording: Recording, stored: Sequence[StoredFile], listed: Mapping[str, StoredObject]
@@ -228,13 +229,7 @@ class Archive:
         return whole_bag(self._store, self.folder(recording), self.url(recording))
 
     def _described(self, recording: Recording, checksums: Mapping[str, str]) -> list[ArchivedFile]:
-        described = []
-        for path, sha256 in checksums.items():
-            found = self._store.head(self.folder(recording) + path)
-            if found is None:
-                raise ArchiveDamaged(self.url(recording), (f"{path} is missing",))
-            described.append(ArchivedFile(path=path, size=found.size, sha256=sha256, content_type=found.content_type))
-        return described
+        return [file for file, _ in files_of(self._store, self.folder(recording), self.url(recording), checksums)]
 
     def _archived(self, recording: Recording, files: Sequence[ArchivedFile]) -> ArchivedRecording:
         return ArchivedRecording(
@@ -280,6 +275,30 @@ def whole_bag(bucket: Bucket, folder: str, url: str) -> Whole | None:
         if not findings:
             return Whole(tags, listed)
     raise ArchiveDamaged(url, tuple(findings))
+
+
+def files_of(
+    bucket: Bucket, folder: str, url: str, checksums: Mapping[str, str]
+) -> list[tuple[ArchivedFile, StoredObject]]:
+    """Return a bag's payload files, and the objects that hold them; no payload byte is read.
+
+    Args:
+        bucket: where it is.
+        folder: its key prefix, with a slash at its end.
+        url: the same for people.
+        checksums: SHA-256 by path, as its manifest states.
+
+    Raises:
+        ArchiveDamaged: one is missing.
+    """
+    described = []
+    for path, sha256 in checksums.items():
+        found = bucket.head(folder + path)
+        if found is None:
+            raise ArchiveDamaged(url, (f"{path} is missing",))
+        its = ArchivedFile(path=path, size=found.size, sha256=sha256, content_type=found.content_type)
+        described.append((its, found))
+    return described
 
 
 def _kind(path: str) -> str:

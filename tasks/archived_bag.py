@@ -5,22 +5,20 @@ An address may come from an event, and so from anybody who can emit one: it is n
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks import bag
-from tasks.archive import ArchivedFile, whole_bag
-from tasks.details import parse_recording
-from tasks.errors import ArchiveDamaged, NotArchived, NotInArchive
+from tasks.archive import files_of, whole_bag
+from tasks.details import parse_archived
+from tasks.errors import NotArchived, NotInArchive
+from tasks.holdings import held_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tasks.archive import ArchivedFile
     from tasks.bucket import Bucket, StoredObject
-
-_BELOW_ROOT = re.compile(r"/[A-Za-z0-9_-]{1,32}/[0-9]{4}/[0-9]{2}/[0-9]{2}/(?P<recording_id>[0-9a-f-]{36})/")
 
 
 @dataclass(frozen=True)
@@ -49,26 +47,14 @@ def open_bag(bucket: Bucket, root: str, archive_url: str, recording_id: str) -> 
         ArchiveDamaged: there is one, and it is not whole.
     """
     url = archive_url.rstrip("/") + "/"
-    below = _BELOW_ROOT.fullmatch(url.removeprefix(root)) if url.startswith(root) else None
-    if below is None or below["recording_id"] != recording_id:
+    held = held_at(url.removeprefix(f"{root}/")) if url.startswith(f"{root}/") else None
+    if held is None or not held.ours or held.recording_id != recording_id:
         raise NotInArchive(archive_url, root, recording_id)
     folder = url.removeprefix(f"s3://{bucket.bucket}/")
     whole = whole_bag(bucket, folder, url)
     if whole is None:
         raise NotArchived(url)
-    files = {}
-    for path, sha256 in sorted(bag.parse_manifest(whole.tags[bag.MANIFEST]).items()):
-        stored = bucket.head(folder + path)
-        if stored is None:
-            raise ArchiveDamaged(url, (f"{path} is missing",))
-        its = ArchivedFile(path=path, size=stored.size, sha256=sha256, content_type=stored.content_type)
-        files[path] = its, stored
-    return ArchivedBag(recording_id, url, folder, files, _duration_s(whole.tags[bag.DETAILS]))
-
-
-def _duration_s(details: bytes) -> float | None:
-    try:
-        known = json.loads(details)
-    except ValueError:
-        return None
-    return parse_recording(known).duration_s if isinstance(known, dict) else None
+    stated = dict(sorted(bag.parse_manifest(whole.tags[bag.MANIFEST]).items()))
+    files = {file.path: (file, stored) for file, stored in files_of(bucket, folder, url, stated)}
+    recording = parse_archived(whole.tags[bag.DETAILS])
+    return ArchivedBag(recording_id, url, folder, files, recording.duration_s if recording else None)

@@ -5,8 +5,6 @@ What cannot be verified, and what is half done, forgotten or foreign, is told, b
 
 from __future__ import annotations
 
-import json
-import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,9 +12,9 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.audit_order import is_new
 from tasks.bag import human_size
-from tasks.details import RETENTION, expires_at, parse_recording
+from tasks.details import RETENTION, parse_archived
 from tasks.fixity import Finding  # noqa: TC001 - pydantic reads it when the model is made
-from tasks.holdings import shown
+from tasks.holdings import held_at, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,7 +25,6 @@ NAMED = 5
 """How many recordings a message names; the others are counted."""
 ROWS = 500
 """Of the table in Prefect's UI."""
-_DAY = re.compile(r"/([0-9]{4})/([0-9]{2})/([0-9]{2})/[^/]+/$")
 
 
 class DamagedRecording(BaseModel):
@@ -144,7 +141,9 @@ def report(
         seconds=round(found.seconds, 1),
         damaged=tuple(damaged(one, url, now, app_id) for one in sorted(damages, key=lambda one: one.held.folder)),
         unread=tuple(
-            UnreadRecording(recording_id=_id_in(folder), archive_url=f"{url}/{shown(folder)}", reason=why)
+            UnreadRecording(
+                recording_id=shown(held_at(folder).recording_id), archive_url=f"{url}/{shown(folder)}", reason=why
+            )
             for folder, why in sorted(found.unread.items())
         ),
         unfinished=unfinished,
@@ -199,16 +198,12 @@ def damaged(damage: Damage, url: str, now: datetime, app_id: str) -> DamagedReco
 
 def _source_expires(damage: Damage) -> datetime | None:
     """Return when the original is deleted, by the recording's details or, where they are lost, by its folder's day."""
-    try:
-        details = json.loads(damage.details)
-    except ValueError:
-        details = None
-    if isinstance(details, dict) and (expires := expires_at(parse_recording(details))):
-        return expires
-    day = _DAY.search("/" + damage.held.folder)
-    try:
-        return datetime.fromisoformat("-".join(day.groups())).replace(tzinfo=UTC) + RETENTION if day else None
-    except ValueError:  # a recording without any time lies under the year 0000
+    recording = parse_archived(damage.details)
+    if recording is not None and recording.expires is not None:
+        return recording.expires
+    try:  # ours lie in APP/YYYY/MM/DD/ID/
+        return datetime.fromisoformat("-".join(damage.held.folder.split("/")[1:4])).replace(tzinfo=UTC) + RETENTION
+    except (ValueError, OverflowError):  # a recording without any time lies under the year 0000
         return None
 
 
@@ -298,7 +293,3 @@ def _row(
         "found": found,
         "what to do": to_do,
     }
-
-
-def _id_in(folder: str) -> str:
-    return shown(folder.rstrip("/").rpartition("/")[2])

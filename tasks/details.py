@@ -7,6 +7,7 @@ Source: https://developers.cloudflare.com/api/resources/realtime_kit/subresource
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
 
-from tasks.redaction import redacted, without_secrets
+from tasks.redaction import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -28,10 +29,8 @@ RETENTION = timedelta(days=7)
 LARGEST_SIZE = 2**63
 LONGEST_URL = 65_536
 """Characters; httpx takes no more."""
-EARLIEST_YEAR = 2000
-"""Some systems write "no time" as the year 1 or 1970."""
-
-__all__ = ["RETENTION", "Kind", "MediaFile", "Recording", "expires_at", "parse_recording", "redacted"]
+YEARS = range(2000, 9000)
+"""Some systems write "no time" as the year 1 or 1970, and "never" as 9999."""
 
 Kind = Literal["video", "audio", "tracks"]
 
@@ -78,21 +77,20 @@ class Recording:
         """The time whose UTC day the archive is ordered by; None if the API names no time at all."""
         return self.invoked_time or self.started_time or self.stopped_time
 
+    @property
+    def expires(self) -> datetime | None:
+        """When RealtimeKit deletes its files, or a little before that; None if nobody can know.
+
+        They are kept for seven days from their upload, whose time the API does not tell. The upload begins when the
+        recording stops; where even that is not told, it counts from the beginning, which errs on the safe side too.
+        `download_url_expiry` is of no use: it is the URL's, and another one at each look.
+        """
+        last = self.stopped_time or self.day
+        return last + RETENTION if last else None
+
     def has_left_the_bucket(self, now: datetime) -> bool:
         """Tell whether RealtimeKit's seven days are over."""
-        last = self.stopped_time or self.day
-        return last is not None and now - last > RETENTION
-
-
-def expires_at(recording: Recording) -> datetime | None:
-    """Return when RealtimeKit deletes a recording's files, or a little before that; None if nobody can know.
-
-    They are kept for seven days from their upload, whose time the API does not tell. The upload begins when the
-    recording stops; where even that is not told, it counts from the beginning, which errs on the safe side too.
-    `download_url_expiry` is of no use: it is the URL's, and another one at each look.
-    """
-    last = recording.stopped_time or recording.day
-    return last + RETENTION if last else None
+        return self.expires is not None and now > self.expires
 
 
 def parse_recording(details: Mapping[str, Any]) -> Recording:
@@ -116,6 +114,15 @@ def parse_recording(details: Mapping[str, Any]) -> Recording:
         details=details,
         without_url=tuple(media.label for media in named if not media.url),
     )
+
+
+def parse_archived(text: bytes) -> Recording | None:
+    """Read one recording from a `recording.json` in the archive; None if it is not one, whatever else it is."""
+    try:
+        details = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return parse_recording(details) if isinstance(details, dict) else None
 
 
 def _video(details: Mapping[str, Any]) -> Iterator[MediaFile]:
@@ -236,4 +243,4 @@ def _time(value: object) -> datetime | None:
         when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
     except OverflowError:
         return None
-    return when if when.year >= EARLIEST_YEAR else None
+    return when if when.year in YEARS else None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from tasks.day_folders import archived_files
-from tasks.details import RETENTION, expires_at
+from tasks.details import RETENTION
 from tasks.errors import NothingToDownload, RecordingNotFound
 from tasks.realtimekit import require_media
 
@@ -71,7 +71,7 @@ class Listed:
     app_id: str
     status: str
     invoked: datetime | None
-    expires: datetime | None  # see `expires_at`
+    expires: datetime | None  # see `Recording.expires`
     folder: str  # of its bag
     files: Mapping[str, int] = field(default_factory=dict)  # how many the API hands out, by kind
     obstacle: str = ""  # why it cannot be downloaded; empty if it can
@@ -106,7 +106,7 @@ def listed(recording: Recording, app_id: str, folder: str, now: datetime, *, exp
         app_id=app_id,
         status=recording.status,
         invoked=recording.day,
-        expires=expires_at(recording),
+        expires=recording.expires,
         folder=folder,
         files=dict(Counter(media.kind for media in recording.media)),
         obstacle=obstacle,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from tasks.details import MediaFile, Recording, parse_recording
+from tasks.details import MediaFile, Recording, parse_archived, parse_recording
 from tests.anything import ANY_DETAILS, ID, NOON, described, steady
 from tests.standins.realtimekit import DROP
 
@@ -108,6 +108,7 @@ def test_identifiers_that_cannot_be_such_count_as_absent(value: object) -> None:
         ("2026-11-20 12:00:00", NOON),
         ("0001-01-01T00:00:00+14:00", None),
         ("9999-12-31T23:59:59-12:00", None),
+        ("9999-12-30T00:00:00Z", None),
         ("0001-01-01T00:00:00Z", None),
         ("1970-01-01T00:00:00Z", None),
         ("yesterday", None),
@@ -131,6 +132,17 @@ def test_a_file_has_left_the_bucket_seven_days_after_the_recordings_end() -> Non
     assert not recording.has_left_the_bucket(NOON + timedelta(days=7))
     assert recording.has_left_the_bucket(NOON + timedelta(days=7, seconds=1))
     assert not parsed(invoked_time=None, started_time=None, stopped_time=None).has_left_the_bucket(NOON)
+
+
+@pytest.mark.parametrize("text", [b"", b"\xff", b"[]", b"null", b"[" * 200_000, b"9" * 10_000])
+def test_what_is_no_recording_is_none_whatever_it_is(text: bytes) -> None:
+    assert parse_archived(text) is None
+
+
+def test_an_archived_recording_is_read_from_its_details() -> None:
+    recording = parse_archived(b'{"recording_duration": 7, "stopped_time": "2026-11-20T12:00:00Z"}')
+    assert recording is not None
+    assert (recording.duration_s, recording.expires) == (7.0, NOON + timedelta(days=7))
 
 
 @pytest.mark.parametrize("name", ["audio_download_url", "download_audio_url"])

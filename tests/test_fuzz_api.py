@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.bag import payload_paths
-from tasks.details import parse_recording, redacted
+from tasks.details import parse_recording
 from tasks.errors import ArchiverError
 from tasks.realtimekit import RealtimeKit, require_media
+from tasks.redaction import redacted
 from tests.anything import ANY_DETAILS, ID, described
 from tests.calling import TOKEN, NoWaits
 from tests.standins.realtimekit import LEAKY_STORAGE_CONFIG

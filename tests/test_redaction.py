@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from tasks.details import redacted
-from tasks.redaction import REMOVED, without_secrets
+from tasks.redaction import REMOVED, redacted, without_secrets
 from tests.anything import ANY_DETAILS, described, steady
 from tests.standins.realtimekit import LEAKY_STORAGE_CONFIG
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tasks.details import Recording, expires_at, parse_recording
+from tasks.details import Recording, parse_recording
 from tasks.sweep import Listed, Plan, Scope, listed, merged, planned
 from tasks.sweep_report import REASON_WIDTH, Book, Sweep, Swept, findings, rows
 
@@ -44,14 +44,14 @@ def one(name: str, ago: timedelta = DAY, **more: Any) -> Listed:
 )
 def test_a_recording_expires_seven_days_after_it_stopped_or_else_began(times: dict[str, Any], since: timedelta) -> None:
     its = recording(**times)
-    expiry = expires_at(its)
-    assert expiry == NOW - since + WEEK
+    expiry = NOW - since + WEEK
+    assert its.expires == expiry
     assert not its.has_left_the_bucket(expiry)  # the same rule
     assert its.has_left_the_bucket(expiry + timedelta(seconds=1))
 
 
 def test_without_any_time_nobody_knows_the_expiry_and_it_comes_first() -> None:
-    assert expires_at(recording(invoked_time=None)) is None
+    assert recording(invoked_time=None).expires is None
     timeless = one("z", expires=None)
     assert timeless.is_at_risk(Scope(NOW))
     assert planned([one("a", 6 * DAY), timeless], {}).to_archive == (timeless, one("a", 6 * DAY))
