@@ -17,6 +17,7 @@ from flows.prefect_server import prefect_at_hand
 from tasks import terminal
 from tasks.archive import ArchivedRecording
 from tasks.artifacts import publish_report
+from tasks.details import UUID_PATTERN, checked_recording_id
 from tasks.errors import NotUploadedInTime
 from tasks.recording import (
     announce,
@@ -29,7 +30,7 @@ from tasks.recording import (
     wait_until_uploaded,
 )
 from tasks.report import report
-from tasks.settings import UUID_PATTERN, checked_recording_id, load_settings
+from tasks.settings import Settings, load_settings
 
 WAIT_TIMEOUT_S = 600
 LONGEST_WAIT_S = 86_400
@@ -50,7 +51,7 @@ def archive_recording(
         overwrite: Archive it again, although it is archived. The old archive stays until the new one is complete.
     """
     recording_id = checked_recording_id(recording_id)
-    settings = load_settings()
+    settings = load_settings(Settings)
     with connected(settings) as clients:
         recording = retried(fetch_details, settings)(clients, recording_id)
         if not overwrite and (found := retried(find_archive, settings)(clients, recording)):
@@ -79,17 +80,16 @@ def main(arguments: list[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m flows.archive_recording", description="Archive one recording.")
     parser.add_argument("recording_id", help="the recording's id, a UUID")
+    wait = terminal.number_between(0, LONGEST_WAIT_S)
     parser.add_argument(
-        "--wait-timeout", type=int, default=WAIT_TIMEOUT_S, metavar="SECONDS", help="default: %(default)s"
+        "--wait-timeout", type=wait, default=WAIT_TIMEOUT_S, metavar="SECONDS", help="default: %(default)s"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an archive that is already there")
     given = parser.parse_args(arguments)
-    if not 0 <= given.wait_timeout <= LONGEST_WAIT_S:
-        parser.error(f"--wait-timeout must be between 0 and {LONGEST_WAIT_S}")
 
     def archive() -> ArchivedRecording:
         recording_id = checked_recording_id(given.recording_id)
-        load_settings()  # what is wrong with them is told before Prefect starts anything
+        load_settings(Settings)  # what is wrong with them is told before Prefect starts anything
         with prefect_at_hand():
             return archive_recording(recording_id, given.wait_timeout, given.overwrite)
 

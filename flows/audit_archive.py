@@ -25,12 +25,12 @@ from tasks.auditing import Desk, announce_damage, reread_recordings, survey_arch
 from tasks.clients import SPARE_CONNECTIONS
 from tasks.errors import ArchiverError, AuditUnfinished, DamageFound
 from tasks.recording import retried, settle_in
-from tasks.settings import APP_ID_PATTERN, load_audit_settings
+from tasks.settings import APP_ID_PATTERN, AuditSettings, load_settings
 from tasks.store import new_s3_client
 
 if TYPE_CHECKING:
     from tasks.audit_found import Damage
-    from tasks.audit_log import Log
+    from tasks.logs import Log
 
 MAX_GIGABYTES, MAX_MINUTES, WITHIN_DAYS = 50.0, 60, 31
 MOST_GIGABYTES, MOST_MINUTES, MOST_DAYS = 1_000_000.0, 20 * 60, 3660
@@ -71,7 +71,7 @@ def audit_archive(
         DamageFound: recordings are no longer what was archived; the result is in it.
         AuditUnfinished: the store did not answer; what was found until then is in it.
     """
-    settings = load_audit_settings()
+    settings = load_settings(AuditSettings)
     settle_in()
     log = get_run_logger()
     s3 = new_s3_client(2 * settings.transfer_concurrency + SPARE_CONNECTIONS)
@@ -140,7 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = vars(_parser().parse_args(arguments))
 
     def audit() -> AuditReport:
-        load_audit_settings()  # what is wrong with them is told before Prefect starts anything
+        load_settings(AuditSettings)  # what is wrong with them is told before Prefect starts anything
         with prefect_at_hand():
             result: AuditReport = audit_archive(**given)
             return result

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import bagit
 from botocore.exceptions import ClientError
 
-from tasks.bag import human_size
+from tasks.units import MIB, human_size
 from tests.standins.media import audio_mp3, video_mp4
 from tests.standins.realtimekit import MediaSource, RealtimeKitStandIn, StandInRecording
 from tests.standins.stores import RcloneStore
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 FOLDER = Path("archive-demo")
 BUCKET = "recordings"
 RECORDING_ID = "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"
-MIB = 1024 * 1024
 VIDEO_BYTES = 24 * MIB
 PART_SIZE = 5 * MIB
 LINK_LASTS_REQUESTS = 3  # of the five that the video takes: it expires once

@@ -23,13 +23,14 @@ from tasks import terminal
 from tasks.archive import ArchivedFile
 from tasks.archived_bag import ArchivedBag, open_bag
 from tasks.artifacts import Decoration
-from tasks.bag import human_size
 from tasks.description import Description, MediaFile, differences, markdown, media_file
+from tasks.details import UUID_PATTERN, checked_recording_id
 from tasks.ranged import Ranges
 from tasks.recording import retried, settle_in, stage
 from tasks.sandbox import examined
-from tasks.settings import UUID_PATTERN, checked_recording_id, load_archive_settings
+from tasks.settings import ArchiveSettings, load_settings
 from tasks.store import Store, new_s3_client
+from tasks.units import human_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +63,7 @@ def describe_recording(
         duration_s: How many seconds the recording lasted. Leave it at 0 for what the archive says of it.
     """
     recording_id = checked_recording_id(recording_id)
-    settings = load_archive_settings()
+    settings = load_settings(ArchiveSettings)
     settle_in()
     store = Store(new_s3_client(CONNECTIONS), settings.bucket, settings.transfer_patience)
 
@@ -155,7 +156,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     def describe() -> Description:
         recording_id = checked_recording_id(given.archive_url.rstrip("/").rpartition("/")[2])
-        load_archive_settings()  # what is wrong with them is told before Prefect starts anything
+        load_settings(ArchiveSettings)  # what is wrong with them is told before Prefect starts anything
         with prefect_at_hand():
             return describe_recording(recording_id, given.archive_url)
 

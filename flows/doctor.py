@@ -31,7 +31,7 @@ from tasks.corner import Corner
 from tasks.errors import NotReady, SettingsInvalid, StoreRefused
 from tasks.hangup import Lines, Stop
 from tasks.redaction import Concealed
-from tasks.settings import Settings, load_archive_settings, load_settings
+from tasks.settings import ArchiveSettings, Settings, load_settings
 from tasks.store import new_s3_client
 from tasks.terminal import DONE, FAILED, INTERRUPTED
 from tasks.wire import new_http_client
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from tasks.checkup import Said
-    from tasks.settings import ArchiveSettings
 
 SETTINGS = "settings"
 WITHIN_S = 16.0
@@ -100,13 +99,13 @@ def examine(report: Callable[[Finding], None]) -> Checkup:
 def _settings() -> tuple[Settings | None, ArchiveSettings | None, Said]:
     """Return the settings, or those of the archive alone, as far as they are usable; and what there is to say."""
     try:
-        settings = load_settings()
+        settings = load_settings(Settings)
     except SettingsInvalid as invalid:
         said = failed("; ".join(invalid.problems), "Set them in the environment or in .env.")
     else:
         return settings, settings, ok("complete and well-formed")
     try:
-        return None, load_archive_settings(), said
+        return None, load_settings(ArchiveSettings), said
     except SettingsInvalid:
         return None, None, said
 
@@ -127,13 +126,11 @@ def _of_store(
     if archive is None:
         return None, [_needing_settings(checkup_store.GROUP, checkup_store.BUCKET)]
     logging.getLogger("botocore").setLevel(logging.WARNING)  # at DEBUG it logs signatures
-    refusal = None
     try:
         client = new_s3_client(CONNECTIONS, checkup_store.ANSWER_TIMEOUT_S)
     except StoreRefused as refused:
-        refusal = failed(str(refused))
-    if refusal:
-        return None, [Check(checkup_store.GROUP, checkup_store.BUCKET, lambda: refusal)]
+        said = failed(str(refused))
+        return None, [Check(checkup_store.GROUP, checkup_store.BUCKET, lambda: said)]
     checkup_store.note_dates(client, clocks)
     corner = Corner(client, archive.bucket, archive.prefix)
     app = settings.realtimekit_app_id if settings else ""

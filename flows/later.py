@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tasks.details import Recording
     from tasks.errors import NotUploadedInTime
-    from tasks.realtimekit import Log
+    from tasks.logs import Log
 
 LONGEST_PAUSE = timedelta(hours=1)
 POLLS_AT_LEAST = 30

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.objects import FlowRun
 
-    from tasks.realtimekit import Log
+    from tasks.logs import Log
 
 FLOW = "archive-recording"
 DEPLOYMENT = f"{FLOW}/on-demand"

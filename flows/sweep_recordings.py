@@ -23,7 +23,7 @@ from flows.other_runs import HandingOut, announced, under_way
 from flows.prefect_server import prefect_at_hand
 from tasks import terminal
 from tasks.artifacts import Decoration
-from tasks.bag import human_size
+from tasks.details import UUID_PATTERN
 from tasks.errors import (
     ArchiverError,
     CannotHandOut,
@@ -33,16 +33,17 @@ from tasks.errors import (
     SweepIncomplete,
 )
 from tasks.recording import archive_one, clients_of_app, connected, find_unarchived, retried
-from tasks.settings import APP_ID_PATTERN, UUID_PATTERN, load_settings
+from tasks.settings import APP_ID_PATTERN, Settings, load_settings
 from tasks.sweep import Brake, Scope
 from tasks.sweep_report import Book, Sweep, findings, rows, summary
+from tasks.units import human_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tasks.archive import ArchivedRecording
     from tasks.clients import Clients
-    from tasks.realtimekit import Log
+    from tasks.logs import Log
     from tasks.sweep import Listed, Plan
     from tasks.sweep_report import Outcome
 
@@ -95,7 +96,7 @@ def sweep_recordings(
     Raises:
         SweepIncomplete: somebody has to look at something; the result is in it.
     """
-    settings = load_settings()
+    settings = load_settings(Settings)
     apps = tuple(dict.fromkeys(app_ids)) or (settings.realtimekit_app_id,)
     if hand_out and apps != (settings.realtimekit_app_id,):
         raise CannotHandOut("its runs archive the recordings of the app in their own settings only")
@@ -255,7 +256,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = vars(_parser().parse_args(arguments))
 
     def sweep() -> Sweep:
-        load_settings()  # what is wrong with them is told before Prefect starts anything
+        load_settings(Settings)  # what is wrong with them is told before Prefect starts anything
         with prefect_at_hand():
             result: Sweep = sweep_recordings(**given)
             return result

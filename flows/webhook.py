@@ -28,11 +28,10 @@ from flows.announced_run import AnnouncedRuns
 from flows.other_runs import AWAY, DEPLOYMENT
 from tasks.announcements import read_announcement
 from tasks.errors import KeyUnavailable, SettingsInvalid, WebhookMalformed
-from tasks.settings import load_webhook_settings
+from tasks.logs import ThrottledLog, quiet_http_logs
+from tasks.settings import WebhookSettings, load_settings
 from tasks.signatures import PublishedKey
-from tasks.sparing import Sparing
-from tasks.terminal import DONE, FAILED, WRONG_USAGE
-from tasks.wire import quiet_http_logs
+from tasks.terminal import DONE, FAILED, WRONG_USAGE, number_between
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
     from fastapi import Request
 
     from tasks.announcements import Announcement
-    from tasks.settings import WebhookSettings
 
 PATH = "/webhook"
 LARGEST_BODY = 256 * 1024
@@ -70,8 +68,8 @@ class Receiver:
         self._key = key
         self._prefect = prefect
         self._runs = AnnouncedRuns(prefect)
-        self._refusals = Sparing(log, logging.WARNING)
-        self._postponed = Sparing(log, logging.ERROR)
+        self._refusals = ThrottledLog(log, logging.WARNING)
+        self._postponed = ThrottledLog(log, logging.ERROR)
 
     async def receive(self, request: Request) -> JSONResponse:
         """Answer one webhook, in bounded time."""
@@ -204,10 +202,10 @@ def main(arguments: list[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m flows.webhook", description="Take RealtimeKit's webhook.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at, default: %(default)s")
-    parser.add_argument("--port", type=int, default=8020, help="default: %(default)s; 0 takes any that is free")
+    parser.add_argument(
+        "--port", type=number_between(0, 65_535), default=8020, help="default: %(default)s; 0 takes any that is free"
+    )
     given = parser.parse_args(arguments)
-    if not 0 <= given.port <= 65_535:
-        parser.error("--port must be between 0 and 65535")
     try:
         settings = _settings()
     except SettingsInvalid as invalid:
@@ -221,7 +219,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _settings() -> WebhookSettings:
     problems: tuple[str, ...] = ()
     try:
-        settings = load_webhook_settings()
+        settings = load_settings(WebhookSettings)
     except SettingsInvalid as invalid:
         problems = invalid.problems
     if not PREFECT_API_URL.value():

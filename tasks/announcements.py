@@ -10,8 +10,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tasks.details import checked_recording_id
 from tasks.errors import RecordingIdInvalid, WebhookMalformed
-from tasks.settings import checked_recording_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

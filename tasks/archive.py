@@ -25,9 +25,9 @@ from tasks.unfinished import Unfinished
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from tasks.bucket import Bucket
+    from tasks.bucket import Bucket, StoredObject
     from tasks.details import Recording
-    from tasks.store import Store, StoredObject
+    from tasks.store import Store
 
 COMMIT_ATTEMPTS = 3
 LOOKS = 2

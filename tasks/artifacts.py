@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 
@@ -11,10 +11,10 @@ from tasks.bag import PAYLOAD
 from tasks.markdown import cell
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Callable, Sequence
     from uuid import UUID
 
+    from tasks.logs import Log
     from tasks.progress import Moving
 
 INTERVAL_S = 5.0
@@ -28,7 +28,7 @@ class Decoration:
         log: told once if the server takes none.
     """
 
-    def __init__(self, log: logging.Logger | logging.LoggerAdapter[Any]) -> None:
+    def __init__(self, log: Log) -> None:
         self._log = log
         self._told = False
 
@@ -48,7 +48,7 @@ class Decoration:
         return True
 
 
-def publish_report(recording_id: str, markdown: str, log: logging.Logger | logging.LoggerAdapter[Any]) -> None:
+def publish_report(recording_id: str, markdown: str, log: Log) -> None:
     """Leave a report of an archived recording in Prefect's UI; without its server there is none."""
     Decoration(log).attempt(
         "report", lambda: create_markdown_artifact(markdown, f"archived-{recording_id}", "What was archived, and where")
@@ -65,7 +65,7 @@ class ProgressArtifacts:
 
     interval_s = INTERVAL_S
 
-    def __init__(self, recording_id: str, log: logging.Logger | logging.LoggerAdapter[Any]) -> None:
+    def __init__(self, recording_id: str, log: Log) -> None:
         self._recording_id = recording_id
         self._decoration = Decoration(log)
         self._artifacts: dict[str, UUID] = {}

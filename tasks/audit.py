@@ -19,18 +19,18 @@ from tasks import bag
 from tasks.audit_found import Damage, Found
 from tasks.audit_log import Record
 from tasks.audit_order import granted, in_order
-from tasks.bag import human_size
 from tasks.errors import ArchiverError, StoreRefused, StoreUnavailable
 from tasks.fixity import Examined, Finding, examined
 from tasks.holdings import Held, held_at, survey
-from tasks.s3_errors import NOT_SUPPORTED
+from tasks.units import human_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
     from threading import Event
 
-    from tasks.audit_log import AuditLog, Log
+    from tasks.audit_log import AuditLog
     from tasks.audit_order import Budget
+    from tasks.logs import Log
     from tasks.readahead import Reader
     from tasks.store import Store, Upload
 
@@ -156,7 +156,7 @@ class Audit:
                     done, _ = wait(under_way, WRITTEN_EVERY_S, FIRST_COMPLETED)
                     for future in done:
                         self._note(means, under_way.pop(future), future, payload=payload, budget=budget)
-                    self._write(means, due=False)
+                    self._write_if_due(means)
                 self._write(means)
             except BaseException:
                 means.stop.set()  # whoever is reading ends
@@ -239,10 +239,15 @@ class Audit:
         self.found.records[record.folder] = record
         self._unwritten.append(record)
 
-    def _write(self, means: Means, *, due: bool = True) -> None:
-        """Write the records down that are not yet; unless they are due, only if there are many, or for long."""
+    def _write_if_due(self, means: Means) -> None:
+        """Write records down once many of them wait, or one has waited long."""
         waited, pause = time.monotonic() - self._written, URGENT_S if self._urgent else WRITTEN_EVERY_S
-        if not self._unwritten or not (due or waited >= pause or len(self._unwritten) >= WRITTEN_EVERY):
+        if waited >= pause or len(self._unwritten) >= WRITTEN_EVERY:
+            self._write(means)
+
+    def _write(self, means: Means) -> None:
+        """Write down the records that are not yet."""
+        if not self._unwritten:
             return
         means.audit_log.append(self._unwritten, self._at())
         self._unwritten, self._urgent = [], False
@@ -293,10 +298,5 @@ def _examined(means: Means, held: Held, *, payload: bool) -> Examined | str:
 
 def _abandoned(means: Means, before: datetime) -> list[Upload]:
     """Return the uploads that nobody can finish, on stores that list any."""
-    try:
-        uploads = means.store.uploads(means.root)
-    except StoreRefused as refused:
-        if refused.code not in NOT_SUPPORTED:
-            raise
-        return []
+    uploads = means.store.listed_uploads(means.root) or ()
     return [upload for upload in uploads if upload.begun is not None and upload.begun < before]

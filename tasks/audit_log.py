@@ -10,26 +10,25 @@ Losing all of it loses nothing but the order in which bags are read again.
 
 from __future__ import annotations
 
-import logging
 import re
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tasks.fixity import Finding  # noqa: TC001 - pydantic reads it when the model is made
 from tasks.holdings import AUDIT
-from tasks.parts import MIB
+from tasks.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tasks.bucket import Bucket
+    from tasks.logs import Log
 
-Log: TypeAlias = logging.Logger | logging.LoggerAdapter[Any]
 
 STATE_AFTER = 100
 """So many objects are read each time before a state is written."""
@@ -83,7 +82,7 @@ class AuditLog:
         self._run = uuid.uuid4().hex[:12]
         self._numbers = count(1)
 
-    def append(self, records: Iterable[Record], now: datetime | None = None) -> None:
+    def append(self, records: Iterable[Record], now: datetime) -> None:
         """Write records down, in an object of their own."""
         self._write("", [record.model_dump_json(exclude_defaults=True) for record in records], now)
 
@@ -156,11 +155,10 @@ class AuditLog:
             self._log.warning("%d records of earlier audits cannot be read: their bags count as never audited.", broken)
         return records
 
-    def _write(self, kind: str, lines: Sequence[str], now: datetime | None) -> None:
-        when = now or datetime.now(UTC)
-        name = f"{when:{_TIME}}-{self._run}-{next(self._numbers)}{kind}.jsonl"
+    def _write(self, kind: str, lines: Sequence[str], now: datetime) -> None:
+        name = f"{now:{_TIME}}-{self._run}-{next(self._numbers)}{kind}.jsonl"
         content = "".join(f"{line}\n" for line in lines).encode()
-        self._bucket.put(f"{self._root}{when:%Y/%m}/{name}", content, "application/jsonl")
+        self._bucket.put(f"{self._root}{now:%Y/%m}/{name}", content, "application/jsonl")
 
 
 def _name(key: str) -> str:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from tasks.audit_order import is_new
-from tasks.bag import human_size
 from tasks.details import RETENTION, parse_archived
 from tasks.fixity import Finding  # noqa: TC001 - pydantic reads it when the model is made
 from tasks.holdings import held_at, shown
+from tasks.units import human_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
     from tasks.audit import Audit
-    from tasks.audit_log import Log
     from tasks.audit_order import Budget
     from tasks.audit_report import DamagedRecording
+    from tasks.logs import Log
     from tasks.settings import AuditSettings
 
 EVENT = "realtimekit.archive.damaged"

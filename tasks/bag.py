@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pathvalidate import sanitize_filename
 
 from tasks.redaction import without_secrets
+from tasks.units import human_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -85,7 +86,7 @@ def safe_name(name: str, fallback: str) -> str:
 
 
 def _with_digest(name: str, what: str) -> str:
-    """Return the name with the digest of what tells it apart from others like it, shortened as far as needed."""
+    """Return the name, shortened as far as needed, with the digest of what tells it apart from others like it."""
     stem, dot, extension = name.rpartition(".")
     if not stem or len(extension.encode()) > 16:
         stem, dot, extension = name, "", ""
@@ -188,15 +189,6 @@ def stated_oxum(content: bytes) -> str:
     """Return the Payload-Oxum that a bag-info.txt states; empty if it states none."""
     found = re.search(rb"^Payload-Oxum:[ \t]*(\d+\.\d+)[ \t]*$", content, re.MULTILINE | re.IGNORECASE)
     return found[1].decode() if found else ""
-
-
-def human_size(size: float) -> str:
-    """Return a size in bytes as people say it, in binary units."""
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            return f"{size:.4g} {unit}"
-        size /= 1024
-    return f"{size:.4g} TiB"
 
 
 def _one_line(text: str) -> str:

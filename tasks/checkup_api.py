@@ -20,8 +20,9 @@ from tasks.answers import described
 from tasks.checkup import Check, failed, ok, skipped, warning
 from tasks.cloudflare import Cloudflare
 from tasks.errors import ApiNonsense, ApiRefused, ApiUnavailable, ArchiverError, LinkRefused, SourceGone
+from tasks.logs import quiet_http_logs
 from tasks.realtimekit import RealtimeKit
-from tasks.wire import quiet_http_logs, send
+from tasks.wire import send
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,8 +19,8 @@ from tasks.checksums import bare, crc64, crc64_text, md5_text
 from tasks.checkup import Check, failed, ok, warning
 from tasks.dialect import WITH_CRC64NVME, verifies_crc64
 from tasks.errors import ArchiverError, StoreRefused, StoreUnavailable, UploadVanished
-from tasks.parts import MIB
 from tasks.s3_errors import CALL_FAILURES, NOT_SUPPORTED, THERE_ALREADY, translated
+from tasks.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -161,7 +161,7 @@ class StoreCheckup:
         found = store.parts(upload).get(1)
         if found is None or (found.size, bare(found.etag)) != (len(_BODY), bare(part.etag)):
             return failed("ListParts does not show a part that was stored", "Interrupted runs could not be carried on.")
-        listed = self._lists(key)
+        listed = " and ListMultipartUploads" if store.listed_uploads(key) else ""
         store.complete(upload, [part])
         given_up = store.begin_upload(key, _CONTENT_TYPE, {})
         store.put_part(given_up, 1, _BODY)
@@ -173,14 +173,6 @@ class StoreCheckup:
         return warning(
             "an upload that was aborted is still there", "Give the bucket a lifecycle rule that aborts uploads."
         )
-
-    def _lists(self, key: str) -> str:
-        try:
-            return " and ListMultipartUploads" if self._store.uploads(key) else ""
-        except StoreRefused as refused:
-            if refused.code not in NOT_SUPPORTED:
-                raise
-            return ""
 
     def content_md5(self) -> Said:
         """Look what becomes of an object and of a part that do not have the MD5 that came with them."""

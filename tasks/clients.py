@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 
 from tasks.archive import Archive
 from tasks.bag import payload_paths
 from tasks.dialect import Dialect
-from tasks.download import new_http_client, quiet_http_logs
 from tasks.hangup import Lines
 from tasks.links import Link, Links
+from tasks.moving import Limits, Payload
 from tasks.pace import Pace
 from tasks.realtimekit import API_PATIENCE_S, RealtimeKit
 from tasks.store import Store, new_s3_client
-from tasks.transfer import FILES_AT_ONCE, Limits, Payload, Transfer
+from tasks.transfer import FILES_AT_ONCE, Transfer
+from tasks.wire import new_http_client
 
 if TYPE_CHECKING:
     from threading import Event
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
     from tasks.details import Recording
+    from tasks.logs import Log
     from tasks.progress import Tally
     from tasks.settings import Settings
 
@@ -47,7 +48,7 @@ class Clients:
     def __init__(
         self,
         settings: Settings,
-        log: logging.Logger | logging.LoggerAdapter[Any],
+        log: Log,
         beside: Clients | None = None,
     ) -> None:
         self.settings = settings
@@ -55,8 +56,6 @@ class Clients:
         self.dialect: Dialect = beside.dialect if beside else Dialect()
         if beside:
             self.s3 = beside.s3
-        quiet_http_logs()
-        logging.getLogger("botocore").setLevel(logging.INFO)  # at DEBUG it logs bodies: the recording's bytes
         self.api_http = httpx.Client(timeout=API_TIMEOUT_S)
         self.source_http = new_http_client(settings.stall_timeout)
         self.lines = Lines(self.api_http, self.source_http)

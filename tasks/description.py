@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from tasks.bag import human_size
 from tasks.markdown import code, literal
 from tasks.media import Stream  # noqa: TC001 - pydantic wants to see it
-from tasks.report import clock
+from tasks.units import clock, human_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,7 +43,6 @@ _CONTAINERS = {
     "audio/flac": "flac",
 }
 """One of FFmpeg's names for each content type; others say nothing of the container."""
-_NEEDED = {"video": "video", "audio": "audio", "tracks": ""}
 
 
 class MediaFile(BaseModel):
@@ -105,7 +103,7 @@ def _oddities(file: ArchivedFile, examined: Examined, duration_s: float) -> Iter
     if stated and stated not in facts.container.split(","):
         yield f"it was sent as {content_type}, but is {facts.container}"
     kind = file.path.split("/")[1]
-    if _NEEDED.get(kind) and facts.of(_NEEDED[kind]) is None:
+    if kind in {"video", "audio"} and facts.of(kind) is None:
         yield f"there is no {kind} in it"
     if facts.end_s and facts.end_s < facts.duration_s - _tolerance_s(facts.duration_s):
         yield f"it should be {clock(facts.duration_s)} long, but ends after {clock(facts.end_s)}"

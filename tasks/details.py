@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
 
+from tasks.errors import RecordingIdInvalid
 from tasks.redaction import without_secrets
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ LONGEST_URL = 65_536
 """Characters; httpx takes no more."""
 YEARS = range(2000, 9000)
 """Some systems write "no time" as the year 1 or 1970, and "never" as 9999."""
+
+UUID_PATTERN = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
+"""Of a recording's id, and of a meeting's."""
 
 Kind = Literal["video", "audio", "tracks"]
 
@@ -91,6 +95,17 @@ class Recording:
     def has_left_the_bucket(self, now: datetime) -> bool:
         """Tell whether RealtimeKit's seven days are over."""
         return self.expires is not None and now > self.expires
+
+
+def checked_recording_id(text: str) -> str:
+    """Return a recording's id in its canonical form, lower case without blanks around it.
+
+    Raises:
+        RecordingIdInvalid: it is not a UUID.
+    """
+    if not re.fullmatch(UUID_PATTERN, text.strip()):
+        raise RecordingIdInvalid(text)
+    return text.strip().lower()
 
 
 def parse_recording(details: Mapping[str, Any]) -> Recording:

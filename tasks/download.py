@@ -20,7 +20,7 @@ import httpx
 from tasks.answers import SourceObject, announced, counted, described, end_of, exactly, media, proved
 from tasks.backoff import MOVING_BYTES
 from tasks.errors import ApiUnavailable, LinkRefused, SourceChanged, SourceLied, SourceUnavailable
-from tasks.wire import new_http_client, pieces_of, quiet_http_logs, send
+from tasks.wire import pieces_of, send
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from tasks.links import Link, Links
 
     Body: TypeAlias = Generator[bytes]
-
-__all__ = ["Source", "SourceObject", "new_http_client", "quiet_http_logs"]
 
 LIES_BELIEVED = 4  # impossible answers in a row
 DEAD_ENDS_BELIEVED = 4  # failures in a row after which a URL may lead nowhere for good, and a fresh one be better
@@ -145,7 +143,7 @@ class Source:
             found, end = described(self._label, response, first_bytes)
             pieces = self._pieces(response, 0)
             if response.status_code == httpx.codes.OK:
-                # Not even that it is of a range is known of it, so that its first bytes have to speak for it.
+                # A 200 does not even prove that it is the file: its first bytes have to.
                 pieces = chain([next(pieces, b"")], pieces)
         except BaseException:
             response.close()

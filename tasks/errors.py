@@ -29,9 +29,9 @@ ArchiverError
      ├─ SourceUnavailable        the same, from the presigned URL; and stalls
      ├─ LinkRefused              a presigned URL that is refused, fresh ones too
      ├─ SourceChanged            another object than the one that was begun
-     ├─ StoreUnavailable         the store is away, throttles, or refuses a checksum
+     ├─ StoreUnavailable         the store is away, or throttles
      │   └─ UploadVanished       a multipart upload that somebody else ended
-     ├─ StoredWrong              what the store holds is not what was sent
+     ├─ StoredWrong              what the store received or holds is not what was sent
      ├─ KeyUnavailable           the public key of RealtimeKit's webhooks
      ├─ AuditUnfinished          an audit could not read what it was to read: nothing is known of that
      ├─ PrefectUnavailable       Prefect's server does not answer at the start of a run
@@ -185,7 +185,10 @@ class SourceGone(FinalError):
         self.name = name
 
     def _told(self) -> str:
-        return f"{self.name}: the source answers 404, the file is gone from RealtimeKit's bucket."
+        return (
+            f"{self.name}: the source answers 404, the file is gone from RealtimeKit's bucket. "
+            "No run can fetch it any more; look for the recording in RealtimeKit's dashboard."
+        )
 
 
 class SourceLied(FinalError):
@@ -196,7 +199,10 @@ class SourceLied(FinalError):
         self.name, self.expected, self.actual = name, expected, actual
 
     def _told(self) -> str:
-        return f"{self.name}: the source does not send the file: expected {self.expected}, got {self.actual}."
+        return (
+            f"{self.name}: the source does not send the file: expected {self.expected}, got {self.actual}. "
+            "Look whether a proxy answers in its place, then run again."
+        )
 
 
 class SizeDisagrees(FinalError):
@@ -395,7 +401,10 @@ class LinkRefused(RetryableError):
         self.name, self.reason = name, reason
 
     def _told(self) -> str:
-        return f"{self.name}: the source refuses its URL ({self.reason}), freshly issued ones too."
+        return (
+            f"{self.name}: the source refuses its URL ({self.reason}), freshly issued ones too. "
+            "Run again; if it stays so, compare with RealtimeKit's dashboard."
+        )
 
 
 class SourceChanged(RetryableError):
@@ -406,11 +415,14 @@ class SourceChanged(RetryableError):
         self.name, self.expected, self.actual = name, expected, actual
 
     def _told(self) -> str:
-        return f"{self.name}: the source is another object now: expected {self.expected}, got {self.actual}."
+        return (
+            f"{self.name}: the source is another object now: expected {self.expected}, got {self.actual}. "
+            "The next run starts from that one."
+        )
 
 
 class StoreUnavailable(RetryableError):
-    """The object store is away, throttles us, or received something else than we sent."""
+    """The object store is away, or throttles us."""
 
     def __init__(self, operation: str, target: str, reason: str) -> None:
         super().__init__(operation, target, reason)
@@ -428,7 +440,7 @@ class UploadVanished(StoreUnavailable):
 
 
 class StoredWrong(RetryableError):
-    """What the store holds is not what was sent."""
+    """What the store received or holds is not what was sent."""
 
     def __init__(self, target: str, expected: str, actual: str) -> None:
         super().__init__(target, expected, actual)
@@ -436,7 +448,8 @@ class StoredWrong(RetryableError):
 
     def _told(self) -> str:
         return (
-            f"{self.target}: the store holds something else than was sent: expected {self.expected}, got {self.actual}."
+            f"{self.target}: the store holds something else than was sent: expected {self.expected}, "
+            f"got {self.actual}. Run again: what does not match is moved anew."
         )
 
 

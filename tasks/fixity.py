@@ -21,10 +21,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from tasks import bag
-from tasks.bag import human_size
 from tasks.errors import StoredWrong
 from tasks.holdings import Sums, is_a_folder, is_passing, shown
-from tasks.parts import MIB
+from tasks.units import MIB, human_size
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

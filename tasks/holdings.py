@@ -52,7 +52,7 @@ class Sums:
         self.versions = (self.versions + _digest(f"{stored.key}\0{stored.size}\0{bare(stored.etag)}")) % _WRAP
 
     def join(self, other: Sums) -> None:
-        """Count what others are the sums of."""
+        """Add the sums of another folder."""
         self.objects, self.size = self.objects + other.objects, self.size + other.size
         self.sizes, self.versions = (self.sizes + other.sizes) % _WRAP, (self.versions + other.versions) % _WRAP
 

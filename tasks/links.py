@@ -12,10 +12,10 @@ from tasks.backoff import backoff
 from tasks.errors import ApiNonsense, ApiUnavailable, ArchiverError, LinkRefused, SourceUnavailable, TransferStopped
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Callable, Mapping
     from threading import Event
-    from typing import Any
+
+    from tasks.logs import Log
 
 REFRESH_AHEAD_S = 60.0
 FRESH_FOR_S = 30.0  # so soon nobody asks again ahead of time: the expiry, or our clock, is off, or the API away
@@ -50,7 +50,7 @@ class Links:
         links: Mapping[str, Link],
         fetch: Callable[[], Mapping[str, Link]],
         stop: Event,
-        log: logging.Logger | logging.LoggerAdapter[Any],
+        log: Log,
     ) -> None:
         self._links = dict(links)
         self._fetch = fetch

@@ -10,29 +10,31 @@ import hashlib
 import mimetypes
 from dataclasses import dataclass, field
 from threading import Semaphore
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 from tasks.checksums import crc64
 from tasks.errors import SizeDisagrees, StoredWrong, TransferStopped, UploadVanished
-from tasks.parts import MIB, PartRange, cut, grown_part_size, part_ranges
+from tasks.parts import PartRange, cut, grown_part_size, part_ranges
 from tasks.read_back import is_marked, read_back
+from tasks.units import MIB
 from tasks.window import Pool, Sha256InOrder, Share, Uses, Window
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from threading import Event
 
     from tasks.answers import SourceObject
+    from tasks.bucket import StoredObject
     from tasks.details import MediaFile
     from tasks.download import Source
-    from tasks.store import Part, Store, StoredObject, Upload
+    from tasks.logs import Log
+    from tasks.store import Part, Store, Upload
     from tasks.unfinished import Unfinished
 
 WAITING_PARTS = 4
-"""Parts in memory besides those that are read, at most as many less one: they are stored meanwhile, or wait for an
-earlier one, to be hashed in order."""
+"""Parts in memory besides those being read, and at most one fewer than those: they are being stored, or wait for an
+earlier one, as a file is hashed in order."""
 LONGEST_VALUE = 200
 """Characters of a metadata value; stores take 256 or more. A longer one is kept as its digest."""
 
@@ -107,7 +109,7 @@ class Means:
     window: Window
     progress: Progress
     stop: Event
-    log: logging.Logger | logging.LoggerAdapter[Any]
+    log: Log
 
 
 class FileMove:

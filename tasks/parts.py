@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tasks.units import MIB
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-MIB = 1024 * 1024
 MAX_PARTS = 10_000
 
 

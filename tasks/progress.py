@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tqdm import tqdm
 
-from tasks.bag import human_size
+from tasks.units import human_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from tasks.logs import Log
 
 LOG = logging.getLogger(__name__)
 LOG_INTERVAL_S = 15.0
@@ -96,7 +98,7 @@ class LogLines:
 
     interval_s = LOG_INTERVAL_S
 
-    def __init__(self, log: logging.Logger | logging.LoggerAdapter[Any]) -> None:
+    def __init__(self, log: Log) -> None:
         self._log = log
 
     def show(self, files: Sequence[Moving]) -> None:

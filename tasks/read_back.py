@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from tasks.checksums import bare, combined_crc64, crc64
 from tasks.errors import StoredWrong
-from tasks.parts import MIB, cut, part_ranges
+from tasks.parts import cut, part_ranges
 from tasks.store import Part
+from tasks.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

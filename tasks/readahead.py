@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tasks.checksums import bare
 from tasks.errors import StoredWrong
-from tasks.parts import MIB
+from tasks.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -50,7 +50,7 @@ class Reader:
         Raises:
             StoredWrong: it is not the object that was listed, or the store cannot put it together.
         """
-        pace = _Pace()
+        pace = _Timing()
         yield from pace.timed(bucket.read(stored, 0, min(RANGE, stored.size)))
         if stored.size > RANGE:
             reached = RANGE
@@ -109,7 +109,7 @@ class Reader:
         return _of_what_is_there(bucket, stored, lambda stored: b"".join(self.chunks(bucket, stored)))
 
 
-class _Pace:
+class _Timing:
     """How long a range took: to its first byte, and from there on."""
 
     latency_s = 0.0
@@ -159,6 +159,6 @@ def _of_what_is_there(bucket: Bucket, listed: StoredObject, read: Callable[[Stor
 
 def _range(bucket: Bucket, stored: StoredObject, start: int) -> tuple[list[bytes], bool]:
     """Return a range's bytes, and whether it was worth a request of its own."""
-    pace = _Pace()
+    pace = _Timing()
     chunks = list(pace.timed(bucket.read(stored, start, min(start + RANGE, stored.size))))
     return chunks, pace.pays()

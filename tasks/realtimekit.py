@@ -9,7 +9,7 @@ import time
 from datetime import UTC, datetime
 from itertools import count
 from threading import Event
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from tasks.cloudflare import Cloudflare
@@ -24,15 +24,14 @@ from tasks.errors import (
 )
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Callable, Iterator
 
     import httpx
 
     from tasks.cloudflare import Params
+    from tasks.logs import Log
 
 T = TypeVar("T")
-Log: TypeAlias = "logging.Logger | logging.LoggerAdapter[Any]"
 
 API_PATIENCE_S = 45.0
 """How long one call keeps trying; task retries and the next run are there for longer troubles."""
@@ -91,8 +90,8 @@ class RealtimeKit:
         """
         return _page(self._api.get(self._url, {**filters, **_SORTED, "per_page": count, "page_no": 1})["data"])
 
-    def recordings(self, filters: Params) -> Iterator[Recording]:
-        """List recordings, oldest first, each once.
+    def recordings(self, filters: Params, summary: Callable[[Recording], T]) -> Iterator[T]:
+        """List recordings, oldest first, each once; of each only what the caller makes of it: thousands are kept.
 
         The pages are read from the newest on, all of them before the first recording is handed out: what arrives
         meanwhile pushes others to a later page, what expires leaves from the end, and nothing is passed over.
@@ -100,18 +99,10 @@ class RealtimeKit:
         Args:
             filters: `status` (one or several, PAUSED is none of them), `expired`, `meeting_id`, `search`, `start_time`,
                 `end_time`.
+            summary: called once for each recording.
 
         Raises:
             ApiRefused, ApiNonsense, ApiUnavailable: as for one recording.
-        """
-        yield from self.summaries(filters, lambda recording: recording)
-
-    def summaries(self, filters: Params, summary: Callable[[Recording], T]) -> Iterator[T]:
-        """List recordings as `recordings` does, of each only what the caller makes of it: thousands are kept meanwhile.
-
-        Args:
-            filters: as for `recordings`.
-            summary: called once for each recording.
         """
         found: dict[str, T] = {}
         received = total = 0

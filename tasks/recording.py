@@ -19,7 +19,6 @@ from prefect.events import emit_event
 from prefect.logging import get_run_logger
 
 from tasks.artifacts import ProgressArtifacts
-from tasks.bag import human_size
 from tasks.clients import Clients, payloads
 from tasks.errors import ArchiverError, NotUploadedInTime, RecordingErrored
 from tasks.hangup import Stop
@@ -28,6 +27,7 @@ from tasks.progress import Bars, LogLines, Tally, shown
 from tasks.realtimekit import require_media
 from tasks.report import Transferred
 from tasks.sweep import merged, plan_for
+from tasks.units import human_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from tasks.archive import ArchivedRecording
     from tasks.details import Recording
+    from tasks.logs import Log
     from tasks.progress import View
     from tasks.settings import ArchiveSettings, Settings
     from tasks.sweep import Brake, Plan, Scope
@@ -230,15 +231,13 @@ def clients_of_app(clients: Clients, app_id: str) -> Clients:
     return other
 
 
-def announce(archived: ArchivedRecording, log: logging.Logger | logging.LoggerAdapter[Any]) -> None:
+def announce(archived: ArchivedRecording, log: Log) -> None:
     """Emit the event that post-processing waits for."""
     payload = archived.model_dump(mode="json", exclude={"already_archived"})
     emit_of_recording(EVENT, archived.recording_id, payload, log)
 
 
-def emit_of_recording(
-    event: str, recording_id: str, payload: dict[str, Any], log: logging.Logger | logging.LoggerAdapter[Any]
-) -> None:
+def emit_of_recording(event: str, recording_id: str, payload: dict[str, Any], log: Log) -> None:
     """Emit an event about a recording; a server that does not take it is no failure.
 
     Args:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.bag import human_size
 from tasks.markdown import code, code_in_table, literal
+from tasks.units import clock, human_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tasks.archive import ArchivedRecording
-    from tasks.transfer import Moved
+    from tasks.moving import Moved
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,3 @@ def report(archived: ArchivedRecording, transferred: Transferred) -> str:
         str(transferred),
     ]
     return "\n".join(lines)
-
-
-def clock(seconds: float) -> str:
-    """Return a duration in seconds as people write it, h:mm:ss."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"

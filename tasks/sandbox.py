@@ -36,7 +36,7 @@ LONGEST_LINE = 256 * 1024
 _PROJECT = str(Path(__file__).parents[1])
 _CHILD = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from tasks.sandboxed import serve; serve()"
 _NONSENSE = (ValueError, TypeError, IndexError, OverflowError, RecursionError)
-"""What comes of a process that says what it was never taught to say."""
+"""What is raised by a message that is not of the protocol."""
 _FACTS = TypeAdapter(Facts)
 
 

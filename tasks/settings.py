@@ -15,10 +15,9 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, ByteSize, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tasks.errors import RecordingIdInvalid, SettingsInvalid
+from tasks.errors import SettingsInvalid
+from tasks.units import MIB
 
-MIB = 1024 * 1024
-UUID_PATTERN = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 APP_ID_PATTERN = r"^[A-Za-z0-9_-]{1,32}$"
 
 _ARCHIVE_URL = re.compile(r"s3://(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9])(?:/(?P<prefix>.{0,400}))?")
@@ -124,55 +123,16 @@ class WebhookSettings(BaseSettings):
     )
 
 
-def load_settings(env_file: str | None = ".env") -> Settings:
-    """Read the settings from the environment, which a `.env` file may complete but never override.
+def load_settings(kind: type[S], env_file: str | None = ".env") -> S:
+    """Read settings from the environment, which a `.env` file may complete but never override.
 
     Args:
+        kind: `Settings`, or what a run needs of them: `ArchiveSettings`, `AuditSettings`, `WebhookSettings`.
         env_file: path of that file; it need not exist. Its `AWS_*` lines reach boto3 through the environment.
 
     Raises:
         SettingsInvalid: something is missing or malformed; names every problem, and no values.
     """
-    return _loaded(Settings, env_file)
-
-
-def load_archive_settings(env_file: str | None = ".env") -> ArchiveSettings:
-    """Read the settings of the archive alone, as `load_settings` does: no token is asked for.
-
-    Args:
-        env_file: see there.
-
-    Raises:
-        SettingsInvalid: see there.
-    """
-    return _loaded(ArchiveSettings, env_file)
-
-
-def load_audit_settings(env_file: str | None = ".env") -> AuditSettings:
-    """Read the settings of an audit, as `load_settings` does: no token is asked for.
-
-    Args:
-        env_file: see there.
-
-    Raises:
-        SettingsInvalid: see there.
-    """
-    return _loaded(AuditSettings, env_file)
-
-
-def load_webhook_settings(env_file: str | None = ".env") -> WebhookSettings:
-    """Read the settings of the webhook's receiver alone, as `load_settings` does.
-
-    Args:
-        env_file: see there.
-
-    Raises:
-        SettingsInvalid: see there.
-    """
-    return _loaded(WebhookSettings, env_file)
-
-
-def _loaded(kind: type[S], env_file: str | None) -> S:
     problems = _complete_environment(env_file) if env_file is not None else []
     try:
         settings = kind()
@@ -204,14 +164,3 @@ _IN_OTHER_WORDS = {
 
 def _problem(kind: str, message: str) -> str:
     return _IN_OTHER_WORDS.get(kind, message.removeprefix("Value error, "))
-
-
-def checked_recording_id(text: str) -> str:
-    """Return a recording's id in its canonical form, lower case without blanks around it.
-
-    Raises:
-        RecordingIdInvalid: it is not a UUID.
-    """
-    if not re.fullmatch(UUID_PATTERN, text.strip()):
-        raise RecordingIdInvalid(text)
-    return text.strip().lower()

@@ -60,7 +60,7 @@ class PublishedKey:
     async def has_signed(self, body: bytes, signature: str | None) -> bool:
         """Tell whether a body is signed with the key that is published now.
 
-        No answer is "no" on the word of a key that was fetched before the body came.
+        It never says no by a key that was fetched before the body came: one that has changed since is fetched first.
 
         Args:
             body: as it came, byte for byte.
@@ -101,7 +101,7 @@ class PublishedKey:
             return self._key
 
     async def _wait_for_turn(self) -> None:
-        """Wait until the next fetch is due: a leaky bucket, counted in when it is empty again."""
+        """Wait until the next fetch is due: a leaky bucket, kept as the time at which it will be empty."""
         empty = max(self._next_fetch, self._clock() - FETCH_INTERVAL_S * (FETCHES_AT_ONCE - 1))
         await asyncio.sleep(max(0.0, empty - self._clock()))
         self._next_fetch = empty + FETCH_INTERVAL_S

@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 
     from tasks.pace import Pace
 
-__all__ = ["Part", "Store", "StoredObject", "Upload", "new_s3_client"]
-
-
 CONNECT_TIMEOUT_S = 10.0
 
 
@@ -185,7 +182,7 @@ class Store(Bucket):
         """Return the multipart uploads under way below a prefix."""
         found: list[Upload] = []
         places = {"KeyMarker": "NextKeyMarker", "UploadIdMarker": "NextUploadIdMarker"}
-        # To have never had an upload is for rclone to have no such upload.
+        # rclone answers NoSuchUpload where there never was an upload.
         with suppress(UploadVanished):
             for page in self._pages("list_multipart_uploads", None, places, Prefix=prefix):
                 found += [
@@ -198,6 +195,15 @@ class Store(Bucket):
                     for item in page.get("Uploads", ())
                 ]
         return found
+
+    def listed_uploads(self, prefix: str) -> Sequence[Upload] | None:
+        """Return the multipart uploads under way below a prefix; None on a store that lists none at all."""
+        try:
+            return self.uploads(prefix)
+        except StoreRefused as refused:
+            if refused.code not in NOT_SUPPORTED:
+                raise
+            return None
 
     def parts(self, upload: Upload) -> dict[int, Part]:
         """Return the parts that an upload already has, by number.

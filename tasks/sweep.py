@@ -133,7 +133,7 @@ def all_listed(api: RealtimeKit, archive: Archive, app_id: str, scope: Scope) ->
         def summary(recording: Recording, expired: bool = expired) -> Listed:  # noqa: FBT001 - bound for the loop
             return listed(recording, app_id, archive.folder(recording), scope.now, expired=expired)
 
-        found |= {one.id: one for one in api.summaries(look, summary)}
+        found |= {one.id: one for one in api.recordings(look, summary)}
     return list(found.values())
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
     from datetime import timedelta
 
-    from tasks.realtimekit import Log
+    from tasks.logs import Log
     from tasks.sweep import Listed, Plan, Scope
 
 Outcome: TypeAlias = tuple[str, str]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.archive import ArchivedFile, StoredFile
 from tasks.backoff import Patience
@@ -21,19 +21,18 @@ from tasks.read_back import read_back
 from tasks.window import Pool, Window
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Callable, Sequence
     from threading import Event
 
     import httpx
 
     from tasks.archive import Archive, ArchivedRecording
+    from tasks.bucket import StoredObject
     from tasks.details import Recording
     from tasks.links import Links
-    from tasks.store import Store, StoredObject, Upload
+    from tasks.logs import Log
+    from tasks.store import Store, Upload
     from tasks.unfinished import Unfinished
-
-__all__ = ["Limits", "Moved", "Payload", "Progress", "Transfer", "read_back"]
 
 FILES_AT_ONCE = 4
 """Of one recording."""
@@ -63,7 +62,7 @@ class Transfer:
         limits: Limits,
         progress: Progress,
         stop: Event,
-        log: logging.Logger | logging.LoggerAdapter[Any],
+        log: Log,
     ) -> None:
         window = Window(limits.parts_at_once * limits.part_size)
         self._means = Means(store, unfinished, limits, window, progress, stop, log)
@@ -77,7 +76,7 @@ class Transfer:
 
         Args:
             payloads: what goes where.
-            replace: leave objects of these keys untouched until `finish`, and take none of them for done.
+            replace: leave objects of these keys untouched until `commit`, and take none of them for done.
 
         Raises:
             ArchiverError: what any of them met. Others are stopped by it, unless it is final and of that file alone.
@@ -85,7 +84,7 @@ class Transfer:
         with Pool(min(FILES_AT_ONCE, len(payloads) or 1), self._means.stop, independent=True) as pool:
             return pool.map(lambda payload: self._move(payload, beside=replace, trust=not replace), payloads)
 
-    def require(self, moved: Sequence[Moved]) -> None:
+    def _require_uploads(self, moved: Sequence[Moved]) -> None:
         """Check that the uploads of files that wait for completion are still there.
 
         Raises:
@@ -95,7 +94,7 @@ class Transfer:
             if file.upload is not None:
                 self._means.store.parts(file.upload)
 
-    def finish(self, moved: Moved) -> None:
+    def _finish(self, moved: Moved) -> None:
         """Make an object of a file that waits for it, and prove it; may be called again after an interruption.
 
         Should its upload be over, or its object not be what was sent, the file is moved again.
@@ -123,7 +122,7 @@ class Transfer:
             ArchiverError: whatever `finish` and `Archive.commit` raise.
         """
         if overwrite:
-            self.require(moved)  # the old archive gives way to nothing less than a whole new one
+            self._require_uploads(moved)  # the old archive gives way to nothing less than a whole new one
             archive.withdraw(recording)
         else:
             with suppress(ArchiveDamaged):  # it is mended by what was moved
@@ -133,7 +132,7 @@ class Transfer:
         listed = archive.listed(recording)
         if unproved := [file for file in moved if not _is_as_moved(file, listed.get(file.payload.path))]:
             for file in unproved:
-                self.finish(file)
+                self._finish(file)
             listed = archive.listed(recording)
         return archive.commit(recording, [_stored(file) for file in moved], listed)
 

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING
 
 from tasks import bag
 from tasks.dialect import WORTH_ASKING
-from tasks.errors import StoredWrong, StoreRefused, UploadVanished
-from tasks.s3_errors import NOT_SUPPORTED
+from tasks.errors import StoredWrong, UploadVanished
 from tasks.store import Upload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from tasks.store import Part, Store, StoredObject
+    from tasks.bucket import StoredObject
+    from tasks.store import Part, Store
 
 FOLDER = "unfinished"
 
@@ -132,11 +132,8 @@ class Unfinished:
 
     def _listed(self, prefix: str) -> Sequence[Upload]:
         """Return the uploads under way below a prefix, by the records where the store does not list any."""
-        try:
-            return self._store.uploads(prefix)
-        except StoreRefused as refused:
-            if refused.code not in NOT_SUPPORTED:
-                raise
+        if (listed := self._store.listed_uploads(prefix)) is not None:
+            return listed
         recorded = [self._recorded(key) for key in self._records()]
         return [upload for upload in recorded if upload and upload.key.startswith(prefix) and self._is_open(upload)]
 

@@ -128,7 +128,7 @@ class Pool:
         self._on_failure = on_failure
         self._independent = independent
         self._lock = Lock()
-        # None that is done: what lives long, small and between buffers that come and go, leaves the heap in pieces.
+        # Finished ones are dropped: small objects that outlive the buffers around them leave holes in the heap.
         self._under_way: set[Future[object]] = set()
         self._failure: BaseException | None = None
 

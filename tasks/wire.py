@@ -5,7 +5,6 @@ A presigned URL is a key to the file. httpx logs it whole, and its errors hold t
 
 from __future__ import annotations
 
-import logging
 from contextlib import closing
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ import httpx
 
 from tasks.answers import beginning
 from tasks.errors import SourceUnavailable
+from tasks.logs import quiet_http_logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,8 +24,6 @@ MAX_REDIRECTS = 5
 
 # At httpx's 64 KiB a time, reading takes a third more of the processor than at this.
 httpcore.HTTP11Connection.READ_NUM_BYTES = 256 * 1024
-
-_TALKATIVE = ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")))
 
 
 def new_http_client(stall_timeout_s: float) -> httpx.Client:
@@ -44,21 +42,6 @@ def new_http_client(stall_timeout_s: float) -> httpx.Client:
         timeout=httpx.Timeout(stall_timeout_s, connect=min(CONNECT_TIMEOUT_S, stall_timeout_s), pool=None),
         limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
     )
-
-
-def quiet_http_logs() -> None:
-    """Keep httpx from logging whole URLs at INFO, and httpcore from logging redirects' targets at DEBUG.
-
-    By level, which is cheap, and by filter: whoever configures logging later may set the level again.
-    """
-    for name in _TALKATIVE:
-        logger = logging.getLogger(name)
-        logger.setLevel(logging.WARNING)
-        logger.addFilter(_is_warning)
-
-
-def _is_warning(record: logging.LogRecord) -> bool:
-    return record.levelno >= logging.WARNING
 
 
 def send(http: httpx.Client, label: str, url: str, headers: Mapping[str, str]) -> httpx.Response:

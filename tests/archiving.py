@@ -15,12 +15,13 @@ import httpx
 
 from tasks.archive import Archive, ArchivedRecording
 from tasks.bag import payload_paths
-from tasks.download import new_http_client
 from tasks.links import Link, Links
-from tasks.parts import MIB
+from tasks.moving import Limits, Moved, Payload
 from tasks.realtimekit import API_PATIENCE_S, RealtimeKit
 from tasks.store import Store
-from tasks.transfer import Limits, Moved, Payload, Transfer
+from tasks.transfer import Transfer
+from tasks.units import MIB
+from tasks.wire import new_http_client
 from tests.meddling import Meddled
 from tests.standins.realtimekit import MediaSource, StandInRecording, SyntheticContent
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from contextlib import contextmanager
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -14,8 +14,9 @@ from tasks.errors import ArchiverError
 from tasks.realtimekit import API_PATIENCE_S, RealtimeKit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from tasks.details import Recording
     from tests.standins.realtimekit import RealtimeKitStandIn
 
 ID = "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"
@@ -62,3 +63,8 @@ def failure(api: RealtimeKit, recording_id: str = ID) -> ArchiverError:
         chain += [other for other in (error.__cause__, error.__context__) if other is not None]
     assert TOKEN not in "".join(traceback.format_exception(raised.value))
     return raised.value
+
+
+def everything(api: RealtimeKit, filters: Mapping[str, Any]) -> Iterator[Recording]:
+    """List recordings, and keep all that is known of them."""
+    return api.recordings(filters, lambda recording: recording)

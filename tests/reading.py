@@ -14,9 +14,10 @@ import httpx
 import pytest
 
 from tasks.backoff import Patience
-from tasks.download import Source, new_http_client
+from tasks.download import Source
 from tasks.links import Link, Links
 from tasks.realtimekit import RealtimeKit
+from tasks.wire import new_http_client
 from tests.standins.realtimekit import MediaSource, RealtimeKitStandIn, StandInRecording, SyntheticContent
 
 if TYPE_CHECKING:

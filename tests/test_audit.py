@@ -151,7 +151,7 @@ def test_a_large_file_is_read_in_ranges_as_long_as_that_pays_and_compared_as_a_w
 ) -> None:
     monkeypatch.setattr(readahead, "RANGE", 1000)
     answers = iter([True] * pays + [False] * 30)
-    monkeypatch.setattr(readahead._Pace, "pays", lambda _: next(answers))
+    monkeypatch.setattr(readahead._Timing, "pays", lambda _: next(answers))
     recording = rclone.add(12_345)
     rclone.archived(recording)
     key, asked = key_of(rclone, recording, "data/video/"), list[tuple[int, ...]]()
@@ -173,7 +173,7 @@ def test_a_large_file_is_read_in_ranges_as_long_as_that_pays_and_compared_as_a_w
 
 
 def test_reading_ahead_pays_where_a_request_waits_for_less_than_its_bytes_take() -> None:
-    pace = readahead._Pace()
+    pace = readahead._Timing()
     pace.latency_s, pace.flow_s = 0.03, 0.1
     assert pace.pays()
     pace.latency_s, pace.flow_s = 1.5, 0.01

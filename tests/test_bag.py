@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tasks import bag
 from tasks.details import MediaFile, Recording, parse_recording
+from tasks.units import human_size
 from tests.anything import steady
 
 ID = "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"
@@ -177,4 +178,4 @@ def test_the_payload_oxum_that_is_written_is_the_one_that_is_read(sizes: list[in
     [(0, "0 bytes"), (1023, "1023 bytes"), (1024, "1 KiB"), (7.5 * 2**30, "7.5 GiB"), (3000 * 2**40, "3000 TiB")],
 )
 def test_sizes_are_said_in_binary_units(size: float, said: str) -> None:
-    assert bag.human_size(size) == said
+    assert human_size(size) == said

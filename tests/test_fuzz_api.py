@@ -16,7 +16,7 @@ from tasks.errors import ArchiverError
 from tasks.realtimekit import RealtimeKit, require_media
 from tasks.redaction import redacted
 from tests.anything import ANY_DETAILS, ID, described
-from tests.calling import TOKEN, NoWaits
+from tests.calling import TOKEN, NoWaits, everything
 from tests.standins.realtimekit import LEAKY_STORAGE_CONFIG
 from tests.strategies import ANY_VALUE, ODD_VALUES, damaged, examples, mutilated, require_presentable
 
@@ -123,7 +123,7 @@ def test_whatever_the_api_says_of_a_recording_is_read_or_refused_without_leaking
 @given(st.lists(ANSWERS, min_size=1, max_size=4))
 def test_whatever_the_api_lists_is_read_or_refused_without_leaking(answers: list[Any]) -> None:
     try:
-        found = asked(answers, lambda api: list(api.recordings({"status": ["UPLOADED"]})))
+        found = asked(answers, lambda api: list(everything(api, {"status": ["UPLOADED"]})))
     except ArchiverError as error:
         require_presentable(error, *SECRETS)
     else:

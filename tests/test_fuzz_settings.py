@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from tasks.details import checked_recording_id
 from tasks.errors import RecordingIdInvalid, SettingsInvalid
-from tasks.settings import Settings, checked_recording_id, load_settings
+from tasks.settings import Settings, load_settings
 from tests.strategies import damaged, examples, require_presentable
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def test_any_environment_is_usable_or_all_that_is_wrong_with_it_is_listed(
     try:
         os.environ.update(environment)
         Path(".env").write_bytes(file or b"")
-        settings = load_settings()
+        settings = load_settings(Settings)
     except SettingsInvalid as error:
         require_presentable(error, CANARY)
         problems = [problem.partition(":")[0] for problem in error.problems]

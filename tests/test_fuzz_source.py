@@ -10,9 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tasks.backoff import Patience
-from tasks.download import Source, new_http_client
+from tasks.download import Source
 from tasks.errors import ArchiverError
 from tasks.links import Link, Links
+from tasks.wire import new_http_client
 from tests.calling import NoWaits
 from tests.impostor import Impostor, impersonating
 from tests.strategies import ANY_VALUE, damaged, examples, require_presentable

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.bucket import StoredObject
 from tasks.errors import ArchiverError, StoreRefused, StoreUnavailable
-from tasks.store import Part, Store, StoredObject, Upload, new_s3_client
+from tasks.store import Part, Store, Upload, new_s3_client
 from tests.impostor import MANY, Impostor, impersonating
 from tests.strategies import ANY_VALUE, damaged, examples, require_presentable
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.parts import MAX_PARTS, MIB, cut, grown_part_size, part_ranges
+from tasks.parts import MAX_PARTS, cut, grown_part_size, part_ranges
+from tasks.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

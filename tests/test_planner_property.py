@@ -11,7 +11,8 @@ from threading import Event
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.parts import MAX_PARTS, MIB, cut, grown_part_size, part_ranges
+from tasks.parts import MAX_PARTS, cut, grown_part_size, part_ranges
+from tasks.units import MIB
 from tasks.window import Pool, Sha256InOrder, Share, Window
 from tests.strategies import examples
 

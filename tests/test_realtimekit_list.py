@@ -10,7 +10,7 @@ from tasks import realtimekit
 from tasks.details import Recording
 from tasks.errors import ApiNonsense, ApiRefused, ApiUnavailable
 from tasks.realtimekit import RealtimeKit
-from tests.calling import client
+from tests.calling import client, everything
 from tests.standins.faults import Answer
 from tests.standins.realtimekit import MediaSource, RealtimeKitStandIn, StandInRecording
 from tests.standins.requests import ApiRequest
@@ -49,7 +49,7 @@ def test_all_pages_are_read_oldest_first_and_no_more_than_there_are(
 ) -> None:
     for index in range(total):
         kit.add(number(index))
-    assert ids(api.recordings({})) == list(range(total))
+    assert ids(everything(api, {})) == list(range(total))
     assert len(kit.api_requests) == max(1, -(-total // 10))
 
 
@@ -61,7 +61,7 @@ def test_filters_and_a_page_of_a_hundred_are_asked_for(
     kit.add(number(1, expired=True))
     kit.add(number(2))
     kit.add(number(3, status="UPLOADING"))
-    assert ids(api.recordings({"status": ["UPLOADED", "UPLOADING"], "expired": False})) == [2, 3]
+    assert ids(everything(api, {"status": ["UPLOADED", "UPLOADING"], "expired": False})) == [2, 3]
     (request,) = kit.api_requests
     assert request.query["status"] == ["UPLOADED", "UPLOADING"]
     assert (request.query["expired"], request.query["per_page"]) == (["false"], ["100"])
@@ -82,20 +82,20 @@ def test_recordings_that_arrive_while_paging_hide_none_and_repeat_none(
     for index in range(30):
         kit.add(number(index))
     on_page(kit, 2, *[number(100 + index) for index in range(7)])
-    assert ids(api.recordings({})) == list(range(30))
+    assert ids(everything(api, {})) == list(range(30))
 
 
 def test_recordings_that_expire_while_paging_hide_none_of_the_others(kit: RealtimeKitStandIn, api: RealtimeKit) -> None:
     for index in range(30):
         kit.add(number(index))
     on_page(kit, 2, *[number(index, expired=True) for index in range(5)])
-    assert ids(api.recordings({"expired": False})) == list(range(5, 30))
+    assert ids(everything(api, {"expired": False})) == list(range(5, 30))
 
 
 def test_pages_that_repeat_come_to_an_end(kit: RealtimeKitStandIn, api: RealtimeKit) -> None:
     data = [{"id": number(index).id} for index in range(10)]
     kit.api_faults = lambda _: Answer.json({"success": True, "data": data, "paging": {"total_count": 10**9}})
-    assert sorted(ids(api.recordings({}))) == list(range(10))
+    assert sorted(ids(everything(api, {}))) == list(range(10))
     assert len(kit.api_requests) == 2
 
 
@@ -105,27 +105,27 @@ def test_without_a_usable_total_an_empty_page_is_the_end(
 ) -> None:
     pages = [[{"id": number(1).id}, {"id": number(1).id}], [{"id": number(0).id}], []]
     kit.api_faults = [Answer.json({"success": True, "data": data, "paging": paging}) for data in pages]
-    assert ids(api.recordings({})) == [0, 1]
+    assert ids(everything(api, {})) == [0, 1]
 
 
 def test_one_entry_that_is_no_recording_does_not_stop_the_others(kit: RealtimeKitStandIn, api: RealtimeKit) -> None:
     data = [None, 7, {"id": None}, {"id": "../.."}, {"id": number(5).id, "status": 7, "download_url": 3}]
     kit.api_faults = [Answer.json({"success": True, "data": data, "paging": {"total_count": 5}})]
-    assert ids(api.recordings({})) == [5]
+    assert ids(everything(api, {})) == [5]
 
 
 @pytest.mark.parametrize("data", [{}, "x", 7, {"recordings": []}, [None], [{"status": "UPLOADED"}]])
 def test_a_list_that_is_none_is_told(kit: RealtimeKitStandIn, api: RealtimeKit, data: object) -> None:
     kit.api_faults = [Answer.json({"success": True, "data": data})]
     with pytest.raises(ApiNonsense, match="a list of recordings that is none"):
-        list(api.recordings({}))
+        list(everything(api, {}))
 
 
 def test_a_page_that_fails_is_tried_again_and_not_passed_over(kit: RealtimeKitStandIn, api: RealtimeKit) -> None:
     for index in range(25):
         kit.add(number(index))
     kit.api_faults = [None, Answer.html(502), Answer.too_many_requests(3), None]
-    assert ids(api.recordings({})) == list(range(25))
+    assert ids(everything(api, {})) == list(range(25))
 
 
 def test_a_list_that_breaks_off_is_an_error_and_no_short_list(kit: RealtimeKitStandIn, api: RealtimeKit) -> None:
@@ -133,7 +133,7 @@ def test_a_list_that_breaks_off_is_an_error_and_no_short_list(kit: RealtimeKitSt
         kit.add(number(index))
     kit.api_faults = [None, Answer.too_many_requests(900)]
     with pytest.raises(ApiUnavailable):
-        list(api.recordings({}))
+        list(everything(api, {}))
     kit.api_faults = [None, Answer.failure(10000, "Authentication error", 403)]
     with pytest.raises(ApiRefused):
-        list(api.recordings({}))
+        list(everything(api, {}))

@@ -8,8 +8,10 @@ from unittest import mock
 
 import pytest
 
+from tasks.details import checked_recording_id
 from tasks.errors import RecordingIdInvalid, SettingsInvalid
-from tasks.settings import MIB, Settings, checked_recording_id, load_settings
+from tasks.settings import Settings, load_settings
+from tasks.units import MIB
 
 ID = "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"
 TOKEN = "leak-canary-token"
@@ -35,14 +37,14 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Non
 def problems(**changed: str) -> dict[str, str]:
     os.environ.update(changed)
     with pytest.raises(SettingsInvalid) as raised:
-        load_settings()
+        load_settings(Settings)
     assert raised.value.__cause__ is None
     assert raised.value.__context__ is None
     return dict(problem.split(": ", 1) for problem in raised.value.problems)
 
 
 def test_required_settings_suffice() -> None:
-    settings = load_settings()
+    settings = load_settings(Settings)
     assert settings.cloudflare_api_token.get_secret_value() == TOKEN
     assert settings.cloudflare_base_url == "https://api.cloudflare.com/client/v4"
     assert (settings.transfer_concurrency, settings.transfer_part_size) == (8, 8 * MIB)
@@ -84,7 +86,7 @@ def test_a_dotenv_file_completes_but_does_not_override() -> None:
     os.environ["REALTIMEKIT_APP_ID"] = ""
     lines = ["ARCHIVE_URL=s3://from-file", "CLOUDFLARE_API_TOKEN=other", "REALTIMEKIT_APP_ID='quoted'", "AWS_REGION=x"]
     Path(".env").write_text("\n".join([*lines, "# comment", "TASK_RETRIES="]), encoding="utf-8-sig")
-    settings = load_settings()
+    settings = load_settings(Settings)
     assert (settings.bucket, settings.realtimekit_app_id, settings.task_retries) == ("from-file", "quoted", 3)
     assert settings.cloudflare_api_token.get_secret_value() == TOKEN
     assert os.environ["AWS_REGION"] == "x"
@@ -95,8 +97,8 @@ def test_another_dotenv_file_can_be_named_or_none() -> None:
     Path(".env").write_text("ARCHIVE_URL=s3://default", encoding="utf-8")
     Path("other.env").write_text("ARCHIVE_URL=s3://other", encoding="utf-8")
     with pytest.raises(SettingsInvalid):
-        load_settings(None)
-    assert load_settings("other.env").bucket == "other"
+        load_settings(Settings, None)
+    assert load_settings(Settings, "other.env").bucket == "other"
 
 
 @pytest.mark.parametrize("content", [b"ARCHIVE_URL=s3://\xff\xfe leak-canary", b"AWS_REGION=leak\0canary"])
@@ -108,7 +110,7 @@ def test_a_dotenv_file_that_cannot_be_read_is_a_problem_beside_the_others(conten
 
 
 def test_nothing_shows_the_token() -> None:
-    settings = load_settings()
+    settings = load_settings(Settings)
     shown = [repr(settings), str(settings), str(settings.model_dump()), settings.model_dump_json()]
     assert not any(TOKEN in text for text in shown)
     assert pickle.loads(pickle.dumps(settings)) == settings  # noqa: S301 - our own bytes
@@ -121,7 +123,7 @@ def test_a_token_that_no_header_takes_is_refused(token: str) -> None:
 
 def test_blanks_around_values_do_not_count() -> None:
     os.environ.update({name: f" {value}\n" for name, value in REQUIRED.items()})
-    settings = load_settings()
+    settings = load_settings(Settings)
     assert settings.cloudflare_api_token.get_secret_value() == TOKEN
     assert (settings.cloudflare_account_id, settings.archive_url) == ("a" * 32, "s3://bucket/prefix")
 
@@ -131,7 +133,7 @@ def test_blanks_around_values_do_not_count() -> None:
 )
 def test_sizes_are_written_as_people_say_them(text: str, size: int) -> None:
     os.environ["TRANSFER_PART_SIZE"] = text
-    assert load_settings().transfer_part_size == size
+    assert load_settings(Settings).transfer_part_size == size
 
 
 @pytest.mark.parametrize("text", ["4MiB", "6GiB", "8 parts", "-8MiB", "nan", "9" * 400, "1e9"])
@@ -160,7 +162,7 @@ def test_times_are_positive_seconds_of_a_day_at_most(text: str) -> None:
 )
 def test_an_archive_url_names_bucket_and_prefix(url: str, bucket: str, prefix: str) -> None:
     os.environ["ARCHIVE_URL"] = url
-    settings = load_settings()
+    settings = load_settings(Settings)
     assert (settings.bucket, settings.prefix) == (bucket, prefix)
 
 
@@ -191,7 +193,7 @@ def test_a_malformed_archive_url_is_refused(url: str) -> None:
 
 def test_a_base_url_loses_the_slash_at_its_end() -> None:
     os.environ["CLOUDFLARE_BASE_URL"] = "http://127.0.0.1:8080/client/v4/"
-    assert load_settings().cloudflare_base_url == "http://127.0.0.1:8080/client/v4"
+    assert load_settings(Settings).cloudflare_base_url == "http://127.0.0.1:8080/client/v4"
 
 
 @pytest.mark.parametrize(

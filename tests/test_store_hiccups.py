@@ -9,8 +9,8 @@ import pytest
 from botocore.exceptions import ConnectionClosedError, ResponseStreamingError
 
 from tasks.errors import RetryableError, StoredWrong, StoreRefused, StoreUnavailable, TransferStopped
-from tasks.parts import MIB
 from tasks.store import Store, new_s3_client
+from tasks.units import MIB
 from tests.meddling import once, raising, refusal
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ import httpx
 
 from tasks.day_folders import archived_files
 from tasks.realtimekit import RealtimeKit
+from tests.calling import everything
 from tests.standins.realtimekit import Answer
 
 if TYPE_CHECKING:
@@ -58,4 +59,4 @@ def test_a_page_that_repeats_as_a_whole_page_has_just_arrived_is_not_the_end(
     kit.api_faults = answer
     with httpx.Client() as http:
         api = RealtimeKit(http, kit.base_url, kit.account_id, kit.app_id, kit.token)
-        assert sorted(recording.id for recording in api.recordings({})) == ["b", "c", "d", "e"]
+        assert sorted(recording.id for recording in everything(api, {})) == ["b", "c", "d", "e"]

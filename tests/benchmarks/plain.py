@@ -17,7 +17,7 @@ from tasks.hangup import Stop
 from tasks.heap import settle
 from tasks.progress import Tally
 from tasks.realtimekit import require_media
-from tasks.settings import load_settings
+from tasks.settings import Settings, load_settings
 from tasks.sweep import Scope, plan_for
 
 LOG = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def main() -> int:
     parser.add_argument("ids", nargs="*")
     given = parser.parse_args()
     settle()
-    settings = load_settings(env_file=None)
+    settings = load_settings(Settings, env_file=None)
     # As the sweep shares its connections out.
     share = settings.model_copy(update={"transfer_concurrency": max(1, settings.transfer_concurrency // given.at_once)})
     idle: SimpleQueue[Clients] = SimpleQueue()

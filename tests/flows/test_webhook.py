@@ -15,7 +15,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, tempor
 
 from flows.webhook import LARGEST_BODY, main, new_app
 from tasks import signatures
-from tasks.settings import WebhookSettings, load_webhook_settings
+from tasks.settings import WebhookSettings, load_settings
 from tests.flows.duty import listening
 from tests.flows.relay import Relay
 from tests.flows.world import eventually
@@ -481,7 +481,7 @@ def test_the_key_is_taken_from_https_alone_but_for_this_machine(monkeypatch: pyt
     monkeypatch.setenv("REALTIMEKIT_APP_ID", "app")
     monkeypatch.delenv("REALTIMEKIT_WEBHOOK_KEY_URL", raising=False)
     published = "https://api.realtime.cloudflare.com/.well-known/webhooks.json"
-    assert load_webhook_settings(None).realtimekit_webhook_key_url == published
+    assert load_settings(WebhookSettings, None).realtimekit_webhook_key_url == published
     for url in (
         "http://127.0.0.1:8080/keys.json",
         "http://localhost/keys",
@@ -489,7 +489,7 @@ def test_the_key_is_taken_from_https_alone_but_for_this_machine(monkeypatch: pyt
         "https://a.example/k",
     ):
         monkeypatch.setenv("REALTIMEKIT_WEBHOOK_KEY_URL", url)
-        assert load_webhook_settings(None).realtimekit_webhook_key_url == url
+        assert load_settings(WebhookSettings, None).realtimekit_webhook_key_url == url
 
 
 @pytest.mark.parametrize("arguments", [["--port", "65536"], ["--port", "-1"], ["--port", "x"], ["more"]])

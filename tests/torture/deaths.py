@@ -11,7 +11,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from tasks.moving import Limits
-from tasks.parts import MIB
+from tasks.units import MIB
 from tests.standins.realtimekit import Answer, Drop, MediaSource, Refuse, SyntheticContent
 from tests.torture.moments import MOMENTS, PART, Life, at_a_byte, at_a_request, at_a_time, at_a_write
 from tests.torture.processes import PATIENCE_S, Ended, Processes

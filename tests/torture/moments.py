@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from threading import Event, Timer
 from typing import TYPE_CHECKING
 
-from tasks.parts import MIB
+from tasks.units import MIB
 from tests.archive_child import Death
 from tests.torture.processes import PATIENCE_S, Child
 
