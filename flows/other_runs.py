@@ -1,4 +1,4 @@
-"""Knows what Prefect's server has on runs of archive-recording: who announced a recording, who is at work on it.
+"""Knows what Prefect's server has on other runs: who announced a recording, who is at work on it, who sweeps already.
 
 Also how to hand a recording out: as a run of the deployment, once in a while and not once for ever.
 """
@@ -6,11 +6,16 @@ Also how to hand a recording out: as a run of the deployment, once in a while an
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import httpx
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterKey,
+    DeploymentFilter,
+    DeploymentFilterId,
     FlowFilter,
     FlowFilterName,
     FlowRunFilter,
@@ -20,7 +25,9 @@ from prefect.client.schemas.filters import (
     FlowRunFilterTags,
 )
 from prefect.client.schemas.objects import StateType
-from prefect.client.schemas.sorting import FlowRunSort
+from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort
+from prefect.context import FlowRunContext
+from prefect.events.filters import EventFilter, EventOccurredFilter, EventResourceFilter
 from prefect.exceptions import ObjectNotFound, PrefectException
 
 from tasks.errors import ArchiverError, CannotHandOut, PrefectUnavailable
@@ -43,6 +50,11 @@ PAGES = 10
 UNDER_WAY = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING]
 BELIEVED = timedelta(hours=12)
 """For how long a run counts as under way: the server never learns the end of one whose machine died."""
+SWEPT = "sweep-recordings"
+"""The key of the table that a sweep leaves, once it is done."""
+SILENT = timedelta(minutes=10)
+"""After which a run that was not heard of is not believed to be at work: by default, heartbeats come every three."""
+LONGEST_OUTAGE = timedelta(days=30)
 AWAY = (PrefectException, httpx.HTTPError)
 
 
@@ -83,6 +95,63 @@ def announced(recording_ids: Collection[str], since: datetime, log: Log) -> dict
         return {}
     told = dict.fromkeys(set(recording_ids) - missing, True)
     return told if pages == PAGES and full else told | dict.fromkeys(missing, False)
+
+
+def at_work_before(now: datetime, log: Log) -> FlowRun | None:
+    """Return a run of the same deployment as this one's that began before it, and is still at work.
+
+    It takes the place of a concurrency limit of Prefect's. That is a lease in its server's memory: a machine that dies
+    with a run and the server takes it along, and no run of the deployment would ever begin again.
+
+    Args:
+        now: the time.
+        log: told of a run that looks as if it were at work, but was not heard of.
+
+    Returns:
+        None if there is none, if this is no deployment's run, or if the server cannot be asked.
+    """
+    context = FlowRunContext.get()
+    ours = context.flow_run if context else None
+    if ours is None or ours.deployment_id is None:
+        return None
+    try:
+        with get_client(sync_client=True) as client:
+            running = client.read_flow_runs(
+                deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[ours.deployment_id])),
+                flow_run_filter=FlowRunFilter(
+                    state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING]))
+                ),
+                sort=FlowRunSort.START_TIME_DESC,
+            )
+            # As the server has them, ours as well: else each of two that begin at once might leave it to the other.
+            running.sort(key=lambda run: (run.start_time or now, run.id))
+            for other in takewhile(lambda run: run.id != ours.id, running):
+                if _was_heard_of(client, other, now):
+                    return other
+                log.warning("Run %s seems to be at work, but was not heard of for %s: it has died.", other.id, SILENT)
+    except AWAY as error:
+        log.warning("Prefect cannot tell whether another run is at work: %s", type(error).__name__)
+    return None
+
+
+def unswept(now: datetime, log: Log) -> timedelta:
+    """Return how long ago a sweep last told what it had found; 0 if none did, or if the server cannot be asked."""
+    swept = ArtifactFilter(key=ArtifactFilterKey(any_=[SWEPT]))
+    try:
+        with get_client(sync_client=True) as client:
+            last = client.read_artifacts(artifact_filter=swept, sort=ArtifactSort.UPDATED_DESC, limit=1)
+    except AWAY as error:
+        log.warning("Prefect cannot tell when the last sweep was: %s", type(error).__name__)
+        last = []
+    told = last[0].updated if last else None
+    return min(max(now - told, timedelta(0)), LONGEST_OUTAGE) if told else timedelta(0)
+
+
+def _was_heard_of(client: SyncPrefectClient, run: FlowRun, now: datetime) -> bool:
+    """Tell whether there was any event of a run lately, such as its start or a heartbeat."""
+    about = EventResourceFilter(id=[f"prefect.flow-run.{run.id}"])
+    lately = EventOccurredFilter(since=now - SILENT, until=now + SILENT)
+    return bool(client.read_events(EventFilter(occurred=lately, resource=about), limit=1).events)
 
 
 def _pages(wanted: FlowRunFilter) -> Iterator[list[FlowRun]]:

@@ -12,14 +12,15 @@ from contextlib import ExitStack, contextmanager
 from contextvars import copy_context
 from datetime import UTC, datetime, timedelta
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 from prefect.client.orchestration import get_client
+from prefect.states import Completed
 from pydantic import Field
 
-from flows.other_runs import HandingOut, announced, under_way
+from flows.other_runs import SWEPT, HandingOut, announced, at_work_before, under_way, unswept
 from flows.prefect_server import prefect_at_hand
 from tasks import terminal
 from tasks.artifacts import Decoration
@@ -40,6 +41,8 @@ from tasks.units import human_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from prefect.client.schemas.objects import State
 
     from tasks.archive import ArchivedRecording
     from tasks.clients import Clients
@@ -79,6 +82,7 @@ def sweep_recordings(
     """Find the recordings that are uploaded and not archived yet, and archive them, soonest expiry first.
 
     The run fails, once all is done that can be, if a recording failed, expires soon, or expired without being archived.
+    Of one deployment, one run sweeps: another one that begins meanwhile ends at once, as Left.
 
     Args:
         dry_run: Only show what would be done.
@@ -100,10 +104,12 @@ def sweep_recordings(
     apps = tuple(dict.fromkeys(app_ids)) or (settings.realtimekit_app_id,)
     if hand_out and apps != (settings.realtimekit_app_id,):
         raise CannotHandOut("its runs archive the recordings of the app in their own settings only")
-    scope = Scope(
-        datetime.now(UTC), timedelta(hours=at_risk_hours), timedelta(hours=invoked_within_hours), meeting_id.lower()
-    )
+    now, at_risk, within = datetime.now(UTC), timedelta(hours=at_risk_hours), timedelta(hours=invoked_within_hours)
     with connected(settings) as clients:
+        if not dry_run and (other := at_work_before(now, clients.log)):
+            left: State[None] = Completed(name="Left", message=f"{other.name} is still at work: it is left to that.")
+            return cast("Sweep", left)  # a deployment's run has no caller, only the engine
+        scope = Scope(now, at_risk, unswept(now, clients.log), within, meeting_id.lower())
         plan = retried(find_unarchived, settings)(clients, apps, scope)
         book = Book(plan, scope, _announced(plan, scope, clients.log), clients.log)
         todo = book.todo(0 if dry_run else limit, under_way(scope.now, clients.log) if plan.to_archive else ())
@@ -115,7 +121,7 @@ def sweep_recordings(
             _archive(todo, clients, at_once, book.note)
         result = book.result(dry_run=dry_run)
         _publish(result, clients.log)
-    if not dry_run and (told := findings(result, scope.now, scope.at_risk)):
+    if not dry_run and (told := findings(result, scope)):
         incomplete = SweepIncomplete(told)
         incomplete.result = result
         raise incomplete
@@ -202,7 +208,7 @@ def _hand_out(
 
 def _publish(sweep: Sweep, log: Log) -> None:
     """Leave a table in Prefect's UI; without its server there is none."""
-    key = "sweep-plan" if sweep.dry_run else "sweep-recordings"
+    key = "sweep-plan" if sweep.dry_run else SWEPT
     described = f"{'Nothing was done. ' if sweep.dry_run else ''}{summary(sweep)}."
     log.info("%s", described)
     Decoration(log).attempt("table", lambda: create_table_artifact(rows(sweep), key, described))

@@ -21,7 +21,7 @@ from tasks.audit_log import Record
 from tasks.audit_order import granted, in_order
 from tasks.errors import ArchiverError, StoreRefused, StoreUnavailable
 from tasks.fixity import Examined, Finding, examined
-from tasks.holdings import Held, held_at, survey
+from tasks.holdings import Held, held_at, shown, survey
 from tasks.units import human_size
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class Audit:
         found = self.found
         if isinstance(result, str):
             found.unread[held.folder] = result
-            means.log.warning("%s cannot be read: %s", held.folder, result)
+            means.log.warning("%s cannot be read: %s", shown(held.folder), result)
             self._record(self._made(held, Examined("unsettled", sums=held.sums), read=False, outcome="unread"))
             if len(found.unread) >= HOPELESS and not found.reread:
                 raise StoreUnavailable("reading", means.root, f"none of {HOPELESS} bags can be read: {result}")
@@ -193,7 +193,7 @@ class Audit:
         found.unread.pop(held.folder, None)
         if result.outcome in {"no bag", "unsettled"}:
             found.unsettled.add(held.folder)
-            means.log.info("%s is being written, or was deleted: it is left to the next audit.", held.folder)
+            means.log.info("%s is being written, or was deleted: it is left to the next audit.", shown(held.folder))
             return
         if payload:
             found.reread.add(held.folder)
@@ -202,7 +202,7 @@ class Audit:
             self._urgent = True
             return
         for finding in result.findings:
-            means.log.warning("%s%s", held.folder, finding)
+            means.log.warning("%s%s", shown(held.folder), finding)
         if payload:
             found.damaged.pop(held.folder, None)
             self._record(self._made(held, result, read=True))

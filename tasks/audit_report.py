@@ -14,6 +14,7 @@ from tasks.audit_order import is_new
 from tasks.details import RETENTION, parse_archived
 from tasks.fixity import Finding  # noqa: TC001 - pydantic reads it when the model is made
 from tasks.holdings import held_at, shown
+from tasks.markdown import cell
 from tasks.units import human_size
 
 if TYPE_CHECKING:
@@ -288,8 +289,8 @@ def _row(
     return {
         "recording": recording,
         "outcome": outcome,
-        "file": path,
-        "expected": expected,
-        "found": found,
-        "what to do": to_do,
+        "file": cell(path),
+        "expected": cell(expected),
+        "found": cell(found),
+        "what to do": cell(to_do),
     }

@@ -36,7 +36,7 @@ class Patience:
     """
 
     def __init__(self, seconds: float, stop: Event, clock: Callable[[], float] = time.monotonic) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
         self._stop = stop
         self._clock = clock
         self._failing_since: float | None = None
@@ -70,7 +70,7 @@ class Patience:
             since = self._failing_since = now
             self._moved = 0
         delay = max(error.retry_after or 0.0, backoff(attempt))
-        if now + delay - since > self._seconds:
+        if now + delay - since > self.seconds:
             raise error
         if self._stop.wait(delay):
             raise TransferStopped

@@ -7,6 +7,8 @@ import shutil
 import textwrap
 from typing import TYPE_CHECKING, TextIO
 
+from tasks.markdown import cell
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -76,6 +78,11 @@ def summary(checkup: Checkup) -> str:
 def rows(checkup: Checkup) -> list[dict[str, str]]:
     """Return the findings as a table."""
     return [
-        {"": finding.status, "what": f"{finding.group}: {finding.name}", "told": finding.told, "do": finding.advice}
+        {
+            "": finding.status,
+            "what": f"{finding.group}: {finding.name}",
+            "told": cell(finding.told),
+            "do": cell(finding.advice),
+        }
         for finding in checkup.findings
     ]

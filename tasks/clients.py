@@ -17,7 +17,7 @@ from tasks.pace import Pace
 from tasks.realtimekit import API_PATIENCE_S, RealtimeKit
 from tasks.store import Store, new_s3_client
 from tasks.transfer import FILES_AT_ONCE, Transfer
-from tasks.wire import new_http_client
+from tasks.wire import new_http_client, no_cookies
 
 if TYPE_CHECKING:
     from threading import Event
@@ -56,7 +56,7 @@ class Clients:
         self.dialect: Dialect = beside.dialect if beside else Dialect()
         if beside:
             self.s3 = beside.s3
-        self.api_http = httpx.Client(timeout=API_TIMEOUT_S)
+        self.api_http = httpx.Client(timeout=API_TIMEOUT_S, cookies=no_cookies())
         self.source_http = new_http_client(settings.stall_timeout)
         self.lines = Lines(self.api_http, self.source_http)
         self.pace = Pace(FILES_AT_ONCE * settings.transfer_concurrency)

@@ -20,7 +20,7 @@ import httpx
 from tasks.answers import SourceObject, announced, counted, described, end_of, exactly, media, proved
 from tasks.backoff import MOVING_BYTES
 from tasks.errors import ApiUnavailable, LinkRefused, SourceChanged, SourceLied, SourceUnavailable
-from tasks.wire import pieces_of, send
+from tasks.wire import moving, pieces_of, send
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -165,7 +165,7 @@ class Source:
             yield from exactly(self._label, pieces, promised, min(answer.end, stop) - start)
 
     def _pieces(self, response: httpx.Response, start: int) -> Iterator[bytes]:
-        pieces = pieces_of(self._label, response)
+        pieces = moving(self._label, pieces_of(self._label, response), self._patience.seconds)
         for piece in pieces if start else media(self._label, pieces):
             self._patience.check()
             yield piece

@@ -2,6 +2,7 @@
 
 The process has no credentials and no environment, writes no file, and has limits of time and memory that the system
 enforces. It asks for bytes over its pipe, and tells over it what it finds: if it dies, what it told so far counts.
+That is for accidents. Code that took the decoder over runs as our user still, and could look into our own process.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import struct
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Timer
@@ -28,6 +29,8 @@ from tasks.ranged import BudgetSpent
 from tasks.sandboxed import LONGEST_READ, REFUSED
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tasks.ranged import Ranges
 
 WALL_S = 60.0
@@ -115,16 +118,22 @@ class _Conversation:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=5)
 
-    def _line(self) -> bytes:
-        """Return the next line, or what there is of it when the process is out of time."""
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """End the process when it is out of time, of which only what is waited for it counts."""
         watch = Timer(max(self._left_s, 0), self._process.kill)
         watch.start()
         began = time.monotonic()
         try:
-            return self._from.readline(LONGEST_LINE)
+            yield
         finally:
             watch.cancel()
             self._left_s -= time.monotonic() - began
+
+    def _line(self) -> bytes:
+        """Return the next line, or what there is of it when the process is out of time."""
+        with self._watched():
+            return self._from.readline(LONGEST_LINE)
 
     def _heard(self, kind: str, told: list[Any]) -> bool:
         """Take in what the process said, and tell whether it may go on."""
@@ -145,10 +154,12 @@ class _Conversation:
             data = self._ranges.read_at(offset, min(length, LONGEST_READ))
         except BudgetSpent:
             self._spent = True
-            self._to.write(struct.pack(">i", REFUSED))
+            answer = struct.pack(">i", REFUSED)
         else:
-            self._to.write(struct.pack(">i", len(data)) + data)
-        self._to.flush()
+            answer = struct.pack(">i", len(data)) + data
+        with self._watched():  # what does not read would hold us up for ever
+            self._to.write(answer)
+            self._to.flush()
 
     def found(self) -> Examined:
         """Return what was found out."""

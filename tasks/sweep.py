@@ -19,7 +19,7 @@ from tasks.errors import NothingToDownload, RecordingNotFound
 from tasks.realtimekit import require_media
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
     from threading import Event
 
     from tasks.archive import Archive
@@ -40,15 +40,20 @@ class Scope:
 
     now: datetime
     at_risk: timedelta = timedelta(days=1)  # what expires within that time is in danger
+    unswept: timedelta = timedelta(0)  # since the last sweep told what it had found
     within: timedelta = timedelta(0)  # invoked within that time; 0: whenever
     meeting_id: str = ""  # empty: of any meeting
+
+    @property
+    def loud(self) -> timedelta:
+        """For how long after its expiry a lost recording is told loudly: as long as before it, and once in any case."""
+        return self.at_risk + self.unswept
 
     def looks(self) -> list[Params]:
         """Return the lists to ask the API for: a recording that moves on meanwhile is still to come in a later one."""
         since = self.now - self.within if self.within else None
         coming = self.now - 2 * LONGEST_RECORDING
-        # What expired since the last sweep, and for as long as it is to be told loudly.
-        expired = self.now - RETENTION - LONGEST_RECORDING - self.at_risk
+        expired = self.now - RETENTION - LONGEST_RECORDING - self.loud
         looks = [
             self._look(max(coming, since or coming), status=UNDER_WAY),
             self._look(since, status=["UPLOADED"], expired=False),
@@ -77,7 +82,7 @@ class Listed:
     obstacle: str = ""  # why it cannot be downloaded; empty if it can
     gone: bool = False  # the obstacle is that its seven days are over
     elsewhere: bool = False  # the API names a storage of the customer's own
-    incomplete: bool = False  # the obstacle is that the API names files without a usable URL
+    overdue: bool = False  # uploaded without a usable URL, though the API does hand out others of the app's
 
     @property
     def urgency(self) -> tuple[datetime, str]:
@@ -112,7 +117,7 @@ def listed(recording: Recording, app_id: str, folder: str, now: datetime, *, exp
         obstacle=obstacle,
         gone=bool(obstacle) and (left or expired),
         elsewhere=recording.storage_type not in {"", "cloudflare"},
-        incomplete=bool(recording.without_url),
+        overdue=bool(recording.without_url),
     )
 
 
@@ -154,13 +159,16 @@ def planned(recordings: Iterable[Listed], archived: Mapping[str, Mapping[str, in
 
     What expired without being archived is lost. But recordings that went straight to a storage of the customer's own
     look the same when their time is over: so where the API names such a storage, or hands out nothing at all for any
-    of the app's recordings whose time is not over, nothing of the app counts as lost.
+    of the app's recordings whose time is not over, nothing of the app counts as lost. Where it does hand out others,
+    what has no file is overdue.
     """
     ordered = sorted(recordings, key=lambda one: one.urgency)
     uploaded = [one for one in ordered if one.status == "UPLOADED"]
     missing = [one for one in uploaded if one.id not in archived]
     in_time = [one for one in uploaded if not one.gone]
     bucket_off = {one.app_id for one in in_time} - {one.app_id for one in in_time if one.files}
+    on = {one.app_id for one in in_time if one.files and not one.elsewhere}
+    missing = [replace(one, overdue=True) if one.app_id in on and _is_overdue(one) else one for one in missing]
     lost = {one.id for one in missing if one.gone and not one.elsewhere and one.app_id not in bucket_off}
     more = [(one, _gained(one, archived[one.id])) for one in uploaded if one.id in archived]
     return Plan(
@@ -171,6 +179,10 @@ def planned(recordings: Iterable[Listed], archived: Mapping[str, Mapping[str, in
         not_downloadable=tuple(one for one in missing if one.obstacle and one.id not in lost),
         lost=tuple(one for one in missing if one.id in lost),
     )
+
+
+def _is_overdue(one: Listed) -> bool:
+    return bool(one.obstacle) and not one.gone and not one.elsewhere
 
 
 def _gained(one: Listed, archived: Mapping[str, int]) -> str:
@@ -186,10 +198,15 @@ def plan_for(api: RealtimeKit, archive: Archive, store: Store, app_id: str, scop
     """
     found = all_listed(api, archive, app_id, scope)
     archived = archived_files(store, {one.id: one.folder for one in found if one.status == "UPLOADED"})
-    doubtful = [one for one in found if one.obstacle and not one.gone and one.id not in archived]
-    if doubtful and _kept_back(api, min(doubtful, key=lambda one: one.urgency)):
+    doubtful = sorted((one for one in found if _is_doubtful(one, archived)), key=lambda one: one.urgency)
+    # A few of them, as any may be without files for good, or deleted meanwhile.
+    if any(_kept_back(api, one) for one in {one.id: one for one in (*doubtful[:2], *doubtful[-1:])}.values()):
         found = [one if one.gone else replace(one, obstacle="") for one in found]
     return planned(found, archived)
+
+
+def _is_doubtful(one: Listed, archived: Container[str]) -> bool:
+    return bool(one.obstacle) and not one.gone and one.id not in archived
 
 
 def _kept_back(api: RealtimeKit, doubtful: Listed) -> bool:

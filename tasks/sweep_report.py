@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import datetime  # noqa: TC003 - pydantic reads it when the model is made
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
@@ -13,7 +13,6 @@ from tasks.sweep import SOON
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
-    from datetime import timedelta
 
     from tasks.logs import Log
     from tasks.sweep import Listed, Plan, Scope
@@ -138,7 +137,7 @@ class Book:
         """Return what the sweep returns."""
         plan, scope = self._plan, self._scope
         in_danger = {one.id for one in plan.to_archive if one.is_at_risk(scope)}
-        in_danger |= {one.id for one in plan.not_downloadable if one.incomplete and one.is_at_risk(scope)}
+        in_danger |= {one.id for one in plan.not_downloadable if one.overdue and one.is_at_risk(scope)}
         kept_from = [one for name in NOT_ARCHIVED for one in self._lists[name] if one.recording_id in in_danger]
         kept_from.sort(key=lambda one: (one.expires_at or SOON, one.recording_id))
         lists = {name: tuple(ones) for name, ones in self._lists.items()}
@@ -155,7 +154,7 @@ class Book:
         )
 
 
-def findings(sweep: Sweep, now: datetime, loud: timedelta) -> str:
+def findings(sweep: Sweep, scope: Scope) -> str:
     """Return what somebody has to look after, bounded in length; empty if there is nothing.
 
     A lost recording is told for as long after its expiry as it was told before it, and listed quietly after that:
@@ -163,16 +162,20 @@ def findings(sweep: Sweep, now: datetime, loud: timedelta) -> str:
 
     Args:
         sweep: the result.
-        now: when it began.
-        loud: for how long to tell of a lost recording.
+        scope: what it was about.
     """
-    lost = [one for one in sweep.lost if one.expires_at is None or now - one.expires_at <= loud]
+    lost = [one for one in sweep.lost if one.expires_at is None or scope.now - one.expires_at <= scope.loud]
     told = {
         "at risk, as they expire soon and are not archived": [
             f"{one.recording_id} ({_when(one.expires_at)})" for one in sweep.at_risk
         ],
         "failed": [f"{one.recording_id} ({_first_sentence(one.reason)})" for one in sweep.failed],
         "lost, as they expired before they were archived": [one.recording_id for one in lost],
+        "archived without files that came later and expire soon (archive them again with --overwrite)": [
+            f"{one.recording_id} ({one.reason})"
+            for one in sweep.gained_files
+            if one.expires_at is not None and timedelta(0) <= one.expires_at - scope.now <= scope.at_risk
+        ],
     }
     return "; ".join(f"{len(names)} {what}: {_named(names)}" for what, names in told.items() if names)
 

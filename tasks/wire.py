@@ -5,6 +5,7 @@ A presigned URL is a key to the file. httpx logs it whole, and its errors hold t
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ import httpcore
 import httpx
 
 from tasks.answers import beginning
+from tasks.backoff import MOVING_BYTES
 from tasks.errors import SourceUnavailable
 from tasks.logs import quiet_http_logs
 
@@ -34,14 +36,18 @@ def new_http_client(stall_timeout_s: float) -> httpx.Client:
     """
     quiet_http_logs()
     return httpx.Client(
-        # A presigned URL needs no cookie, and an odd one would spoil all requests to come.
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        cookies=no_cookies(),
         headers={"Accept-Encoding": "identity", "User-Agent": "realtimekit-archiver"},
         follow_redirects=True,
         max_redirects=MAX_REDIRECTS,
         timeout=httpx.Timeout(stall_timeout_s, connect=min(CONNECT_TIMEOUT_S, stall_timeout_s), pool=None),
         limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
     )
+
+
+def no_cookies() -> CookieJar:
+    """Return a jar that stays empty: neither API nor presigned URL needs a cookie, and an odd one spoils requests."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
 def send(http: httpx.Client, label: str, url: str, headers: Mapping[str, str]) -> httpx.Response:
@@ -88,3 +94,28 @@ def _followed(http: httpx.Client, label: str, request: httpx.Request) -> httpx.R
 def _plain(error: Exception) -> str:
     """Name a failure without any URL's query: some of httpx's messages quote what they choked on."""
     return f"{type(error).__name__}: {error}".partition("?")[0].rstrip(": ")[:200]
+
+
+def moving(label: str, pieces: Iterator[bytes], patience_s: float) -> Iterator[bytes]:
+    """Yield pieces as they come, unless they trickle: a byte in time is no stall, yet no recording arrives that way.
+
+    Args:
+        label: of the file.
+        pieces: of an answer's body.
+        patience_s: seconds of waiting for them, within which at least `MOVING_BYTES` have to come.
+
+    Raises:
+        SourceUnavailable: they do not.
+    """
+    waited, came = 0.0, 0
+    while True:
+        began = time.monotonic()
+        piece = next(pieces, None)
+        if piece is None:
+            return
+        waited, came = waited + time.monotonic() - began, came + len(piece)
+        if came >= MOVING_BYTES:
+            waited, came = 0.0, 0
+        elif waited > patience_s:
+            raise SourceUnavailable(label, f"it trickles: {came} bytes in {waited:.0f} s")
+        yield piece

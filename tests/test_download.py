@@ -79,6 +79,21 @@ def test_a_connection_that_hangs_counts_as_dead_and_is_resumed_at_the_byte(after
         assert [request.start for request in it.requests] == [0, after or 0]
 
 
+def test_a_connection_that_trickles_is_resumed_at_the_byte_though_it_never_stalls() -> None:
+    with reading(CONTENT, patience_s=0.5) as it:
+        it.kit.file_faults = [Drip(1000)]
+        assert it.fetch() == it.content
+        first, second = it.requests
+        assert (first.start, 0 < second.start < 2000) == (0, True)
+
+
+def test_a_source_that_only_trickles_does_not_hold_a_run_for_ever() -> None:
+    with reading(CONTENT, patience_s=0.3) as it:
+        it.kit.file_faults = lambda _: Drip(1000)
+        with pytest.raises(SourceUnavailable, match=r"it trickles: \d+ bytes in \d s"):
+            it.fetch()
+
+
 def test_many_readers_get_every_byte_right_while_a_third_of_their_connections_break() -> None:
     faults: list[Fault] = [
         Drop(0),

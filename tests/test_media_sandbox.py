@@ -145,3 +145,14 @@ def mutated(seed: int) -> Ranges:
 def test_a_mangled_file_is_described_as_far_as_it_can_be(seed: int) -> None:
     found = examined(mutated(seed), poster=True, wall_s=20)
     assert found.facts.streams or found.troubles, "nobody is told what it is, or why that cannot be told"
+
+
+def test_a_decoder_that_asks_and_does_not_read_the_answer_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    deaf = """
+import os, time
+os.write(1, b'["ready"]\\n["read", 0, 1048576]\\n')
+time.sleep(1000)
+"""
+    monkeypatch.setattr("tasks.sandbox._CHILD", deaf)
+    found = examined(ranges_of(bytes(2 * 1024 * 1024)), poster=False, wall_s=1)
+    assert found.troubles == ("the decoder took too long over it",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -92,11 +93,12 @@ def test_where_realtimekits_bucket_is_off_nothing_is_lost_but_where_it_is_on_it_
     assert planned([one("c"), one("b", 8 * DAY, obstacle="gone", gone=True, elsewhere=True)], {}).lost == ()
 
 
-def test_a_file_without_a_url_is_at_risk_when_its_time_comes_and_a_bucket_that_is_off_is_not() -> None:
+def test_a_file_without_a_url_is_at_risk_when_its_time_comes_and_what_lies_in_an_own_storage_is_not() -> None:
     half = look(
         recording(download_url="https://", audio_download_url="https://r2.example/a.mp3", invoked_time=at(6.5 * DAY))
     )
-    off = look(recording(id="b", download_url=None, invoked_time=at(6.5 * DAY)))
+    its = {"storage_config": {"type": "aws"}}
+    off = look(recording(id="b", download_url=None, invoked_time=at(6.5 * DAY), **its))
     result = book([half, off, one("c")]).result(dry_run=False)
     assert [it.recording_id for it in result.not_downloadable] == ["a", "b"]
     assert [it.recording_id for it in result.at_risk] == ["a"]
@@ -133,18 +135,43 @@ def swept(number: int, **more: Any) -> Swept:
 
 def test_a_message_names_some_of_each_kind_and_counts_the_others() -> None:
     many = tuple(swept(number, reason="x" * 500) for number in range(5000))
-    told = findings(Sweep(dry_run=False, already_archived=0, failed=many, at_risk=many, lost=many), NOW, DAY)
+    told = findings(Sweep(dry_run=False, already_archived=0, failed=many, at_risk=many, lost=many), Scope(NOW, DAY))
     assert "5000 at risk" in told
     assert told.count("and 4995 more") == 3
     assert len(told) < 2000
 
 
 def test_a_lost_recording_is_told_for_as_long_as_it_was_at_risk() -> None:
-    def told(ago: timedelta) -> str:
-        return findings(Sweep(dry_run=False, already_archived=0, lost=(swept(1, expires_at=NOW - ago),)), NOW, DAY)
+    def told(ago: timedelta, unswept: timedelta = timedelta(0)) -> str:
+        return findings(
+            Sweep(dry_run=False, already_archived=0, lost=(swept(1, expires_at=NOW - ago),)), Scope(NOW, DAY, unswept)
+        )
 
     assert told(DAY).startswith("1 lost")
     assert told(DAY + timedelta(seconds=1)) == ""
+    assert told(3 * DAY, unswept=2 * DAY).startswith("1 lost"), "nobody could tell it while nothing swept"
+
+
+def test_files_that_came_after_the_archiving_are_told_before_they_expire() -> None:
+    def told(left: timedelta) -> str:
+        gained = swept(1, expires_at=NOW + left, reason="1 more of audio/")
+        return findings(Sweep(dry_run=False, already_archived=1, gained_files=(gained,)), Scope(NOW, DAY))
+
+    assert "1 more of audio/" in told(DAY)
+    assert told(DAY + timedelta(seconds=1)) == told(timedelta(seconds=-1)) == ""
+
+
+def test_what_has_no_url_though_others_have_is_at_risk_before_it_is_lost() -> None:
+    late = one("late", 6.5 * DAY, files={}, obstacle="it has no URL")
+    own = one("own", 6.5 * DAY, files={}, obstacle="it has no URL", elsewhere=True)
+    assert at_risk(late, one("other")) == ["late"]
+    assert at_risk(late) == [], "the bucket may be turned off"
+    assert at_risk(own, one("other")) == []
+    assert at_risk(replace(late, expires=NOW + 2 * DAY), one("other")) == []
+
+
+def at_risk(*recordings: Listed) -> list[str]:
+    return [swept.recording_id for swept in book(list(recordings)).result(dry_run=False).at_risk]
 
 
 def test_the_table_begins_with_what_is_at_risk_and_has_an_end() -> None:

@@ -28,7 +28,6 @@ DEPLOYMENTS: dict[str, dict[str, Any]] = {
 TOP_LEVEL = {"name", "prefect-version", "definitions", "pull", "deployments"}
 OF_DEPLOYMENT = {
     "name", "description", "entrypoint", "tags", "parameters", "work_pool", "schedules", "triggers",
-    "concurrency_limit",
 }  # fmt: skip
 OF_SCHEDULE = {"cron", "interval", "timezone", "slug"}
 OF_TRIGGER = set(DeploymentEventTrigger.model_fields) | {"type"}
@@ -76,6 +75,10 @@ def test_its_schedules_are_sound(deployment: dict[str, Any]) -> None:
         assert set(schedule) <= OF_SCHEDULE
         assert schedule["slug"]
         CronSchedule(cron=schedule["cron"], timezone=schedule.get("timezone"))
+
+
+def test_no_place_in_a_limit_can_be_taken_for_ever_by_a_sweep_that_died_with_its_server() -> None:
+    assert not [name for name, deployment in DEPLOYMENTS.items() if "concurrency_limit" in deployment]
 
 
 def test_the_audit_comes_daily_and_no_lease_can_end_it() -> None:

@@ -15,6 +15,7 @@ import httpx
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ParameterTypeError
+from prefect.flow_engine import run_flow
 
 from flows.sweep_recordings import main, sweep_recordings
 from tasks.errors import ApiRefused, ApiUnavailable, CannotHandOut, StoreUnavailable, SweepIncomplete
@@ -32,6 +33,8 @@ from tests.standins.realtimekit import (
 )
 
 if TYPE_CHECKING:
+    from prefect.client.schemas.objects import FlowRun
+
     from tasks.archive import ArchivedRecording
     from tests.standins.requests import ApiRequest
 
@@ -438,6 +441,60 @@ def test_without_prefect_to_ask_it_is_not_known_who_was_announced_and_all_else_g
     monkeypatch.setattr("flows.other_runs.get_client", away)
     recording = aged(here, 3)
     assert [(one.recording_id, one.announced) for one in sweep_recordings().archived] == [(recording.id, None)]
+
+
+def two_sweeps() -> tuple[FlowRun, FlowRun]:
+    """Have two runs of a new deployment of the sweep on the server, for somebody to execute."""
+    with get_client(sync_client=True) as client:
+        flow = client.create_flow_from_name("sweep-recordings")
+        deployment = client.create_deployment(flow, f"every-15-minutes-{uuid.uuid4()}")
+        first, second = (client.create_flow_run_from_deployment(deployment) for _ in range(2))
+    return first, second
+
+
+def executed(run: FlowRun, world: World) -> dict[str, Any]:
+    """Run what a deployment's run asks for, as a worker's process does, and return its state."""
+    run_flow(sweep_recordings, flow_run=run, parameters=run.parameters, return_type="state")
+    return dict(flow_run(world, str(run.id))["state"])
+
+
+def test_one_run_of_a_deployment_sweeps_and_what_begins_meanwhile_leaves_it_to_that(here: World) -> None:
+    recording, (other, ours) = aged(here, 3), two_sweeps()
+    fail(here, {"id": other.id}, "RUNNING")
+    heard_of(here, other, datetime.now(UTC))
+    state = executed(ours, here)
+    assert (state["type"], state["name"]) == ("COMPLETED", "Left")
+    assert other.name in state["message"]
+    assert here.kit.api_requests == []
+    assert ids(sweep_recordings().archived) == [recording.id]  # a person's own is none of the deployment's
+
+
+def test_a_run_that_died_with_its_machine_holds_up_no_sweep(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    recording, (dead, ours) = aged(here, 3), two_sweeps()
+    fail(here, {"id": dead.id}, "RUNNING")
+    monkeypatch.setattr("flows.other_runs.SILENT", timedelta(0))
+    assert executed(ours, here)["name"] == "Completed"
+    assert archived(here) == {recording.id}
+
+
+def test_of_two_that_begin_at_once_one_sweeps(here: World) -> None:
+    recording, both = aged(here, 3), two_sweeps()
+    with ThreadPoolExecutor(2) as threads:
+        states = list(threads.map(lambda run: executed(run, here)["name"], both))
+    assert "Completed" in states
+    assert archived(here) == {recording.id}
+
+
+def heard_of(world: World, run: FlowRun, when: datetime) -> None:
+    event = {
+        "occurred": when.isoformat(),
+        "event": "prefect.flow-run.heartbeat",
+        "resource": {"prefect.resource.id": f"prefect.flow-run.{run.id}"},
+        "id": str(uuid.uuid4()),
+    }
+    asked(world, "POST", "events", [event])
+    about = {"resource": {"id": [f"prefect.flow-run.{run.id}"]}}
+    eventually(lambda: world.ask_prefect("events", filter=about)["events"])
 
 
 def test_the_form_explains_and_checks_every_parameter() -> None:
