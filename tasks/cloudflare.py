@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import httpx
 
 from tasks.backoff import Patience, retry_after_seconds
-from tasks.errors import ApiNonsense, ApiRefused, ApiUnavailable, RecordingNotFound
+from tasks.errors import ApiNonsense, ApiRefused, ApiThrottled, ApiUnavailable, RecordingNotFound, TransferStopped
 from tasks.redaction import without_secrets
 
 if TYPE_CHECKING:
@@ -34,13 +34,15 @@ class Cloudflare:
         http: client for the API; the token goes into each request's header and nowhere else.
         stop: set to end all waiting at once.
         patience_s: seconds that one call goes on trying while the API is unavailable.
+        block_s: seconds that one call sits out, besides, because the API limits our rate and says for how long.
     """
 
-    def __init__(self, http: httpx.Client, token: str, stop: Event, patience_s: float) -> None:
+    def __init__(self, http: httpx.Client, token: str, stop: Event, patience_s: float, block_s: float = 0.0) -> None:
         self._http = http
         self._token = token
         self._stop = stop
         self._patience_s = patience_s
+        self._block_s = block_s
 
     def get(self, url: str, params: Params, holds: str = "data") -> dict[str, Any]:
         """Return the envelope of a successful answer; its data is not null.
@@ -52,7 +54,7 @@ class Cloudflare:
             RecordingNotFound, ApiRefused, ApiNonsense: final.
             ApiUnavailable: the API stayed away for all of the patience.
         """
-        patience = Patience(self._patience_s, self._stop)
+        patience, left_s = Patience(self._patience_s, self._stop), self._block_s
         attempt = 0
         while True:
             patience.check()
@@ -60,7 +62,13 @@ class Cloudflare:
             try:
                 return self._get_once(url, params, holds)
             except ApiUnavailable as away:
-                patience.pause(away, attempt)
+                asked_s = (isinstance(away, ApiThrottled) and away.retry_after) or 0.0
+                if not 0.0 < asked_s <= left_s:
+                    patience.pause(away, attempt)
+                    continue
+                left_s -= asked_s
+                if self._stop.wait(asked_s):
+                    raise TransferStopped from None
 
     def _get_once(self, url: str, params: Params, holds: str) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self._token}"}
@@ -84,7 +92,8 @@ class Cloudflare:
         status = response.status_code
         message = self._fit(message or response.reason_phrase or "no message")
         if status in (408, 429) or status >= 500:
-            raise ApiUnavailable(f"HTTP {status}, {message}", retry_after_seconds(response.headers.get("Retry-After")))
+            failure = ApiThrottled if status == 429 else ApiUnavailable
+            raise failure(f"HTTP {status}, {message}", retry_after_seconds(response.headers.get("Retry-After")))
         if status in (401, 403):
             raise ApiRefused(status, code, message, _AUTH_HINT)
         if envelope is None or not (response.is_success or response.is_client_error):

@@ -25,7 +25,8 @@ ArchiverError
  │   ├─ NotArchived              no committed archive is there
  │   └─ ExtraNotInstalled        an optional part of this project is not installed
  └─ RetryableError           the same call may succeed later, and carries on from what is stored
-     ├─ ApiUnavailable           429, 5xx, time-outs, dropped connections
+     ├─ ApiUnavailable           5xx, time-outs, dropped connections
+     │   └─ ApiThrottled         429
      ├─ SourceUnavailable        the same, from the presigned URL; and stalls
      ├─ LinkRefused              a presigned URL that is refused, fresh ones too
      ├─ SourceChanged            another object than the one that was begun
@@ -372,7 +373,7 @@ class ExtraNotInstalled(FinalError):
 
 
 class ApiUnavailable(RetryableError):
-    """The API is away, overloaded, or limits our rate."""
+    """The API is away or overloaded."""
 
     def __init__(self, reason: str, retry_after: float | None = None) -> None:
         super().__init__(reason, retry_after)
@@ -380,6 +381,16 @@ class ApiUnavailable(RetryableError):
 
     def _told(self) -> str:
         return f"Cloudflare's API cannot be reached: {self.reason}. Check the network and CLOUDFLARE_BASE_URL."
+
+
+class ApiThrottled(ApiUnavailable):
+    """The API limits our rate, that of all who use the same token."""
+
+    def _told(self) -> str:
+        when = "later" if self.retry_after is None else f"in {self.retry_after:.0f} s"
+        return (
+            f"Cloudflare's API limits the rate of requests: {self.reason}. Run again {when}, or let less run at once."
+        )
 
 
 class SourceUnavailable(RetryableError):

@@ -35,6 +35,10 @@ T = TypeVar("T")
 
 API_PATIENCE_S = 45.0
 """How long one call keeps trying; task retries and the next run are there for longer troubles."""
+API_BLOCK_S = 330.0
+"""Cloudflare serves nothing for up to five minutes to whom it has seen too often, and a sweep may well be seen too often.
+Source: https://developers.cloudflare.com/fundamentals/api/reference/limits/
+"""
 LONGEST_POLL_S = 60.0
 PAGE_SIZE = 100
 _SORTED: Params = {"per_page": PAGE_SIZE, "sort_by": "invokedTime", "sort_order": "DESC"}
@@ -63,7 +67,7 @@ class RealtimeKit:
     ) -> None:
         self._url = f"{base_url}/accounts/{account_id}/realtime/kit/{app_id}/recordings"
         self._stop = stop or Event()
-        self._api = Cloudflare(http, token, self._stop, patience_s)
+        self._api = Cloudflare(http, token, self._stop, patience_s, API_BLOCK_S)
 
     def recording(self, recording_id: str) -> Recording:
         """Fetch the details of one recording, with freshly presigned URLs.

@@ -6,7 +6,15 @@ from email.utils import format_datetime
 
 import pytest
 
-from tasks.errors import ApiNonsense, ApiRefused, ApiUnavailable, FinalError, RecordingNotFound, TransferStopped
+from tasks.errors import (
+    ApiNonsense,
+    ApiRefused,
+    ApiThrottled,
+    ApiUnavailable,
+    FinalError,
+    RecordingNotFound,
+    TransferStopped,
+)
 from tasks.realtimekit import RealtimeKit
 from tests.calling import ID, TOKEN, NoWaits, client, failure
 from tests.standins.faults import Answer, Drop, Fault, HtmlPage, Refuse, Stall
@@ -65,6 +73,18 @@ def test_retry_after_is_kept_to_as_seconds_and_as_a_date(
     assert stop.waits[0] == 7
     assert 10 < stop.waits[1] <= 20
     assert stop.waits[2] < 5
+
+
+def test_a_limit_of_our_rate_is_sat_out_and_is_no_failure_but_not_for_ever(
+    kit: RealtimeKitStandIn, api: RealtimeKit, stop: NoWaits
+) -> None:
+    kit.api_faults = [Answer.too_many_requests(60), Answer.too_many_requests(240)]
+    assert api.recording(ID).id == ID
+    assert stop.waits == [60, 240]
+    kit.api_faults = [Answer.too_many_requests(200), Answer.too_many_requests(200)]
+    error = failure(api)
+    assert isinstance(error, ApiThrottled)
+    assert "Run again in 200 s" in str(error)
 
 
 def test_an_api_that_hangs_is_given_up_after_the_patience(kit: RealtimeKitStandIn) -> None:
