@@ -26,6 +26,8 @@ NAMED = 5
 """How many recordings a message names; the others are counted."""
 ROWS = 500
 """Of the table in Prefect's UI."""
+WIDTH = 120
+"""Characters of a line in its cells: a checksum is to be copied in one piece."""
 
 
 class DamagedRecording(BaseModel):
@@ -289,8 +291,8 @@ def _row(
     return {
         "recording": recording,
         "outcome": outcome,
-        "file": cell(path),
-        "expected": cell(expected),
-        "found": cell(found),
-        "what to do": cell(to_do),
+        "file": cell(path, WIDTH),
+        "expected": cell(expected, WIDTH),
+        "found": cell(found, WIDTH),
+        "what to do": to_do,  # in one line, to be copied; the words are ours
     }

@@ -229,6 +229,8 @@ class StoreRefused(FinalError):
 
     def _told(self) -> str:
         hint = _STORE_HINTS.get(self.code, "Check ARCHIVE_URL and the AWS_* settings.")
+        if self.operation == "the configuration":  # no store was asked yet
+            return f"boto3 cannot use {self.target}: {self.message}. {hint}"
         return f"The object store refused {self.operation} on {self.target}: {self.code}: {self.message}. {hint}"
 
 
@@ -243,6 +245,7 @@ _STORE_HINTS = {
     "NoCredentialsError": _KEYS,
     "PartialCredentialsError": _KEYS,
     "AccessDenied": _ALLOWED,
+    "ValueError": "AWS_ENDPOINT_URL_S3 begins with http:// or https://.",
     "403": _ALLOWED,
     "RequestTimeTooSkewed": "This machine's clock is wrong: set it.",
 }

@@ -36,7 +36,7 @@ T = TypeVar("T")
 API_PATIENCE_S = 45.0
 """How long one call keeps trying; task retries and the next run are there for longer troubles."""
 API_BLOCK_S = 330.0
-"""Cloudflare serves nothing for up to five minutes to whom it has seen too often, and a sweep may well be seen too often.
+"""Cloudflare serves nothing for up to five minutes to whom it has seen too often, such as a sweep of very many.
 Source: https://developers.cloudflare.com/fundamentals/api/reference/limits/
 """
 LONGEST_POLL_S = 60.0

@@ -121,9 +121,9 @@ class _Conversation:
     @contextmanager
     def _watched(self) -> Iterator[None]:
         """End the process when it is out of time, of which only what is waited for it counts."""
+        began = time.monotonic()  # before the timer: whom it ends was out of time
         watch = Timer(max(self._left_s, 0), self._process.kill)
         watch.start()
-        began = time.monotonic()
         try:
             yield
         finally:

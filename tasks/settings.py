@@ -28,7 +28,7 @@ def _usable_token(token: SecretStr) -> SecretStr:
     # A stray newline or umlaut would surface in an exception of the HTTP library that quotes the whole header.
     text = token.get_secret_value().strip()
     if not re.fullmatch(r"[!-~]+", text):
-        message = "must be printable ASCII without spaces"
+        message = "must be printable ASCII without spaces: the token alone, without Bearer"
         raise ValueError(message)
     return SecretStr(text)
 
@@ -48,7 +48,7 @@ def _archive_url(url: str) -> str:
     matched = _ARCHIVE_URL.fullmatch(url)
     prefix = (matched["prefix"] or "").strip("/") if matched else ""
     if not matched or (prefix and not _PREFIX.fullmatch(prefix)) or {".", ".."} & set(prefix.split("/")):
-        message = "must look like s3://bucket or s3://bucket/prefix"
+        message = "must look like s3://bucket/prefix; a prefix has letters, digits, blanks, !_.*'()- and single slashes"
         raise ValueError(message)
     return f"s3://{matched['bucket']}/{prefix}".rstrip("/")
 
@@ -163,4 +163,6 @@ _IN_OTHER_WORDS = {
 
 
 def _problem(kind: str, message: str) -> str:
+    if kind in {"float_parsing", "int_parsing"}:
+        return "must be a number"
     return _IN_OTHER_WORDS.get(kind, message.removeprefix("Value error, "))

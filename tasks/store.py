@@ -72,7 +72,7 @@ def new_s3_client(connections: int, answer_timeout_s: float = 60.0) -> BaseClien
             client.meta.events.register("request-created.s3.UploadPart", _put_body_aside)
             client.meta.events.register_last("request-created.s3", _put_body_back)
     except (BotoCoreError, ValueError) as error:
-        refusal = StoreRefused("the configuration", "boto3's settings", type(error).__name__, str(error))
+        refusal = StoreRefused("the configuration", "the AWS_* settings", type(error).__name__, str(error))
     else:
         return client
     raise refusal
