@@ -124,6 +124,7 @@ class Archive:
 
         Raises:
             StoredWrong: a file is not there as transferred, or other runs kept on writing something else.
+            ReplacementSmaller: an interrupted run has left an archive without its marker that has more files.
         """
         files = [one.file for one in stored]
         checksums = {file.path: file.sha256 for file in files}
@@ -135,6 +136,8 @@ class Archive:
             if found and checksums.items() <= found.items():
                 self._require_payload_still(recording, stored, lying)
                 return self._archived(recording, files if found == checksums else self._described(recording, found))
+            if found is None and bag.MANIFEST in listed:  # of a bag that was withdrawn, or nearly committed
+                self._require_kept(recording, set(payload), checksums)
             if found is not None:
                 self.withdraw(recording)  # nothing may pass for a bag while its tag files are replaced
                 payload = self.listed(recording, bag.PAYLOAD)
@@ -165,8 +168,10 @@ class Archive:
         Raises:
             ReplacementSmaller: it has.
         """
+        self._require_kept(recording, set(self.listed(recording, bag.PAYLOAD)), paths)
+
+    def _require_kept(self, recording: Recording, kept: set[str], paths: Iterable[str]) -> None:
         folder = self.folder(recording)
-        kept = set(self.listed(recording, bag.PAYLOAD))
         with suppress(ValueError):  # where no manifest can say what belongs to the archive, all of it counts
             kept &= bag.parse_manifest(self._store.get(folder + bag.MANIFEST) or b"").keys()
         lost = Counter(map(_kind, kept)) - Counter(map(_kind, paths))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
-from threading import Event
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -17,12 +17,15 @@ class Lines:
 
     def __init__(self, *clients: httpx.Client) -> None:
         self._sockets: WeakSet[socket.socket] = WeakSet()
+        self._lock = Lock()
         for client in clients:
             client.event_hooks["request"].append(self._follow)
 
     def hang_up(self) -> None:
         """End all waiting for bytes; those who waited meet an error of the connection."""
-        for line in list(self._sockets):
+        with self._lock:
+            lines = list(self._sockets)
+        for line in lines:
             with suppress(OSError):
                 # Not the TLS socket's own method, which takes away what the reading thread is using.
                 socket.socket.shutdown(line, socket.SHUT_RDWR)
@@ -32,7 +35,8 @@ class Lines:
 
     def _note(self, event: str, info: dict[str, Any]) -> None:
         if event in {"connection.connect_tcp.complete", "connection.start_tls.complete"}:
-            self._sockets.add(info["return_value"].get_extra_info("socket"))
+            with self._lock:  # a set that grows while it is looked through raises, and that would end a stop halfway
+                self._sockets.add(info["return_value"].get_extra_info("socket"))
 
 
 class Stop(Event):

@@ -24,6 +24,7 @@ from tasks.checksums import Body, combined_crc64, crc64, crc64_number, crc64_tex
 from tasks.dialect import WITH_CRC64NVME, Dialect
 from tasks.errors import StoreRefused, UploadVanished
 from tasks.s3_errors import NOT_SUPPORTED
+from tasks.s3_lines import send_in_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,6 +58,7 @@ def new_s3_client(connections: int, answer_timeout_s: float = 60.0) -> BaseClien
         read_timeout=answer_timeout_s,
         tcp_keepalive=True,
     )
+    send_in_pieces()
     try:
         core = botocore.session.get_session()
         core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)

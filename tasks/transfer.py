@@ -122,8 +122,9 @@ class Transfer:
             ArchiverError: whatever `finish` and `Archive.commit` raise.
         """
         if overwrite:
-            self._require_uploads(moved)  # the old archive gives way to nothing less than a whole new one
-            archive.withdraw(recording)
+            if archive.unfinished(recording).is_over():  # else it was withdrawn, and completing may have begun
+                self._require_uploads(moved)  # the old archive gives way to nothing less than a whole new one
+                archive.withdraw(recording)
         else:
             with suppress(ArchiveDamaged):  # it is mended by what was moved
                 if found := archive.find(recording):

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from threading import Condition, Event, Lock
 from typing import TYPE_CHECKING, TypeVar
 
-from tasks.errors import SizeDisagrees, SourceGone, SourceLied, TransferStopped, UploadVanished
+from tasks.errors import SizeDisagrees, SourceGone, SourceLied, StoredWrong, TransferStopped, UploadVanished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
-_OF_ONE_FILE = (SourceGone, SourceLied, SizeDisagrees)
+_STOPS_NO_OTHERS = (UploadVanished, StoredWrong, SourceGone, SourceLied, SizeDisagrees)
 
 
 class Window:
@@ -110,8 +110,9 @@ class Share:
 class Pool:
     """Threads of which the first to fail stops all: `stop` tells those of other pools, too.
 
-    Two failures stop no other pool. The end of an upload by another run is a reason to look again, not to give up. And
-    what is wrong with one file for good is no reason to leave the others: they may be gone before somebody has looked.
+    Some failures stop no other pool. The end of an upload by another run is a reason to look again, not to give up, and
+    so is a part that the store does not have as it was sent. And what is wrong with one file for good is no reason to
+    leave the others: they may be gone before somebody has looked.
 
     Args:
         workers: how many threads.
@@ -160,9 +161,11 @@ class Pool:
             with self._lock:
                 if self._failure is None or _weight(error) > _weight(self._failure):
                     self._failure = error
-            if not isinstance(error, (UploadVanished, TransferStopped, *_OF_ONE_FILE)):
-                self._stop.set()
-            self._on_failure()
+            try:
+                if not isinstance(error, (TransferStopped, *_STOPS_NO_OTHERS)):
+                    self._stop.set()
+            finally:
+                self._on_failure()
             raise
 
     def __enter__(self) -> Self:
@@ -173,7 +176,7 @@ class Pool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Leave no thread behind: after a failure or a cancellation they are told to stop, and waited for."""
-        if error is not None and not isinstance(error, (UploadVanished, *_OF_ONE_FILE)):
+        if error is not None and not isinstance(error, _STOPS_NO_OTHERS):
             self._stop.set()
         self._threads.shutdown(cancel_futures=error is not None)
 

@@ -40,6 +40,19 @@ def test_an_archive_is_not_replaced_by_one_that_lacks_a_file_of_it(bench: Archiv
     assert bench.left_over(recording) == []
 
 
+def test_a_run_that_finds_a_withdrawn_archive_deletes_nothing_that_nobody_else_has(bench: Archiving) -> None:
+    recording = bench.add(1000, audio=MediaSource(SyntheticContent(20), "audio/mpeg"))
+    old = bench.archived(recording)
+    bench.s3.delete_object(
+        Bucket=bench.bucket, Key=key_of(bench, recording, "bagit.txt")
+    )  # as an overwrite leaves it that is killed then
+    audio, recording.audio = recording.audio, None
+    with pytest.raises(ReplacementSmaller, match="1 of audio/"):
+        bench.archived(recording)
+    recording.audio = audio
+    assert checksums(bench.archived(recording)) == checksums(old)
+
+
 @pytest.mark.parametrize("store", ["rclone", "swift"])
 def test_whichever_write_fails_the_old_bag_stays_whole_until_the_flip_and_the_next_run_ends_with_the_new(
     request: pytest.FixtureRequest, store: str

@@ -338,3 +338,17 @@ def test_progress_adds_up_to_the_files_sizes(bench: Archiving) -> None:
     run.archived(recording.id)
     assert run.counted.read == run.counted.sizes
     assert set(run.counted.already.values()) == {0}
+
+
+def test_a_part_that_the_store_refuses_again_and_again_is_told_as_what_it_is(rclone: Archiving) -> None:
+    recording = rclone.add(3 * rclone.part)
+
+    def meddle(method: str, request: dict[str, Any], send: Callable[[], Any]) -> Any:
+        if method == "upload_part" and request["PartNumber"] == 2:
+            raise refusal("BadDigest", 400)
+        return send()
+
+    with pytest.raises(StoredWrong, match="the store holds something else than was sent"):
+        rclone.run(meddle).archived(recording.id)
+    rclone.archived(recording)
+    assert rclone.left_over(recording) == []
