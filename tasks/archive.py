@@ -105,9 +105,8 @@ class Archive:
         whole = self._whole(recording)
         if whole is None:
             return None
-        return self._archived(
-            recording, self._described(recording, bag.parse_manifest(whole.tags[bag.MANIFEST]))
-        ).model_copy(update={"already_archived": True})
+        described = self._described(recording, bag.parse_manifest(whole.tags[bag.MANIFEST]))
+        return self._archived(recording, described).model_copy(update={"already_archived": True})
 
     def commit(
         self, recording: Recording, stored: Sequence[StoredFile], listed: Mapping[str, StoredObject]
@@ -136,11 +135,11 @@ class Archive:
             if found and checksums.items() <= found.items():
                 self._require_payload_still(recording, stored, lying)
                 return self._archived(recording, files if found == checksums else self._described(recording, found))
-            if found is None and bag.MANIFEST in listed:  # of a bag that was withdrawn, or nearly committed
-                self._require_kept(recording, set(payload), checksums)
             if found is not None:
                 self.withdraw(recording)  # nothing may pass for a bag while its tag files are replaced
                 payload = self.listed(recording, bag.PAYLOAD)
+            elif bag.MANIFEST in listed:  # of a bag that was withdrawn, or nearly committed
+                self._require_kept(recording, set(payload), checksums)
             if attempt < COMMIT_ATTEMPTS:
                 self._delete(recording, payload.keys() - checksums.keys())
                 tags = _tag_files(recording, files)
