@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from tasks import bag
 from tasks.checksums import bare
 from tasks.redaction import without_secrets
+from tasks.settings import APP_ID
 from tasks.unfinished import FOLDER as UNFINISHED
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ AUDIT = "_audit"
 SAMPLES = 5
 """Of foreign keys, to be shown."""
 
-_DAY = r"(?P<app>[A-Za-z0-9_-]{1,32})/[0-9]{4}/[0-9]{2}/[0-9]{2}/"
+_DAY = rf"(?P<app>{APP_ID})/[0-9]{{4}}/[0-9]{{2}}/[0-9]{{2}}/"
 _IN_BAG = re.compile(rf"(?P<folder>{_DAY}(?P<id>[0-9a-f-]{{36}})/)(?P<path>.+)", re.DOTALL)
 _BAG = re.compile(rf"{_DAY}[0-9a-f-]{{36}}/")
 _BESIDE_BAG = re.compile(rf"{_DAY}[0-9a-f-]{{36}}\.description\.json")

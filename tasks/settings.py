@@ -18,7 +18,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from tasks.errors import SettingsInvalid
 from tasks.units import MIB
 
-APP_ID_PATTERN = r"^[A-Za-z0-9_-]{1,32}$"
+APP_ID = r"[A-Za-z0-9_-]{1,64}"
+"""What an app's id looks like: a UUID today, 32 hexadecimal digits in some older accounts; a regular expression.
+
+Source: https://developers.cloudflare.com/api/resources/realtime_kit/subresources/apps/methods/get/
+"""
+APP_ID_PATTERN = f"^{APP_ID}$"
 
 _ARCHIVE_URL = re.compile(r"s3://(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9])(?:/(?P<prefix>.{0,400}))?")
 _PREFIX = re.compile(r"[A-Za-z0-9!_.*'() -]+(?:/[A-Za-z0-9!_.*'() -]+)*")
@@ -63,7 +68,8 @@ def _key_url(url: str) -> str:
 
 
 S = TypeVar("S", bound=BaseSettings)
-_Id = Annotated[str, Field(pattern=APP_ID_PATTERN)]
+_AccountId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
+_AppId = Annotated[str, Field(pattern=APP_ID_PATTERN)]
 _Seconds = Annotated[float, Field(gt=0, le=86_400)]
 _FROM_ENVIRONMENT = SettingsConfigDict(
     frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True, str_strip_whitespace=True
@@ -97,15 +103,15 @@ class ArchiveSettings(BaseSettings):
 class AuditSettings(ArchiveSettings):
     """What an audit needs to know: the archive, and, for its advice alone, which app this machine archives."""
 
-    realtimekit_app_id: _Id = ""
+    realtimekit_app_id: _AppId = ""
 
 
 class Settings(ArchiveSettings):
     """What a run needs to know that brings recordings home."""
 
     cloudflare_api_token: Annotated[SecretStr, AfterValidator(_usable_token)]
-    cloudflare_account_id: _Id
-    realtimekit_app_id: _Id
+    cloudflare_account_id: _AccountId
+    realtimekit_app_id: _AppId
     cloudflare_base_url: Annotated[str, AfterValidator(_api_base)] = "https://api.cloudflare.com/client/v4"
     transfer_part_size: Annotated[ByteSize, Field(ge=5 * MIB, le=5 * 1024 * MIB)] = ByteSize(8 * MIB)
     stall_timeout: _Seconds = 30.0
@@ -117,7 +123,7 @@ class WebhookSettings(BaseSettings):
 
     model_config = _FROM_ENVIRONMENT
 
-    realtimekit_app_id: _Id
+    realtimekit_app_id: _AppId
     realtimekit_webhook_key_url: Annotated[str, AfterValidator(_key_url)] = (
         "https://api.realtime.cloudflare.com/.well-known/webhooks.json"
     )
@@ -137,7 +143,9 @@ def load_settings(kind: type[S], env_file: str | None = ".env") -> S:
     try:
         settings = kind()
     except ValidationError as invalid:
-        problems += [f"{str(e['loc'][0]).upper()}: {_problem(e['type'], e['msg'])}" for e in invalid.errors()]
+        for error in invalid.errors():
+            name = str(error["loc"][0]).upper()
+            problems.append(f"{name}: {_problem(name, error['type'], error['msg'])}")
     if problems:
         raise SettingsInvalid(tuple(problems))
     return settings
@@ -154,15 +162,21 @@ def _complete_environment(env_file: str) -> list[str]:
     return []
 
 
+_IDS = {
+    "CLOUDFLARE_ACCOUNT_ID": "must be 1 to 32 letters, digits, - or _",
+    "REALTIMEKIT_APP_ID": "must be the app's id, such as 14a396e7-ca44-4937-bf1f-050a69118543: "
+    "1 to 64 letters, digits, - or _",
+}
 _IN_OTHER_WORDS = {
     "missing": "is missing",
-    "string_pattern_mismatch": "must be 1 to 32 letters, digits, - or _",
     "byte_size": "must be a size such as 8MiB",
     "byte_size_unit": "must be a size such as 8MiB",
 }
 
 
-def _problem(kind: str, message: str) -> str:
+def _problem(name: str, kind: str, message: str) -> str:
+    if kind == "string_pattern_mismatch":
+        return _IDS[name]
     if kind in {"float_parsing", "int_parsing"}:
         return "must be a number"
     return _IN_OTHER_WORDS.get(kind, message.removeprefix("Value error, "))

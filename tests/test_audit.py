@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from tests.standins.realtimekit import StandInRecording
 
 TEN_DAYS = timedelta(days=10)
-APP = "archive/app0app0app0app0app0app0app0app0/"
 
 
 def three(bench: Archiving) -> list[StandInRecording]:
@@ -32,6 +31,11 @@ def three(bench: Archiving) -> list[StandInRecording]:
     for recording in recordings:
         bench.archived(recording)
     return sorted(recordings, key=lambda one: one.id)
+
+
+def day_of(bench: Archiving, recording: StandInRecording) -> str:
+    """Return where all that was recorded on the same day lies."""
+    return bench.folder(recording).removesuffix(f"{recording.id}/")
 
 
 def put(bench: Archiving, key: str, body: bytes) -> None:
@@ -259,7 +263,7 @@ def test_a_bag_without_its_marker_is_damaged_once_nobody_can_be_at_work_on_it(rc
         rclone.s3.delete_object(Bucket=rclone.bucket, Key=rclone.folder(gone) + name)
     for name in rclone.names(half_done) - {"recording.json"}:
         rclone.s3.delete_object(Bucket=rclone.bucket, Key=rclone.folder(half_done) + name)
-    put(rclone, f"{APP}2026/11/20/{'0' * 8}-0000-0000-0000-{'0' * 12}/data/video/a.mp4", b"half done")
+    put(rclone, f"{day_of(rclone, half_done)}{'0' * 8}-0000-0000-0000-{'0' * 12}/data/video/a.mp4", b"half done")
     now = audited(rclone, deep=False)
     assert now.findings == {gone.id: [("missing", "")]}
     later = audited(rclone, deep=False, later=TEN_DAYS)
@@ -375,8 +379,8 @@ def test_an_archive_without_bags_and_what_is_foreign_in_it_are_told(rclone: Arch
     put(rclone, "archive/_audit/2026/11/junk.jsonl", b"junk")
     put(rclone, "archive/_audit/2026/11/20261101T000000000000Z-0123456789ab-1.jsonl", b"junk\n{}\n")
     assert audited(rclone).notices == set()
-    put(rclone, f"{APP}readme\n.txt", b"?")
-    rclone.s3.create_multipart_upload(Bucket=rclone.bucket, Key=f"{APP}2026/11/20/x/data/video/a.mp4")
+    put(rclone, f"{day_of(rclone, recording)}readme\n.txt", b"?")
+    rclone.s3.create_multipart_upload(Bucket=rclone.bucket, Key=f"{day_of(rclone, recording)}x/data/video/a.mp4")
     found = audited(rclone)
     assert found.notices == {"foreign objects"}
     assert found.findings == {}

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tasks.details import checked_recording_id
 from tasks.errors import RecordingIdInvalid, SettingsInvalid
 from tasks.settings import Settings, load_settings
+from tests.standins.realtimekit import APP_ID
 from tests.strategies import damaged, examples, require_presentable
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ CANARY = "leak-canary"
 GOOD = {
     "CLOUDFLARE_API_TOKEN": CANARY,
     "CLOUDFLARE_ACCOUNT_ID": "a" * 32,
-    "REALTIMEKIT_APP_ID": "app",
+    "REALTIMEKIT_APP_ID": APP_ID,
     "ARCHIVE_URL": "s3://bucket/prefix",
 }
 NAMES = [name.upper() for name in Settings.model_fields]

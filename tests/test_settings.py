@@ -10,15 +10,17 @@ import pytest
 
 from tasks.details import checked_recording_id
 from tasks.errors import RecordingIdInvalid, SettingsInvalid
-from tasks.settings import Settings, load_settings
+from tasks.holdings import held_at
+from tasks.settings import AuditSettings, Settings, load_settings
 from tasks.units import MIB
+from tests.standins.realtimekit import APP_ID
 
 ID = "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"
 TOKEN = "leak-canary-token"
 REQUIRED = {
     "CLOUDFLARE_API_TOKEN": TOKEN,
     "CLOUDFLARE_ACCOUNT_ID": "a" * 32,
-    "REALTIMEKIT_APP_ID": "app",
+    "REALTIMEKIT_APP_ID": APP_ID,
     "ARCHIVE_URL": "s3://bucket/prefix",
 }
 
@@ -107,6 +109,21 @@ def test_a_dotenv_file_that_cannot_be_read_is_a_problem_beside_the_others(conten
     found = problems(TASK_RETRIES="x")
     assert found.keys() == {".env", "TASK_RETRIES"}
     assert "leak" not in str(found)
+
+
+@pytest.mark.parametrize("app_id", [APP_ID, "a" * 32, "a" * 64, "app_1"])
+def test_an_apps_id_is_a_uuid_or_as_short_as_older_ones(app_id: str) -> None:
+    os.environ["REALTIMEKIT_APP_ID"] = app_id
+    assert load_settings(Settings).realtimekit_app_id == app_id
+    assert load_settings(AuditSettings).realtimekit_app_id == app_id
+    assert held_at(f"{app_id}/2026/11/20/{ID}/").app_id == app_id
+
+
+@pytest.mark.parametrize("app_id", ["a" * 65, "a/b", "..", "a b"])
+def test_what_cannot_be_an_apps_id_is_told_with_an_example(app_id: str) -> None:
+    (problem,) = problems(REALTIMEKIT_APP_ID=app_id).values()
+    assert "such as 14a396e7-ca44-4937-bf1f-050a69118543: 1 to 64 letters" in problem
+    assert held_at(f"{app_id}/2026/11/20/{ID}/").app_id == ""
 
 
 def test_nothing_shows_the_token() -> None:

@@ -60,7 +60,10 @@ def test_the_typed_result_is_what_the_store_holds(here: World) -> None:
     assert archived.bytes == 99 * 5 + 9 * 5
     assert archived.duration_s == 12.5
     assert archived.recording_id == recording.id
-    assert archived.archive_url == f"s3://{here.bucket}/pre/{here.kit.app_id}/2026/11/20/{recording.id}/"
+    assert (
+        archived.archive_url
+        == f"s3://{here.bucket}/pre/{here.kit.app_id}/{recording.invoked_time:%Y/%m/%d}/{recording.id}/"
+    )
     assert not archived.already_archived
     assert "bagit.txt" in here.objects()
 

@@ -19,7 +19,7 @@ from tasks.settings import WebhookSettings, load_settings
 from tests.flows.duty import listening
 from tests.flows.relay import Relay
 from tests.flows.world import eventually
-from tests.standins.realtimekit import StandInRecording
+from tests.standins.realtimekit import APP_ID, StandInRecording
 from tests.standins.signer import KeyPair, Signer, status_update
 from tests.standins.wire import Cut, Reply
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from tests.flows.world import World
-
-APP = "app0" * 8
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +73,7 @@ def runs(api: str, recording_id: str) -> list[dict[str, Any]]:
 
 @asynccontextmanager
 async def served(signer: Signer) -> AsyncIterator[httpx.AsyncClient]:
-    app = new_app(WebhookSettings(realtimekit_app_id=APP, realtimekit_webhook_key_url=signer.url))
+    app = new_app(WebhookSettings(realtimekit_app_id=APP_ID, realtimekit_webhook_key_url=signer.url))
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://webhook.test") as client,
@@ -190,7 +188,7 @@ def test_what_is_no_business_of_ours_is_delivered_and_starts_nothing(
             body, headers = signer.delivery(payload)
             answer = await client.post("/webhook", content=body, headers=headers)
             assert (answer.status_code, answer.json()) == (200, {"status": "ignored", "reason": reason})
-        body, headers = signer.delivery(status_update(new_id()) | {"appId": APP})
+        body, headers = signer.delivery(status_update(new_id()) | {"appId": APP_ID})
         assert (await client.post("/webhook", content=body, headers=headers)).status_code == 202
 
     asking(signer, ask)
@@ -478,7 +476,7 @@ def test_wrong_settings_are_2_and_told_before_anything_listens(
 
 
 def test_the_key_is_taken_from_https_alone_but_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REALTIMEKIT_APP_ID", "app")
+    monkeypatch.setenv("REALTIMEKIT_APP_ID", APP_ID)
     monkeypatch.delenv("REALTIMEKIT_WEBHOOK_KEY_URL", raising=False)
     published = "https://api.realtime.cloudflare.com/.well-known/webhooks.json"
     assert load_settings(WebhookSettings, None).realtimekit_webhook_key_url == published

@@ -105,13 +105,17 @@ __all__ = [
 ]
 
 
+APP_ID = "14a396e7-ca44-4937-bf1f-050a69118543"
+"""A UUID, as all apps have them; the one that the API's reference gives as its example."""
+
+
 class RealtimeKitStandIn(Knobs):
     """RealtimeKit in this process: an API and a file server on two ports, for as long as the `with` lasts."""
 
     def __init__(
         self,
         account_id: str = "acc0" * 8,
-        app_id: str = "app0" * 8,
+        app_id: str = APP_ID,
         token: str = "stand-in-token",  # noqa: S107 - it opens nothing
         *,
         send_buffer: int | None = None,

@@ -54,7 +54,8 @@ class StandInRecording:
     expired: bool = False
     """Whether the files have left RealtimeKit's bucket."""
     storage_config: Mapping[str, object] | None = None
-    invoked_time: datetime = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+    invoked_time: datetime = field(default_factory=lambda: datetime.now(UTC) - timedelta(hours=26))
+    """A day and some ago, so that its files are there for some days more."""
     duration: float = 3600
     meeting_id: str = ""
 
