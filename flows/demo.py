@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 FOLDER = Path("archive-demo")
 BUCKET = "recordings"
 RECORDING_ID = "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"
+INVOKED = datetime(2026, 11, 20, 9, tzinfo=UTC)  # its day names the folder in which the demo finds it again, any day
 VIDEO_BYTES = 24 * MIB
 PART_SIZE = 5 * MIB
 LINK_LASTS_REQUESTS = 3  # of the five that the video takes: it expires once
@@ -67,6 +69,7 @@ def stage(kit: RealtimeKitStandIn, store: Store) -> None:
             statuses=("RECORDING", "UPLOADING", "UPLOADED"),
             video=MediaSource(video_mp4(VIDEO_BYTES)),
             audio=MediaSource(audio_mp3(MIB), content_type="audio/mpeg"),
+            invoked_time=INVOKED,
         )
     )
     try:

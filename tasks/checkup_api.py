@@ -247,8 +247,9 @@ def _of_token(verified: dict[str, Any], kind: str) -> Said:
     if status != "active":
         return failed(f"{kind}{status[:40]}", f"Make a new one with the permission Realtime: {_TOKENS}")
     expires = None
-    with suppress(ValueError, TypeError):
-        expires = datetime.fromisoformat(str(verified.get("expires_on"))).astimezone(UTC)
+    with suppress(ValueError, TypeError, OverflowError):
+        named = datetime.fromisoformat(str(verified.get("expires_on")))
+        expires = named.replace(tzinfo=named.tzinfo or UTC).astimezone(UTC)
     if expires is None:
         return ok(f"{kind}active")
     left = expires - datetime.now(UTC)

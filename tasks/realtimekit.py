@@ -162,8 +162,11 @@ class RealtimeKit:
             return recording
 
 
-def require_media(recording: Recording) -> None:
+def require_media(recording: Recording, now: datetime | None = None) -> None:
     """Check that an UPLOADED recording can be downloaded at all.
+
+    Args:
+        now: the moment to judge its age at; without one, the present.
 
     Raises:
         NothingToDownload: a file has no usable URL; or none is handed out, and it says whether the seven days are
@@ -171,7 +174,7 @@ def require_media(recording: Recording) -> None:
     """
     if recording.media and not recording.without_url:
         return
-    if recording.has_left_the_bucket(datetime.now(UTC)):
+    if recording.has_left_the_bucket(now or datetime.now(UTC)):
         raise NothingToDownload(recording.id, "it has left RealtimeKit's bucket, which keeps files for 7 days.")
     if recording.without_url:
         named = ", ".join(recording.without_url[:5]) + (" and more" if len(recording.without_url) > 5 else "")

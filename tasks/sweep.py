@@ -103,7 +103,7 @@ def listed(recording: Recording, app_id: str, folder: str, now: datetime, *, exp
             its URLs before its time is over is not taken for lost.
     """
     left = recording.has_left_the_bucket(now)
-    obstacle = _obstacle(recording) if recording.status == "UPLOADED" else ""
+    obstacle = _obstacle(recording, now) if recording.status == "UPLOADED" else ""
     if expired and left:
         obstacle = obstacle or "it has left RealtimeKit's bucket, which keeps files for 7 days."
     return Listed(
@@ -121,9 +121,9 @@ def listed(recording: Recording, app_id: str, folder: str, now: datetime, *, exp
     )
 
 
-def _obstacle(recording: Recording) -> str:
+def _obstacle(recording: Recording, now: datetime | None = None) -> str:
     try:
-        require_media(recording)
+        require_media(recording, now)
     except NothingToDownload as nothing:
         return nothing.reason
     return ""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.standins.realtimekit import MediaSource, StandInRecording
 
 ID = "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"
-NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+NINE, NOON = datetime(2026, 11, 20, 9, tzinfo=UTC), datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 steady = settings(deadline=None, derandomize=True)
 """The same examples in every run, and no failure because a machine is busy."""
@@ -19,7 +19,8 @@ steady = settings(deadline=None, derandomize=True)
 
 def described(**changed: object) -> dict[str, Any]:
     """Return the details of a recording as the API sends them, with these fields changed."""
-    recording = StandInRecording(ID, video=MediaSource(b"12345"), audio=MediaSource(b"1"), details=changed)
+    video, audio = MediaSource(b"12345"), MediaSource(b"1")
+    recording = StandInRecording(ID, video=video, audio=audio, details=changed, invoked_time=NINE)
     return recording.describe(lambda path: f"https://files.example.com/{path}?X-Amz-Signature=s", NOON)
 
 

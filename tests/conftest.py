@@ -10,6 +10,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from tasks.store import new_s3_client
+from tests.clock import is_moved, with_rclone
 from tests.standins.realtimekit import RealtimeKitStandIn
 from tests.standins.stores import RcloneStore, Store, SwiftStore
 from tests.torture.stage import (
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.archiving import Archiving
+
+pytest_plugins = ["tests.clock.option"]
 
 SWIFT_ONLY = "Swift runs on Linux alone"
 
@@ -67,10 +70,19 @@ def swift_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 @pytest.fixture(scope="session")
 def rclone_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    if is_moved():
+        pytest.skip(with_rclone.kwargs["reason"])
     folder = tmp_path_factory.mktemp("rclone")
     with RcloneStore(folder) as running:
         yield running
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def any_server(request: pytest.FixtureRequest) -> Store:
+    """A store that keeps the tests' time: rclone, which takes less, or Swift."""
+    server: Store = request.getfixturevalue("swift_server" if is_moved() else "rclone_server")
+    return server
 
 
 @pytest.fixture

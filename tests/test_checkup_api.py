@@ -15,6 +15,7 @@ from tasks.clocks import Clocks
 from tasks.redaction import Concealed
 from tasks.settings import Settings
 from tasks.wire import new_http_client
+from tests.clock import local_time
 from tests.standins.api import AUTHENTICATION_ERROR, FORBIDDEN, NO_ROUTE
 from tests.standins.oddities import Headers
 from tests.standins.realtimekit import Answer, HtmlPage, MediaSource, Refuse, StandInRecording, SyntheticContent
@@ -94,8 +95,20 @@ def test_a_token_that_is_over_or_soon_will_be_says_when(kit: RealtimeKitStandIn)
     kit.token_details = {"status": "active", "expires_on": soon.strftime("%Y-%m-%dT%H:%M:%SZ")}
     token = looked(kit)["token"]
     assert (token.status, token.told) == ("warning", f"active until {soon:%Y-%m-%d %H:%M} UTC")
-    kit.token_details = {"status": "active", "expires_on": "2099-01-02T00:00:00Z"}
-    assert looked(kit)["token"].told == "active until 2099-01-02"
+    late = datetime.now(UTC) + timedelta(days=400)
+    kit.token_details = {"status": "active", "expires_on": late.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    assert looked(kit)["token"].told == f"active until {late:%Y-%m-%d}"
+
+
+def test_a_time_without_a_zone_is_utc_wherever_this_runs_and_one_beyond_the_calendar_is_passed_over(
+    kit: RealtimeKitStandIn,
+) -> None:
+    soon = datetime.now(UTC) + timedelta(days=3)
+    kit.token_details = {"status": "active", "expires_on": f"{soon:%Y-%m-%dT%H:%M:%S}"}
+    with local_time("UTC-14"):
+        assert looked(kit)["token"].told == f"active until {soon:%Y-%m-%d %H:%M} UTC"
+    kit.token_details = {"status": "active", "expires_on": "0001-01-01T00:00:00+23:59"}
+    assert looked(kit)["token"].told == "active"
 
 
 def test_a_wrong_account_is_told_from_a_wrong_token(kit: RealtimeKitStandIn) -> None:

@@ -16,6 +16,7 @@ from tasks.corner import Corner
 from tasks.errors import ArchiverError, TransferStopped
 from tasks.redaction import Concealed
 from tasks.store import new_s3_client
+from tests.clock import with_rclone
 from tests.meddling import Meddled, refusal
 from tests.standins.stores import RcloneStore, Store
 from tests.torture.stage import lead_to
@@ -113,6 +114,7 @@ def read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store
         yield running
 
 
+@with_rclone
 def test_a_store_that_may_only_be_read_is_told(read_only: Store) -> None:
     found = looked(new_s3_client(8), "archive")
     assert states(found) == "oof" + "s" * 7

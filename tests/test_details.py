@@ -2,14 +2,14 @@
 
 import json
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 
 from tasks.details import MediaFile, Recording, parse_archived, parse_recording
-from tests.anything import ANY_DETAILS, ID, NOON, described, steady
+from tests.anything import ANY_DETAILS, ID, NINE, NOON, described, steady
 from tests.standins.realtimekit import DROP
 
 
@@ -30,7 +30,7 @@ def tracks(download_url: object) -> list[tuple[str, str, str]]:
 def test_a_documented_answer_is_read_whole() -> None:
     recording = parsed()
     assert (recording.id, recording.status, recording.duration_s) == (ID, "UPLOADED", 3600)
-    assert recording.invoked_time == recording.day == datetime(2026, 11, 20, 9, tzinfo=UTC)
+    assert recording.invoked_time == recording.day == NINE
     seen, heard = recording.media
     assert (seen.kind, seen.name, seen.size, seen.expires_at) == ("video", f"{ID}.mp4", 5, NOON)
     assert (heard.kind, heard.name, heard.size) == ("audio", f"{ID}_audio.mp4", None)

@@ -13,13 +13,17 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+from tests.clock import with_rclone
 from tests.standins.stores import RcloneStore, Store, StoreError, SwiftStore, rclone_executable
 
 NEEDS_XATTRS = pytest.mark.skipif(sys.platform != "linux", reason="Swift runs on Linux alone")
 PROJECT = Path(__file__).parent.parent
 
 
-@pytest.fixture(params=[pytest.param(SwiftStore, marks=NEEDS_XATTRS), RcloneStore], ids=lambda kind: kind.name)
+@pytest.fixture(
+    params=[pytest.param(SwiftStore, marks=NEEDS_XATTRS), pytest.param(RcloneStore, marks=with_rclone)],
+    ids=lambda kind: kind.name,
+)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     with request.param(tmp_path / "store") as running:
         running.client().create_bucket(Bucket="archive")
@@ -129,6 +133,7 @@ def test_a_store_dies_with_the_process_that_started_it_however_sudden_the_death(
     assert not lives(server)
 
 
+@with_rclone
 def test_objects_in_rclone_are_plain_files_and_nothing_lies_beside_them(tmp_path: Path) -> None:
     with RcloneStore(tmp_path) as store:
         client = store.client()

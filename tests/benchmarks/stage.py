@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from botocore.exceptions import ClientError
 
 from tests.benchmarks.source import FileSource
+from tests.clock import python_path
 from tests.flows.duty import PrefectServer
 from tests.standins.realtimekit import RealtimeKitStandIn
 from tests.standins.stores import RcloneStore, SwiftStore
@@ -185,7 +186,7 @@ class Ground:
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
-            "PYTHONPATH": str(PROJECT),
+            "PYTHONPATH": python_path(PROJECT),
             "CLOUDFLARE_API_TOKEN": self.kit.token,
             "CLOUDFLARE_ACCOUNT_ID": self.kit.account_id,
             "REALTIMEKIT_APP_ID": self.kit.app_id,

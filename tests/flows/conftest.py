@@ -75,9 +75,9 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def world(prefect_api: str, kit: RealtimeKitStandIn, rclone_server: Store, tmp_path: Path) -> World:
+def world(prefect_api: str, kit: RealtimeKitStandIn, any_server: Store, tmp_path: Path) -> World:
     """An API with no recordings yet, an empty bucket, and the server: all that a run needs."""
-    return new_world(kit, rclone_server, prefect_api, tmp_path)
+    return new_world(kit, any_server, prefect_api, tmp_path)
 
 
 @pytest.fixture

@@ -59,9 +59,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
 
 @pytest.fixture
 def on_duty(
-    kit: RealtimeKitStandIn, rclone_server: Store, server: PrefectServer, tmp_path: Path
+    kit: RealtimeKitStandIn, any_server: Store, server: PrefectServer, tmp_path: Path
 ) -> Iterator[tuple[World, PrefectServer]]:
-    here = new_world(kit, rclone_server, server.api, tmp_path)
+    here = new_world(kit, any_server, server.api, tmp_path)
     deploy(here)
     (found,) = here.ask_prefect("deployments", deployments={"name": {"any_": ["every-15-minutes"]}})
     for schedule in found["schedules"]:  # else it would sweep whenever a quarter of an hour ends in a test

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import psutil
 import pytest
+import time_machine
+
+from flows import demo
+from tests.standins.realtimekit import RealtimeKitStandIn
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.flows.world import World
-
-pytestmark = pytest.mark.duty  # it takes most of a minute, and is a check of its own wherever the tests are run
 
 
 def run_demo(world: World, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -36,6 +40,20 @@ def processes_in(folder: Path) -> list[list[str]]:
     return found
 
 
+@pytest.mark.parametrize("later", [timedelta(days=1), timedelta(days=800)])
+def test_the_demo_looks_on_any_day_where_it_archived_on_another(later: timedelta) -> None:
+    def day() -> datetime:
+        with RealtimeKitStandIn() as kit:
+            demo.stage(kit, mock.Mock())
+            (recording,) = kit.recordings
+            return recording.invoked_time
+
+    first = day()
+    with time_machine.travel(datetime.now(UTC) + later):
+        assert day() == first
+
+
+@pytest.mark.duty  # it takes most of a minute, and is a check of its own wherever the tests are run
 @pytest.mark.timeout(240)
 def test_the_demo_archives_once_and_finds_it_the_second_time(world: World, tmp_path: Path) -> None:
     first = run_demo(world, tmp_path)

@@ -41,12 +41,12 @@ LINES = 21
 
 @pytest.fixture
 def alone(
-    kit: RealtimeKitStandIn, rclone_server: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kit: RealtimeKitStandIn, any_server: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[World]:
     """An API and a bucket, with this very process set up for them, and no Prefect server."""
     bucket = f"bucket-{uuid.uuid4().hex[:12]}"
-    rclone_server.client().create_bucket(Bucket=bucket)
-    world = World(kit, rclone_server, bucket, "", tmp_path)
+    any_server.client().create_bucket(Bucket=bucket)
+    world = World(kit, any_server, bucket, "", tmp_path)
     world.add(invoked_time=datetime.now(UTC) - timedelta(hours=1))
     for name, value in world.settings().items():
         monkeypatch.setenv(name, value)

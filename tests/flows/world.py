@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from tests.clock import python_path
 from tests.standins.realtimekit import MediaSource, RealtimeKitStandIn, StandInRecording, SyntheticContent
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class World:
     def environment(self, **changes: str | None) -> dict[str, str]:
         """Return the whole environment of a process; what is changed to None is not set."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
-        ours = {"PREFECT_API_URL": self.prefect_api, "PYTHONPATH": str(PROJECT), "PYTHONWARNINGS": "ignore"}
+        ours = {"PREFECT_API_URL": self.prefect_api, "PYTHONPATH": python_path(PROJECT), "PYTHONWARNINGS": "ignore"}
         merged = inherited | ours | self.settings() | changes
         return {name: value for name, value in merged.items() if value is not None}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.standins.loopback import Delivery, Incoming, LoopbackServer
+from tests.standins.recordings import timestamp
 from tests.standins.wire import Reply
 
 if TYPE_CHECKING:
@@ -39,16 +41,17 @@ class KeyPair:
 
 
 def status_update(recording_id: str, status: str = "UPLOADED", **of_recording: Any) -> dict[str, Any]:
-    """Return the body of the event, as documented."""
+    """Return the body of the event, as documented, of a recording that stopped a minute ago."""
+    stopped = datetime.now(UTC) - timedelta(minutes=1)
     recording = {
         "id": recording_id,
         "recordingId": recording_id,
         "status": status,
         "downloadUrl": f"https://bucket.example/{recording_id}.mp4?X-Amz-Signature=leak-canary",
         "audioDownloadUrl": None,
-        "downloadUrlExpiry": "2026-11-27T10:00:00.000Z",
-        "startedTime": "2026-11-20T10:00:00.000Z",
-        "stoppedTime": "2026-11-20T10:30:00.000Z",
+        "downloadUrlExpiry": timestamp(stopped + timedelta(days=7)),
+        "startedTime": timestamp(stopped - timedelta(minutes=30)),
+        "stoppedTime": timestamp(stopped),
         "fileSize": "2044680",
         "outputFileName": "meeting.mp4",
         "meetingId": "bbb0",

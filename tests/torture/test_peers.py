@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.clock import with_rclone
 from tests.standins.faults import HTML
 from tests.standins.realtimekit import Answer, Drop, HtmlPage, SyntheticContent
 from tests.torture import peers
@@ -130,6 +131,7 @@ def test_troubles_have_one_name_each_and_the_telling_ones_are_among_them() -> No
     assert not set(TELLING) - set(names)
 
 
+@with_rclone
 def test_the_comparison_sets_us_beside_the_others_and_writes_it_down(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,6 +8,7 @@ import shlex
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from tests.clock import with_rclone
 from tests.torture.__main__ import choose, main, options, run
 from tests.torture.catalogue import GROUPS
 from tests.torture.report import Result, Totals, markdown, table, terminal
@@ -37,6 +38,7 @@ CRASHING = Scenario("crashing", "it crashes", Expect.INTACT, crash)
 FINE = ending(Verdict.INTACT, "fine")
 
 
+@with_rclone
 def test_a_lie_is_told_with_its_seed_and_the_command_that_shows_it_again(capsys: pytest.CaptureFixture[str]) -> None:
     its = options(["--store", "rclone", "--seed", "7"])
     assert run({"source": [FINE, ending(Verdict.LIE, "lying")]}, its) == 1
@@ -47,6 +49,7 @@ def test_a_lie_is_told_with_its_seed_and_the_command_that_shows_it_again(capsys:
     assert "uv run python -m tests.torture --only lying --store rclone --seed 7" in said
 
 
+@with_rclone
 def test_a_crash_is_the_failure_of_its_scenario_alone(capsys: pytest.CaptureFixture[str]) -> None:
     its = options(["--store", "rclone"])
     assert run({"source": [CRASHING, FINE]}, its) == 1
@@ -56,6 +59,7 @@ def test_a_crash_is_the_failure_of_its_scenario_alone(capsys: pytest.CaptureFixt
     assert re.search(r"^fine .* ok$", said, re.MULTILINE)
 
 
+@with_rclone
 def test_all_well_is_0_and_nothing_run_is_a_failure() -> None:
     its = options(["--store", "rclone"])
     assert run({"source": [FINE]}, its) == 0
@@ -108,6 +112,7 @@ def test_the_sums_are_of_what_matters() -> None:
     assert len({len(line) for line in terminal(rows).splitlines()}) == 1
 
 
+@with_rclone
 def test_processes_of_their_own_do_the_same_and_the_document_tells_all(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
