@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 
 POOL = "recordings"
 _ENDS_WITHIN_S = 30
+_EMPTY = PROJECT / ".pytest_cache" / f"prefect-{version('prefect')}.db"
+"""A database with Prefect's tables, kept from one run to the next: to make them takes half of a server's start."""
 
 
 def free_port() -> int:
@@ -96,11 +101,24 @@ class PrefectServer(Running):
         }
         arguments = ["server", "start", "--host", "127.0.0.1", "--port", str(port)]
         super().__init__(arguments, {**os.environ, **ours, **settings}, folder / "server.log")
+        self._database = folder / "prefect.db"
 
     def start(self) -> None:
         """Start it, and return when it answers."""
+        if _EMPTY.exists() and not self._database.exists():
+            shutil.copyfile(_EMPTY, self._database)
         super().start()
         eventually(self._answers)
+        if self._database.exists() and not _EMPTY.exists():
+            self._keep()
+
+    def _keep(self) -> None:
+        """Keep the database for all that start later; several may do so at once."""
+        _EMPTY.parent.mkdir(exist_ok=True)
+        kept = _EMPTY.with_suffix(f".{os.getpid()}")
+        with closing(sqlite3.connect(self._database)) as ours, closing(sqlite3.connect(kept)) as theirs:
+            ours.backup(theirs)
+        kept.replace(_EMPTY)
 
     def _answers(self) -> bool:
         with suppress(httpx.HTTPError):
