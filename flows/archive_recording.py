@@ -13,7 +13,7 @@ from prefect import flow
 from pydantic import Field
 
 from flows.later import again_later
-from flows.prefect_server import prefect_at_hand
+from flows.prefect_server import prefect_at_hand, settings_of
 from tasks import terminal
 from tasks.archive import ArchivedRecording
 from tasks.artifacts import publish_report
@@ -89,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     def archive() -> ArchivedRecording:
         recording_id = checked_recording_id(given.recording_id)
-        load_settings(Settings)  # what is wrong with them is told before Prefect starts anything
+        settings_of(Settings)  # what is wrong with them is told before Prefect starts anything
         with prefect_at_hand():
             return archive_recording(recording_id, given.wait_timeout, given.overwrite)
 

@@ -15,7 +15,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.logging import get_run_logger
 from pydantic import Field
 
-from flows.prefect_server import prefect_at_hand
+from flows.prefect_server import prefect_at_hand, settings_of
 from tasks import terminal
 from tasks.artifacts import Decoration
 from tasks.audit import Audit
@@ -140,7 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = vars(_parser().parse_args(arguments))
 
     def audit() -> AuditReport:
-        load_settings(AuditSettings)  # what is wrong with them is told before Prefect starts anything
+        settings_of(AuditSettings)  # what is wrong with them is told before Prefect starts anything
         with prefect_at_hand():
             result: AuditReport = audit_archive(**given)
             return result

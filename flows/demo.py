@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import bagit
 from botocore.exceptions import ClientError
 
+from tasks.streams import put
 from tasks.units import MIB, human_size
 from tests.standins.media import audio_mp3, video_mp4
 from tests.standins.realtimekit import MediaSource, RealtimeKitStandIn, StandInRecording
@@ -41,14 +42,14 @@ BYTES_PER_SECOND = 3 * MIB  # a connection; slow enough to watch
 
 def main() -> int:
     """Run the demo, and return the process's exit code."""
-    say("Starting a stand-in of RealtimeKit and an S3 server over ./archive-demo/ …")
+    say("Starting a stand-in of RealtimeKit and an S3 server over ./archive-demo/ ...")
     FOLDER.mkdir(exist_ok=True)
     with RealtimeKitStandIn() as kit, RcloneStore(FOLDER) as store, tempfile.TemporaryDirectory() as prefect_home:
         stage(kit, store)
         say(f"Archiving recording {RECORDING_ID} with the flow `archive-recording`.", "")
         command = [sys.executable, "-m", "flows.archive_recording", RECORDING_ID]
         run = subprocess.run(  # noqa: S603 - our own module
-            command, env=environment(kit, store, prefect_home), stdout=subprocess.PIPE, text=True, check=False
+            command, env=environment(kit, store, prefect_home), stdout=subprocess.PIPE, encoding="utf-8", check=False
         )
         if run.returncode:
             say("", f"The flow failed with exit code {run.returncode}; what to do is said above.")
@@ -120,7 +121,7 @@ def check(bag: Path) -> int:
     if shutil.which("sha256sum"):
         checked = subprocess.run(
             ["sha256sum", "-c", "manifest-sha256.txt"],  # noqa: S607 - whichever the person has
-            cwd=bag, stdout=subprocess.PIPE, text=True, check=False,
+            cwd=bag, stdout=subprocess.PIPE, encoding="utf-8", errors="replace", check=False,
         )  # fmt: skip
         say(*(f"sha256sum: {line}" for line in checked.stdout.splitlines()))
         if checked.returncode:
@@ -135,7 +136,7 @@ def check(bag: Path) -> int:
 def say(*lines: str) -> None:
     """Print for the person who watches, in step with the flow's log on stderr."""
     for line in lines:
-        print(line, flush=True)  # noqa: T201 - this is the demo's purpose
+        put(sys.stdout, f"{line}\n")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed
 from pydantic import Field
 
-from flows.prefect_server import prefect_at_hand
+from flows.prefect_server import prefect_at_hand, settings_of
 from tasks import terminal
 from tasks.archive import ArchivedFile
 from tasks.archived_bag import ArchivedBag, open_bag
@@ -156,7 +156,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     def describe() -> Description:
         recording_id = checked_recording_id(given.archive_url.rstrip("/").rpartition("/")[2])
-        load_settings(ArchiveSettings)  # what is wrong with them is told before Prefect starts anything
+        settings_of(ArchiveSettings)  # what is wrong with them is told before Prefect starts anything
         with prefect_at_hand():
             return describe_recording(recording_id, given.archive_url)
 

@@ -22,6 +22,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.logging import get_run_logger
 
 from flows.prefect_checkup import PrefectCheckup
+from flows.prefect_server import settings_of
 from tasks import checkup_api, checkup_store
 from tasks.artifacts import Decoration
 from tasks.checkup import Check, Checkup, Finding, failed, ok, run, skipped, sound, unforeseen, warning
@@ -33,7 +34,7 @@ from tasks.hangup import Lines, Stop
 from tasks.redaction import Concealed
 from tasks.settings import ArchiveSettings, Settings, load_settings
 from tasks.store import new_s3_client
-from tasks.terminal import DONE, FAILED, INTERRUPTED
+from tasks.terminal import DONE, FAILED, INTERRUPTED, in_ascii, print_line, say
 from tasks.wire import new_http_client
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def examine(report: Callable[[Finding], None]) -> Checkup:
     began = time.monotonic()
     settings, archive, said = _settings()
     conceal, clocks = Concealed(os.environ), Clocks()
+    conceal.add([settings.cloudflare_api_token.get_secret_value()] if settings else ())
     checks = [Check("Settings", SETTINGS, lambda: said)]
     with ExitStack() as stack:
         checks += _of_cloudflare(settings, clocks, stack)
@@ -99,7 +101,7 @@ def examine(report: Callable[[Finding], None]) -> Checkup:
 def _settings() -> tuple[Settings | None, ArchiveSettings | None, Said]:
     """Return the settings, or those of the archive alone, as far as they are usable; and what there is to say."""
     try:
-        settings = load_settings(Settings)
+        settings = settings_of(Settings)
     except SettingsInvalid as invalid:
         said = failed("; ".join(invalid.problems), "Set them in the environment or in .env.")
     else:
@@ -229,13 +231,13 @@ def main(arguments: list[str] | None = None) -> int:
         with _ended_by_signals():
             checkup = examine((lambda _: None) if given.json else view.show)
     except _Ended as ended:
-        sys.stderr.write("\nInterrupted. What was tried in the bucket is cleared away.\n")
+        say("Interrupted. What was tried in the bucket is cleared away.")
         return ended.exit_code
     except Exception as error:  # noqa: BLE001 - a traceback may quote anything
-        sys.stderr.write(f"\n{unforeseen(error).told}\n")
+        say(unforeseen(error).told)
         return FAILED
     if given.json:
-        sys.stdout.write(checkup.model_dump_json() + "\n")
+        print_line(in_ascii(checkup))
     else:
         view.close(checkup)
     return DONE if checkup.ok else FAILED

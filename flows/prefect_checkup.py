@@ -24,6 +24,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
+from flows.prefect_server import server_host
 from tasks.checkup import Check, failed, ok, skipped, warning
 from tasks.errors import PrefectUnavailable
 
@@ -98,7 +99,7 @@ class PrefectCheckup:
                 client.read_work_pools(limit=1)
                 return ok("Prefect Cloud answers, and takes the key")
             theirs, ours = Version(client.api_version()), Version(client.client_version())
-            told = f"{_host()} answers, with Prefect {theirs}"
+            told = f"{server_host()} answers, with Prefect {theirs}"
             if theirs.major != ours.major:
                 return failed(f"{told}; here it is {ours}", "Give both the same version.")
             if theirs.release[:2] != ours.release[:2] or theirs < ours:
@@ -109,11 +110,16 @@ class PrefectCheckup:
             return _asked(look)
         except httpx.HTTPStatusError as error:
             status = error.response.status_code
-            return failed(f"{_host()} answers HTTP {status}", "Check PREFECT_API_URL, and PREFECT_API_KEY or "
+            return failed(f"{server_host()} answers HTTP {status}", "Check PREFECT_API_URL, and PREFECT_API_KEY or "
                           "PREFECT_API_AUTH_STRING.")  # fmt: skip
         except (PrefectException, httpx.HTTPError) as error:
             name = type(error).__name__
-            return failed(f"{_host()} does not answer ({name})", f"Start it ({_START}), or correct PREFECT_API_URL.")
+            return failed(
+                f"{server_host()} does not answer ({name})", f"Start it ({_START}), or correct PREFECT_API_URL."
+            )
+        except (httpx.InvalidURL, ValueError, ImportError, OSError) as error:  # no client, or an answer without JSON
+            told = f"{server_host()} cannot be asked, or is none ({type(error).__name__})"
+            return failed(told, "Correct PREFECT_API_URL, which for a server of your own ends with /api; and settings.")
 
     def work_pool(self) -> Said:
         """Look whether the work pool is there, and hands out work."""
@@ -205,7 +211,7 @@ class PrefectCheckup:
             failure = f"HTTP {status}"
         except (PrefectException, httpx.HTTPError) as error:
             failure = type(error).__name__
-        raise PrefectUnavailable(_host(), failure)
+        raise PrefectUnavailable(server_host(), failure)
 
 
 def _asked(question: Callable[[SyncPrefectClient], T]) -> T:
@@ -237,10 +243,6 @@ def _database(client: SyncPrefectClient) -> str:
     # On this very machine, its write-ahead log is there for as long as the server has it open.
     home = Path(str(told.get("home") or PREFECT_HOME.value())).expanduser()
     return "SQLite" if (home / "prefect.db-wal").exists() else ""
-
-
-def _host() -> str:
-    return httpx.URL(str(PREFECT_API_URL.value())).netloc.decode()
 
 
 def _version(name: str) -> str:

@@ -21,7 +21,7 @@ from prefect.states import Completed
 from pydantic import Field
 
 from flows.other_runs import SWEPT, HandingOut, announced, at_work_before, under_way, unswept
-from flows.prefect_server import prefect_at_hand
+from flows.prefect_server import prefect_at_hand, settings_of
 from tasks import terminal
 from tasks.artifacts import Decoration
 from tasks.details import UUID_PATTERN
@@ -262,7 +262,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = vars(_parser().parse_args(arguments))
 
     def sweep() -> Sweep:
-        load_settings(Settings)  # what is wrong with them is told before Prefect starts anything
+        settings_of(Settings)  # what is wrong with them is told before Prefect starts anything
         with prefect_at_hand():
             result: Sweep = sweep_recordings(**given)
             return result

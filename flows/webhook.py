@@ -26,12 +26,13 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, get_cu
 
 from flows.announced_run import AnnouncedRuns
 from flows.other_runs import AWAY, DEPLOYMENT
+from flows.prefect_server import settings_of
 from tasks.announcements import read_announcement
 from tasks.errors import KeyUnavailable, SettingsInvalid, WebhookMalformed
-from tasks.logs import ThrottledLog, quiet_http_logs
-from tasks.settings import WebhookSettings, load_settings
+from tasks.logs import ThrottledLog, conceal_logs, quiet_http_logs
+from tasks.settings import WebhookSettings
 from tasks.signatures import PublishedKey
-from tasks.terminal import DONE, FAILED, WRONG_USAGE, number_between
+from tasks.terminal import DONE, FAILED, failed, number_between
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -209,9 +210,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = _settings()
     except SettingsInvalid as invalid:
-        sys.stderr.write(f"\n{invalid}\n")
-        return WRONG_USAGE
+        return failed(invalid)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    conceal_logs()
     with temporary_settings(_impatience()):
         return _serve(new_app(settings), given.host, given.port)
 
@@ -219,7 +220,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _settings() -> WebhookSettings:
     problems: tuple[str, ...] = ()
     try:
-        settings = load_settings(WebhookSettings)
+        settings = settings_of(WebhookSettings)
     except SettingsInvalid as invalid:
         problems = invalid.problems
     if not PREFECT_API_URL.value():

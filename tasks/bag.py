@@ -82,7 +82,8 @@ def safe_name(name: str, fallback: str) -> str:
     # may have stood between a letter and its accent.
     trimmed = unicodedata.normalize("NFC", re.sub(r" +\.", ".", allowed).strip(" ."))
     fitting = _with_digest(trimmed, trimmed) if len(trimmed.encode()) > LONGEST_NAME else trimmed
-    return sanitize_filename(fitting, platform="universal") or fallback
+    # Not of the locale's encoding: the name is the same on every machine.
+    return sanitize_filename(fitting, platform="universal", fs_encoding="utf-8") or fallback
 
 
 def _with_digest(name: str, what: str) -> str:

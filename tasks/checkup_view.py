@@ -8,6 +8,7 @@ import textwrap
 from typing import TYPE_CHECKING, TextIO
 
 from tasks.markdown import cell
+from tasks.streams import put
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,9 +29,9 @@ class View:
         environment: NO_COLOR and TERM count, https://no-color.org.
     """
 
-    def __init__(self, out: TextIO, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, out: TextIO | None, environment: Mapping[str, str] = os.environ) -> None:
         self._out = out
-        on_terminal = out.isatty()
+        on_terminal = out is not None and out.isatty()
         self._coloured = on_terminal and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
         self._width = max(NARROWEST, min(shutil.get_terminal_size().columns, WIDEST)) if on_terminal else 0
         self._group = ""
@@ -60,8 +61,7 @@ class View:
         return f"\x1b[{colour}m{text}\x1b[0m" if self._coloured else text
 
     def _say(self, line: str) -> None:
-        self._out.write(f"{line.rstrip()}\n")
-        self._out.flush()
+        put(self._out, f"{line.rstrip()}\n")
 
 
 def summary(checkup: Checkup) -> str:

@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import httpx
 
 from tasks.backoff import Patience, retry_after_seconds
-from tasks.errors import ApiNonsense, ApiRefused, ApiThrottled, ApiUnavailable, RecordingNotFound, TransferStopped
-from tasks.redaction import without_secrets
+from tasks.environment import insecure
+from tasks.errors import (
+    ApiNonsense,
+    ApiRefused,
+    ApiThrottled,
+    ApiUnavailable,
+    ConnectionInsecure,
+    RecordingNotFound,
+    TransferStopped,
+)
+from tasks.redaction import showable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,7 +60,7 @@ class Cloudflare:
             holds: what the data is called: the rest of Cloudflare's API says `result`.
 
         Raises:
-            RecordingNotFound, ApiRefused, ApiNonsense: final.
+            RecordingNotFound, ApiRefused, ApiNonsense, ConnectionInsecure: final.
             ApiUnavailable: the API stayed away for all of the patience.
         """
         patience, left_s = Patience(self._patience_s, self._stop), self._block_s
@@ -72,7 +81,7 @@ class Cloudflare:
 
     def _get_once(self, url: str, params: Params, holds: str) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self._token}"}
-        failure = ""
+        failure = distrusted = ""
         try:
             # No redirects: the API has none, and the token is for the API alone.
             with self._http.stream(
@@ -80,7 +89,9 @@ class Cloudflare:
             ) as response:
                 body = _read(response)
         except httpx.RequestError as error:
-            failure = f"{type(error).__name__}: {error}"
+            failure, distrusted = f"{type(error).__name__}: {error}", insecure(error)
+        if distrusted:
+            raise ConnectionInsecure(httpx.URL(url).netloc.decode(), distrusted)
         if failure:  # raised outside of the handler: httpx's error holds the request, and with it the token
             raise ApiUnavailable(self._fit(failure))
         return self._opened(response, body, holds)
@@ -109,7 +120,7 @@ class Cloudflare:
 
     def _fit(self, text: str) -> str:
         """Return what the other side said as one short line that can be shown."""
-        line = " ".join(without_secrets(text.replace(self._token, "***")).split())
+        line = " ".join(showable(text.replace(self._token, "***")).split())
         return "".join(c for c in line if c.isprintable())[:300].rstrip(". ")
 
 

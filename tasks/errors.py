@@ -6,6 +6,7 @@ ArchiverError
  │   ├─ RecordingIdInvalid       not a UUID
  │   ├─ ApiRefused               401, 403, other 4xx, `success: false`
  │   │   └─ RecordingNotFound    404
+ │   ├─ ConnectionInsecure       a certificate that nobody vouches for, or no TLS where it must be
  │   ├─ ApiNonsense              an answer that is not the API's
  │   ├─ RecordingErrored         RealtimeKit failed: no file will ever come
  │   ├─ NotUploadedInTime        the deadline for waiting has passed
@@ -20,6 +21,7 @@ ArchiverError
  │   ├─ CannotHandOut            no deployment's run could archive that recording
  │   ├─ SweepIncomplete          recordings failed, are at risk, or are lost: all others were seen to
  │   ├─ DamageFound              an audit found what is no longer what was archived
+ │   ├─ PrefectRefused           Prefect's server, or Cloud, does not take our credentials
  │   ├─ NotReady                 a checkup found what will keep recordings from arriving
  │   ├─ NotInArchive             an address that is not one of the archive's
  │   ├─ NotArchived              no committed archive is there
@@ -36,6 +38,7 @@ ArchiverError
      ├─ KeyUnavailable           the public key of RealtimeKit's webhooks
      ├─ AuditUnfinished          an audit could not read what it was to read: nothing is known of that
      ├─ PrefectUnavailable       Prefect's server does not answer at the start of a run
+     ├─ Unforeseen               an error that is none of ours
      └─ TransferStopped          told to stop: the run was cancelled or failed elsewhere
 
 Arguments are positional and plain, so that errors survive pickling between processes. No message ever holds
@@ -46,7 +49,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from tasks.redaction import without_secrets
+from tasks.redaction import showable
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -63,7 +66,7 @@ class ArchiverError(Exception):
 
     def __str__(self) -> str:
         # Facts come from elsewhere: a library's message may well quote a URL.
-        return without_secrets(self._told())
+        return showable(self._told())
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"
@@ -123,6 +126,21 @@ class ApiRefused(FinalError):
 
 class RecordingNotFound(ApiRefused):
     """The API knows no such recording in this account and app."""
+
+
+class ConnectionInsecure(FinalError):
+    """A server, or a proxy before it, has no certificate that can be verified, or does not speak TLS at all."""
+
+    def __init__(self, server: str, reason: str) -> None:
+        super().__init__(server, reason)
+        self.server, self.reason = server, reason
+
+    def _told(self) -> str:
+        return (
+            f"{self.server}: the https connection cannot be trusted: {self.reason}. If a proxy or the server has a "
+            "certificate of your own authority, let SSL_CERT_FILE name a file with that and all others that are "
+            "trusted (PEM); else check the URL, its port, and this machine's clock."
+        )
 
 
 class ApiNonsense(FinalError):
@@ -328,6 +346,21 @@ class DamageFound(FinalError):
         return f"The archive is damaged; the audit has changed nothing. {self.told}"
 
 
+class PrefectRefused(FinalError):
+    """Prefect's server, or Cloud, does not take our credentials: nothing has begun yet."""
+
+    def __init__(self, server: str, status: int) -> None:
+        super().__init__(server, status)
+        self.server, self.status = server, status
+
+    def _told(self) -> str:
+        return (
+            f"Prefect's server at {self.server} refuses these credentials (HTTP {self.status}). Correct "
+            "PREFECT_API_AUTH_STRING for a server of your own, or PREFECT_API_KEY and PREFECT_API_URL for Prefect "
+            "Cloud: `prefect cloud login` sets both."
+        )
+
+
 class NotReady(FinalError):
     """A checkup found what will keep recordings from arriving."""
 
@@ -509,6 +542,18 @@ class PrefectUnavailable(RetryableError):
             f"Prefect's server at {self.server} does not answer ({self.reason}). Start it, or correct PREFECT_API_URL; "
             "without that setting, the run has a temporary server of its own."
         )
+
+
+class Unforeseen(RetryableError):
+    """An error that is none of ours, on its way out of a stage: its own text may quote a header or a URL."""
+
+    def __init__(self, kind: str, text: str, place: str) -> None:
+        super().__init__(kind, text, place)
+        self.kind, self.text, self.place = kind, text, place
+
+    def _told(self) -> str:
+        said = f": {self.text}" if self.text else ""
+        return f"{self.kind}, which nobody foresaw, at {self.place}{said}. The log tells more; run again, or report it."
 
 
 class TransferStopped(RetryableError):

@@ -6,6 +6,8 @@ import logging
 import time
 from typing import Any, TypeAlias
 
+from tasks.redaction import showable
+
 Log: TypeAlias = logging.Logger | logging.LoggerAdapter[Any]
 """What the plain code logs to: Prefect's loggers of runs are adapters."""
 
@@ -47,6 +49,30 @@ def quiet_http_logs() -> None:
         logger = logging.getLogger(name)
         logger.setLevel(logging.WARNING)
         logger.addFilter(_is_warning)
+
+
+def conceal_logs() -> None:
+    """Keep secrets out of all that is logged from now on, be it by a library, and in the text of an error.
+
+    By the handlers that there are: whoever configures logging later has to call it again.
+    """
+    loggers = [logging.getLogger(), *(logging.getLogger(name) for name in list(logging.root.manager.loggerDict))]
+    for handler in {handler for logger in loggers for handler in logger.handlers}:
+        handler.addFilter(_concealed)
+
+
+def _concealed(record: logging.LogRecord) -> bool:
+    try:
+        told = record.getMessage()
+    except (TypeError, ValueError):  # its arguments do not fit its text: the handler says so
+        return True
+    if (text := showable(told)) != told:
+        record.msg, record.args = text, None
+    if record.exc_info and not record.exc_text:
+        record.exc_text = logging.Formatter().formatException(record.exc_info)
+    if record.exc_text:
+        record.exc_text = showable(record.exc_text)
+    return True
 
 
 def _is_warning(record: logging.LogRecord) -> bool:

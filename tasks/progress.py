@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import os
 import sys
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tqdm import tqdm
+from tqdm.utils import disp_len
 
 from tasks.units import human_size
 
@@ -23,6 +25,11 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 LOG_INTERVAL_S = 15.0
 BAR_INTERVAL_S = 0.2
+BARS_FROM = 80
+"""Columns of a terminal: a narrower one has room for a file's name and figures alone."""
+FIGURES_AND_BAR = 60
+"""Columns besides the name."""
+NARROW, FIGURES = "{desc}{percentage:3.0f}% {n_fmt}/{total_fmt} {rate_fmt}", 28
 LAST_WORD_S = 2.0
 """How long a view may take to show the end; one that waits for a server that is away is left behind."""
 
@@ -124,11 +131,14 @@ class Bars:
     def show(self, files: Sequence[Moving]) -> None:
         """Draw every file's bar as it stands now."""
         for file in files:
+            name, bar_format = _fitted(file.path)
             if file.path not in self._bars:
                 self._bars[file.path] = tqdm(
-                    desc=file.path, total=file.size, initial=file.already, unit="B", unit_scale=True, unit_divisor=1024
-                )
+                    desc=name, bar_format=bar_format, total=file.size, initial=file.already,
+                    unit="B", unit_scale=True, unit_divisor=1024, dynamic_ncols=True,
+                )  # fmt: skip
             bar = self._bars[file.path]
+            bar.desc, bar.bar_format = name, bar_format  # somebody may have made the terminal wider
             bar.update(file.done - bar.n)
 
     def close(self) -> None:
@@ -136,6 +146,41 @@ class Bars:
         for bar in self._bars.values():
             bar.close()
         self._restore.close()
+
+
+def _fitted(path: str) -> tuple[str, str | None]:
+    """Return what a file is called before its bar, and how the bar looks, None as usual: the figures always have room.
+
+    Args:
+        path: within the bag; letters that the terminal lacks are escaped.
+    """
+    encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
+    path = path.encode(encoding, "backslashreplace").decode(encoding)
+    columns = _columns()
+    if columns is None:
+        return f"{path}: ", None
+    bar_format, figures = (None, FIGURES_AND_BAR) if columns >= BARS_FROM else (NARROW, FIGURES)
+    name = _shortened(path, columns - figures)
+    return (f"{name}: " if name else ""), bar_format
+
+
+def _columns() -> int | None:
+    """Return how wide the terminal is; None if there is none."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or None
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _shortened(text: str, columns: int) -> str:
+    """Cut a text in its middle, so that it is no wider than so many columns: its end tells the kind of file."""
+    kept = len(text)
+    shortened = text
+    while disp_len(shortened) > columns and kept > 0:
+        kept -= 1
+        head, tail = text[: kept // 2], text[len(text) - (kept - kept // 2) :]
+        shortened = f"{head}..{tail}"
+    return shortened if disp_len(shortened) <= columns else ""
 
 
 @contextmanager
@@ -185,7 +230,8 @@ def _watch(tally: Tally, view: View, over: Event) -> Thread:
         except Exception as error:  # noqa: BLE001 - whatever it is, the recording comes first
             LOG.warning("%s shows no more progress: %s", type(view).__name__, type(error).__name__)
         finally:
-            view.close()
+            with suppress(Exception):  # a terminal that went away
+                view.close()
 
     # Prefect knows by context variables to which run an artifact belongs.
     thread = Thread(target=contextvars.copy_context().run, args=(watch,), name=type(view).__name__, daemon=True)

@@ -8,23 +8,28 @@ from __future__ import annotations
 import logging
 import sys
 import time
+import traceback
 from contextlib import contextmanager
 from copy import copy
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import httpx
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
+from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
 
 from tasks.artifacts import ProgressArtifacts
 from tasks.clients import Clients, payloads
-from tasks.errors import ArchiverError, NotUploadedInTime, RecordingErrored
+from tasks.errors import ArchiverError, NotUploadedInTime, RecordingErrored, Unforeseen
 from tasks.hangup import Stop
 from tasks.heap import settle
+from tasks.logs import conceal_logs
 from tasks.progress import Bars, LogLines, Tally, shown
 from tasks.realtimekit import require_media
+from tasks.redaction import showable
 from tasks.report import Transferred
 from tasks.sweep import merged, plan_for
 from tasks.units import human_size
@@ -60,7 +65,8 @@ def connected(settings: Settings, beside: Clients | None = None) -> Iterator[Cli
     settle_in()
     clients = Clients(settings, get_run_logger(), beside)
     try:
-        yield clients
+        with foreseen():
+            yield clients
     finally:
         clients.close()
 
@@ -71,6 +77,7 @@ def settle_in() -> None:
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).addFilter(without_traceback)
     logging.getLogger("botocore").setLevel(logging.INFO)  # at DEBUG it logs bodies
+    conceal_logs()
 
 
 def without_traceback(record: logging.LogRecord) -> bool:
@@ -103,18 +110,39 @@ def stoppable(clients: Clients) -> Iterator[Event]:
         stop.set()
 
 
+@contextmanager
+def foreseen() -> Iterator[None]:
+    """Make an error of ours of any other, for Prefect keeps the text of what a run or a stage fails with, as it is.
+
+    Its traceback goes into the log, without secrets. What Prefect itself raises, it raises as before.
+    """
+    try:
+        yield
+    except (ArchiverError, PrefectException, httpx.HTTPError):
+        raise
+    except Exception as error:  # noqa: BLE001 - that is what it is for
+        get_run_logger().error("%s", showable("".join(traceback.format_exception(error))))
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        text = " ".join(showable(str(error)).split())[:300].rstrip(".")
+        failure = Unforeseen(type(error).__name__, text, f"line {place.lineno} of {Path(place.filename).name}")
+    else:
+        return
+    raise failure
+
+
 def stage(name: str, run_name: str = "") -> Callable[[Callable[P, R]], Task[P, R]]:
     """Make a task of a function, as all stages of a recording's way are made.
 
     What goes through them holds presigned URLs and clients, so it is neither persisted nor made into a cache key.
     """
-    return task(
+    make = task(
         name=name,
         task_run_name=run_name or name,
         retry_condition_fn=worth_retrying,
         cache_policy=NO_CACHE,
         persist_result=False,
     )
+    return lambda function: make(foreseen()(function))
 
 
 @stage("fetch details")
@@ -257,5 +285,6 @@ def emit_of_recording(event: str, recording_id: str, payload: dict[str, Any], lo
 
 
 def _views(clients: Clients, recording: Recording) -> list[View]:
-    first: View = Bars() if sys.stderr.isatty() else LogLines(clients.log)
+    on_terminal = sys.stderr is not None and sys.stderr.isatty()
+    first: View = Bars() if on_terminal else LogLines(clients.log)
     return [first, ProgressArtifacts(recording.id, clients.log)]

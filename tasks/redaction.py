@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,6 +25,10 @@ _SECRET_PAIR = re.compile(
         (?P<equals>=|%3d|\\?["']\s{0,9}:\s{0,9}\\?["'])[^\s&;"']+""",
     re.VERBOSE | re.IGNORECASE,
 )
+_HEADER = re.compile(r"(?P<told>(?:invalid|illegal) header (?:value|name) b?)[\"'].*", re.IGNORECASE)
+"""How http.client and h11 quote a header that they do not send: the whole of its value."""
+_INPUT = re.compile(r"\binput_value=.{0,500}?(?=, input_type=)", re.DOTALL)
+"""How pydantic quotes what it does not take."""
 _BEARER = re.compile(r"\b(bearer)\s+\S{16,}", re.IGNORECASE)
 _PRIVATE_KEY = re.compile(r"-----BEGIN[^-]{0,40}PRIVATE KEY.*", re.DOTALL)
 
@@ -40,6 +45,7 @@ _PLAIN_PATHS = frozenset({"http", "https", "s3"})  # of a streaming server, the 
 def without_secrets(text: str) -> str:
     """Return a text as it may be shown: URLs without user, query and fragment, and no signature, token or key."""
     text = _URL.sub(_bare_url, text)
+    text = _INPUT.sub("input_value=***", _HEADER.sub(r"\g<told>***", text))
     text = _SECRET_PAIR.sub(r"\g<name>\g<equals>***", text)
     return _PRIVATE_KEY.sub("***", _BEARER.sub(r"\1 ***", text))
 
@@ -65,13 +71,41 @@ class Concealed:
     def add(self, secrets: Iterable[str | None]) -> None:
         """Make more secrets known."""
         # Another thread may be at work on a text: it keeps the set that it began with.
-        self._secrets = self._secrets | {one.strip() for one in secrets if one and len(one.strip()) >= _SHORTEST_SECRET}
+        self._secrets = self._secrets.union(*(_forms(secret) for secret in secrets if secret))
 
     def __call__(self, text: str) -> str:
         """Return a text as it may be shown."""
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, "***")
         return without_secrets(text)
+
+
+def _forms(secret: str) -> set[str]:
+    """Return what of a secret may stand in a text: each of its lines, as in a URL, too."""
+    pieces = {piece.strip() for piece in secret.splitlines()}
+    return {
+        form
+        for piece in pieces
+        if len(piece) >= _SHORTEST_SECRET
+        for form in (piece, quote(piece, safe="", errors="replace"))
+    }
+
+
+_OWN = Concealed({})
+"""What this process was given: its settings, and the environment's values that libraries read by themselves."""
+
+
+def keep_secret(secrets: Iterable[str | None]) -> None:
+    """Make secrets known that no text of this process may show from now on; see `showable`."""
+    _OWN.add(secrets)
+
+
+def showable(text: str) -> str:
+    """Return a text as it may be shown, without what `keep_secret` was told of.
+
+    Not for what is archived: that is the same on every machine, whatever its secrets are.
+    """
+    return _OWN(text)
 
 
 def _names_a_secret(name: str) -> bool:

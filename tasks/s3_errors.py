@@ -14,7 +14,7 @@ from urllib3.exceptions import HTTPError as Urllib3Error
 
 from tasks.backoff import retry_after_seconds
 from tasks.errors import ArchiverError, StoredWrong, StoreRefused, StoreUnavailable, UploadVanished
-from tasks.redaction import without_secrets
+from tasks.redaction import showable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,4 +109,4 @@ def plain(error: Exception) -> str:
 
 def _line(text: object) -> str:
     """Return what the other side said as one short line that can be shown: it may repeat what we sent."""
-    return " ".join(without_secrets(str(text)).split())[:300].rstrip(".")
+    return " ".join(showable(str(text)).split())[:300].rstrip(".")

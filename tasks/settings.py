@@ -1,22 +1,27 @@
 """Knows the settings: where they come from, what is well-formed, and how to name all that is not at once.
 
 They are read when a run starts, never at import. The object store's credentials, region and endpoint are not
-here: they are boto3's own `AWS_*` variables, which a `.env` file may hold as well.
+here: they are boto3's own `AWS_*` variables, which a `.env` file may hold as well, as it may proxies and certificates.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import httpx
 from dotenv import dotenv_values
 from pydantic import AfterValidator, ByteSize, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tasks import environment
 from tasks.errors import SettingsInvalid
+from tasks.redaction import keep_secret
 from tasks.units import MIB
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 APP_ID = r"[A-Za-z0-9_-]{1,64}"
 """What an app's id looks like: a UUID today, 32 hexadecimal digits in some older accounts; a regular expression.
@@ -132,16 +137,24 @@ class WebhookSettings(BaseSettings):
 def load_settings(kind: type[S], env_file: str | None = ".env") -> S:
     """Read settings from the environment, which a `.env` file may complete but never override.
 
+    Only what libraries read by themselves is put into the environment, which children and other libraries see.
+
     Args:
         kind: `Settings`, or what a run needs of them: `ArchiveSettings`, `AuditSettings`, `WebhookSettings`.
-        env_file: path of that file; it need not exist. Its `AWS_*` lines reach boto3 through the environment.
+        env_file: path of that file; it need not exist.
 
     Raises:
         SettingsInvalid: something is missing or malformed; names every problem, and no values.
     """
-    problems = _complete_environment(env_file) if env_file is not None else []
+    lines, problems = _lines(env_file) if env_file is not None else ({}, [])
+    problems += _added_to_environment(lines, env_file)
+    environment.tidy()
+    keep_secret((*environment.secrets(), *environment.secrets(lines)))
+    problems += environment.problems()
+    given = {name.lower() for name, value in os.environ.items() if value}
+    completing: dict[str, Any] = {name.lower(): value for name, value in lines.items() if name.lower() not in given}
     try:
-        settings = kind()
+        settings = kind(**{name: value for name, value in completing.items() if name in kind.model_fields})
     except ValidationError as invalid:
         for error in invalid.errors():
             name = str(error["loc"][0]).upper()
@@ -151,14 +164,27 @@ def load_settings(kind: type[S], env_file: str | None = ".env") -> S:
     return settings
 
 
-def _complete_environment(env_file: str) -> list[str]:
-    """Set what is not set, or is empty, in the environment; return what is wrong with the file."""
+def unreadable(env_file: str) -> list[str]:
+    """Return what is wrong with a `.env` file, if it cannot be read."""
+    return _lines(env_file)[1]
+
+
+def _lines(env_file: str) -> tuple[dict[str, str], list[str]]:
+    """Return what the file holds that is not empty, and what is wrong with it."""
     try:
         lines = dotenv_values(env_file, encoding="utf-8-sig", interpolate=False)  # a token may hold "${"
-        missing = {name: value for name, value in lines.items() if value and not os.environ.get(name)}
-        os.environ.update(missing)
-    except (OSError, ValueError) as error:  # not readable, not UTF-8, a null byte
-        return [f"{env_file}: cannot be read ({type(error).__name__})"]
+    except (OSError, ValueError) as error:  # not readable, not UTF-8
+        return {}, [f"{env_file}: cannot be read ({type(error).__name__}); it has to be a text file in UTF-8"]
+    return {name: value for name, value in lines.items() if value}, []
+
+
+def _added_to_environment(lines: Mapping[str, str], env_file: str | None) -> list[str]:
+    """Set what libraries look for and is not set, or empty, in the environment; return what cannot be set."""
+    wanted = {name: value for name, value in lines.items() if environment.is_for_libraries(name)}
+    try:
+        os.environ.update({name: value for name, value in wanted.items() if not os.environ.get(name)})
+    except ValueError:  # a null byte
+        return [f"{env_file}: holds what no environment takes"]
     return []
 
 

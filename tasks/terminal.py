@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import re
 import sys
+import traceback
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, TypeVar
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-import httpx
+from pydantic import ValidationError
 
+from tasks import environment
 from tasks.errors import ArchiverError, RecordingIdInvalid, SettingsInvalid
+from tasks.redaction import keep_secret, showable
+from tasks.settings import unreadable
+from tasks.streams import put, secure_streams
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
 
     from pydantic import BaseModel
 
@@ -60,11 +70,23 @@ def matching(pattern: str) -> Callable[[str], str]:
     return matching
 
 
+def begin() -> None:
+    """Make this process ready to be a command, before Prefect is imported: that reads its own settings then."""
+    secure_streams()
+    keep_secret(environment.secrets())
+    sys.excepthook = _end
+
+
+def _end(_kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> NoReturn:
+    """End the process as a command ends that failed: the interpreter takes the exit code from here."""
+    raise SystemExit(failed(error))
+
+
 def run(call: Callable[[], BaseModel]) -> int:
     """Run a flow, print its result as a line of JSON, and return the process's exit code.
 
     An error of ours is printed as the paragraph that it is, after the result that it may hold; a traceback is for what
-    is nobody's to foresee.
+    is nobody's to foresee, and shows no secret.
 
     Args:
         call: runs the flow and returns its result.
@@ -73,20 +95,50 @@ def run(call: Callable[[], BaseModel]) -> int:
     token = _achieved.set(results)
     try:
         result = call()
-    except (ArchiverError, KeyboardInterrupt, httpx.HTTPError) as error:
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - it is told, and the exit code says so
         if not results:
-            return _failed(_reason(error))
+            return failed(error)
         result = results[-1]
-        _say(f"Done, but Prefect's server could not be told ({type(error).__name__}): its run stays unfinished there.")
+        say(f"Done, but Prefect's server could not be told ({type(error).__name__}): its run stays unfinished there.")
     finally:
         _achieved.reset(token)
     _print(result)
     return DONE
 
 
+def failed(error: BaseException) -> int:
+    """Say on stderr why a command failed, and return its exit code."""
+    reason = _reason(error)
+    if isinstance(reason, KeyboardInterrupt):
+        say("Interrupted. The next run carries on from the parts already stored.")
+        return INTERRUPTED
+    if isinstance(reason, ArchiverError):
+        if reason.result is not None:
+            _print(reason.result)
+        say(str(reason))
+        return WRONG_USAGE if isinstance(reason, SettingsInvalid | RecordingIdInvalid) else FAILED
+    say(showable("".join(traceback.format_exception(reason))).rstrip())
+    return FAILED
+
+
+def say(text: str) -> None:
+    """Say something on stderr, as far as that takes it."""
+    put(sys.stderr, f"\n{text}\n")
+
+
+def print_line(text: str) -> None:
+    """Print a line on stdout; where that takes it not, say so on stderr: what was done is done."""
+    if not put(sys.stdout, f"{text}\n"):
+        say("The result could not be written to stdout, which is closed, full or broken.")
+
+
+def in_ascii(result: BaseModel) -> str:
+    """Return a result as JSON that any encoding of a terminal or a file can take."""
+    return json.dumps(json.loads(result.model_dump_json()), separators=(",", ":"))
+
+
 def _print(result: BaseModel) -> None:
-    sys.stdout.write(result.model_dump_json() + "\n")
-    sys.stdout.flush()  # Prefect may take its time to end
+    print_line(in_ascii(result))  # at once, as Prefect may take its time to end
 
 
 def _reason(error: BaseException) -> BaseException:
@@ -97,20 +149,23 @@ def _reason(error: BaseException) -> BaseException:
     reason: BaseException | None = error
     while isinstance(reason, Exception) and not isinstance(reason, ArchiverError):
         reason = reason.__context__
-    return reason or error
+    return reason or _of_prefects_settings(error) or error
 
 
-def _failed(reason: BaseException) -> int:
-    if isinstance(reason, KeyboardInterrupt):
-        _say("Interrupted. The next run carries on from the parts already stored.")
-        return INTERRUPTED
-    if isinstance(reason, ArchiverError):
-        if reason.result is not None:
-            _print(reason.result)
-        _say(str(reason))
-        return WRONG_USAGE if isinstance(reason, SettingsInvalid | RecordingIdInvalid) else FAILED
-    raise reason
+def _of_prefects_settings(error: BaseException) -> SettingsInvalid | None:
+    """Return what is wrong with Prefect's own settings, if it was those that could not be read."""
+    places = (Path(frame.filename).parts for frame in traceback.extract_tb(error.__traceback__))
+    if not any(("prefect", "settings") in pairwise(parts) for parts in places):
+        return None
+    problems = unreadable(".env")  # Prefect reads it as well
+    if not problems and isinstance(error, ValidationError):
+        found = [one for one in error.errors() if one["type"] != "default_factory_not_called"]
+        problems = [f"{_prefects_name(one['loc'])}: {one['msg']}" for one in found]
+    return SettingsInvalid(tuple(problems or [f"Prefect's settings cannot be read: {type(error).__name__}: {error}"]))
 
 
-def _say(text: str) -> None:
-    sys.stderr.write(f"\n{text}\n")
+def _prefects_name(place: Sequence[int | str]) -> str:
+    """Return the variables that set a field of Prefect's, or its name if none does: then it is of a profile."""
+    field = "_".join(map(str, place))
+    names = [name for name in os.environ if name.startswith("PREFECT_") and name.lower().endswith(f"_{field}")]
+    return " or ".join(names) or f"Prefect's setting {field}"

@@ -15,8 +15,10 @@ import httpx
 
 from tasks.answers import beginning
 from tasks.backoff import MOVING_BYTES
-from tasks.errors import SourceUnavailable
+from tasks.environment import insecure
+from tasks.errors import ConnectionInsecure, SourceUnavailable
 from tasks.logs import quiet_http_logs
+from tasks.redaction import showable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,11 +57,14 @@ def send(http: httpx.Client, label: str, url: str, headers: Mapping[str, str]) -
 
     Raises:
         SourceUnavailable: there is no answer.
+        ConnectionInsecure: there is nobody whom the file could be taken from.
     """
     try:
         return _followed(http, label, http.build_request("GET", url, headers=headers))
     except (httpx.RequestError, httpx.InvalidURL) as error:
-        failure = _plain(error)
+        failure, distrusted = _plain(error), insecure(error)
+    if distrusted:
+        raise ConnectionInsecure(f"{label}, the server of its URL", distrusted)
     # Raised outside of the handler: httpx's errors hold the request, and with it the URL.
     raise SourceUnavailable(label, failure)
 
@@ -93,7 +98,7 @@ def _followed(http: httpx.Client, label: str, request: httpx.Request) -> httpx.R
 
 def _plain(error: Exception) -> str:
     """Name a failure without any URL's query: some of httpx's messages quote what they choked on."""
-    return f"{type(error).__name__}: {error}".partition("?")[0].rstrip(": ")[:200]
+    return showable(f"{type(error).__name__}: {error}".partition("?")[0]).rstrip(": ")[:200]
 
 
 def moving(label: str, pieces: Iterator[bytes], patience_s: float) -> Iterator[bytes]:

@@ -130,7 +130,7 @@ def test_a_checkup_of_one_side_knows_nothing_of_the_other(name: str, others: set
 
 def test_what_a_clock_and_a_view_are_needs_nothing_of_ours() -> None:
     assert all_below("clocks") == set()
-    assert all_below("checkup_view") <= {"checkup", "errors", "markdown", "redaction"}
+    assert all_below("checkup_view") <= {"checkup", "errors", "markdown", "redaction", "streams"}
 
 
 def test_errors_stand_at_the_bottom() -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import httpx
-import pytest
 from pydantic import BaseModel
 
 from tasks import terminal
 from tasks.errors import SourceGone
+from tasks.redaction import keep_secret
+
+if TYPE_CHECKING:
+    import pytest
 
 
 class Result(BaseModel):
@@ -59,14 +62,23 @@ def test_ctrl_c_is_told_as_such_though_prefect_raises_another(capsys: pytest.Cap
     assert "carries on" in capsys.readouterr().err
 
 
-def test_what_nobody_foresaw_keeps_its_traceback() -> None:
-    def call() -> Result:
-        raise ZeroDivisionError
+def test_what_nobody_foresaw_is_told_with_its_traceback_and_without_secrets(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    keep_secret(["leak-canary-secret"])
 
-    with pytest.raises(ZeroDivisionError):
-        terminal.run(call)
-    with pytest.raises(httpx.ConnectError):
-        terminal.run(lose_prefect)
+    def call() -> Result:
+        message = "leak-canary-secret, https://host/path?leak, Invalid header value b'leak'"
+        raise ZeroDivisionError(message)
+
+    assert terminal.run(call) == terminal.FAILED
+    stdout, stderr = capsys.readouterr()
+    assert stdout == ""
+    assert "Traceback" in stderr
+    assert "ZeroDivisionError: ***, https://host/path, Invalid header value b***" in stderr.replace("path ", "path, ")
+    assert "leak" not in stderr
+    assert terminal.run(lose_prefect) == terminal.FAILED
+    assert "ConnectError: connection refused" in capsys.readouterr().err
 
 
 def test_outside_a_terminal_an_achievement_is_just_returned() -> None:
