@@ -288,6 +288,7 @@ _STORE_HINTS = {
         "A line break or another control character is in AWS_ACCESS_KEY_ID or AWS_SESSION_TOKEN: set them again, in "
         "the environment, in .env or where AWS_PROFILE has them."
     ),
+    "UnusableAddress": "Correct HTTP_PROXY and HTTPS_PROXY: in a password, # / ? and @ are written %23 %2F %3F %40.",
     "CertificateRefused": _CERTIFICATES,
     "CaBundleUnusable": "Correct AWS_CA_BUNDLE, or REQUESTS_CA_BUNDLE, which counts where it is not set.",
     "WrongProtocol": "Correct AWS_ENDPOINT_URL_S3: it begins with https:// where the port speaks TLS, else with http://.",

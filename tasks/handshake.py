@@ -34,9 +34,13 @@ def misconfigured(error: Exception) -> tuple[str, str] | None:
     causes = tuple(_causes(error))
     if isinstance(error, SSLError):
         return _of_tls(causes)
-    if type(error) is HTTPClientError and any(isinstance(cause, ValueError) for cause in causes):
-        return "UnusableHeader", "a header of the request cannot be sent"  # the text of the cause would quote it
-    return None
+    if type(error) is not HTTPClientError:
+        return None
+    # The text of the cause quotes the header, or the proxy's address with its password.
+    values = [cause for cause in causes if isinstance(cause, ValueError)]
+    if any(isinstance(value, UnicodeError) or str(value).startswith("Invalid header") for value in values):
+        return "UnusableHeader", "a header of the request cannot be sent"
+    return ("UnusableAddress", "an address cannot be used") if values else None
 
 
 def _of_tls(causes: tuple[BaseException, ...]) -> tuple[str, str] | None:

@@ -200,6 +200,17 @@ def test_a_header_that_cannot_be_sent_is_final_and_never_quoted(
     assert not {SECRET, "Signature"} & set(re.findall(r"[\w-]+", str(caught.value)))
 
 
+def test_a_proxys_address_that_is_none_is_final_and_its_password_is_not_shown(
+    rclone: Archiving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("HTTP_PROXY", f"http://user:{SECRET}#1@host:9")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://store.invalid")
+    with pytest.raises(StoreRefused, match="Correct HTTP_PROXY") as caught:
+        Store(new_s3_client(1), rclone.bucket, 60).head("key")
+    assert SECRET not in str(caught.value)
+
+
 # The bucket's name in the store's address
 
 
