@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING
 
 from tasks.audit import Means
 from tasks.audit_log import AuditLog
+from tasks.calls import MOST_BODIES
+from tasks.dialect import Dialect
+from tasks.pace import Pace
 from tasks.readahead import reading
 from tasks.recording import emit_of_recording, stage
 from tasks.store import Store
@@ -34,6 +37,8 @@ class Desk:
     settings: AuditSettings
     s3: BaseClient  # with connections for twice as many as the settings let read at once
     log: Log
+    pace: Pace = field(default_factory=lambda: Pace(MOST_BODIES))
+    dialect: Dialect = field(default_factory=Dialect)
 
     @property
     def root(self) -> str:
@@ -46,7 +51,7 @@ class Desk:
         its, stop = self.settings, Event()
 
         def new_store(stop: Event = stop) -> Store:
-            return Store(self.s3, its.bucket, its.transfer_patience, stop)
+            return Store(self.s3, its.bucket, its.transfer_patience, stop, self.pace, self.dialect)
 
         # What was found out is written down even when all else was told to stop.
         audit_log = AuditLog(new_store(Event()), self.root, self.log)

@@ -1,4 +1,4 @@
-"""Knows a bucket: calls that survive hiccups for as long as patience lasts, and objects stored and read whole.
+"""Knows a bucket: objects stored, described, listed, and read whole through all that may interrupt it.
 
 Sources: https://docs.aws.amazon.com/AmazonS3/latest/API/ and the stores that were tried: Amazon's contract,
 R2, Ceph, OpenStack Swift and rclone differ in checksums, in `If-None-Match`, and in what they call an ETag.
@@ -8,41 +8,26 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass, field
-from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
-from tasks.backoff import Patience
+from tasks.calls import Calls
 from tasks.checksums import Body, bare, crc64_number, md5_text
-from tasks.errors import StoredWrong, StoreRefused, StoreUnavailable, UploadVanished
-from tasks.pace import Pace
+from tasks.errors import StoredWrong, StoreRefused, StoreUnavailable
 from tasks.s3_errors import (
     ANOTHER_OBJECT,
     BODY_FAILURES,
-    CALL_FAILURES,
     NOT_SUPPORTED,
     NOT_THERE,
     THERE_ALREADY,
-    asks_for_less,
-    is_foreign,
-    is_unsure,
+    WITHOUT_REASON,
     plain,
-    translated,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from botocore.client import BaseClient
-
-FIRST_CONTACT_S = 15.0
-"""Patience until the store has answered once: a wrong endpoint should not take minutes to be told."""
 READ_CHUNK = 1024 * 1024
-DIGEST_ATTEMPTS = 4
-MOST_BODIES = 64
-"""Under way at once, until the store asks for less."""
 _NEXT_PAGE = {"ContinuationToken": "NextContinuationToken"}
 
 
@@ -59,27 +44,13 @@ class StoredObject:
     modified: datetime | None = None  # as listings say
 
 
-class Bucket:
-    """The objects of one bucket; every call survives hiccups for as long as patience lasts.
+class Bucket(Calls):
+    """The objects of one bucket; every call survives hiccups for as long as patience lasts."""
 
-    Args:
-        client: see `tasks.store.new_s3_client`.
-        bucket: its name.
-        patience_s: seconds for which failures may go on without any success.
-        stop: set to end all waiting at once.
-        pace: shared by all who talk to the store; None where nobody else does.
-    """
-
-    def __init__(
-        self, client: BaseClient, bucket: str, patience_s: float, stop: Event | None = None, pace: Pace | None = None
-    ) -> None:
-        self._s3 = client
-        self._pace = pace or Pace(MOST_BODIES)
-        self.bucket = bucket
-        self._stop = stop or Event()
-        self._patience = Patience(min(patience_s, FIRST_CONTACT_S), self._stop)
-        self._patience_s = patience_s
-        self._met = False
+    @property
+    def tells_checksums(self) -> bool:
+        """Whether the store may be asked for the checksum of an object."""
+        return self._dialect.takes_checksum_mode
 
     def put(
         self,
@@ -96,20 +67,22 @@ class Bucket:
             if_absent: leave an object that is there alone, and return False, on stores that can tell.
         """
         sent = {"Body": body, "ContentType": content_type, "Metadata": metadata or {}, "ContentMD5": md5_text(body)}
+        conditional = if_absent and self._dialect.takes_if_none_match
         try:
-            self._ask("put_object", key, **sent, **({"IfNoneMatch": "*"} if if_absent else {}))
+            self._ask("put_object", key, **sent, **({"IfNoneMatch": "*"} if conditional else {}))
         except StoreRefused as refused:
-            if if_absent and refused.code in THERE_ALREADY:
+            if conditional and refused.code in THERE_ALREADY:
                 return False
-            if not if_absent or refused.code not in NOT_SUPPORTED:
+            if not conditional or refused.code not in NOT_SUPPORTED:
                 raise
             self._ask("put_object", key, **sent)
+            self._dialect.takes_if_none_match = False
         return True
 
     def head(self, key: str) -> StoredObject | None:
         """Return what the store says of an object, or None if there is none."""
         try:
-            said = self._ask("head_object", key, ChecksumMode="ENABLED")
+            said = self._headed(key)
         except StoreRefused as refused:
             if refused.code in NOT_THERE:
                 return None
@@ -119,6 +92,33 @@ class Bucket:
         whole = said.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
         crc64 = crc64_number(said.get("ChecksumCRC64NVME")) if whole else None
         return StoredObject(key, said["ContentLength"], said["ETag"], said.get("ContentType", ""), metadata, crc64)
+
+    def _headed(self, key: str) -> dict[str, Any]:
+        """Return an object's description; of a refusal, which HEAD gives without a reason, GET tells the reason."""
+        try:
+            return self._described(key)
+        except StoreRefused as refused:
+            if refused.code not in WITHOUT_REASON:
+                raise
+        self._call("get_object", key, {}, progress=False)["Body"].close()
+        return self._described(key)
+
+    def _described(self, key: str) -> dict[str, Any]:
+        """Return an object's description, with its checksum unless the store refuses to be asked for that."""
+        dialect = self._dialect
+        if dialect.takes_checksum_mode:
+            try:
+                return self._ask("head_object", key, ChecksumMode="ENABLED")
+            except StoreRefused as refused:
+                if refused.code not in NOT_SUPPORTED | {"400"}:
+                    raise
+        try:
+            said = self._ask("head_object", key)
+        except StoreRefused as refused:
+            dialect.takes_checksum_mode &= refused.code not in NOT_THERE
+            raise
+        dialect.takes_checksum_mode = False
+        return said
 
     def get(self, key: str) -> bytes | None:
         """Return a small object's content, or None if there is none."""
@@ -133,7 +133,7 @@ class Bucket:
                 raise
             except BODY_FAILURES as error:
                 failures += 1
-                self._patience.pause(StoreUnavailable("get_object", self._at(key), plain(error)), failures)
+                self._pause(StoreUnavailable("get_object", self._at(key), plain(error)), failures)
             else:
                 self._patience.progressed()
                 return body
@@ -164,7 +164,7 @@ class Bucket:
                 failure = plain(error)
             if offset < stop:
                 failures += 1
-                self._patience.pause(StoreUnavailable("get_object", self._at(stored.key), failure), failures)
+                self._pause(StoreUnavailable("get_object", self._at(stored.key), failure), failures)
 
     def _body(self, stored: StoredObject, offset: int, stop: int) -> Any:
         """Return boto3's body of the bytes from `offset` to `stop`, provided that these are what the store answers."""
@@ -218,82 +218,6 @@ class Bucket:
         if crc64 is not None and found.crc64 is not None and crc64 != found.crc64:
             raise StoredWrong(self._at(key), f"CRC64NVME {crc64:016x}", f"{found.crc64:016x}")
         return found
-
-    def _at(self, key: str) -> str:
-        return f"s3://{self.bucket}/{key}".rstrip("/")
-
-    def _pages(
-        self, method: str, key: str | None, places: Mapping[str, str], **request: object
-    ) -> Iterator[dict[str, Any]]:
-        """Yield a listing's pages.
-
-        Args:
-            places: what a request calls the place to go on from, and what a page calls that of the next one.
-
-        Raises:
-            StoreUnavailable: the store says that there is more, but not from where on.
-        """
-        after: dict[str, Any] = {}
-        while True:
-            page = self._ask(method, key, **request, **after)
-            yield page
-            if not page.get("IsTruncated"):
-                return
-            before, after = after, {name: page[said] for name, said in places.items() if page.get(said)}
-            if after in ({}, before):
-                raise StoreUnavailable(method, self._at(key or ""), "the listing goes on, but never further")
-
-    def _ask(self, method: str, key: str | None, **request: object) -> dict[str, Any]:
-        return self._call(method, key, request, progress=True)
-
-    def _call(self, method: str, key: str | None, request: Mapping[str, object], *, progress: bool) -> dict[str, Any]:
-        """Call boto3 until it succeeds, fails for good, or patience ends.
-
-        Args:
-            progress: whether success refills patience; where there is a body to read, only its bytes do.
-        """
-        named = {"Key": key} if key is not None else {}
-        failures = bad_digests = 0
-        while True:
-            self._patience.check()
-            try:
-                answer = self._sent(method, {"Bucket": self.bucket, **named, **request})
-            except CALL_FAILURES as error:
-                failure = translated(error, method, self._at(key or ""))
-            else:
-                if not is_foreign(method, answer):
-                    self._succeeded(progress=progress)
-                    return answer
-                if "Body" in answer:
-                    answer["Body"].close()
-                failure = StoreUnavailable(method, self._at(key or ""), "the answer is not that of an S3 store")
-            failures += 1
-            bad_digests += isinstance(failure, StoredWrong)
-            again = failure.retryable or (is_unsure(failure) and failures == 1)
-            if not again or isinstance(failure, UploadVanished) or bad_digests >= DIGEST_ATTEMPTS:
-                raise failure
-            self._patience.pause(failure, failures)
-
-    def _sent(self, method: str, request: Mapping[str, object]) -> dict[str, Any]:
-        call: Callable[..., dict[str, Any]] = getattr(self._s3, method)
-        if "Body" not in request:
-            return call(**request)
-        with self._pace.turn() as turn:
-            try:
-                answer = call(**request)
-            except ClientError as error:
-                if asks_for_less(error):
-                    turn.refused()
-                raise
-            turn.taken()
-            return answer
-
-    def _succeeded(self, *, progress: bool) -> None:
-        if not self._met:
-            self._met = True
-            self._patience = Patience(self._patience_s, self._stop)
-        if progress:
-            self._patience.progressed()
 
 
 def _listed(item: Mapping[str, Any]) -> StoredObject:

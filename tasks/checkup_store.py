@@ -123,10 +123,14 @@ class StoreCheckup:
             self._store.put(key, _BODY, _CONTENT_TYPE, {"doctor": "1"})
             stored = self._store.verify(key, len(_BODY), crc64(_BODY))
         except (StoreRefused, StoreUnavailable) as error:
-            return failed(f"the bucket may be listed, but not written: {_fact(error)}", _RIGHTS)
+            advice = error.hint if isinstance(error, StoreRefused) else _RIGHTS
+            return failed(f"the bucket may be listed, but not written: {_fact(error)}", advice)
         if stored.content_type != _CONTENT_TYPE or stored.metadata.get("doctor") != "1":
             return warning("an object keeps neither type nor metadata", "Go by the bags' manifests: they say it all.")
-        return ok("an object is stored, with its type and metadata")
+        told = "an object is stored, with its type and metadata"
+        if not self._store.tells_checksums:
+            told = f"{told}; that its checksum is asked for is refused, so it is left out"
+        return ok(told)
 
     def read(self) -> Said:
         """Look whether an object comes back, whole and in part."""
@@ -210,7 +214,7 @@ class StoreCheckup:
         listed = {"Parts": [{"PartNumber": 1, "ETag": stored["ETag"]}]}
         completed = self._try("complete_multipart_upload", "crc64", **upload, MultipartUpload=listed,
                               ChecksumCRC64NVME=wrong, ChecksumType="FULL_OBJECT")  # fmt: skip
-        if isinstance(completed, dict):
+        if isinstance(completed, dict) or (isinstance(completed, StoreRefused) and completed.code in NOT_SUPPORTED):
             return ok("verified for each part; of the whole, it is compared with what the store says after joining")
         return ok("verified, for each part and for the whole that they make")
 

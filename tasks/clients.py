@@ -42,7 +42,8 @@ class Clients:
     Args:
         settings: as loaded for this run.
         log: the run's logger.
-        beside: those of the same store at the same time, to share its client and what is known of it; None if alone.
+        beside: those of the same store at the same time, to share its client, its pace and what is known of it; None if
+            alone.
     """
 
     def __init__(
@@ -54,12 +55,13 @@ class Clients:
         self.settings = settings
         self.log = log
         self.dialect: Dialect = beside.dialect if beside else Dialect()
+        self.pace: Pace = beside.pace if beside else Pace(FILES_AT_ONCE * settings.transfer_concurrency)
+        self._shares_s3 = beside is not None
         if beside:
             self.s3 = beside.s3
         self.api_http = httpx.Client(timeout=API_TIMEOUT_S, cookies=no_cookies())
         self.source_http = new_http_client(settings.stall_timeout)
         self.lines = Lines(self.api_http, self.source_http)
-        self.pace = Pace(FILES_AT_ONCE * settings.transfer_concurrency)
 
     @cached_property
     def s3(self) -> BaseClient:
@@ -92,9 +94,11 @@ class Clients:
         return Transfer(self.store(stop), self.source_http, links, unfinished, limits, tally, stop, self.log)
 
     def close(self) -> None:
-        """Close the connections to the API and the source."""
+        """Close the connections; those to the store stay open where they are shared."""
         self.api_http.close()
         self.source_http.close()
+        if "s3" in vars(self) and not self._shares_s3:
+            self.s3.close()
 
 
 def payloads(archive: Archive, recording: Recording) -> list[Payload]:

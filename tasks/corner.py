@@ -134,6 +134,7 @@ class _Gated:
     def __init__(self, client: BaseClient, gate: Callable[[str, Callable[..., Any], dict[str, Any]], Any]) -> None:
         self._client = client
         self._gate = gate
+        self.meta = client.meta
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
         return lambda **request: self._gate(method, getattr(self._client, method), request)

@@ -1,4 +1,7 @@
-"""Knows what a store verifies without announcing it: it is asked, with a wrong checksum and then with the right one.
+"""Holds what is known of a store: whether it has answered, what it refuses, and what it verifies without announcing it.
+
+What is optional is sent until a store refuses it and takes the same request without. For what it verifies it is asked,
+with a wrong checksum and then with the right one.
 
 A part goes with its CRC64NVME or with its MD5, which takes twenty times as long to compute. The former only counts
 where it is verified. When an upload begins, some stores announce that. Of those that do not, OpenStack Swift refuses a
@@ -33,16 +36,24 @@ _WRONG = _RIGHT ^ 1
 
 
 class Dialect:
-    """What a store was found to verify; shared by all threads that talk to it, which ask it once."""
+    """What is known of a store; shared by all threads that talk to it, in all stages of a run."""
 
     def __init__(self) -> None:
+        self.answered = False
+        """Whether it has answered, be it with a refusal: then its address is right."""
+        self.takes_checksum_mode = True
+        """Of HEAD; Backblaze and s3proxy refuse the header."""
+        self.takes_if_none_match = True
+        """Of PutObject."""
+        self.takes_crc64 = True
+        """Of multipart uploads, their parts and their completion."""
         self._asking = Lock()
         self._verifies_crc64: bool | None = None
 
     @property
     def verifies_crc64(self) -> bool:
         """Whether the store was asked, and verifies the CRC64NVME of parts."""
-        return self._verifies_crc64 is True
+        return self._verifies_crc64 is True and self.takes_crc64
 
     def learn(self, client: BaseClient, bucket: str, key: str) -> None:
         """Ask the store, unless that was done; who comes meanwhile waits for what is found.

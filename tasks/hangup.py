@@ -54,3 +54,7 @@ class Stop(Event):
         """Stop, for good."""
         super().set()
         self._lines.hang_up()
+
+    def end(self) -> None:
+        """Stop when all is done and nobody waits for bytes: the connections stay, for what comes next."""
+        super().set()

@@ -10,12 +10,18 @@ from contextlib import contextmanager
 from threading import Condition
 from typing import TYPE_CHECKING
 
+from tasks.errors import TransferStopped
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from threading import Event
+
+LOOK_EACH_S = 0.25
+"""How often who waits for a turn looks whether to stop."""
 
 
 class Pace:
-    """How many requests with a body may be under way at once; shared by all threads that talk to a store.
+    """How many requests with a body may be under way at once; shared by all threads of a run that talk to a store.
 
     Args:
         most: never more than so many; it begins with them.
@@ -34,10 +40,19 @@ class Pace:
         return int(self._allowed)
 
     @contextmanager
-    def turn(self) -> Iterator[Turn]:
-        """Wait for a turn, and have it while the block runs."""
+    def turn(self, stop: Event) -> Iterator[Turn]:
+        """Wait for a turn, and have it while the block runs.
+
+        Args:
+            stop: set to end the waiting: others whose turn it is may be of a recording that goes on.
+
+        Raises:
+            TransferStopped: it was set.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._under_way < self.allowed)
+            while not self._changed.wait_for(lambda: self._under_way < self.allowed, LOOK_EACH_S):
+                if stop.is_set():
+                    raise TransferStopped
             self._under_way += 1
             begun = self._round
         try:

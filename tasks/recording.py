@@ -102,12 +102,17 @@ def retried(stage: Task[P, R], settings: ArchiveSettings) -> Task[P, R]:
 
 @contextmanager
 def stoppable(clients: Clients) -> Iterator[Event]:
-    """Give an event that all threads of a stage look at, set when the stage ends in whatever way."""
+    """Give an event that all threads of a stage look at, set when the stage ends in whatever way.
+
+    A stage that ends well leaves its connections to the next; after any other, a thread may still wait for bytes.
+    """
     stop = Stop(clients.lines)
     try:
         yield stop
-    finally:
+    except BaseException:
         stop.set()
+        raise
+    stop.end()
 
 
 @contextmanager

@@ -13,8 +13,10 @@ from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError as Urllib3Error
 
 from tasks.backoff import retry_after_seconds
+from tasks.credentials import RENEWABLE
 from tasks.errors import ArchiverError, StoredWrong, StoreRefused, StoreUnavailable, UploadVanished
 from tasks.redaction import showable
+from tasks.handshake import misconfigured
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +27,13 @@ CALL_FAILURES = (BotoCoreError, ClientError, Urllib3Error, ResponseParserError, 
 BODY_FAILURES = (BotoCoreError, Urllib3Error)
 """What reading an answer's body may raise."""
 
-NOT_SUPPORTED = frozenset({"NotImplemented", "InvalidArgument", "InvalidRequest"})
+NOT_SUPPORTED = frozenset({
+    "NotImplemented", "XNotImplemented", "NotSupported", "UnsupportedOperation", "InvalidArgument", "InvalidRequest",
+    "501",
+})  # fmt: skip
+"""How stores refuse a header, a parameter or an operation that they do not know."""
+WITHOUT_REASON = frozenset({"400", "403"})
+"""Refusals of HEAD: an answer to that has no body that could say why."""
 THERE_ALREADY = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412"})
 NOT_THERE = frozenset({"NoSuchKey", "NotFound", "404"})
 ANOTHER_OBJECT = THERE_ALREADY | NOT_THERE | {"InvalidRange", "BrokenMPU"}
@@ -39,6 +47,10 @@ _ALWAYS_SAID = {
     "create_multipart_upload": ["UploadId"], "upload_part": ["ETag"], "put_object": ["ETag"], "get_object": ["ETag"],
     "head_object": ["ETag", "ContentLength"],
 }  # fmt: skip
+_NO_CREDENTIALS_NOW = frozenset({
+    "CredentialRetrievalError", "MetadataRetrievalError", "TokenRetrievalError", "SSOTokenLoadError",
+    "UnauthorizedSSOTokenError",
+})  # fmt: skip
 _WITH_ANY_TYPE = frozenset({"head_object", "get_object"})
 
 
@@ -50,15 +62,23 @@ def translated(error: AnyError, operation: str, target: str) -> ArchiverError:
     if not isinstance(error, BotoCoreError | Urllib3Error):
         # Not its text: that quotes all of the answer, whoever gave it.
         return StoreUnavailable(operation, target, f"the answer is not S3's ({name})")
+    if (found := misconfigured(error)) is not None:
+        return _passing(StoreRefused(operation, target, found[0], _line(found[1])))
     if isinstance(error, BotoConnectionError | HTTPClientError | Urllib3Error) or name in _BROKEN_ANSWERS:
         return StoreUnavailable(operation, target, plain(error))
-    return StoreRefused(operation, target, name, _line(str(error)))
+    refused = StoreRefused(operation, target, name, _line(str(error)))
+    return _passing(refused) if name in _NO_CREDENTIALS_NOW else refused
+
+
+def _passing(refused: StoreRefused) -> StoreRefused:
+    refused.may_pass = True
+    return refused
 
 
 def _answered(error: ClientError, operation: str, target: str) -> ArchiverError:
     said = error.response.get("Error", {})
     code, message = _line(said.get("Code") or "unknown"), _line(said.get("Message") or "no message")
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    status = _status(error)
     if code == "NoSuchUpload":
         return UploadVanished(operation, target, message)
     if code in _BAD_DIGEST:
@@ -67,22 +87,38 @@ def _answered(error: ClientError, operation: str, target: str) -> ArchiverError:
         away = StoreUnavailable(operation, target, f"HTTP {status} {code}: {message}")
         away.retry_after = retry_after_seconds(_headers(error.response).get("retry-after"))
         return away
-    return StoreRefused(operation, target, code, message)
+    refused = StoreRefused(operation, target, code, message)
+    refused.may_pass = error.response.get("ResponseMetadata", {}).get(RENEWABLE) is True
+    return refused
+
+
+def is_answer(error: Exception) -> bool:
+    """Tell whether a failure is an answer of the store, and not of the network or of a proxy whose store is away."""
+    if not isinstance(error, ClientError):
+        return False
+    code, status = error.response.get("Error", {}).get("Code") or "", _status(error)
+    return status < 500 or not code.isdigit()
+
+
+def _status(error: ClientError) -> int:
+    status: int = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status
 
 
 def asks_for_less(error: ClientError) -> bool:
     """Tell whether the store refuses a request because there are too many of them."""
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    status = _status(error)
     return status in {429, 503} or error.response.get("Error", {}).get("Code") in _TOO_MUCH
 
 
 def is_unsure(error: ArchiverError) -> bool:
     """Tell whether a refusal may be of this request alone, and not of the next one.
 
-    A request that is late was signed by a wrong clock, or by a machine that slept with it in its hands; and an answer
-    to HEAD has no body that could say why.
+    A request that is late was signed by a wrong clock, or by a machine that slept with it in its hands; an answer to
+    HEAD has no body that could say why; and what may pass may have passed.
     """
-    return isinstance(error, StoreRefused) and error.code in {"RequestTimeTooSkewed", "400", "403"}
+    unsure = {"RequestTimeTooSkewed"} | WITHOUT_REASON
+    return isinstance(error, StoreRefused) and (error.code in unsure or error.may_pass)
 
 
 def is_foreign(operation: str, answer: Mapping[str, Any]) -> bool:

@@ -21,19 +21,17 @@ from botocore.utils import parse_timestamp
 
 from tasks.bucket import Bucket, StoredObject
 from tasks.checksums import Body, combined_crc64, crc64, crc64_number, crc64_text, is_md5_of, md5_text
-from tasks.dialect import WITH_CRC64NVME, Dialect
+from tasks.credentials import Provider, RenewedCredentials
+from tasks.dialect import WITH_CRC64NVME
 from tasks.errors import StoreRefused, UploadVanished
 from tasks.s3_errors import NOT_SUPPORTED
 from tasks.s3_lines import send_in_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from threading import Event
 
     from botocore.awsrequest import AWSRequest
     from botocore.client import BaseClient
-
-    from tasks.pace import Pace
 
 CONNECT_TIMEOUT_S = 10.0
 
@@ -65,16 +63,20 @@ def new_s3_client(connections: int, answer_timeout_s: float = 60.0) -> BaseClien
         # Each object and part goes with its MD5 or CRC64NVME, in a header that is signed. The SHA-256 besides, which
         # boto3 adds over plain http and where there is no MD5, is a third of all work: only for those who ask for it.
         signed = _asks_for_signed_bodies(core)
+        core.register_component("credential_provider", Provider(core.get_component("credential_provider")))
         session = boto3.Session(botocore_session=core)
         config = config.merge(Config(s3={"payload_signing_enabled": signed}, user_agent=_user_agent(core)))
         region = session.region_name or os.environ.get("AWS_REGION")
         client: BaseClient = session.client("s3", region_name=region, config=config)
         client.meta.events.register("before-call.s3.HeadBucket", _take_no_redirect)
+        client.meta.events.register_last("before-call.s3", _expect_nothing)
+        if isinstance(credentials := core.get_credentials(), RenewedCredentials):
+            client.meta.events.register("after-call.s3", credentials.note)
         if not signed:
             client.meta.events.register("request-created.s3.UploadPart", _put_body_aside)
             client.meta.events.register_last("request-created.s3", _put_body_back)
     except (BotoCoreError, ValueError) as error:
-        refusal = StoreRefused("the configuration", "the AWS_* settings", type(error).__name__, str(error))
+        refusal = StoreRefused("the configuration", "the AWS_* settings", type(error).__name__, str(error).rstrip("."))
     else:
         return client
     raise refusal
@@ -109,6 +111,11 @@ def _take_no_redirect(params: dict[str, Any], **_: object) -> None:
     params["context"].setdefault("s3_redirect", {})["redirected"] = True
 
 
+def _expect_nothing(params: dict[str, Any], **_: object) -> None:
+    """Send bodies without "Expect: 100-continue": some proxies answer that with 417, and others let it wait."""
+    params["headers"].pop("Expect", None)
+
+
 def _put_body_aside(request: AWSRequest, **_: object) -> None:
     """Sign a part without its body, which is not signed: to sign it, awscrt would be given a copy."""
     request.context["aside"], request.data = request.data, b""
@@ -139,29 +146,7 @@ class Upload:
 
 
 class Store(Bucket):
-    """A bucket with its multipart uploads.
-
-    Args:
-        client: see `new_s3_client`.
-        bucket: its name.
-        patience_s: seconds for which failures may go on without any success.
-        stop: set to end all waiting at once.
-        pace: shared by all who talk to the store; None where nobody else does.
-        dialect: likewise.
-    """
-
-    def __init__(
-        self,
-        client: BaseClient,
-        bucket: str,
-        patience_s: float,
-        stop: Event | None = None,
-        pace: Pace | None = None,
-        dialect: Dialect | None = None,
-    ) -> None:
-        super().__init__(client, bucket, patience_s, stop, pace)
-        self._dialect = dialect or Dialect()
-        self._can_checksum = True
+    """A bucket with its multipart uploads."""
 
     def learn_dialect(self, key: str) -> None:
         """Find out by a small upload to a key whether parts may go with CRC64NVME though that is not announced."""
@@ -170,14 +155,14 @@ class Store(Bucket):
     def begin_upload(self, key: str, content_type: str, metadata: Mapping[str, str]) -> Upload:
         """Begin a multipart upload, with CRC64NVME over the full object if the store announces that it verifies it."""
         described = {"ContentType": content_type, "Metadata": metadata}
-        checksum = WITH_CRC64NVME if self._can_checksum else {}
+        checksum = WITH_CRC64NVME if self._dialect.takes_crc64 else {}
         try:
             said = self._ask("create_multipart_upload", key, **described, **checksum)
         except StoreRefused as refused:
             if not checksum or refused.code not in NOT_SUPPORTED:
                 raise
-            self._can_checksum = False
             said = self._ask("create_multipart_upload", key, **described)
+            self._dialect.takes_crc64 = False
         return Upload(key, said["UploadId"], said.get("ChecksumAlgorithm") == "CRC64NVME")
 
     def uploads(self, prefix: str) -> Sequence[Upload]:
@@ -230,17 +215,22 @@ class Store(Bucket):
             UploadVanished: the upload is no more.
             StoredWrong: what arrived differs from what was sent, again and again.
         """
-        crc = crc64(body)
-        verified = upload.checksummed or self._dialect.verifies_crc64
+        crc, dialect = crc64(body), self._dialect
+        verified = dialect.takes_crc64 and (upload.checksummed or dialect.verifies_crc64)
+        sent = {"UploadId": upload.id, "PartNumber": number, "Body": body}
         sums = {"ChecksumCRC64NVME": crc64_text(crc)} if verified else {"ContentMD5": md5_text(body)}
         try:
-            said = self._ask("upload_part", upload.key, UploadId=upload.id, PartNumber=number, Body=body, **sums)
+            said = self._ask("upload_part", upload.key, **sent, **sums)
         except StoreRefused as refused:
             # rclone takes no part twice; it has it if an answer was lost, or another run was faster.
             there = self.parts(upload).get(number) if refused.code in NOT_SUPPORTED else None
-            if there is None or not is_md5_of(there.etag, body):
+            if there is not None and is_md5_of(there.etag, body):
+                said = {"ETag": there.etag}
+            elif not verified or refused.code not in NOT_SUPPORTED:
                 raise
-            said = {"ETag": there.etag}
+            else:
+                said = self._ask("upload_part", upload.key, **sent, ContentMD5=md5_text(body))
+                dialect.takes_crc64 = False
         return Part(number, len(body), said["ETag"], crc)
 
     def complete(self, upload: Upload, parts: Sequence[Part]) -> StoredObject:
@@ -260,11 +250,11 @@ class Store(Bucket):
         size, crc = sum(part.size for part in parts), combined_crc64((part.crc64, part.size) for part in parts)
         checksum: dict[str, Any] = {}
         # What announced nothing might refuse it (Swift takes any), though it verifies the parts.
-        if upload.checksummed and crc is not None:
+        if upload.checksummed and self._dialect.takes_crc64 and crc is not None:
             checksum = {"ChecksumCRC64NVME": crc64_text(crc), "ChecksumType": "FULL_OBJECT", "MpuObjectSize": size}
         listed = {"Parts": [{"PartNumber": part.number, "ETag": part.etag} for part in parts]}
         try:
-            self._ask("complete_multipart_upload", upload.key, UploadId=upload.id, MultipartUpload=listed, **checksum)
+            self._completed(upload, listed, checksum)
         except UploadVanished:
             # Its answer was lost, or another run completed it, or aborted it: an older object may be there instead.
             found = self.head(upload.key)
@@ -272,6 +262,16 @@ class Store(Bucket):
                 raise
             return found
         return self.verify(upload.key, size, crc)
+
+    def _completed(self, upload: Upload, listed: dict[str, Any], checksum: dict[str, Any]) -> None:
+        wanted = {"UploadId": upload.id, "MultipartUpload": listed}
+        try:
+            self._ask("complete_multipart_upload", upload.key, **wanted, **checksum)
+        except StoreRefused as refused:
+            if not checksum or refused.code not in NOT_SUPPORTED:
+                raise
+            self._ask("complete_multipart_upload", upload.key, **wanted)
+            self._dialect.takes_crc64 = False
 
     def abort(self, upload: Upload) -> None:
         """Abort an upload; one that is no more is no error."""

@@ -23,6 +23,7 @@ class Meddled:
     def __init__(self, client: Any, meddle: Callable[[str, dict[str, Any], Callable[[], Any]], Any]) -> None:
         self._client = client
         self._meddle = meddle
+        self.meta = client.meta
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
         real = getattr(self._client, method)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tasks import checkup_store
+from tasks.checksums import crc64, crc64_text
 from tasks.checkup import run
 from tasks.checkup_store import ANSWER_TIMEOUT_S, StoreCheckup, note_dates
 from tasks.clocks import Clocks
@@ -161,6 +163,58 @@ def test_a_store_that_confirms_crc64nvme_is_put_to_the_test(rclone: Archiving, v
     found = looked(Meddled(rclone.s3, dialect), rclone.bucket)["CRC64NVME"]
     begins = {"nothing": "confirmed, but", "parts": "verified for each part; of", "all": "verified, for each part and"}
     assert (found.status, found.told.startswith(begins[verifies])) == (status, True)
+
+
+def test_a_store_that_refuses_to_be_asked_for_checksums_is_fine_and_that_is_said(rclone: Archiving) -> None:
+    def dialect(_name: str, request: dict[str, Any], send: Callable[[], Any]) -> Any:
+        if "ChecksumMode" in request:
+            raise refusal("400", 400)
+        return send()
+
+    found = looked(Meddled(rclone.s3, dialect), rclone.bucket)
+    assert states(found) == "o" * len(ALL)
+    assert found["write"].told.endswith("its checksum is asked for is refused, so it is left out")
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"), [("ExpiredToken", "put new ones where they come from"), ("AccessDenied", "need to list, read")]
+)
+def test_only_a_refusal_for_lack_of_rights_blames_rights(rclone: Archiving, code: str, advice: str) -> None:
+    def dialect(name: str, _request: dict[str, Any], send: Callable[[], Any]) -> Any:
+        if name == "head_object":
+            raise refusal("400", 400)
+        if name == "get_object":
+            raise refusal(code, 400)
+        return send()
+
+    found = looked(Meddled(rclone.s3, dialect), rclone.bucket)["write"]
+    assert (found.status, advice in found.advice) == ("failed", True)
+
+
+def test_a_store_that_refuses_the_checksum_of_the_whole_is_not_said_to_verify_it(rclone: Archiving) -> None:
+    def dialect(name: str, request: dict[str, Any], send: Callable[[], Any]) -> Any:
+        if name == "upload_part" and request.get("ChecksumCRC64NVME") == wrong:
+            raise refusal("BadDigest", 400)
+        if name == "complete_multipart_upload" and "ChecksumCRC64NVME" in request:
+            raise refusal("NotImplemented", 501)
+        said = send()
+        if name == "create_multipart_upload" and "ChecksumAlgorithm" in request and request["Key"].endswith("/crc64"):
+            said["ChecksumAlgorithm"] = "CRC64NVME"
+        return said
+
+    wrong = crc64_text(crc64(checkup_store._OTHER))
+    found = looked(Meddled(rclone.s3, dialect), rclone.bucket)["CRC64NVME"]
+    assert found.told.startswith("verified for each part; of the whole, it is compared")
+
+
+def test_an_address_that_names_the_bucket_is_told_with_the_right_one_and_nothing_is_stored(
+    rclone: Archiving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"{rclone.server.endpoint_url}/{rclone.bucket}/")
+    found = looked(new_s3_client(8), rclone.bucket)
+    assert states(found) == "of" + "s" * 8
+    assert f"to {rclone.server.endpoint_url};" in found["bucket"].told
+    assert rclone.stored_keys() == []
 
 
 def test_a_store_like_r2_refuses_unequal_parts_and_nothing_follows(rclone: Archiving) -> None:

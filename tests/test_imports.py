@@ -18,8 +18,8 @@ API = {"realtimekit", "cloudflare", "details"}
 SOURCE = {"download", "links", "answers", "wire"}
 AUDIT = {"audit", "audit_found", "audit_log", "audit_order", "audit_report", "fixity", "holdings", "readahead"}
 STORE = {
-    "store", "bucket", "s3_lines", "archive", "archived_bag", "bag", "checksums", "corner", "day_folders", "dialect",
-    "pace", "parts", "read_back", "s3_errors", "unfinished",
+    "store", "bucket", "calls", "credentials", "endpoint", "handshake", "s3_lines", "archive", "archived_bag", "bag",
+    "checksums", "corner", "day_folders", "dialect", "pace", "parts", "read_back", "s3_errors", "unfinished",
 } | AUDIT  # fmt: skip
 
 WITHOUT_PREFECT = """

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from tasks.errors import TransferStopped
 from tasks.pace import Pace
 from tasks.s3_errors import asks_for_less
 from tasks.store import Store
@@ -21,9 +23,12 @@ if TYPE_CHECKING:
     from tests.archiving import Archiving
 
 
+NEVER = threading.Event()
+
+
 def turns(pace: Pace, count: int) -> tuple[ExitStack, list[Turn]]:
     stack = ExitStack()
-    return stack, [stack.enter_context(pace.turn()) for _ in range(count)]
+    return stack, [stack.enter_context(pace.turn(NEVER)) for _ in range(count)]
 
 
 def test_all_that_are_refused_together_halve_what_was_under_way_once() -> None:
@@ -38,18 +43,18 @@ def test_all_that_are_refused_together_halve_what_was_under_way_once() -> None:
 def test_it_never_stops_altogether() -> None:
     pace = Pace(4)
     for _ in range(5):
-        with pace.turn() as turn:
+        with pace.turn(NEVER) as turn:
             turn.refused()
     assert pace.allowed == 1
 
 
 def test_one_more_is_allowed_once_as_many_as_are_allowed_were_taken_and_never_more_than_at_first() -> None:
     pace = Pace(4)
-    with pace.turn() as turn:
+    with pace.turn(NEVER) as turn:
         turn.refused()
     seen = []
     for _ in range(12):
-        with pace.turn() as turn:
+        with pace.turn(NEVER) as turn:
             turn.taken()
         seen.append(pace.allowed)
     assert seen == [2, 2, 2, 3, 3, 3, 4, 4, 4, 4, 4, 4]
@@ -61,7 +66,7 @@ def test_who_is_one_too_many_waits_until_another_is_done() -> None:
     got = threading.Event()
 
     def take() -> None:
-        with pace.turn():
+        with pace.turn(NEVER):
             got.set()
 
     with stack:
@@ -70,6 +75,22 @@ def test_who_is_one_too_many_waits_until_another_is_done() -> None:
         assert not got.wait(0.05)
     assert got.wait(10)
     thread.join(10)
+
+
+def test_who_waits_for_a_turn_looks_whether_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.pace.LOOK_EACH_S", 0.01)
+    pace, stop = Pace(1), threading.Event()
+    stack, _ = turns(pace, 1)
+
+    def stopped() -> bool:
+        with pytest.raises(TransferStopped), pace.turn(stop):
+            pass
+        return True
+
+    with stack, ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(stopped)
+        stop.set()
+        assert waiting.result(10)
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ConnectionClosedError, ResponseStreamingError
 
+from tasks.dialect import Dialect
 from tasks.errors import RetryableError, StoredWrong, StoreRefused, StoreUnavailable, TransferStopped
 from tasks.store import Store, new_s3_client
 from tasks.units import MIB
-from tests.meddling import once, raising, refusal
+from tests.meddling import Meddled, once, raising, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -189,6 +190,41 @@ def test_an_object_that_is_replaced_while_it_is_read_is_not_mixed_with_the_new_o
     store.delete(["key"])
     with pytest.raises(StoredWrong):
         list(store.read(found))
+
+
+def test_what_is_not_there_is_an_answer_and_the_patience_is_that_of_the_settings_from_then_on(
+    rclone: Archiving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.calls.FIRST_CONTACT_S", 0.0)
+    drops = [raising(ConnectionClosedError(endpoint_url="http://store/"))] * 3
+
+    def dropping(_method: str, _request: dict[str, Any], send: Callable[[], Any]) -> Any:
+        return drops.pop()(send) if answered and drops else send()
+
+    answered: list[object] = []
+    dialect, client = Dialect(), Meddled(rclone.s3, dropping)
+    stages: list[Any] = [Store(client, rclone.bucket, 60, dialect=dialect) for _ in range(2)]  # type: ignore[arg-type]
+    monkeypatch.setattr("tasks.backoff.FIRST_PAUSE_S", 0.001)
+    answered.append(stages[0].get("key"))
+    assert [store.head("key") for store in stages] == [None, None]
+    assert not drops
+
+
+def test_what_is_not_there_is_progress_like_any_other_answer(
+    rclone: Archiving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Drops that lie apart are none in a row, whatever was asked between them."""
+    monkeypatch.setattr("tasks.backoff.FIRST_PAUSE_S", 0.2)
+    asked: list[str] = []
+
+    def dropping(method: str, _request: dict[str, Any], send: Callable[[], Any]) -> Any:
+        asked.append(method)
+        if len(asked) % 2:
+            raise ConnectionClosedError(endpoint_url="http://store/")
+        return send()
+
+    store = rclone.run(dropping, patience_s=0.5).store
+    assert [store.head("key") for _ in range(6)] == [None] * 6
 
 
 def test_a_stop_ends_the_waiting_for_a_store_that_is_away(rclone: Archiving) -> None:

@@ -170,6 +170,10 @@ TROUBLES = (
         once(at("PutObject", "/bagit.txt"), Lost("rst")), before=archived, overwrite=True, parts=2, short=False,
     ),
     StoreTrouble(
+        "not-there-then-away", "the first answer is that there is nothing, and then the store is gone for a second",
+        INTACT, in_turn(everything, None, Outage(1.0)),
+    ),
+    StoreTrouble(
         "skewed-once", "a request arrives as if a machine had slept with it in its hands", INTACT,
         once(at("UploadPart"), refusal(403, "RequestTimeTooSkewed")), parts=2,
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tests.torture.scenario import Expect
-from tests.torture.store_faults import Broken, Hangs, Lost, Outage, page, refusal
+from tests.torture.store_faults import PAGE, Broken, Hangs, Lost, Outage, Says, page, refusal
 from tests.torture.store_passing import SHORT_TIMEOUT_S, STAGES
 from tests.torture.store_scripts import always, at, everything, from_then_on, once
 from tests.torture.store_trouble import StoreTrouble, archived, interrupted
@@ -70,6 +70,14 @@ FOR_EVER = (
     StoreTrouble(
         "entity-too-small", "the store finds the parts too small, at the completion", REFUSED,
         always(at("CompleteMultipartUpload"), refusal(400, "EntityTooSmall")), parts=2,
+    ),
+    StoreTrouble(
+        "body-limit-of-a-proxy", "a proxy before the store takes no body as large as a part", REFUSED,
+        always(at("UploadPart"), page(413)), parts=2,
+    ),
+    StoreTrouble(
+        "body-limit-of-a-proxy-early", "the same, told before the body is read", REFUSED,
+        always(at("UploadPart"), Says(413, PAGE, {"Content-Type": "text/html"}, early=True)), parts=2, short=False,
     ),
     StoreTrouble(
         "outage", "the store refuses connections from a part on, for longer than patience", RESUMED,

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 PATIENCE_S = {Expect.INTACT: 20.0, Expect.REFUSED: 20.0, Expect.RESUMED: 1.0}
 """Seconds without progress: little where a run is to give up, and plenty where it is not, on a busy machine too."""
 PAUSE_S = 0.02
+FIRST_CONTACT_S = 0.5
+"""Patience until the store has answered once: less than its outages last, as its first answer is to count."""
 CONNECTIONS = 32
 ANSWER_TIMEOUT_S = 30.0
 ODD = 1234
@@ -183,6 +185,7 @@ def short_pauses() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tasks.backoff.FIRST_PAUSE_S", PAUSE_S)
         patch.setattr("tasks.backoff.LONGEST_PAUSE_S", 5 * PAUSE_S)
+        patch.setattr("tasks.calls.FIRST_CONTACT_S", FIRST_CONTACT_S)
         yield
 
 
