@@ -17,7 +17,7 @@ from tasks.archive import Archive, ArchivedRecording
 from tasks.bag import payload_paths
 from tasks.links import Link, Links
 from tasks.moving import Limits, Moved, Payload
-from tasks.realtimekit import API_PATIENCE_S, RealtimeKit
+from tasks.realtimekit import API_PATIENCE_S, RealtimeKit, require_media, require_some_media
 from tasks.store import Store
 from tasks.transfer import Transfer
 from tasks.units import MIB
@@ -98,7 +98,7 @@ class Run:
     @cached_property
     def archive(self) -> Archive:
         """The archive in it."""
-        return Archive(self.store, self.setup.prefix, self.setup.app_id)
+        return Archive(self.store, self.setup.prefix, self.setup.app_id, LOG)
 
     def transfer(self, api: RealtimeKit, recording: Recording, http: httpx.Client) -> Transfer:
         """Return what moves the recording's files."""
@@ -133,11 +133,12 @@ class Run:
             recording = api.recording(recording_id)
             found = None if overwrite else self.archive.find(recording)
             if found is not None:
-                self.archive.unfinished(recording).clear()
                 return found
+            require_some_media(recording)
             transfer = self.transfer(api, recording, files)
             payloads = self.payloads(recording)
             if overwrite:
+                require_media(recording)
                 self.archive.require_no_loss(recording, [payload.path for payload in payloads])
             moved = transfer.move_all(payloads, replace=overwrite)
             return transfer.commit(self.archive, recording, moved, overwrite=overwrite)
