@@ -182,6 +182,8 @@ class Pool:
         if error is not None and not isinstance(error, _STOPS_NO_OTHERS):
             self._stop.set()
         self._threads.shutdown(cancel_futures=error is not None)
+        if isinstance(error, TransferStopped) and self._failure is not None and _weight(self._failure):
+            raise self._failure from None  # whoever gave the threads their work was stopped by that
 
 
 def _weight(error: BaseException) -> int:

@@ -26,7 +26,7 @@ from tests.meddling import Meddled
 from tests.standins.realtimekit import MediaSource, StandInRecording, SyntheticContent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from tasks.details import Recording
@@ -125,6 +125,13 @@ class Run:
             api = self._api(http)
             recording = api.recording(recording_id)
             return self.transfer(api, recording, files).move_all(self.payloads(recording), replace=replace)
+
+    def commit(self, recording_id: str, moved: Sequence[Moved], *, overwrite: bool = False) -> ArchivedRecording:
+        """Commit what `move` has moved."""
+        with httpx.Client(timeout=self.setup.stall_s) as http, new_http_client(self.setup.stall_s) as files:
+            api = self._api(http)
+            recording = api.recording(recording_id)
+            return self.transfer(api, recording, files).commit(self.archive, recording, moved, overwrite=overwrite)
 
     def archived(self, recording_id: str, *, overwrite: bool = False) -> ArchivedRecording:
         """Archive a recording, or find that it is."""

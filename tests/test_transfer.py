@@ -301,11 +301,14 @@ def test_a_completion_whose_answer_was_lost_costs_no_second_transfer(bench: Arch
     assert sum(run.counted.read.values()) == 2 * bench.part
 
 
-def test_bytes_that_the_store_changed_are_found_when_they_are_read_back(swift: Archiving) -> None:
+@pytest.mark.parametrize("may_delete", [True, False])
+def test_bytes_that_the_store_changed_are_found_when_they_are_read_back(swift: Archiving, *, may_delete: bool) -> None:
     """An InvalidPart sends the run back to what is listed; only reading it back can show whose bytes these are."""
     tampered: list[str] = []
 
     def tamper(method: str, request: dict[str, Any], send: Callable[[], Any]) -> Any:
+        if method == "delete_object" and not may_delete:
+            raise refusal("AccessDenied", 403)
         if method == "complete_multipart_upload" and not tampered:
             tampered.append(method)
             other = {name: request[name] for name in ("Key", "UploadId")}
