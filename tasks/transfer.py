@@ -15,7 +15,16 @@ from tasks.archive import ArchivedFile, StoredFile
 from tasks.backoff import Patience
 from tasks.checksums import bare
 from tasks.download import Source
-from tasks.errors import ArchiveDamaged, ArchiverError, SourceChanged, StoredWrong, StoreRefused, UploadVanished
+from tasks.errors import (
+    ArchiveDamaged,
+    ArchiverError,
+    SourceChanged,
+    StoredWrong,
+    StoreRefused,
+    StoreUnavailable,
+    TransferStopped,
+    UploadVanished,
+)
 from tasks.moving import FileMove, Limits, Means, Moved, Payload, Progress, require_bytes
 from tasks.read_back import read_back
 from tasks.realtimekit import require_no_missing_media
@@ -206,13 +215,16 @@ class Transfer:
                 self.resumes += source.resumes
 
     def _give_up(self, file: FileMove, error: Exception) -> None:
-        """End an upload that was begun in vain: nobody can prove what it is of any more, or there is nothing in it."""
+        """End an upload that was begun in vain: nobody can prove what it is of any more, or there is nothing in it.
+
+        A run that is being stopped, or whose store is away, looks no closer: what it leaves can be carried on.
+        """
         if file.begun is None:
             return
         unfinished = self._means.unfinished()
         if not file.is_resumable or isinstance(error, UploadVanished | SourceChanged):
             unfinished.give_up(file.begun)
-        elif not getattr(error, "retryable", False):
+        elif not isinstance(error, TransferStopped | StoreUnavailable):
             with suppress(ArchiverError):
                 if unfinished.after_failure().holds_nothing(file.begun):
                     unfinished.give_up(file.begun)

@@ -231,6 +231,22 @@ class Archiving:
         keys = self.stored_keys(f"{self.folder(recording)}unfinished/" if recording else "")
         return self.uploads() + [key for key in keys if "/unfinished/" in key]
 
+    def unfit(self) -> list[str]:
+        """Return what failed runs have left that no other can carry on.
+
+        That is empty uploads, uploads without a record, and records of uploads that are over without an object.
+        """
+        store, stored = self.run().store, self.stored_keys()
+        uploads = {upload.id: upload for upload in store.uploads("")}
+        records = {key: json.loads(store.get(key) or b"{}") for key in stored if "/unfinished/" in key}
+        known = {record.get("upload_id") for record in records.values()}
+        lost = [upload.key for its_id, upload in uploads.items() if its_id not in known or not store.parts(upload)]
+        return lost + [
+            key
+            for key, record in records.items()
+            if record.get("upload_id") not in uploads and record.get("key") not in stored
+        ]
+
 
 def payload(recording: StandInRecording) -> Mapping[str, bytes]:
     """Return what the recording's files hold at their source, by name."""
