@@ -17,16 +17,19 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks import bag
 from tasks.checksums import bare
-from tasks.errors import ArchiveDamaged, ReplacementSmaller, StoredWrong
+from tasks.errors import ArchiveDamaged, ObjectTooLarge, ReplacementSmaller, StoredWrong
 from tasks.read_back import read_back
 from tasks.redaction import redacted
 from tasks.unfinished import Unfinished
+from tasks.units import human_size
+from tasks.window import a_few_at_a_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from tasks.bucket import Bucket, StoredObject
     from tasks.details import Recording
+    from tasks.logs import Log
     from tasks.store import Store
 
 COMMIT_ATTEMPTS = 3
@@ -73,10 +76,12 @@ class Archive:
         store: the bucket.
         prefix: within the bucket, without slashes at its ends; may be empty.
         app_id: whose recordings.
+        log: told what cannot be cleared away.
     """
 
-    def __init__(self, store: Store, prefix: str, app_id: str) -> None:
+    def __init__(self, store: Store, prefix: str, app_id: str, log: Log) -> None:
         self._store = store
+        self._log = log
         self._root = "/".join(part for part in (prefix, app_id) if part)
 
     def folder(self, recording: Recording) -> str:
@@ -93,10 +98,14 @@ class Archive:
 
     def unfinished(self, recording: Recording) -> Unfinished:
         """Return the uploads under way for a recording."""
-        return Unfinished(self._store, self.folder(recording))
+        return Unfinished(self._store, self.folder(recording), self._log)
 
     def find(self, recording: Recording) -> ArchivedRecording | None:
         """Return the recording as it is archived, or None if it is not; no payload byte is read.
+
+        Nothing is changed: uploads beside a bag may be those of a run that is overwriting it just now, and no look can
+        tell a slow run from a dead one. What a dead one has left is ended by the next run that commits, and an audit
+        tells of it.
 
         Raises:
             ArchiveDamaged: it is committed but not whole: a file is missing, too much or of another size, or a tag
@@ -171,7 +180,7 @@ class Archive:
 
     def _require_kept(self, recording: Recording, kept: set[str], paths: Iterable[str]) -> None:
         folder = self.folder(recording)
-        with suppress(ValueError):  # where no manifest can say what belongs to the archive, all of it counts
+        with suppress(ValueError, ObjectTooLarge):  # where no manifest can say what belongs to it, all of it counts
             kept &= bag.parse_manifest(self._store.get(folder + bag.MANIFEST) or b"").keys()
         lost = Counter(map(_kind, kept)) - Counter(map(_kind, paths))
         if lost:
@@ -207,7 +216,7 @@ class Archive:
 
     def _sha256(self, key: str) -> str:
         head = self._store.head(key)
-        return read_back(self._store, head, []) if head else "nothing"
+        return read_back(self._store, head) if head else "nothing"
 
     def _delete(self, recording: Recording, paths: Iterable[str]) -> None:
         self._store.delete([self.folder(recording) + path for path in paths])
@@ -268,10 +277,13 @@ def whole_bag(bucket: Bucket, folder: str, url: str) -> Whole | None:
     """
     findings: list[str] = []
     for _ in range(LOOKS):  # a bag that is being replaced just now looks torn, until its marker is gone or back
-        if (marker := bucket.get(folder + bag.MARKER)) is None:
+        try:
+            tags = _tags(bucket, folder)
+        except ObjectTooLarge as large:
+            findings = [f"{large.target.rpartition('/')[2]} has more than {human_size(large.most)}"]
+            continue
+        if tags is None:
             return None
-        read = {name: bucket.get(folder + name) for name in bag.TAG_FILES if name != bag.MARKER}
-        tags = {bag.MARKER: marker} | {name: content for name, content in read.items() if content is not None}
         listed = {found.key.removeprefix(folder): found for found in bucket.list(folder)}
         if bag.MARKER not in listed:
             return None
@@ -279,6 +291,16 @@ def whole_bag(bucket: Bucket, folder: str, url: str) -> Whole | None:
         if not findings:
             return Whole(tags, listed)
     raise ArchiveDamaged(url, tuple(findings))
+
+
+def _tags(bucket: Bucket, folder: str) -> dict[str, bytes] | None:
+    """Return the content of the tag files that are there, by name; None without the marker."""
+    if (marker := bucket.get(folder + bag.MARKER)) is None:
+        return None
+    names = [name for name in bag.TAG_FILES if name != bag.MARKER]
+    read = a_few_at_a_time(lambda name: bucket.get(folder + name), names)
+    found = {name: content for name, content in zip(names, read, strict=True) if content is not None}
+    return {bag.MARKER: marker} | found
 
 
 def files_of(
@@ -295,14 +317,15 @@ def files_of(
     Raises:
         ArchiveDamaged: one is missing.
     """
-    described = []
-    for path, sha256 in checksums.items():
+
+    def described(path: str) -> tuple[ArchivedFile, StoredObject]:
         found = bucket.head(folder + path)
         if found is None:
             raise ArchiveDamaged(url, (f"{path} is missing",))
-        its = ArchivedFile(path=path, size=found.size, sha256=sha256, content_type=found.content_type)
-        described.append((its, found))
-    return described
+        sha256, content_type = checksums[path], found.content_type
+        return ArchivedFile(path=path, size=found.size, sha256=sha256, content_type=content_type), found
+
+    return a_few_at_a_time(described, checksums)
 
 
 def _kind(path: str) -> str:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from tasks.errors import ObjectTooLarge
 from tasks.fixity import Finding  # noqa: TC001 - pydantic reads it when the model is made
 from tasks.holdings import AUDIT
 from tasks.units import MIB
@@ -142,7 +143,11 @@ class AuditLog:
         return {}, None
 
     def _lines(self, key: str) -> list[bytes]:
-        return (self._bucket.get(key) or b"").splitlines()
+        try:
+            return (self._bucket.get(key, LARGEST) or b"").splitlines()
+        except ObjectTooLarge as large:  # by now: it was smaller when it was listed
+            self._log.warning("%s", large)
+            return []
 
     def _records(self, lines: Iterable[bytes]) -> list[Record]:
         records, broken = [], 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.calls import Calls
 from tasks.checksums import Body, bare, crc64_number, md5_text
-from tasks.errors import StoredWrong, StoreRefused, StoreUnavailable
+from tasks.errors import ObjectTooLarge, StoredWrong, StoreRefused, StoreUnavailable
 from tasks.s3_errors import (
     ANOTHER_OBJECT,
     BODY_FAILURES,
@@ -22,12 +22,15 @@ from tasks.s3_errors import (
     WITHOUT_REASON,
     plain,
 )
+from tasks.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
 READ_CHUNK = 1024 * 1024
+LARGEST_READ = 64 * MIB
+"""Bytes of an object that is read at once: a manifest of half a million files, twice the API's largest answer."""
 _NEXT_PAGE = {"ContinuationToken": "NextContinuationToken"}
 
 
@@ -120,13 +123,23 @@ class Bucket(Calls):
         dialect.takes_checksum_mode = False
         return said
 
-    def get(self, key: str) -> bytes | None:
-        """Return a small object's content, or None if there is none."""
+    def get(self, key: str, most: int = LARGEST_READ) -> bytes | None:
+        """Return a small object's content, or None if there is none.
+
+        Args:
+            most: bytes that are read; others may have written it.
+
+        Raises:
+            ObjectTooLarge: it has more.
+        """
         failures = 0
         while True:
             try:
                 with closing(self._call("get_object", key, {}, progress=False)["Body"]) as answer:
-                    body: bytes = answer.read()
+                    body = bytearray()
+                    # Up to its end, which alone proves that the answer did not end early.
+                    while len(body) <= most and (chunk := answer.read(READ_CHUNK)):
+                        body += chunk
             except StoreRefused as refused:
                 if refused.code in NOT_THERE:
                     return None
@@ -136,7 +149,9 @@ class Bucket(Calls):
                 self._pause(StoreUnavailable("get_object", self._at(key), plain(error)), failures)
             else:
                 self._patience.progressed()
-                return body
+                if len(body) > most:
+                    raise ObjectTooLarge(self._at(key), most)
+                return bytes(body)
 
     def read(self, stored: StoredObject, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Yield an object's bytes in order, carried on where a connection drops.

@@ -83,7 +83,7 @@ class Clients:
 
     def archive(self, stop: Event) -> Archive:
         """Return the archive, for as long as `stop` is not set."""
-        return Archive(self.store(stop), self.settings.prefix, self.settings.realtimekit_app_id)
+        return Archive(self.store(stop), self.settings.prefix, self.settings.realtimekit_app_id, self.log)
 
     def transfer(self, recording: Recording, tally: Tally, stop: Event) -> Transfer:
         """Return what moves the recording's files, for as long as `stop` is not set."""

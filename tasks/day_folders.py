@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from os.path import commonprefix
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tasks import bag
 
@@ -20,10 +20,25 @@ if TYPE_CHECKING:
 DAYS_AT_ONCE = 4
 
 
+class Stored(NamedTuple):
+    """What lies in a recording's folder."""
+
+    is_bag: bool
+    files: Counter[str]  # how many of each kind
+
+
 def archived_files(store: Store, folders: Mapping[str, str]) -> dict[str, Counter[str]]:
     """Return which recordings are archived, and how many files of each kind their bags hold, by the recording's id.
 
     What counts is the marker: a folder without it is not an archive. Whether a bag is whole is not looked at here.
+    For the arguments, see `stored_files`.
+    """
+    found = stored_files(store, folders)
+    return {recording_id: stored.files for recording_id, stored in found.items() if stored.is_bag}
+
+
+def stored_files(store: Store, folders: Mapping[str, str]) -> dict[str, Stored]:
+    """Return what is stored of recordings, archived or not, by the recording's id.
 
     Args:
         store: the archive's bucket.
@@ -36,11 +51,11 @@ def archived_files(store: Store, folders: Mapping[str, str]) -> dict[str, Counte
     for recording_id, folder in folders.items():
         days[folder.removesuffix(f"{recording_id}/")].append(recording_id)
     with ThreadPoolExecutor(DAYS_AT_ONCE) as threads:
-        found = threads.map(lambda day: _bags_of_day(store, day, days[day]), days)
-        return {recording_id: files for bags in found for recording_id, files in bags.items()}
+        found = threads.map(lambda day: _folders_of_day(store, day, days[day]), days)
+        return {recording_id: stored for of_day in found for recording_id, stored in of_day.items()}
 
 
-def _bags_of_day(store: Store, day: str, recording_ids: Collection[str]) -> dict[str, Counter[str]]:
+def _folders_of_day(store: Store, day: str, recording_ids: Collection[str]) -> dict[str, Stored]:
     files: dict[str, Counter[str]] = {recording_id: Counter() for recording_id in recording_ids}
     bags = set()
     # Character by character: of one recording alone, this is its folder.
@@ -53,4 +68,4 @@ def _bags_of_day(store: Store, day: str, recording_ids: Collection[str]) -> dict
             bags.add(recording_id)
         elif path.startswith(bag.PAYLOAD):
             files[recording_id][path.split("/")[1]] += 1
-    return {recording_id: files[recording_id] for recording_id in bags}
+    return {recording_id: Stored(recording_id in bags, count) for recording_id, count in files.items()}

@@ -15,6 +15,7 @@ ArchiverError
  │   ├─ SourceLied               answers that cannot be the file, again and again
  │   ├─ SizeDisagrees            API and source name different sizes
  │   ├─ StoreRefused             no such bucket, bad credentials, not allowed
+ │   ├─ ObjectTooLarge           a small file of the archive that is none
  │   ├─ ArchiveDamaged           committed, but not whole
  │   ├─ ReplacementSmaller       an overwrite that would delete the only copy of something
  │   ├─ WebhookMalformed         signed, but not as documented
@@ -317,6 +318,20 @@ _STORE_HINTS = {
         "size of a request (nginx: client_max_body_size)."
     ),
 }
+
+
+class ObjectTooLarge(FinalError):
+    """An object that is to be read at once is larger than anything that this project writes there."""
+
+    def __init__(self, target: str, most: int) -> None:
+        super().__init__(target, most)
+        self.target, self.most = target, most
+
+    def _told(self) -> str:
+        return (
+            f"{self.target} has more than {self.most:,} bytes, so that this program has not written it. "
+            "Look who did; what belongs there is written again by a run with overwrite."
+        )
 
 
 class ArchiveDamaged(FinalError):

@@ -85,6 +85,7 @@ class Moved:
     metadata: Mapping[str, str] = field(default_factory=dict)  # of its object
     upload: Upload | None = None
     parts: Sequence[Part] = field(default_factory=list)
+    begun: Upload | None = None  # the upload if this run has begun it, completed or not
 
 
 def require_bytes(store: Store, stored: StoredObject, moved: Moved) -> None:
@@ -131,6 +132,7 @@ class FileMove:
         self._unfinished = means.unfinished()
         self._payload = payload
         self._source = source
+        self.begun: Upload | None = None
         self._found = source.open(means.limits.part_size)
         announced = payload.media.size
         if announced is not None and announced != self._found.size:
@@ -144,13 +146,19 @@ class FileMove:
         if self._found.ranged:
             self._metadata["source-etag"] = _short(self._found.etag)
 
-    def move(self, *, beside: bool, trust: bool) -> Moved:
+    @property
+    def is_resumable(self) -> bool:
+        """Whether the parts of an upload could ever be proved to be of this source."""
+        return self._found.ranged
+
+    def move(self, *, beside: bool, trust: bool, absent: bool = False) -> Moved:
         """Bring the bytes into the store.
 
         Args:
             beside: leave an object of that key untouched: the bytes go into an upload that is yet to be completed.
                 So they do if another run has committed the recording meanwhile.
             trust: take an object of that key for done if an earlier run provably made it from the same source.
+            absent: there was no object of that key a moment ago.
         """
         moved = Moved(
             self._payload, self._found.size, _content_type(self._found, self._payload), metadata=self._metadata
@@ -159,12 +167,13 @@ class FileMove:
         # A single part goes in one go, if at all: there is next to nothing that an upload could have left of it.
         if self._found.ranged and not single and (left := self._unfinished.resumable(self._payload.key, self._origin)):
             return self._multipart(moved, *left)
-        there = self._store.head(self._payload.key)
+        there = None if absent or beside else self._store.head(self._payload.key)
         if trust and there is not None and self._is_stored(moved, there):
             return moved
         if single and not self._unfinished.is_over():
             return self._put_whole(moved, if_absent=there is None)
         upload = self._unfinished.begin(self._payload.key, self._origin, moved.content_type, self._metadata)
+        self.begun = moved.begun = upload
         return self._multipart(moved, upload, {})
 
     def _is_stored(self, moved: Moved, stored: StoredObject) -> bool:
@@ -172,7 +181,7 @@ class FileMove:
             return False
         # Of a bag that was withdrawn, maybe because it was damaged, only what its own manifest confirms is good.
         stated = self._unfinished.stated(self._payload.key)
-        sha256 = read_back(self._store, stored, [])
+        sha256 = read_back(self._store, stored, part_size=self._part_size)
         if stated not in (None, sha256) or stored.metadata.get("sha256") not in (None, sha256):
             return False
         moved.sha256, moved.etag = sha256, stored.etag

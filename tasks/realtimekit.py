@@ -177,14 +177,48 @@ def require_media(recording: Recording, now: datetime | None = None) -> None:
     if recording.has_left_the_bucket(now or datetime.now(UTC)):
         raise NothingToDownload(recording.id, "it has left RealtimeKit's bucket, which keeps files for 7 days.")
     if recording.without_url:
-        named = ", ".join(recording.without_url[:5]) + (" and more" if len(recording.without_url) > 5 else "")
-        raise NothingToDownload(recording.id, f"the API names files without a usable URL: {named}.")
+        raise NothingToDownload(recording.id, _without_url(recording))
     where = f" ({recording.storage_type})" if recording.storage_type else ""
     raise NothingToDownload(
         recording.id,
         "RealtimeKit's bucket was turned off for this app (realtimekit_bucket_config.enabled = false), so that the "
         f"file went straight to your own storage{where} and has no download URL. Look for it there.",
     )
+
+
+def require_some_media(recording: Recording) -> None:
+    """Check that at least one file of an UPLOADED recording can be downloaded: it is moved, whatever is missing.
+
+    Raises:
+        NothingToDownload: none can, see `require_media`.
+    """
+    if not recording.media:
+        require_media(recording)
+
+
+def require_no_missing_media(recording: Recording, archive_url: str) -> None:
+    """Check that the files of an UPLOADED recording that could be moved are all of its files.
+
+    Args:
+        recording: whose files with a URL are stored by now.
+        archive_url: where.
+
+    Raises:
+        NothingToDownload: the API names others, too.
+    """
+    if recording.without_url:
+        count = len(recording.media)
+        stored = "1 other file is" if count == 1 else f"{count} other files are"
+        raise NothingToDownload(
+            recording.id,
+            f"{_without_url(recording)} {stored} stored in {archive_url} and kept, but that is no archive without the "
+            "rest: run again once the API hands out all. Nothing of what is stored is fetched again.",
+        )
+
+
+def _without_url(recording: Recording) -> str:
+    named = ", ".join(recording.without_url[:5]) + (" and more" if len(recording.without_url) > 5 else "")
+    return f"the API names files without a usable URL: {named}."
 
 
 def _page(data: object) -> list[Recording]:

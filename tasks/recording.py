@@ -28,7 +28,7 @@ from tasks.hangup import Stop
 from tasks.heap import settle
 from tasks.logs import conceal_logs
 from tasks.progress import Bars, LogLines, Tally, shown
-from tasks.realtimekit import require_media
+from tasks.realtimekit import require_media, require_some_media
 from tasks.redaction import showable
 from tasks.report import Transferred
 from tasks.sweep import merged, plan_for
@@ -163,10 +163,8 @@ def fetch_details(clients: Clients, recording_id: str) -> Recording:
 def find_archive(clients: Clients, recording: Recording) -> ArchivedRecording | None:
     """Look whether the recording is archived, and whole."""
     with stoppable(clients) as stop:
-        archive = clients.archive(stop)
-        found = archive.find(recording)
+        found = clients.archive(stop).find(recording)
         if found is not None:
-            archive.unfinished(recording).clear()
             clients.log.info("Already archived, and whole: %s", found.archive_url)
         return found
 
@@ -178,7 +176,7 @@ def wait_until_uploaded(clients: Clients, recording: Recording, timeout_s: float
         interval_s = clients.settings.poll_interval
         api = clients.api(stop)
         ready = api.wait_until_uploaded(recording, timeout_s=timeout_s, interval_s=interval_s, log=clients.log)
-    require_media(ready)
+    require_some_media(ready)
     return ready
 
 
@@ -189,7 +187,8 @@ def transfer_media(clients: Clients, recording: Recording, *, overwrite: bool) -
     with stoppable(clients) as stop, shown(tally, _views(clients, recording)):
         archive, transfer = clients.archive(stop), clients.transfer(recording, tally, stop)
         files = payloads(archive, recording)
-        if overwrite:
+        if overwrite:  # of what is archived, nothing is in danger
+            require_media(recording)
             archive.require_no_loss(recording, [file.path for file in files])
         started = time.monotonic()
         moved = transfer.move_all(files, replace=overwrite)
@@ -238,13 +237,12 @@ def archive_one(clients: Clients, recording_id: str, brake: Brake) -> ArchivedRe
         api, archive = clients.api(stop), clients.archive(stop)
         recording = api.recording(recording_id)
         if found := archive.find(recording):
-            archive.unfinished(recording).clear()
             return found
         if recording.status == "ERRORED":
             raise RecordingErrored(recording_id)
         if recording.status != "UPLOADED":
             raise NotUploadedInTime(recording_id, recording.status, 0)
-        require_media(recording)
+        require_some_media(recording)
         tally = Tally()
         transfer = clients.transfer(recording, tally, stop)
         with shown(tally, [LogLines(clients.log)]):

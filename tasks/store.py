@@ -148,6 +148,10 @@ class Upload:
 class Store(Bucket):
     """A bucket with its multipart uploads."""
 
+    def trying_once(self) -> Store:
+        """Return the same bucket for tidying up after a failure: each call is tried once, and no stop is heeded."""
+        return Store(self._s3, self.bucket, 0.0, None, self._pace, self._dialect)
+
     def learn_dialect(self, key: str) -> None:
         """Find out by a small upload to a key whether parts may go with CRC64NVME though that is not announced."""
         self._dialect.learn(self._s3, self.bucket, key)

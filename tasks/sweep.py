@@ -10,10 +10,11 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from threading import Lock
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
-from tasks.day_folders import archived_files
+from tasks.day_folders import stored_files
 from tasks.details import RETENTION
 from tasks.errors import NothingToDownload, RecordingNotFound
 from tasks.realtimekit import require_media
@@ -83,6 +84,7 @@ class Listed:
     gone: bool = False  # the obstacle is that its seven days are over
     elsewhere: bool = False  # the API names a storage of the customer's own
     overdue: bool = False  # uploaded without a usable URL, though the API does hand out others of the app's
+    partial: bool = False  # it has obstacles, but some of its files can be downloaded
 
     @property
     def urgency(self) -> tuple[datetime, str]:
@@ -118,6 +120,7 @@ def listed(recording: Recording, app_id: str, folder: str, now: datetime, *, exp
         gone=bool(obstacle) and (left or expired),
         elsewhere=recording.storage_type not in {"", "cloudflare"},
         overdue=bool(recording.without_url),
+        partial=bool(recording.media) and bool(obstacle),
     )
 
 
@@ -154,13 +157,24 @@ class Plan:
     lost: tuple[Listed, ...] = ()  # expired, and not archived
 
 
-def planned(recordings: Iterable[Listed], archived: Mapping[str, Mapping[str, int]]) -> Plan:
+def planned(
+    recordings: Iterable[Listed],
+    archived: Mapping[str, Mapping[str, int]],
+    kept: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
+) -> Plan:
     """Decide what is to be done.
+
+    Of a recording whose files are not all handed out, the others are brought into safety, once.
 
     What expired without being archived is lost. But recordings that went straight to a storage of the customer's own
     look the same when their time is over: so where the API names such a storage, or hands out nothing at all for any
     of the app's recordings whose time is not over, nothing of the app counts as lost. Where it does hand out others,
     what has no file is overdue.
+
+    Args:
+        recordings: all that the sweep is about.
+        archived: how many files of each kind the archives hold, by the recording's id.
+        kept: the same of what is stored, but is no archive.
     """
     ordered = sorted(recordings, key=lambda one: one.urgency)
     uploaded = [one for one in ordered if one.status == "UPLOADED"]
@@ -171,14 +185,20 @@ def planned(recordings: Iterable[Listed], archived: Mapping[str, Mapping[str, in
     missing = [replace(one, overdue=True) if one.app_id in on and _is_overdue(one) else one for one in missing]
     lost = {one.id for one in missing if one.gone and not one.elsewhere and one.app_id not in bucket_off}
     more = [(one, _gained(one, archived[one.id])) for one in uploaded if one.id in archived]
+    todo = [one for one in missing if not one.obstacle or _is_unsafe(one, kept.get(one.id, {}))]
+    left = {one.id for one in missing} - {one.id for one in todo} - lost
     return Plan(
-        to_archive=tuple(one for one in missing if not one.obstacle),
+        to_archive=tuple(todo),
         already=len(uploaded) - len(missing),
         gained=tuple((one, gained) for one, gained in more if gained),
         coming=tuple(one for one in ordered if one.status != "UPLOADED"),
-        not_downloadable=tuple(one for one in missing if one.obstacle and one.id not in lost),
+        not_downloadable=tuple(one for one in missing if one.id in left),
         lost=tuple(one for one in missing if one.id in lost),
     )
+
+
+def _is_unsafe(one: Listed, kept: Mapping[str, int]) -> bool:
+    return one.partial and not one.gone and bool(_gained(one, kept))
 
 
 def _is_overdue(one: Listed) -> bool:
@@ -197,12 +217,14 @@ def plan_for(api: RealtimeKit, archive: Archive, store: Store, app_id: str, scop
         ApiRefused, ApiNonsense, ApiUnavailable, StoreRefused, StoreUnavailable: half a plan is none.
     """
     found = all_listed(api, archive, app_id, scope)
-    archived = archived_files(store, {one.id: one.folder for one in found if one.status == "UPLOADED"})
+    stored = stored_files(store, {one.id: one.folder for one in found if one.status == "UPLOADED"})
+    archived = {recording_id: its.files for recording_id, its in stored.items() if its.is_bag}
+    kept = {recording_id: its.files for recording_id, its in stored.items() if not its.is_bag}
     doubtful = sorted((one for one in found if _is_doubtful(one, archived)), key=lambda one: one.urgency)
     # A few of them, as any may be without files for good, or deleted meanwhile.
     if any(_kept_back(api, one) for one in {one.id: one for one in (*doubtful[:2], *doubtful[-1:])}.values()):
         found = [one if one.gone else replace(one, obstacle="") for one in found]
-    return planned(found, archived)
+    return planned(found, archived, kept)
 
 
 def _is_doubtful(one: Listed, archived: Container[str]) -> bool:

@@ -9,16 +9,26 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tasks.archive import ArchivedFile, StoredFile
 from tasks.backoff import Patience
 from tasks.checksums import bare
 from tasks.download import Source
-from tasks.errors import ArchiveDamaged, StoredWrong, StoreRefused, UploadVanished
+from tasks.errors import (
+    ArchiveDamaged,
+    ArchiverError,
+    SourceChanged,
+    StoredWrong,
+    StoreRefused,
+    StoreUnavailable,
+    TransferStopped,
+    UploadVanished,
+)
 from tasks.moving import FileMove, Limits, Means, Moved, Payload, Progress, require_bytes
 from tasks.read_back import read_back
-from tasks.window import Pool, Window
+from tasks.realtimekit import require_no_missing_media
+from tasks.window import Pool, Window, a_few_at_a_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,8 +44,13 @@ if TYPE_CHECKING:
     from tasks.store import Store, Upload
     from tasks.unfinished import Unfinished
 
+T = TypeVar("T")
+R = TypeVar("R")
+
 FILES_AT_ONCE = 4
 """Of one recording."""
+WORTH_LISTING = 4
+"""Files of a recording from which on one listing is cheaper than asking for each whether it is there."""
 LOOKS = 3
 """How often a file is looked at anew when another run ended the upload that was used."""
 
@@ -74,6 +89,8 @@ class Transfer:
     def move_all(self, payloads: Sequence[Payload], *, replace: bool = False) -> list[Moved]:
         """Move several files, a few at a time, into the store.
 
+        After a failure, what this run has begun and no other can carry on is ended; all else stays for the next run.
+
         Args:
             payloads: what goes where.
             replace: leave objects of these keys untouched until `commit`, and take none of them for done.
@@ -81,18 +98,43 @@ class Transfer:
         Raises:
             ArchiverError: what any of them met. Others are stopped by it, unless it is final and of that file alone.
         """
-        with Pool(min(FILES_AT_ONCE, len(payloads) or 1), self._means.stop, independent=True) as pool:
-            return pool.map(lambda payload: self._move(payload, beside=replace, trust=not replace), payloads)
+        known = None if replace or len(payloads) < WORTH_LISTING else self._means.unfinished().stored_payload()
 
-    def _require_uploads(self, moved: Sequence[Moved]) -> None:
-        """Check that the uploads of files that wait for completion are still there.
+        def move(payload: Payload) -> Moved:
+            absent = known is not None and payload.key not in known
+            return self._move(payload, beside=replace, trust=not replace, absent=absent)
+
+        return self._at_once(move, payloads)
+
+    def _at_once(self, call: Callable[[T], R], files: Sequence[T]) -> list[R]:
+        with Pool(min(FILES_AT_ONCE, len(files) or 1), self._means.stop, independent=True) as pool:
+            return pool.map(call, files)
+
+    def _secure(self, moved: Sequence[Moved]) -> None:
+        """See to it that what waits for its completion is there; what another run has cleared away is moved again.
 
         Raises:
-            UploadVanished: one is not.
+            UploadVanished: others go on clearing it away.
         """
-        for file in moved:
-            if file.upload is not None:
-                self._means.store.parts(file.upload)
+        unfinished = self._means.unfinished()
+        for _ in range(LOOKS):
+            waiting = [file for file in moved if file.upload is not None]
+            there = a_few_at_a_time(lambda file: file.upload is None or unfinished.is_waiting(file.upload), waiting)
+            lost = [file for file, is_there in zip(waiting, there, strict=True) if not is_there]
+            if not lost:
+                return
+            for file in lost:
+                self._means.log.warning("%s: another run has ended its upload; it is moved again.", file.payload.path)
+            self._at_once(lambda file: self._move_again(file, beside=True), lost)
+        raise UploadVanished("list_parts", lost[0].payload.key, "other runs go on ending it")
+
+    def _move_again(self, moved: Moved, *, beside: bool) -> None:
+        if moved.begun is not None:
+            self._means.unfinished().abort(moved.begun)
+        again = self._move(moved.payload, beside=beside, trust=False)
+        if not beside:
+            self._complete(again)
+        vars(moved).update(vars(again))  # the same object: whoever tries again begins from here
 
     def _finish(self, moved: Moved) -> None:
         """Make an object of a file that waits for it, and prove it; may be called again after an interruption.
@@ -104,9 +146,7 @@ class Transfer:
             self._complete(moved)
         except (UploadVanished, StoredWrong) as lost:
             self._means.log.warning("%s: it has to be moved again. %s", moved.payload.path, lost)
-            again = self._move(moved.payload, beside=False, trust=False)
-            self._complete(again)
-            vars(moved).update(vars(again))  # the same object: whoever tries again begins from here
+            self._move_again(moved, beside=False)
 
     def commit(
         self, archive: Archive, recording: Recording, moved: Sequence[Moved], *, overwrite: bool = False
@@ -118,29 +158,35 @@ class Transfer:
             overwrite: it replaces what is archived; without that, a bag that another run committed meanwhile counts.
 
         Raises:
+            NothingToDownload: the API names files that it hands out no URL for; all others are stored, and stay.
             UploadVanished: what was to replace an archive is there no more; the old one stays.
             ArchiverError: whatever `finish` and `Archive.commit` raise.
         """
-        if overwrite:
-            if archive.unfinished(recording).is_over():  # else it was withdrawn, and completing may have begun
-                self._require_uploads(moved)  # the old archive gives way to nothing less than a whole new one
-                archive.withdraw(recording)
-        else:
+        if not overwrite:
             with suppress(ArchiveDamaged):  # it is mended by what was moved
                 if found := archive.find(recording):
-                    archive.unfinished(recording).clear()
+                    self._clear_own(moved)
                     return found
+        require_no_missing_media(recording, archive.url(recording))
+        # Without a marker, it was withdrawn, and completing may have begun.
+        if overwrite and archive.unfinished(recording).is_over():
+            self._secure(moved)  # the old archive gives way to nothing less than a whole new one
+            archive.withdraw(recording)
         listed = archive.listed(recording)
         if unproved := [file for file in moved if not _is_as_moved(file, listed.get(file.payload.path))]:
-            for file in unproved:
-                self._finish(file)
+            self._at_once(self._finish, unproved)
             listed = archive.listed(recording)
         return archive.commit(recording, [_stored(file) for file in moved], listed)
 
-    def _move(self, payload: Payload, *, beside: bool, trust: bool) -> Moved:
+    def _clear_own(self, moved: Sequence[Moved]) -> None:
+        """End the uploads that this run has begun, as they are of no use; those of others may be."""
+        unfinished = self._means.unfinished()
+        a_few_at_a_time(unfinished.abort, [file.begun for file in moved if file.begun is not None])
+
+    def _move(self, payload: Payload, *, beside: bool, trust: bool, absent: bool = False) -> Moved:
         for look in range(1, LOOKS + 1):
             try:
-                moved = self._look(payload, beside=beside, trust=trust)
+                moved = self._look(payload, beside=beside, trust=trust, absent=absent and look == 1)
                 if moved.upload is not None and not beside and not self._means.unfinished().is_over():
                     self._complete(moved)
             except (UploadVanished, StoredWrong) as lost:
@@ -153,15 +199,35 @@ class Transfer:
                 return moved
         raise AssertionError
 
-    def _look(self, payload: Payload, *, beside: bool, trust: bool) -> Moved:
+    def _look(self, payload: Payload, **how: bool) -> Moved:
         patience = Patience(self._means.limits.patience_s, self._means.stop)
         source = Source(self._http, self.links, payload.media.label, patience)
         try:
-            return FileMove(self._means, payload, source).move(beside=beside, trust=trust)
+            file = FileMove(self._means, payload, source)
+            try:
+                return file.move(**how)
+            except Exception as error:
+                self._give_up(file, error)
+                raise
         finally:
             source.close()
             with self._counting:
                 self.resumes += source.resumes
+
+    def _give_up(self, file: FileMove, error: Exception) -> None:
+        """End an upload that was begun in vain: nobody can prove what it is of any more, or there is nothing in it.
+
+        A run that is being stopped, or whose store is away, looks no closer: what it leaves can be carried on.
+        """
+        if file.begun is None:
+            return
+        unfinished = self._means.unfinished()
+        if not file.is_resumable or isinstance(error, UploadVanished | SourceChanged):
+            unfinished.give_up(file.begun)
+        elif not isinstance(error, TransferStopped | StoreUnavailable):
+            with suppress(ArchiverError):
+                if unfinished.after_failure().holds_nothing(file.begun):
+                    unfinished.give_up(file.begun)
 
     def _complete(self, moved: Moved) -> None:
         """Make an object of the file's upload, if it still has one, and prove that it is what was sent."""
@@ -174,7 +240,7 @@ class Transfer:
                 require_bytes(self._means.store, stored, moved)
             else:
                 moved.sha256 = self._proved(stored, moved)
-        except StoredWrong:
+        except (StoredWrong, UploadVanished):
             unfinished.abort(moved.upload)  # if it is still open, so that nobody carries on with it
             raise
         moved.etag, moved.upload, moved.parts = stored.etag, None, ()
@@ -224,8 +290,15 @@ class Transfer:
             # Its metadata would make a later run take it for good; unless it is another object by now.
             found = store.head(stored.key)
             if found is not None and found.etag == stored.etag:
-                store.delete([stored.key])
+                self._undo(stored.key)
             raise
+
+    def _undo(self, key: str) -> None:
+        """Delete an object, or where that is not allowed, write an empty one over it, which nothing is taken for."""
+        try:
+            self._means.store.delete([key])
+        except StoreRefused:
+            self._means.store.put(key, b"", "application/octet-stream")
 
 
 def _is_as_moved(moved: Moved, listed: StoredObject | None) -> bool:

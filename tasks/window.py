@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, TypeVar
 from tasks.errors import SizeDisagrees, SourceGone, SourceLied, StoredWrong, TransferStopped, UploadVanished
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
     from types import TracebackType
     from typing import Self
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+A_FEW = 8
+"""Small requests that are under way at once."""
 
 _STOPS_NO_OTHERS = (UploadVanished, StoredWrong, SourceGone, SourceLied, SizeDisagrees)
 
@@ -179,11 +182,21 @@ class Pool:
         if error is not None and not isinstance(error, _STOPS_NO_OTHERS):
             self._stop.set()
         self._threads.shutdown(cancel_futures=error is not None)
+        if isinstance(error, TransferStopped) and self._failure is not None and _weight(self._failure):
+            raise self._failure from None  # whoever gave the threads their work was stopped by that
 
 
 def _weight(error: BaseException) -> int:
     """Rank failures: that others were told to stop is a consequence, and never the reason."""
     return 0 if isinstance(error, TransferStopped) else 1 if isinstance(error, UploadVanished) else 2
+
+
+def a_few_at_a_time(call: Callable[[T], R], items: Collection[T]) -> list[R]:
+    """Run a call for each item in a few threads, and return the results in their order; the first failure ends it."""
+    if len(items) < 2:
+        return [call(item) for item in items]
+    with Pool(min(A_FEW, len(items)), Event()) as pool:
+        return pool.map(call, items)
 
 
 class Sha256InOrder:

@@ -17,7 +17,7 @@ from tasks.archive import Archive, ArchivedRecording
 from tasks.bag import payload_paths
 from tasks.links import Link, Links
 from tasks.moving import Limits, Moved, Payload
-from tasks.realtimekit import API_PATIENCE_S, RealtimeKit
+from tasks.realtimekit import API_PATIENCE_S, RealtimeKit, require_media, require_some_media
 from tasks.store import Store
 from tasks.transfer import Transfer
 from tasks.units import MIB
@@ -26,7 +26,7 @@ from tests.meddling import Meddled
 from tests.standins.realtimekit import MediaSource, StandInRecording, SyntheticContent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from tasks.details import Recording
@@ -98,7 +98,7 @@ class Run:
     @cached_property
     def archive(self) -> Archive:
         """The archive in it."""
-        return Archive(self.store, self.setup.prefix, self.setup.app_id)
+        return Archive(self.store, self.setup.prefix, self.setup.app_id, LOG)
 
     def transfer(self, api: RealtimeKit, recording: Recording, http: httpx.Client) -> Transfer:
         """Return what moves the recording's files."""
@@ -126,6 +126,13 @@ class Run:
             recording = api.recording(recording_id)
             return self.transfer(api, recording, files).move_all(self.payloads(recording), replace=replace)
 
+    def commit(self, recording_id: str, moved: Sequence[Moved], *, overwrite: bool = False) -> ArchivedRecording:
+        """Commit what `move` has moved."""
+        with httpx.Client(timeout=self.setup.stall_s) as http, new_http_client(self.setup.stall_s) as files:
+            api = self._api(http)
+            recording = api.recording(recording_id)
+            return self.transfer(api, recording, files).commit(self.archive, recording, moved, overwrite=overwrite)
+
     def archived(self, recording_id: str, *, overwrite: bool = False) -> ArchivedRecording:
         """Archive a recording, or find that it is."""
         with httpx.Client(timeout=self.setup.stall_s) as http, new_http_client(self.setup.stall_s) as files:
@@ -133,11 +140,12 @@ class Run:
             recording = api.recording(recording_id)
             found = None if overwrite else self.archive.find(recording)
             if found is not None:
-                self.archive.unfinished(recording).clear()
                 return found
+            require_some_media(recording)
             transfer = self.transfer(api, recording, files)
             payloads = self.payloads(recording)
             if overwrite:
+                require_media(recording)
                 self.archive.require_no_loss(recording, [payload.path for payload in payloads])
             moved = transfer.move_all(payloads, replace=overwrite)
             return transfer.commit(self.archive, recording, moved, overwrite=overwrite)
@@ -222,6 +230,22 @@ class Archiving:
         """Return what no finished run may leave: uploads, and records of them."""
         keys = self.stored_keys(f"{self.folder(recording)}unfinished/" if recording else "")
         return self.uploads() + [key for key in keys if "/unfinished/" in key]
+
+    def unfit(self) -> list[str]:
+        """Return what failed runs have left that no other can carry on.
+
+        That is empty uploads, uploads without a record, and records of uploads that are over without an object.
+        """
+        store, stored = self.run().store, self.stored_keys()
+        uploads = {upload.id: upload for upload in store.uploads("")}
+        records = {key: json.loads(store.get(key) or b"{}") for key in stored if "/unfinished/" in key}
+        known = {record.get("upload_id") for record in records.values()}
+        lost = [upload.key for its_id, upload in uploads.items() if its_id not in known or not store.parts(upload)]
+        return lost + [
+            key
+            for key, record in records.items()
+            if record.get("upload_id") not in uploads and record.get("key") not in stored
+        ]
 
 
 def payload(recording: StandInRecording) -> Mapping[str, bytes]:

@@ -75,6 +75,17 @@ class Failing:
                 raise refusal("AccessDenied", 403)
         return send()
 
+    @property
+    def happened(self) -> bool:
+        """Tell whether there was such a call."""
+        return len(self.calls) >= self._number
+
+    @property
+    def failed_to_clear(self) -> bool:
+        """Tell whether the call was one that clears away what is no part of a bag, so that it is no failure of it."""
+        call = self.calls[self._number - 1] if self.happened else ""
+        return call.startswith("abort_") or (call.startswith("delete_") and "/unfinished/" in call)
+
     def had(self, method: str, name: str) -> bool:
         """Tell whether there was such a call before the failure."""
         return any(call.startswith(method) and call.endswith(name) for call in self.calls[: self._number - 1])

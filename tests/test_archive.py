@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tasks.archive import StoredFile
+from tasks.bucket import LARGEST_READ, READ_CHUNK
 from tasks.errors import ArchiveDamaged, StoreRefused
 from tests.archiving import Archiving, payload
 from tests.bags import bag_of, key_of, stored_payload
@@ -73,6 +75,43 @@ def test_a_recording_that_is_archived_is_answered_without_a_byte_of_it_being_mov
         assert second.model_copy(update={"already_archived": False}) == first
     assert len(bench.kit.file_requests) == asked
     assert bench.objects() == before
+
+
+def test_the_files_of_an_archive_are_asked_for_a_few_at_a_time(rclone: Archiving) -> None:
+    tracks = {"default": {f"{number}.webm": MediaSource(b"track", "video/webm") for number in range(8)}}
+    recording, together = rclone.add(tracks=tracks, file_size=None), Barrier(4, timeout=20)
+    rclone.archived(recording)
+
+    def meet(method: str, _request: dict[str, Any], send: Callable[[], Any]) -> Any:
+        if method == "head_object":
+            together.wait()
+        return send()
+
+    assert len(rclone.run(meet).archived(recording.id).files) == 8
+
+
+def test_a_tag_file_that_somebody_made_huge_is_damage_and_never_read_whole(rclone: Archiving) -> None:
+    recording, read = small(rclone), list[int]()
+    rclone.archived(recording)
+    key = key_of(rclone, recording, "recording.json")
+    rclone.s3.put_object(Bucket=rclone.bucket, Key=key, Body=bytes(LARGEST_READ + 8 * READ_CHUNK))
+
+    def count_bytes(method: str, request: dict[str, Any], send: Callable[[], Any]) -> Any:
+        answer = send()
+        if method == "get_object" and request["Key"] == key:
+            real = answer["Body"].read
+
+            def counting(amount: int) -> bytes:
+                read.append(amount)
+                content: bytes = real(amount)
+                return content
+
+            answer["Body"].read = counting
+        return answer
+
+    with pytest.raises(ArchiveDamaged, match=r"recording\.json has more than"):
+        rclone.run(count_bytes).archived(recording.id)
+    assert sum(read) <= 2 * (LARGEST_READ + READ_CHUNK), "at each of two looks"
 
 
 def test_recordings_without_any_time_have_a_place_too(rclone: Archiving) -> None:
@@ -143,18 +182,20 @@ def test_whichever_write_to_the_store_fails_nothing_half_done_is_visible_and_the
     request: pytest.FixtureRequest, store: str
 ) -> None:
     bench: Archiving = request.getfixturevalue(store)
-    number, failed = 0, True
-    while failed:
+    number, failing = 0, None
+    while failing is None or failing.happened:
         number, recording = number + 1, bench.add(bench.part + 1 if store == "rclone" else 1000)
         failing = Failing(number)
         try:
             bench.run(failing, concurrency=1).archived(recording.id)
-            failed = False
+            assert failing.failed_to_clear or not failing.happened
         except StoreRefused:
             assert "bagit.txt" not in bench.names(recording), failing.calls
         (file,) = bench.archived(recording).files
         assert recording.video is not None
         assert file.sha256 == recording.video.sha256()
+        if failing.failed_to_clear:
+            bench.archived(recording, overwrite=True)
         assert bench.left_over(recording) == [], failing.calls
     assert failing.calls[-1].endswith("bagit.txt"), "the marker is the last thing written"
 

@@ -17,6 +17,7 @@ FACTS: dict[str, object] = {
     "code": 10000,
     "announced": 10,
     "actual": 9,
+    "most": 8,
     "waited_s": 3.7,
     "retry_after": 2.5,
 }

@@ -7,19 +7,22 @@ import signal
 import subprocess
 import sys
 import threading
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.errors import SourceGone
-from tests.standins.realtimekit import Answer, MediaSource, SyntheticContent
+from tasks.errors import SourceChanged, SourceGone, SourceLied, StoreRefused
+from tests.meddling import refusal
+from tests.standins.lies import WrongRange
+from tests.standins.realtimekit import Answer, Drop, MediaSource, SyntheticContent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.archiving import Archiving
-    from tests.standins.realtimekit import FileRequest, StandInRecording
+    from tests.standins.realtimekit import Fault, FileRequest, StandInRecording
 
 PARTS = 3
 PROJECT = Path(__file__).parent.parent
@@ -204,6 +207,83 @@ def test_all_parts_stored_but_not_completed_needs_no_byte_of_them_again(bench: A
     assert file.sha256 == recording.video.sha256()
     assert not +run.counted.read
     assert bench.left_over() == []
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_an_upload_that_ends_for_good_is_left_only_if_there_is_something_in_it(bench: Archiving, after: int) -> None:
+    """By a proxy that answers with another range than it was asked for, from some byte on."""
+    recording = bench.add(size_of(bench))
+
+    def lie(request: FileRequest) -> Fault | None:
+        if request.number == 1:
+            return None if after else Drop(1000)
+        return WrongRange(1) if request.start >= after * bench.part else None
+
+    bench.kit.file_faults = lie
+    with pytest.raises(SourceLied):
+        bench.archived(recording, concurrency=1)
+    left = bench.left_over()
+    assert len(left) == (2 if after else 0), "an upload with its record"
+    bench.kit.file_faults = []
+    run = bench.run()
+    run.archived(recording.id)
+    assert sum(run.counted.read.values()) == size_of(bench) - after * bench.part
+    assert bench.left_over() == []
+
+
+def test_an_upload_of_a_source_that_is_another_at_each_look_is_ended_by_the_run_that_began_it(bench: Archiving) -> None:
+    recording = bench.add(size_of(bench))
+    seeds = count(100)
+
+    def replaced(request: FileRequest) -> None:
+        if request.start and recording.video is not None:
+            recording.video.replace(SyntheticContent(size_of(bench), seed=next(seeds)))
+
+    bench.kit.on_file_request = replaced
+    with pytest.raises(SourceChanged):
+        bench.archived(recording, concurrency=1)
+    assert bench.left_over() == []
+
+
+def test_an_upload_that_nothing_can_prove_is_ended_by_the_run_that_fails(bench: Archiving) -> None:
+    recording = bench.add(MediaSource(SyntheticContent(size_of(bench)), etag=None))
+
+    def refuse(method: str, request: dict[str, Any], send: Callable[[], Any]) -> Any:
+        if method == "upload_part" and request["PartNumber"] == 2:
+            raise refusal("QuotaExceeded", 403)
+        return send()
+
+    with pytest.raises(StoreRefused):
+        bench.run(refuse).archived(recording.id)
+    assert bench.left_over() == []
+
+
+def test_an_upload_that_cannot_be_recorded_is_ended_at_once(bench: Archiving) -> None:
+    recording = bench.add(size_of(bench))
+
+    def refuse(method: str, request: dict[str, Any], send: Callable[[], Any]) -> Any:
+        if method == "put_object" and "/unfinished/" in request["Key"]:
+            raise refusal("AccessDenied", 403)
+        return send()
+
+    with pytest.raises(StoreRefused):
+        bench.run(refuse).archived(recording.id)
+    assert bench.left_over() == []
+
+
+def test_a_stored_file_of_several_parts_is_read_back_once(bench: Archiving) -> None:
+    """Its ETag confirms what was read, on stores that tell no checksum."""
+    recording, read = bench.add(size_of(bench)), list[int]()
+    bench.run().move(recording.id)
+
+    def count_bytes(method: str, request: dict[str, Any], send: Callable[[], Any]) -> Any:
+        answer = send()
+        if method == "get_object" and "/data/" in request["Key"]:
+            read.append(answer["ContentLength"])
+        return answer
+
+    bench.run(count_bytes).archived(recording.id)
+    assert sum(read) == size_of(bench)
 
 
 def test_ctrl_c_stops_all_threads_and_the_next_run_carries_on(bench: Archiving) -> None:

@@ -6,13 +6,17 @@ import logging
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tasks.details import Recording, parse_recording
 from tasks.sweep import Listed, Plan, Scope, listed, merged, planned
 from tasks.sweep_report import REASON_WIDTH, Book, Sweep, Swept, findings, rows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 WEEK = timedelta(days=7)
@@ -99,13 +103,13 @@ def test_a_file_without_a_url_is_at_risk_when_its_time_comes_and_what_lies_in_an
     )
     its = {"storage_config": {"type": "aws"}}
     off = look(recording(id="b", download_url=None, invoked_time=at(6.5 * DAY), **its))
-    result = book([half, off, one("c")]).result(dry_run=False)
+    result = book([half, off, one("c")], kept={"a": {"audio": 1}}).result(dry_run=False)
     assert [it.recording_id for it in result.not_downloadable] == ["a", "b"]
     assert [it.recording_id for it in result.at_risk] == ["a"]
 
 
-def book(recordings: list[Listed]) -> Book:
-    return Book(planned(recordings, {}), Scope(NOW), {}, LOG)
+def book(recordings: list[Listed], kept: Mapping[str, Mapping[str, int]] = MappingProxyType({})) -> Book:
+    return Book(planned(recordings, {}, kept), Scope(NOW), {}, LOG)
 
 
 def test_what_another_run_is_at_work_on_is_left_to_it_unless_it_is_at_risk() -> None:
@@ -168,6 +172,20 @@ def test_what_has_no_url_though_others_have_is_at_risk_before_it_is_lost() -> No
     assert at_risk(late) == [], "the bucket may be turned off"
     assert at_risk(own, one("other")) == []
     assert at_risk(replace(late, expires=NOW + 2 * DAY), one("other")) == []
+
+
+def test_files_that_can_be_had_are_brought_into_safety_once_though_others_have_no_url() -> None:
+    layers = [{"download_urls": {"a.webm": {"download_url": "https://r2.example/a"}, "b.webm": {}}}]
+    some = look(recording(download_url=layers))
+    assert planned([some], {}).to_archive == (some,)
+    assert planned([some], {}, {"a": {"tracks": 1}}).not_downloadable == (some,)
+    none = replace(some, partial=False, files={})
+    assert planned([none], {}).not_downloadable == (none,)
+    late, its = replace(some, expires=NOW + DAY / 2), book([replace(some, expires=NOW + DAY / 2)])
+    its.note(late, ("not_downloadable", some.obstacle))
+    assert [swept.recording_id for swept in its.result(dry_run=False).at_risk] == ["a"], "it is safe, but no archive"
+    gone = look(recording(download_url=layers, invoked_time=at(8 * DAY)), expired=True)
+    assert planned([gone], {}).lost == (gone,)
 
 
 def at_risk(*recordings: Listed) -> list[str]:

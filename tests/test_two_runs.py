@@ -17,6 +17,7 @@ from tasks.archive import StoredFile
 from tasks.bag import parse_manifest
 from tasks.errors import RetryableError, UploadVanished
 from tests.archiving import Archiving, Run, payload
+from tests.auditing import audited
 from tests.bags import bag_of, key_of, stored_payload
 from tests.meddling import Between
 from tests.standins.realtimekit import MediaSource, SyntheticContent
@@ -159,6 +160,72 @@ def test_an_upload_whose_record_is_gone_is_never_completed(bench: Archiving) -> 
     with pytest.raises(UploadVanished):
         unfinished.complete(moved.upload, moved.parts)
     assert bench.stored_keys() == []
+
+
+def test_finding_an_archive_leaves_the_uploads_of_a_run_alone_that_overwrites_it(bench: Archiving) -> None:
+    recording = bench.add(2 * bench.part)
+    bench.archived(recording)
+    run = bench.run()
+    moved = run.move(recording.id, replace=True)
+    before = bench.left_over(recording)
+    assert len(before) == 2, "an upload and its record"
+    writes = Between(1, list)
+    assert bench.run(writes).archived(recording.id).already_archived
+    assert (writes.calls, bench.left_over(recording)) == ([], before)
+    assert not run.commit(recording.id, moved, overwrite=True).already_archived
+    assert_one_whole_archive(bench, recording)
+
+
+def test_an_overwrite_whose_uploads_another_run_has_ended_moves_them_again_beside_the_old_archive(
+    bench: Archiving,
+) -> None:
+    recording = bench.add(2 * bench.part, audio=MediaSource(b"sound", "audio/mpeg"))
+    bench.archived(recording)
+    run = bench.run()
+    moved = run.move(recording.id, replace=True)
+    run.archive.unfinished(run.recording(recording.id)).clear()
+    stored: list[bool] = []
+
+    def look(method: str, _request: dict[str, Any], send: Callable[[], Any]) -> Any:
+        if method == "upload_part":
+            stored.append("bagit.txt" in bench.names(recording))
+        return send()
+
+    archived = bench.run(look).commit(recording.id, moved, overwrite=True)
+    assert not archived.already_archived
+    assert stored == [True] * 3, "the old archive stays until all of the new one is there again"
+    assert_one_whole_archive(bench, recording)
+
+
+def test_what_a_dead_overwrite_has_left_is_no_damage_and_ends_with_the_next_overwrite(
+    bench: Archiving, tmp_path: Path
+) -> None:
+    recording = bench.add(2 * bench.part)
+    bench.archived(recording)
+    assert recording.video is not None
+    recording.video.replace(SyntheticContent(2 * bench.part, seed=7))
+    bench.run().move(recording.id, replace=True)
+    recording.video.replace(SyntheticContent(2 * bench.part, seed=8))
+    assert len(bench.left_over()) == 2
+    assert bench.archived(recording).already_archived
+    bag_of(bench, tmp_path)
+    assert audited(bench).told == []
+    bench.archived(recording, overwrite=True)
+    assert_one_whole_archive(bench, recording)
+
+
+def test_a_run_that_was_overtaken_ends_what_it_had_begun_and_nothing_else(bench: Archiving) -> None:
+    recording = bench.add(2 * bench.part)
+    bench.archived(recording)
+    overwriting, overtaken = bench.run(), bench.run(part_size=2 * bench.part)
+    moved = overwriting.move(recording.id, replace=True)
+    left = bench.left_over(recording)
+    late = overtaken.move(recording.id, replace=True)
+    assert len(bench.left_over(recording)) == 4
+    assert overtaken.commit(recording.id, late).already_archived
+    assert bench.left_over(recording) == left
+    overwriting.commit(recording.id, moved, overwrite=True)
+    assert_one_whole_archive(bench, recording)
 
 
 def test_a_bag_with_more_files_that_another_run_committed_meanwhile_is_kept(rclone: Archiving) -> None:

@@ -186,6 +186,18 @@ def test_a_final_failure_burns_no_retry(
 
 
 @pytest.mark.usefixtures("quick_retries")
+def test_files_that_can_be_had_are_stored_though_another_has_no_url(here: World) -> None:
+    recording = here.add(audio=MediaSource(b"audio", "audio/mpeg"), file_size=None)
+    recording.without_url = [recording.video_name]
+    recording.details = {"download_url": "not a URL"}
+    with pytest.raises(NothingToDownload, match="1 other file is stored"):
+        archive_recording(recording.id)
+    assert len(here.kit.api_requests) == 1
+    assert [path.split("/")[1] for path in archived_files(here)] == ["audio"]
+    assert "bagit.txt" not in here.objects()
+
+
+@pytest.mark.usefixtures("quick_retries")
 def test_waiting_ends_with_its_time_and_burns_no_retry(here: World) -> None:
     with pytest.raises(NotUploadedInTime, match="RECORDING"):
         archive_recording(here.add(status="RECORDING").id, wait_timeout=0)

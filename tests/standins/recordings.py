@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tests.standins.content import AUTO, DROP, MediaSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
 LEAKY_STORAGE_CONFIG: Mapping[str, object] = {
     "type": "sftp",
@@ -47,6 +47,8 @@ class StandInRecording:
     """Fields of the API's answer to be added or replaced, or left out where DROP."""
     statuses: Sequence[str] = ()
     """The statuses that successive GETs of the details find; the last one stays."""
+    without_url: Collection[str] = ()
+    """Files that the API names, but hands out no URL for, by their path within the recording's folder."""
     bucket_enabled: bool = True
     """Whether the app keeps recordings in RealtimeKit's own bucket."""
     file_size: object = AUTO
@@ -95,6 +97,8 @@ class StandInRecording:
     def describe(self, link: Callable[[str], str], expiry: datetime) -> dict[str, object]:
         """Return the API's description, its URLs made by `link` from a file's path."""
         ready = self.status == "UPLOADED" and self.bucket_enabled
+        minted = link
+        link = lambda path: "" if path in self.without_url else minted(path)  # noqa: E731 - a link like any other
         described = {
             "id": self.id,
             "audio_download_url": link(self.audio_name) if ready and self.audio else None,

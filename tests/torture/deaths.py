@@ -141,7 +141,8 @@ def killed(
             found.note(bench, recording, ended)
             if ended.done:
                 break
-        found.note(bench, recording, processes.ended(processes.start(recording)))
+        # What was left beside an archive is carried on by who overwrites it: to find it changes nothing.
+        found.note(bench, recording, processes.ended(processes.start(recording, overwrite=overwrite)))
     bench.kit.wait_idle()
     if not overwrite:
         found.count(bench, recording, concurrency)

@@ -30,6 +30,8 @@ class Meeting:
     recording: StandInRecording = field(init=False)
     failures: list[str] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
+    cut_short: bool = False
+    """Whether a run was killed, or gave up for good: it may have left what only a run that overwrites carries on."""
 
     def __post_init__(self) -> None:
         """Make the recording known."""
@@ -61,6 +63,7 @@ class Meeting:
                 run.archived(self.recording.id, overwrite=overwrite)
             except ArchiverError as error:
                 if isinstance(error, SizeDisagrees):
+                    self.cut_short = True
                     return  # the source was replaced after the API had told its size
                 if error.retryable and attempt < ATTEMPTS:
                     continue
@@ -73,6 +76,8 @@ class Meeting:
         self.archived(self.bench.s3, overwrite=False)
         meanwhile = len(self.reader.wrong)
         finished = self.reader.look() and len(self.reader.wrong) == meanwhile
+        if self.cut_short and self.bench.left_over(self.recording):
+            self.archived(self.bench.s3, overwrite=True)
         return Outcome(
             Verdict.LIE if self.reader.wrong else Verdict.INTACT,
             finished=finished,

@@ -75,7 +75,7 @@ class Totals:
     """Recordings that were to be archived at the end, and were not."""
     halves: int
     orphans: int
-    """Uploads and records of uploads that finished runs left behind."""
+    """Uploads and records of uploads that finished runs left behind, or failed ones that nobody can carry on."""
     fetched_twice: int
     """Bytes."""
 
@@ -90,7 +90,7 @@ class Totals:
             lies=sum(outcome.verdict is Verdict.LIE for outcome in outcomes),
             losses=sum(map(_is_lost, results)),
             halves=sum(outcome.verdict is Verdict.HALF for outcome in outcomes),
-            orphans=sum(len(outcome.left_over) for outcome in outcomes if outcome.finished),
+            orphans=sum(len(its.unfit) + len(its.left_over if its.finished else ()) for its in outcomes),
             fetched_twice=sum(outcome.fetched_twice for outcome in outcomes),
         )
 

@@ -63,6 +63,8 @@ class Outcome:
     seconds: float = 0.0
     failures: tuple[str, ...] = field(default=())
     """What else must not be so, in sentences."""
+    unfit: tuple[str, ...] = ()
+    """Of what a failed run left behind, that which no other can carry on."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ class Scenario:
             found.append(f"the next run did not finish it. {outcome.error}".rstrip())
         if outcome.finished and outcome.left_over:
             found.append(f"a finished run left {', '.join(outcome.left_over)}")
+        if outcome.unfit:
+            found.append(f"a failed run left what nobody can carry on: {', '.join(outcome.unfit)}")
         return found
 
 

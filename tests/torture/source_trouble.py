@@ -82,7 +82,7 @@ def _met(trouble: SourceTrouble, archive: Callable[..., Any], bench: Archiving, 
         error = _error_of(archive, bench, recording, setup)
         verdict = judged(bench, recording, error)
         told, finished = str(error or ""), verdict is Verdict.INTACT
-        failures = _wrong_kind(trouble.expect, error)
+        failures, unfit = _wrong_kind(trouble.expect, error), tuple(bench.unfit() if error else ())
         trouble.relieve(bench)
         if error is not None:
             error = _error_of(archive, bench, recording, _setup(Expect.INTACT))
@@ -92,7 +92,7 @@ def _met(trouble: SourceTrouble, archive: Callable[..., Any], bench: Archiving, 
     failures += _leaks(bench, [*logged, told, *_tag_files(bench, recording)])
     left_over = tuple(bench.left_over(recording))
     twice = max(0, bench.kit.bytes_served() - sum(source.size for source in recording.files().values()))
-    return Outcome(verdict, finished, told, left_over, twice, time.monotonic() - began, tuple(failures))
+    return Outcome(verdict, finished, told, left_over, twice, time.monotonic() - began, tuple(failures), unfit)
 
 
 def _setup(expect: Expect) -> dict[str, Any]:

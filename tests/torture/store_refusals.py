@@ -60,8 +60,8 @@ FOR_EVER = (
         always(at("ListMultipartUploads"), refusal(403, "AccessDenied")), parts=2, short=False,
     ),
     StoreTrouble(
-        "access-denied-to-delete", "the credentials may not delete", REFUSED,
-        always(at("DeleteObject"), refusal(403, "AccessDenied")), parts=2,
+        "access-denied-to-delete", "the credentials may not delete", Expect.INTACT,
+        always(at("DeleteObject"), refusal(403, "AccessDenied")), parts=2, leaves=True,
     ),
     StoreTrouble(
         "access-denied-to-the-marker", "the credentials may not write the marker", REFUSED,

@@ -60,6 +60,8 @@ class StoreTrouble:
     before: Callable[[Archiving, StandInRecording, Any], None] = nothing
     """What has happened before, given a client through the proxy."""
     overwrite: bool = False
+    leaves: bool = False
+    """Whether the store lets nobody clear away what a run no longer needs."""
     short: bool = True
     """Whether the normal test suite meets it, too."""
     stores: tuple[str, ...] = ("swift", "rclone")
@@ -155,7 +157,7 @@ def _met(trouble: StoreTrouble, bench: Archiving, _seed: int) -> Outcome:
             finished = judged(bench, recording, later) is Verdict.INTACT and later is None
             failures += [] if finished else [f"once the trouble was over, the next run said: {later!r}"]
     failures += [f"the proxy failed: {defect!r}" for defect in proxy.errors]
-    left_over, seconds = tuple(bench.left_over(recording)), time.monotonic() - began
+    left_over, seconds = () if trouble.leaves else tuple(bench.left_over(recording)), time.monotonic() - began
     return Outcome(verdict, finished, str(error or ""), left_over, 0, seconds, tuple(failures))
 
 

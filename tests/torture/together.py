@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +108,7 @@ def in_processes(bench: Archiving, seed: int, *, overwrites: float, killed: floa
             children.append(processes.start(meeting.recording, **order))
         for ended in [processes.ended(child) for child in children]:
             # Nobody tries again here: a run that was disturbed may end, but not for good and not in any other way.
+            meeting.cut_short |= not ended.done
             disagreed = ended.code == FINAL and SizeDisagrees.__name__ in ended.said
             if not (ended.done or ended.killed or ended.code == RETRYABLE or disagreed):
                 meeting.failures.append(f"a run ended with {ended.code}: {ended.said}")
@@ -159,8 +160,10 @@ def between_writes(bench: Archiving, seed: int, *, killed: bool = False) -> Outc
     def meddle(method: str, request: dict[str, Any], send: Callable[[], Any]) -> Any:
         return between(method, request, lambda: dying(send))
 
-    with suppress(Died):
+    try:
         meeting.archived(Meddled(bench.s3, meeting.reader.before_each_write(meddle)), overwrite=first, **patient)
+    except Died:
+        meeting.cut_short = True
     return meeting.outcome()
 
 
