@@ -20,6 +20,7 @@ import httpx
 
 from tasks.errors import RecordingIdInvalid
 from tasks.redaction import without_secrets
+from tasks.tracks import decoded, tracks_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -141,7 +142,7 @@ def parse_archived(text: bytes) -> Recording | None:
 
 
 def _video(details: Mapping[str, Any]) -> Iterator[MediaFile]:
-    download = details.get("download_url")
+    download = decoded(details.get("download_url"))
     if not download or isinstance(download, list | dict):
         return
     url, name = _url(download), _name(details.get("output_file_name"))
@@ -160,15 +161,9 @@ def _audio(details: Mapping[str, Any]) -> Iterator[MediaFile]:
 
 def _tracks(details: Mapping[str, Any]) -> Iterator[MediaFile]:
     expires_at = _time(details.get("download_url_expiry"))
-    download = details.get("download_url")
-    layers = [download] if isinstance(download, dict) and download else download
-    for item in layers if isinstance(layers, list) else ():
-        layer = item if isinstance(item, dict) else {"download_urls": {_name_in(_url(item)): item}}
-        files = layer.get("download_urls")
-        layer_name = _name(layer.get("layer_name")) or "default"
-        for name, entry in files.items() if isinstance(files, dict) else [("", files)]:
-            url = _url(entry.get("download_url") if isinstance(entry, dict) else entry)
-            yield MediaFile("tracks", layer_name, without_secrets(name), url, expires_at, None)
+    for track in tracks_in(details.get("download_url")):
+        url = _url(track.url)
+        yield MediaFile("tracks", _name(track.layer), _name(track.name) or _name_in(url), url, expires_at, None)
 
 
 def _distinct(tracks: Iterable[MediaFile]) -> Iterator[MediaFile]:
