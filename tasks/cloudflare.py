@@ -135,7 +135,7 @@ def _envelope(body: bytes) -> dict[str, Any] | None:
 
 def _first_error(envelope: Mapping[str, Any]) -> tuple[int | None, str]:
     errors = envelope.get("errors")
-    # RealtimeKit's predecessor sent a single `error`.
+    # Cloudflare's edge sends `errors`, RealtimeKit itself a single `error`.
     first = errors[0] if isinstance(errors, list) and errors else envelope.get("error")
     if not isinstance(first, dict):
         first = {"message": first or envelope.get("message")}
