@@ -24,7 +24,6 @@ from flows.other_runs import SWEPT, HandingOut, announced, at_work_before, under
 from flows.prefect_server import prefect_at_hand
 from tasks import terminal
 from tasks.artifacts import Decoration
-from tasks.details import UUID_PATTERN
 from tasks.errors import (
     ArchiverError,
     CannotHandOut,
@@ -52,7 +51,8 @@ if TYPE_CHECKING:
 
 AT_RISK_H, AT_ONCE, RETRY_MIN = 24, 4, 60
 LONGEST_H, MOST_AT_ONCE, LONGEST_RETRY_MIN, LARGEST_LIMIT = 366 * 24, 16, 7 * 24 * 60, 1_000_000
-MEETING_ID = f"^$|{UUID_PATTERN}"
+MEETING_ID = r"^[A-Za-z0-9_-]{0,64}$"
+"""A UUID; meetings that were made years ago have names such as abcdef-ghijkl."""
 
 Hours = Annotated[int, Field(ge=0, le=LONGEST_H)]
 Count = Annotated[int, Field(ge=0, le=LARGEST_LIMIT)]

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import httpx
 
 from tasks.backoff import Patience, retry_after_seconds
-from tasks.errors import ApiNonsense, ApiRefused, ApiThrottled, ApiUnavailable, RecordingNotFound, TransferStopped
+from tasks.errors import (
+    AnswerTooLarge,
+    ApiNonsense,
+    ApiRefused,
+    ApiThrottled,
+    ApiUnavailable,
+    RecordingNotFound,
+    TransferStopped,
+)
 from tasks.redaction import without_secrets
 
 if TYPE_CHECKING:
@@ -19,7 +27,7 @@ if TYPE_CHECKING:
 Params: TypeAlias = "Mapping[str, str | int | bool | Sequence[str]]"
 
 LARGEST_ANSWER = 32 * 1024 * 1024
-"""Bytes: a page of a hundred track recordings with a hundred files each has less."""
+"""Bytes: a page of a hundred track recordings with 400 files each has less, and smaller pages follow a larger one."""
 LONGEST_ANSWER_S = 60.0
 """For the body of one answer, however steadily it trickles in."""
 
@@ -119,7 +127,7 @@ def _read(response: httpx.Response) -> bytes:
     for chunk in response.iter_bytes():
         body += chunk
         if len(body) > LARGEST_ANSWER:
-            raise ApiNonsense(f"an answer of more than {LARGEST_ANSWER:,} bytes")
+            raise AnswerTooLarge(f"an answer of more than {LARGEST_ANSWER:,} bytes")
         if time.monotonic() - began > LONGEST_ANSWER_S:
             raise ApiUnavailable(f"the answer was still arriving after {LONGEST_ANSWER_S:.0f} s")
     return bytes(body)

@@ -6,15 +6,16 @@ Source: https://developers.cloudflare.com/api/resources/realtime_kit/subresource
 from __future__ import annotations
 
 import time
+from collections import deque
 from datetime import UTC, datetime
-from itertools import count
 from threading import Event
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from tasks.cloudflare import Cloudflare
 from tasks.details import Recording, parse_recording
 from tasks.errors import (
+    AnswerTooLarge,
     ApiNonsense,
     ApiUnavailable,
     NothingToDownload,
@@ -40,8 +41,10 @@ API_BLOCK_S = 330.0
 Source: https://developers.cloudflare.com/fundamentals/api/reference/limits/
 """
 LONGEST_POLL_S = 60.0
-PAGE_SIZE = 100
-_SORTED: Params = {"per_page": PAGE_SIZE, "sort_by": "invokedTime", "sort_order": "DESC"}
+PAGE_SIZES = (100, 50, 25, 5, 1)
+"""Recordings a page: the next smaller one where a page is too large, as with hundreds of tracks a recording. Each
+divides the one before, so that the pages go on exactly where the larger ones ended."""
+_SORTED: Params = {"sort_by": "invokedTime", "sort_order": "DESC"}
 
 
 class RealtimeKit:
@@ -110,8 +113,7 @@ class RealtimeKit:
         """
         found: dict[str, T] = {}
         received = total = 0
-        for page_no in count(1):
-            envelope = self._api.get(self._url, {**filters, **_SORTED, "page_no": page_no})
+        for envelope in self._pages(filters):
             new = [recording for recording in _page(envelope["data"]) if recording.id not in found]
             found |= {recording.id: summary(recording) for recording in new}
             received += len(envelope["data"])
@@ -120,6 +122,20 @@ class RealtimeKit:
             if (not new and not (envelope["data"] and total > before)) or 0 <= total <= received:
                 break
         yield from reversed(found.values())
+
+    def _pages(self, filters: Params) -> Iterator[dict[str, Any]]:
+        sizes, begin = deque(PAGE_SIZES), 0
+        while True:
+            asked = {**filters, **_SORTED, "per_page": sizes[0], "page_no": begin // sizes[0] + 1}
+            try:
+                envelope = self._api.get(self._url, asked)
+            except AnswerTooLarge:
+                if len(sizes) == 1:
+                    raise
+                sizes.popleft()
+                continue
+            begin += sizes[0]
+            yield envelope
 
     def wait_until_uploaded(self, recording: Recording, *, timeout_s: float, interval_s: float, log: Log) -> Recording:
         """Poll with growing pauses until the recording is UPLOADED, and return it as it is then.

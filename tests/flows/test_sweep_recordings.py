@@ -140,7 +140,7 @@ def test_a_dry_run_shows_the_plan_and_touches_nothing(here: World) -> None:
 
 
 def test_recordings_that_arrive_while_it_pages_hide_none(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.realtimekit._SORTED", {"per_page": 5, "sort_by": "invokedTime", "sort_order": "DESC"})
+    monkeypatch.setattr("tasks.realtimekit.PAGE_SIZES", (5, 1))
     known = [aged(here, 10 + number) for number in range(18)]
     arriving = [3, 5, 2]
 
