@@ -76,11 +76,26 @@ class Recording:
     media: tuple[MediaFile, ...]
     details: Mapping[str, Any] = field(repr=False)
     without_url: tuple[str, ...] = ()  # labels of the files that the API names, but hands out no usable URL for
+    storage_bucket: str = ""  # of the customer's own storage, if one is named
 
     @property
     def day(self) -> datetime | None:
         """The time whose UTC day the archive is ordered by; None if the API names no time at all."""
         return self.invoked_time or self.started_time or self.stopped_time
+
+    @property
+    def has_no_tracks(self) -> bool:
+        """Whether the API says that it is a track recording, and that there is no track: nobody spoke."""
+        download = decoded(self.details.get("download_url"))
+        return isinstance(download, list) and not self.media and not self.without_url
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether its files go to a storage of the customer's own.
+
+        The type alone does not tell: with the type cloudflare, the storage is the customer's R2 if it names a bucket.
+        """
+        return bool(self.storage_bucket) or self.storage_type not in {"", "cloudflare"}
 
     @property
     def expires(self) -> datetime | None:
@@ -115,7 +130,7 @@ def parse_recording(details: Mapping[str, Any]) -> Recording:
     Args:
         details: the JSON object; unknown fields are kept, fields of an unexpected type count as absent.
     """
-    storage = details.get("storage_config")
+    storage = _dict(details.get("storage_config"))
     named = [*_video(details), *_distinct(_tracks(details)), *_audio(details)]
     return Recording(
         id=_word(details.get("id")).lower(),
@@ -125,7 +140,8 @@ def parse_recording(details: Mapping[str, Any]) -> Recording:
         stopped_time=_time(details.get("stopped_time")),
         session_id=_word(details.get("session_id")),
         duration_s=_number(details.get("recording_duration")),
-        storage_type=_word(storage.get("type")) if isinstance(storage, dict) else "",
+        storage_type=_word(storage.get("type")),
+        storage_bucket=_name(storage.get("bucket")),
         media=tuple(media for media in named if media.url),
         details=details,
         without_url=tuple(media.label for media in named if not media.url),
@@ -177,6 +193,10 @@ def _distinct(tracks: Iterable[MediaFile]) -> Iterator[MediaFile]:
             candidate = replace(track, layer=f"{track.layer}-{layers[track.label] + 1}")
         labels.add(candidate.label)
         yield candidate
+
+
+def _dict(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _text(value: object) -> str:

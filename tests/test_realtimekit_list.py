@@ -140,6 +140,38 @@ def test_a_list_that_breaks_off_is_an_error_and_no_short_list(kit: RealtimeKitSt
         list(everything(api, {}))
 
 
+def test_a_list_of_the_newest_ends_with_the_page_that_reaches_older_ones(
+    kit: RealtimeKitStandIn, api: RealtimeKit
+) -> None:
+    for index in range(35):
+        kit.add(number(index))
+    since = START + timedelta(minutes=17)
+    assert ids(api.recordings({}, lambda recording: recording, since=since)) == list(range(17, 35))
+    assert [request.query["page_no"] for request in kit.api_requests] == [["1"], ["2"]]
+
+
+def test_a_list_of_the_oldest_ends_with_the_page_that_reaches_newer_ones(
+    kit: RealtimeKitStandIn, api: RealtimeKit
+) -> None:
+    for index in range(35):
+        kit.add(number(index))
+    before = START + timedelta(minutes=12)
+    assert ids(api.recordings({}, lambda recording: recording, before=before)) == list(range(20))
+    assert [request.query["sort_order"] for request in kit.api_requests] == [["ASC"], ["ASC"]]
+
+
+def test_a_list_in_another_order_than_asked_for_is_read_to_its_end(kit: RealtimeKitStandIn, api: RealtimeKit) -> None:
+    for index in range(35):
+        kit.add(number(index))
+
+    def turn_round(request: ApiRequest) -> None:
+        request.query = {**request.query, "sort_order": ["ASC"]}
+
+    kit.on_api_request = turn_round
+    since = START + timedelta(minutes=30)
+    assert sorted(ids(api.recordings({}, lambda recording: recording, since=since))) == list(range(30, 35))
+
+
 @pytest.mark.parametrize(("largest", "asked"), [(30, [10, 5, 5, 5, 5, 5, 5, 5]), (6, [10, 5, 1, *[1] * 34])])
 def test_where_a_page_is_too_large_smaller_ones_go_on_and_nothing_is_passed_over(
     kit: RealtimeKitStandIn, api: RealtimeKit, monkeypatch: pytest.MonkeyPatch, largest: int, asked: list[int]
