@@ -5,6 +5,7 @@ Also how to hand a recording out: as a run of the deployment, once in a while an
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ from prefect.events.filters import EventFilter, EventOccurredFilter, EventResour
 from prefect.exceptions import ObjectNotFound, PrefectException
 
 from tasks.errors import ArchiverError, CannotHandOut, PrefectUnavailable
+from tasks.sweep_report import told_in
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -134,8 +136,16 @@ def at_work_before(now: datetime, log: Log) -> FlowRun | None:
     return None
 
 
-def unswept(now: datetime, log: Log) -> timedelta:
-    """Return how long ago a sweep last told what it had found; 0 if none did, or if the server cannot be asked."""
+@dataclass(frozen=True)
+class LastSweep:
+    """What a sweep last told, as its table has it."""
+
+    ago: timedelta = timedelta(0)  # 0: there was none, or the server cannot be asked
+    told: frozenset[str] = field(default_factory=frozenset)  # ids of recordings that are stuck or ERRORED
+
+
+def last_sweep(now: datetime, log: Log) -> LastSweep:
+    """Return when a sweep last told what it had found, and what of it need not be told again."""
     swept = ArtifactFilter(key=ArtifactFilterKey(any_=[SWEPT]))
     try:
         with get_client(sync_client=True) as client:
@@ -143,8 +153,10 @@ def unswept(now: datetime, log: Log) -> timedelta:
     except AWAY as error:
         log.warning("Prefect cannot tell when the last sweep was: %s", type(error).__name__)
         last = []
-    told = last[0].updated if last else None
-    return min(max(now - told, timedelta(0)), LONGEST_OUTAGE) if told else timedelta(0)
+    if not last or last[0].updated is None:
+        return LastSweep()
+    ago = min(max(now - last[0].updated, timedelta(0)), LONGEST_OUTAGE)
+    return LastSweep(ago, told_in(str(last[0].data)))
 
 
 def _was_heard_of(client: SyncPrefectClient, run: FlowRun, now: datetime) -> bool:

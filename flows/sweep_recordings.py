@@ -20,11 +20,10 @@ from prefect.client.orchestration import get_client
 from prefect.states import Completed
 from pydantic import Field
 
-from flows.other_runs import SWEPT, HandingOut, announced, at_work_before, under_way, unswept
+from flows.other_runs import SWEPT, HandingOut, announced, at_work_before, last_sweep, under_way
 from flows.prefect_server import prefect_at_hand, settings_of
 from tasks import terminal
 from tasks.artifacts import Decoration
-from tasks.details import UUID_PATTERN
 from tasks.errors import (
     ArchiverError,
     CannotHandOut,
@@ -35,8 +34,9 @@ from tasks.errors import (
 )
 from tasks.recording import archive_one, clients_of_app, connected, find_unarchived, retried
 from tasks.settings import APP_ID_PATTERN, Settings, load_settings
-from tasks.sweep import Brake, Scope
+from tasks.sweep import Brake
 from tasks.sweep_report import Book, Sweep, findings, rows, summary
+from tasks.sweep_scope import Scope
 from tasks.units import human_size
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ if TYPE_CHECKING:
 
 AT_RISK_H, AT_ONCE, RETRY_MIN = 24, 4, 60
 LONGEST_H, MOST_AT_ONCE, LONGEST_RETRY_MIN, LARGEST_LIMIT = 366 * 24, 16, 7 * 24 * 60, 1_000_000
-MEETING_ID = f"^$|{UUID_PATTERN}"
+MEETING_ID = r"^[A-Za-z0-9_-]{0,64}$"
+"""A UUID; meetings that were made years ago have names such as abcdef-ghijkl."""
 
 Hours = Annotated[int, Field(ge=0, le=LONGEST_H)]
 Count = Annotated[int, Field(ge=0, le=LARGEST_LIMIT)]
@@ -109,7 +110,8 @@ def sweep_recordings(
         if not dry_run and (other := at_work_before(now, clients.log)):
             left: State[None] = Completed(name="Left", message=f"{other.name} is still at work: it is left to that.")
             return cast("Sweep", left)  # a deployment's run has no caller, only the engine
-        scope = Scope(now, at_risk, unswept(now, clients.log), within, meeting_id.lower())
+        last = last_sweep(now, clients.log)
+        scope = Scope(now, at_risk, last.ago, within, meeting_id.lower(), last.told)
         plan = retried(find_unarchived, settings)(clients, apps, scope)
         book = Book(plan, scope, _announced(plan, scope, clients.log), clients.log)
         todo = book.todo(0 if dry_run else limit, under_way(scope.now, clients.log) if plan.to_archive else ())

@@ -14,7 +14,7 @@ import logging
 import signal
 import sys
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 import uvicorn
@@ -42,8 +42,11 @@ if TYPE_CHECKING:
     from tasks.announcements import Announcement
 
 PATH = "/webhook"
-LARGEST_BODY = 256 * 1024
-"""Bytes: what RealtimeKit sends has a few thousand."""
+LARGEST_BODY = 4 * 1024 * 1024
+"""Bytes: what RealtimeKit sends has a few thousand, and of a track recording 750 more for each file."""
+USUAL_BODY = 128 * 1024
+LARGE_AT_ONCE = 8
+"""Bodies larger than usual that are in memory at once, as anybody can send some; others are to be sent again."""
 ANSWERED_WITHIN_S = 25.0
 """For everything. RealtimeKit does not tell how long it waits; where it gives up first, what it sends again finds the
 run that was created meanwhile."""
@@ -69,6 +72,7 @@ class Receiver:
         self._key = key
         self._prefect = prefect
         self._runs = AnnouncedRuns(prefect)
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
         self._refusals = ThrottledLog(log, logging.WARNING)
         self._postponed = ThrottledLog(log, logging.ERROR)
 
@@ -77,8 +81,13 @@ class Receiver:
         body = None
         try:
             async with asyncio.timeout(ANSWERED_WITHIN_S):
-                body = await _body(request)
-                return await self._answer(body, request) if body is not None else self._refuse(413, "it is too large")
+                async with _Room(self._large) as room:
+                    body = await _body(request, room)
+                    if body is None:
+                        return self._refuse(413, "it is too large")
+                    return await self._answer(body, request)
+        except _NoRoom:
+            return self._postpone("too many large ones at once")
         except TimeoutError:
             if body is None:  # nobody can tell whose it is: it may be RealtimeKit's
                 return self._refuse(503, "its body does not arrive")
@@ -140,7 +149,39 @@ class Receiver:
         return JSONResponse({"status": "refused", "reason": reason}, status, headers)
 
 
-async def _body(request: Request) -> bytes | None:
+class _NoRoom(Exception):
+    """As many large bodies as are allowed are in memory."""
+
+
+class _Room:
+    """Room for one body: what is larger than usual takes one of a few places, until it is answered."""
+
+    def __init__(self, places: asyncio.Semaphore) -> None:
+        self._places = places
+        self._taken = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._taken:
+            self._places.release()
+
+    async def require(self, size: int) -> None:
+        """Take a place, if a body of so many bytes needs one.
+
+        Raises:
+            _NoRoom: there is none.
+        """
+        if size <= USUAL_BODY or self._taken:
+            return
+        if self._places.locked():
+            raise _NoRoom
+        await self._places.acquire()
+        self._taken = True
+
+
+async def _body(request: Request, room: _Room) -> bytes | None:
     """Return the body, or None if it is too large: then the rest of it has not been read."""
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and (len(declared) > 9 or int(declared) > LARGEST_BODY):
@@ -155,6 +196,7 @@ async def _body(request: Request) -> bytes | None:
         body += message.get("body", b"")
         if len(body) > LARGEST_BODY:
             return None
+        await room.require(len(body))
         more = message.get("more_body", False)
     return bytes(body)
 
@@ -188,7 +230,9 @@ def new_app(settings: WebhookSettings) -> FastAPI:
             receiver = Receiver(settings.realtimekit_app_id, key, prefect)
             app.add_route(PATH, receiver.receive, methods=["POST"])
             app.add_route("/ready", receiver.ready, methods=["GET"])
+            fetching = asyncio.create_task(key.fetch_ahead())
             yield
+            fetching.cancel()
 
     app = FastAPI(title="RealtimeKit webhook", lifespan=serving, openapi_url=None)
     app.add_route("/health", _healthy, methods=["GET"])

@@ -11,6 +11,7 @@ import httpx
 from tasks.backoff import Patience, retry_after_seconds
 from tasks.environment import insecure
 from tasks.errors import (
+    AnswerTooLarge,
     ApiNonsense,
     ApiRefused,
     ApiThrottled,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 Params: TypeAlias = "Mapping[str, str | int | bool | Sequence[str]]"
 
 LARGEST_ANSWER = 32 * 1024 * 1024
-"""Bytes: a page of a hundred track recordings with a hundred files each has less."""
+"""Bytes: a page of a hundred track recordings with 400 files each has less, and smaller pages follow a larger one."""
 LONGEST_ANSWER_S = 60.0
 """For the body of one answer, however steadily it trickles in."""
 
@@ -130,7 +131,7 @@ def _read(response: httpx.Response) -> bytes:
     for chunk in response.iter_bytes():
         body += chunk
         if len(body) > LARGEST_ANSWER:
-            raise ApiNonsense(f"an answer of more than {LARGEST_ANSWER:,} bytes")
+            raise AnswerTooLarge(f"an answer of more than {LARGEST_ANSWER:,} bytes")
         if time.monotonic() - began > LONGEST_ANSWER_S:
             raise ApiUnavailable(f"the answer was still arriving after {LONGEST_ANSWER_S:.0f} s")
     return bytes(body)
@@ -146,7 +147,7 @@ def _envelope(body: bytes) -> dict[str, Any] | None:
 
 def _first_error(envelope: Mapping[str, Any]) -> tuple[int | None, str]:
     errors = envelope.get("errors")
-    # RealtimeKit's predecessor sent a single `error`.
+    # Cloudflare's edge sends `errors`, RealtimeKit itself a single `error`.
     first = errors[0] if isinstance(errors, list) and errors else envelope.get("error")
     if not isinstance(first, dict):
         first = {"message": first or envelope.get("message")}

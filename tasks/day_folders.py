@@ -27,18 +27,10 @@ class Stored(NamedTuple):
     files: Counter[str]  # how many of each kind
 
 
-def archived_files(store: Store, folders: Mapping[str, str]) -> dict[str, Counter[str]]:
-    """Return which recordings are archived, and how many files of each kind their bags hold, by the recording's id.
-
-    What counts is the marker: a folder without it is not an archive. Whether a bag is whole is not looked at here.
-    For the arguments, see `stored_files`.
-    """
-    found = stored_files(store, folders)
-    return {recording_id: stored.files for recording_id, stored in found.items() if stored.is_bag}
-
-
 def stored_files(store: Store, folders: Mapping[str, str]) -> dict[str, Stored]:
     """Return what is stored of recordings, archived or not, by the recording's id.
+
+    An archive is what has the marker. Whether a bag is whole is not looked at here.
 
     Args:
         store: the archive's bucket.

@@ -20,6 +20,7 @@ import httpx
 
 from tasks.errors import RecordingIdInvalid
 from tasks.redaction import without_secrets
+from tasks.tracks import decoded, tracks_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -75,11 +76,26 @@ class Recording:
     media: tuple[MediaFile, ...]
     details: Mapping[str, Any] = field(repr=False)
     without_url: tuple[str, ...] = ()  # labels of the files that the API names, but hands out no usable URL for
+    storage_bucket: str = ""  # of the customer's own storage, if one is named
 
     @property
     def day(self) -> datetime | None:
         """The time whose UTC day the archive is ordered by; None if the API names no time at all."""
         return self.invoked_time or self.started_time or self.stopped_time
+
+    @property
+    def has_no_tracks(self) -> bool:
+        """Whether the API says that it is a track recording, and that there is no track: nobody spoke."""
+        download = decoded(self.details.get("download_url"))
+        return isinstance(download, list) and not self.media and not self.without_url
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether its files go to a storage of the customer's own.
+
+        The type alone does not tell: with the type cloudflare, the storage is the customer's R2 if it names a bucket.
+        """
+        return bool(self.storage_bucket) or self.storage_type not in {"", "cloudflare"}
 
     @property
     def expires(self) -> datetime | None:
@@ -114,7 +130,7 @@ def parse_recording(details: Mapping[str, Any]) -> Recording:
     Args:
         details: the JSON object; unknown fields are kept, fields of an unexpected type count as absent.
     """
-    storage = details.get("storage_config")
+    storage = _dict(details.get("storage_config"))
     named = [*_video(details), *_distinct(_tracks(details)), *_audio(details)]
     return Recording(
         id=_word(details.get("id")).lower(),
@@ -124,7 +140,8 @@ def parse_recording(details: Mapping[str, Any]) -> Recording:
         stopped_time=_time(details.get("stopped_time")),
         session_id=_word(details.get("session_id")),
         duration_s=_number(details.get("recording_duration")),
-        storage_type=_word(storage.get("type")) if isinstance(storage, dict) else "",
+        storage_type=_word(storage.get("type")),
+        storage_bucket=_name(storage.get("bucket")),
         media=tuple(media for media in named if media.url),
         details=details,
         without_url=tuple(media.label for media in named if not media.url),
@@ -141,7 +158,7 @@ def parse_archived(text: bytes) -> Recording | None:
 
 
 def _video(details: Mapping[str, Any]) -> Iterator[MediaFile]:
-    download = details.get("download_url")
+    download = decoded(details.get("download_url"))
     if not download or isinstance(download, list | dict):
         return
     url, name = _url(download), _name(details.get("output_file_name"))
@@ -160,15 +177,9 @@ def _audio(details: Mapping[str, Any]) -> Iterator[MediaFile]:
 
 def _tracks(details: Mapping[str, Any]) -> Iterator[MediaFile]:
     expires_at = _time(details.get("download_url_expiry"))
-    download = details.get("download_url")
-    layers = [download] if isinstance(download, dict) and download else download
-    for item in layers if isinstance(layers, list) else ():
-        layer = item if isinstance(item, dict) else {"download_urls": {_name_in(_url(item)): item}}
-        files = layer.get("download_urls")
-        layer_name = _name(layer.get("layer_name")) or "default"
-        for name, entry in files.items() if isinstance(files, dict) else [("", files)]:
-            url = _url(entry.get("download_url") if isinstance(entry, dict) else entry)
-            yield MediaFile("tracks", layer_name, without_secrets(name), url, expires_at, None)
+    for track in tracks_in(details.get("download_url")):
+        url = _url(track.url)
+        yield MediaFile("tracks", _name(track.layer), _name(track.name) or _name_in(url), url, expires_at, None)
 
 
 def _distinct(tracks: Iterable[MediaFile]) -> Iterator[MediaFile]:
@@ -182,6 +193,10 @@ def _distinct(tracks: Iterable[MediaFile]) -> Iterator[MediaFile]:
             candidate = replace(track, layer=f"{track.layer}-{layers[track.label] + 1}")
         labels.add(candidate.label)
         yield candidate
+
+
+def _dict(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _text(value: object) -> str:

@@ -8,6 +8,7 @@ ArchiverError
  │   │   └─ RecordingNotFound    404
  │   ├─ ConnectionInsecure       a certificate that nobody vouches for, or no TLS where it must be
  │   ├─ ApiNonsense              an answer that is not the API's
+ │   │   └─ AnswerTooLarge           the API's, maybe, and more than is read of one
  │   ├─ RecordingErrored         RealtimeKit failed: no file will ever come
  │   ├─ NotUploadedInTime        the deadline for waiting has passed
  │   ├─ NothingToDownload        UPLOADED, but a URL is missing: bucket turned off, or the file has left it
@@ -156,6 +157,10 @@ class ApiNonsense(FinalError):
             f"The answer is not what Cloudflare's API documents: {self.found}. "
             "Check CLOUDFLARE_BASE_URL, and whether a proxy stands in between."
         )
+
+
+class AnswerTooLarge(ApiNonsense):
+    """An answer is larger than what is read of one; of a list, fewer entries a page may help."""
 
 
 class RecordingErrored(FinalError):

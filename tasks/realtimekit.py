@@ -6,15 +6,16 @@ Source: https://developers.cloudflare.com/api/resources/realtime_kit/subresource
 from __future__ import annotations
 
 import time
+from collections import deque
 from datetime import UTC, datetime
-from itertools import count
 from threading import Event
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from tasks.cloudflare import Cloudflare
 from tasks.details import Recording, parse_recording
 from tasks.errors import (
+    AnswerTooLarge,
     ApiNonsense,
     ApiUnavailable,
     NothingToDownload,
@@ -24,7 +25,7 @@ from tasks.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import httpx
 
@@ -40,8 +41,10 @@ API_BLOCK_S = 330.0
 Source: https://developers.cloudflare.com/fundamentals/api/reference/limits/
 """
 LONGEST_POLL_S = 60.0
-PAGE_SIZE = 100
-_SORTED: Params = {"per_page": PAGE_SIZE, "sort_by": "invokedTime", "sort_order": "DESC"}
+PAGE_SIZES = (100, 50, 25, 5, 1)
+"""Recordings a page: the next smaller one where a page is too large, as with hundreds of tracks a recording. Each
+divides the one before, so that the pages go on exactly where the larger ones ended."""
+_SORTED: Params = {"sort_by": "invokedTime", "sort_order": "DESC"}
 
 
 class RealtimeKit:
@@ -94,32 +97,58 @@ class RealtimeKit:
         """
         return _page(self._api.get(self._url, {**filters, **_SORTED, "per_page": count, "page_no": 1})["data"])
 
-    def recordings(self, filters: Params, summary: Callable[[Recording], T]) -> Iterator[T]:
+    def recordings(
+        self,
+        filters: Params,
+        summary: Callable[[Recording], T],
+        *,
+        since: datetime | None = None,
+        before: datetime | None = None,
+    ) -> Iterator[T]:
         """List recordings, oldest first, each once; of each only what the caller makes of it: thousands are kept.
 
         The pages are read from the newest on, all of them before the first recording is handed out: what arrives
-        meanwhile pushes others to a later page, what expires leaves from the end, and nothing is passed over.
+        meanwhile pushes others to a later page, what expires leaves from the end, and nothing is passed over. With
+        `before`, the pages are read from the oldest on: what leaves meanwhile may hide others until the next list.
 
         Args:
-            filters: `status` (one or several, PAUSED is none of them), `expired`, `meeting_id`, `search`, `start_time`,
-                `end_time`.
+            filters: `status` (one or several), `expired`, `meeting_id`, `search`, `start_time`, `end_time`.
             summary: called once for each recording.
+            since: older recordings are left out, and no further page is asked for once a page ends with one.
+            before: no further page is asked for once a page ends with a recording that is not older than that.
 
         Raises:
             ApiRefused, ApiNonsense, ApiUnavailable: as for one recording.
         """
         found: dict[str, T] = {}
+        seen: set[str] = set()
         received = total = 0
-        for page_no in count(1):
-            envelope = self._api.get(self._url, {**filters, **_SORTED, "page_no": page_no})
-            new = [recording for recording in _page(envelope["data"]) if recording.id not in found]
-            found |= {recording.id: summary(recording) for recording in new}
+        for envelope in self._pages({**filters, "sort_order": "ASC" if before else "DESC"}):
+            page = _page(envelope["data"])
+            new = {recording.id: recording for recording in page if recording.id not in seen}
+            seen |= new.keys()
+            found |= {name: summary(one) for name, one in new.items() if not (since and _is_older(one, since))}
             received += len(envelope["data"])
-            before, total = total, _total(envelope.get("paging"))
+            known, total = total, _total(envelope.get("paging"))
             # A page that repeats is the end, unless a whole page of new recordings has arrived since the last.
-            if (not new and not (envelope["data"] and total > before)) or 0 <= total <= received:
+            repeats = not new and not (envelope["data"] and total > known)
+            if repeats or 0 <= total <= received or _leaves(page, since, before):
                 break
-        yield from reversed(found.values())
+        yield from found.values() if before else reversed(found.values())
+
+    def _pages(self, filters: Params) -> Iterator[dict[str, Any]]:
+        sizes, begin = deque(PAGE_SIZES), 0
+        while True:
+            asked = {**_SORTED, **filters, "per_page": sizes[0], "page_no": begin // sizes[0] + 1}
+            try:
+                envelope = self._api.get(self._url, asked)
+            except AnswerTooLarge:
+                if len(sizes) == 1:
+                    raise
+                sizes.popleft()
+                continue
+            begin += sizes[0]
+            yield envelope
 
     def wait_until_uploaded(self, recording: Recording, *, timeout_s: float, interval_s: float, log: Log) -> Recording:
         """Poll with growing pauses until the recording is UPLOADED, and return it as it is then.
@@ -178,11 +207,26 @@ def require_media(recording: Recording, now: datetime | None = None) -> None:
         raise NothingToDownload(recording.id, "it has left RealtimeKit's bucket, which keeps files for 7 days.")
     if recording.without_url:
         raise NothingToDownload(recording.id, _without_url(recording))
-    where = f" ({recording.storage_type})" if recording.storage_type else ""
-    raise NothingToDownload(
-        recording.id,
-        "RealtimeKit's bucket was turned off for this app (realtimekit_bucket_config.enabled = false), so that the "
-        f"file went straight to your own storage{where} and has no download URL. Look for it there.",
+    if recording.has_no_tracks:
+        raise NothingToDownload(recording.id, "it is a track recording without tracks, as nobody spoke.")
+    raise NothingToDownload(recording.id, f"RealtimeKit's bucket was turned off {_OFF_FOR}, {_whereabouts(recording)}")
+
+
+_OFF_FOR = "for the app, its meeting or this recording (realtimekit_bucket_config.enabled = false)"
+
+
+def _whereabouts(recording: Recording) -> str:
+    """Return where a recording without any URL may be."""
+    if not recording.is_elsewhere:
+        return (
+            "and the API names no storage of your own. So it was uploaded nowhere, which RealtimeKit calls an invalid "
+            "recording; or its URL is late, and the next run finds it. Look into RealtimeKit's dashboard."
+        )
+    named = [recording.storage_type, recording.storage_bucket and f"bucket {recording.storage_bucket}"]
+    taken = ", taken for your own R2 as it names a bucket" if recording.storage_type == "cloudflare" else ""
+    return (
+        f"so that its files went straight to your own storage ({', '.join(filter(None, named))}{taken}) and have no "
+        "download URL. Look for them there."
     )
 
 
@@ -229,6 +273,18 @@ def _page(data: object) -> list[Recording]:
     if entries is None or (entries and not identified):
         raise ApiNonsense("a list of recordings that is none")
     return identified
+
+
+def _is_older(recording: Recording, than: datetime) -> bool:
+    return recording.day is not None and recording.day < than
+
+
+def _leaves(page: Sequence[Recording], since: datetime | None, before: datetime | None) -> bool:
+    """Tell whether a page in the order that was asked for ends out of a span of time: then all that follow are, too."""
+    days = [recording.day for recording in page if recording.day]
+    if not days or days != sorted(days, reverse=before is None):
+        return False
+    return bool((since and days[-1] < since) or (before and days[-1] >= before))
 
 
 def _total(paging: object) -> int:

@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from tasks.logs import Log
     from tasks.progress import View
     from tasks.settings import ArchiveSettings, Settings
-    from tasks.sweep import Brake, Plan, Scope
+    from tasks.sweep import Brake, Plan
+    from tasks.sweep_scope import Scope
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -15,8 +15,8 @@ from urllib3.exceptions import HTTPError as Urllib3Error
 from tasks.backoff import retry_after_seconds
 from tasks.credentials import RENEWABLE
 from tasks.errors import ArchiverError, StoredWrong, StoreRefused, StoreUnavailable, UploadVanished
-from tasks.redaction import showable
 from tasks.handshake import misconfigured
+from tasks.redaction import showable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

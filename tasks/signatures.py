@@ -11,6 +11,7 @@ import base64
 import binascii
 import json
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import httpx
@@ -56,6 +57,12 @@ class PublishedKey:
         self._asked_at = 0.0  # when the fetch of that key began
         self._failure: tuple[float, KeyUnavailable] | None = None  # the last fetch, if it failed, and when
         self._next_fetch = clock() - FETCH_INTERVAL_S * (FETCHES_AT_ONCE - 1)
+
+    async def fetch_ahead(self) -> None:
+        """Fetch the key before it is needed, so that the first webhook does not wait for it; a failure waits for it."""
+        with suppress(KeyUnavailable):
+            now = self._clock()
+            await self._fetched_since(now, now)
 
     async def has_signed(self, body: bytes, signature: str | None) -> bool:
         """Tell whether a body is signed with the key that is published now.

@@ -8,65 +8,30 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from threading import Lock
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from tasks.day_folders import stored_files
-from tasks.details import RETENTION
-from tasks.errors import NothingToDownload, RecordingNotFound
+from tasks.errors import ApiRefused, NothingToDownload, RecordingNotFound
 from tasks.realtimekit import require_media
+from tasks.sweep_scope import STUCK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping, Sequence
     from threading import Event
 
     from tasks.archive import Archive
-    from tasks.cloudflare import Params
     from tasks.details import Recording
     from tasks.realtimekit import RealtimeKit
     from tasks.store import Store
+    from tasks.sweep_scope import Look, Scope
 
-UNDER_WAY = ("INVOKED", "RECORDING", "UPLOADING")
-"""What the list can be asked for; it knows no PAUSED."""
-LONGEST_RECORDING = timedelta(days=1)
+EMPTY_ASKED = 50
+"""Recordings, soonest expiry first, whose details are asked for where the list says that they have no file."""
 SOON = datetime.min.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class Scope:
-    """Which recordings a sweep is about."""
-
-    now: datetime
-    at_risk: timedelta = timedelta(days=1)  # what expires within that time is in danger
-    unswept: timedelta = timedelta(0)  # since the last sweep told what it had found
-    within: timedelta = timedelta(0)  # invoked within that time; 0: whenever
-    meeting_id: str = ""  # empty: of any meeting
-
-    @property
-    def loud(self) -> timedelta:
-        """For how long after its expiry a lost recording is told loudly: as long as before it, and once in any case."""
-        return self.at_risk + self.unswept
-
-    def looks(self) -> list[Params]:
-        """Return the lists to ask the API for: a recording that moves on meanwhile is still to come in a later one."""
-        since = self.now - self.within if self.within else None
-        coming = self.now - 2 * LONGEST_RECORDING
-        expired = self.now - RETENTION - LONGEST_RECORDING - self.loud
-        looks = [
-            self._look(max(coming, since or coming), status=UNDER_WAY),
-            self._look(since, status=["UPLOADED"], expired=False),
-        ]
-        if since is None or since < self.now - RETENTION:
-            looks.append(self._look(max(expired, since or expired), status=["UPLOADED"], expired=True))
-        return looks
-
-    def _look(self, since: datetime | None, **asked: Sequence[str] | bool) -> Params:
-        meeting = {"meeting_id": self.meeting_id} if self.meeting_id else {}
-        start = {"start_time": f"{since:%Y-%m-%dT%H:%M:%SZ}"} if since else {}
-        return {**asked, **meeting, **start}
 
 
 @dataclass(frozen=True)
@@ -83,6 +48,8 @@ class Listed:
     obstacle: str = ""  # why it cannot be downloaded; empty if it can
     gone: bool = False  # the obstacle is that its seven days are over
     elsewhere: bool = False  # the API names a storage of the customer's own
+    empty: bool = False  # the API says, while its time is not over, that there is no file: nobody spoke
+    stuck: bool = False  # it should have been uploaded long ago, and is not
     overdue: bool = False  # uploaded without a usable URL, though the API does hand out others of the app's
     partial: bool = False  # it has obstacles, but some of its files can be downloaded
 
@@ -90,6 +57,11 @@ class Listed:
     def urgency(self) -> tuple[datetime, str]:
         """What to sort by, soonest expiry first; what nobody knows the expiry of may expire at any moment."""
         return self.expires or SOON, self.id
+
+    @property
+    def is_errored(self) -> bool:
+        """Whether RealtimeKit failed, and no file will ever come."""
+        return self.status == "ERRORED"
 
     def is_at_risk(self, scope: Scope) -> bool:
         """Tell whether it may be gone soon."""
@@ -118,10 +90,16 @@ def listed(recording: Recording, app_id: str, folder: str, now: datetime, *, exp
         files=dict(Counter(media.kind for media in recording.media)),
         obstacle=obstacle,
         gone=bool(obstacle) and (left or expired),
-        elsewhere=recording.storage_type not in {"", "cloudflare"},
+        elsewhere=recording.is_elsewhere,
+        empty=recording.has_no_tracks and not left,
+        stuck=recording.status not in {"UPLOADED", "ERRORED"} and _is_late(recording, now),
         overdue=bool(recording.without_url),
         partial=bool(recording.media) and bool(obstacle),
     )
+
+
+def _is_late(recording: Recording, now: datetime) -> bool:
+    return recording.day is not None and now - recording.day > STUCK
 
 
 def _obstacle(recording: Recording, now: datetime | None = None) -> str:
@@ -136,13 +114,21 @@ def all_listed(api: RealtimeKit, archive: Archive, app_id: str, scope: Scope) ->
     """Return all of an app's recordings that a sweep is about, each once, as last seen."""
     found: dict[str, Listed] = {}
     for look in scope.looks():
-        expired = look.get("expired") is True
 
-        def summary(recording: Recording, expired: bool = expired) -> Listed:  # noqa: FBT001 - bound for the loop
+        def summary(recording: Recording, expired: bool = look.expired) -> Listed:  # noqa: FBT001 - bound for the loop
             return listed(recording, app_id, archive.folder(recording), scope.now, expired=expired)
 
-        found |= {one.id: one for one in api.recordings(look, summary)}
+        found |= {one.id: one for one in _looked(api, look, summary)}
     return list(found.values())
+
+
+def _looked(api: RealtimeKit, look: Look, summary: Callable[[Recording], Listed]) -> Iterable[Listed]:
+    try:
+        return list(api.recordings(look.filters, summary, since=look.since, before=look.before))
+    except ApiRefused as refused:
+        if look.otherwise is None or refused.status not in {400, 422}:
+            raise
+    return api.recordings(look.otherwise, summary, since=look.since, before=look.before)
 
 
 @dataclass(frozen=True)
@@ -153,6 +139,8 @@ class Plan:
     already: int = 0  # are archived
     gained: tuple[tuple[Listed, str], ...] = ()  # archived, but the API has more files now: which
     coming: tuple[Listed, ...] = ()  # not uploaded yet
+    stuck: tuple[Listed, ...] = ()  # not uploaded for days: somebody has to ask RealtimeKit
+    errored: tuple[Listed, ...] = ()  # no file will ever come
     not_downloadable: tuple[Listed, ...] = ()
     lost: tuple[Listed, ...] = ()  # expired, and not archived
 
@@ -178,6 +166,7 @@ def planned(
     """
     ordered = sorted(recordings, key=lambda one: one.urgency)
     uploaded = [one for one in ordered if one.status == "UPLOADED"]
+    others = [one for one in ordered if one.status != "UPLOADED"]
     missing = [one for one in uploaded if one.id not in archived]
     in_time = [one for one in uploaded if not one.gone]
     bucket_off = {one.app_id for one in in_time} - {one.app_id for one in in_time if one.files}
@@ -191,7 +180,9 @@ def planned(
         to_archive=tuple(todo),
         already=len(uploaded) - len(missing),
         gained=tuple((one, gained) for one, gained in more if gained),
-        coming=tuple(one for one in ordered if one.status != "UPLOADED"),
+        coming=tuple(one for one in others if not one.stuck and not one.is_errored),
+        stuck=tuple(one for one in others if one.stuck),
+        errored=tuple(one for one in others if one.is_errored),
         not_downloadable=tuple(one for one in missing if one.id in left),
         lost=tuple(one for one in missing if one.id in lost),
     )
@@ -202,7 +193,7 @@ def _is_unsafe(one: Listed, kept: Mapping[str, int]) -> bool:
 
 
 def _is_overdue(one: Listed) -> bool:
-    return bool(one.obstacle) and not one.gone and not one.elsewhere
+    return bool(one.obstacle) and not one.gone and not one.elsewhere and not one.empty
 
 
 def _gained(one: Listed, archived: Mapping[str, int]) -> str:
@@ -216,15 +207,35 @@ def plan_for(api: RealtimeKit, archive: Archive, store: Store, app_id: str, scop
     Raises:
         ApiRefused, ApiNonsense, ApiUnavailable, StoreRefused, StoreUnavailable: half a plan is none.
     """
-    found = all_listed(api, archive, app_id, scope)
+    found: Sequence[Listed] = all_listed(api, archive, app_id, scope)
     stored = stored_files(store, {one.id: one.folder for one in found if one.status == "UPLOADED"})
     archived = {recording_id: its.files for recording_id, its in stored.items() if its.is_bag}
     kept = {recording_id: its.files for recording_id, its in stored.items() if not its.is_bag}
+    found = _asked_again(api, found, archived, scope.now)
     doubtful = sorted((one for one in found if _is_doubtful(one, archived)), key=lambda one: one.urgency)
     # A few of them, as any may be without files for good, or deleted meanwhile.
     if any(_kept_back(api, one) for one in {one.id: one for one in (*doubtful[:2], *doubtful[-1:])}.values()):
         found = [one if one.gone else replace(one, obstacle="") for one in found]
     return planned(found, archived, kept)
+
+
+def _asked_again(
+    api: RealtimeKit, found: Sequence[Listed], archived: Container[str], now: datetime
+) -> Sequence[Listed]:
+    """Return what is known once the details were asked of recordings that the list says to have no file.
+
+    A list may leave out the files of all track recordings. So nobody's silence is believed by the list alone.
+    """
+    empty = sorted((one for one in found if one.empty and one.id not in archived), key=lambda one: one.urgency)
+    asked = {one.id: _detailed(api, one, now) for one in empty[:EMPTY_ASKED]}
+    return [asked.get(one.id, replace(one, empty=False)) for one in found]
+
+
+def _detailed(api: RealtimeKit, one: Listed, now: datetime) -> Listed:
+    try:
+        return listed(api.recording(one.id), one.app_id, one.folder, now, expired=False)
+    except RecordingNotFound:
+        return replace(one, empty=False)
 
 
 def _is_doubtful(one: Listed, archived: Container[str]) -> bool:
@@ -251,6 +262,8 @@ def merged(plans: Iterable[Plan]) -> Plan:
         already=sum(plan.already for plan in plans),
         gained=tuple(one for plan in plans for one in plan.gained),
         coming=together(lambda plan: plan.coming),
+        stuck=together(lambda plan: plan.stuck),
+        errored=together(lambda plan: plan.errored),
         not_downloadable=together(lambda plan: plan.not_downloadable),
         lost=together(lambda plan: plan.lost),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeAlias
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
 
     from tasks.logs import Log
-    from tasks.sweep import Listed, Plan, Scope
+    from tasks.sweep import Listed, Plan
+    from tasks.sweep_scope import Scope
 
 Outcome: TypeAlias = tuple[str, str]
 """The list of the result that a recording goes to, and what there is to say."""
@@ -59,6 +61,8 @@ class Sweep(BaseModel):
     lost: tuple[Swept, ...] = ()  # expired, and never archived
     not_downloadable: tuple[Swept, ...] = ()
     still_to_come: tuple[Swept, ...] = ()  # being recorded, or uploaded
+    stuck: tuple[Swept, ...] = ()  # not uploaded two days after they were begun, or later
+    errored: tuple[Swept, ...] = ()  # RealtimeKit failed: no file will ever come
     handed_out: tuple[Swept, ...] = ()  # to runs of their own
     under_way: tuple[Swept, ...] = ()  # another run is at work on them
     left: tuple[Swept, ...] = ()  # for the next sweep: beyond the limit, or a dry run
@@ -72,6 +76,8 @@ COLUMNS = {
     "under_way": "another run is at work on it",
     "left": "left for the next sweep",
     "not_downloadable": "not downloadable",
+    "stuck": "STUCK: not uploaded for two days",
+    "errored": "ERRORED: no file will come",
     "gained_files": "gained files: run archive-recording with overwrite",
     "archived": "archived",
     "still_to_come": "still to come",
@@ -99,6 +105,8 @@ class Book:
         self._lists["lost"] = [self._swept(one, one.obstacle) for one in plan.lost]
         self._lists["not_downloadable"] = [self._swept(one, one.obstacle) for one in plan.not_downloadable]
         self._lists["still_to_come"] = [self._swept(one, one.status) for one in plan.coming]
+        self._lists["stuck"] = [self._swept(one, one.status) for one in plan.stuck]
+        self._lists["errored"] = [self._swept(one) for one in plan.errored]
         self._lists["gained_files"] = [self._swept(one, more) for one, more in plan.gained]
         counts = (len(plan.to_archive), plan.already, len(plan.coming), len(plan.not_downloadable), len(plan.lost))
         log.info("%d to archive, %d archived already, %d still to come, %d not downloadable, %d lost.", *counts)
@@ -158,7 +166,8 @@ def findings(sweep: Sweep, scope: Scope) -> str:
     """Return what somebody has to look after, bounded in length; empty if there is nothing.
 
     A lost recording is told for as long after its expiry as it was told before it, and listed quietly after that:
-    a sweep that failed for ever would hide what is at risk next, and nothing brings the recording back.
+    a sweep that failed for ever would hide what is at risk next, and nothing brings the recording back. What is stuck
+    or ERRORED is told once, and listed quietly by all sweeps that follow.
 
     Args:
         sweep: the result.
@@ -171,6 +180,12 @@ def findings(sweep: Sweep, scope: Scope) -> str:
         ],
         "failed": [f"{one.recording_id} ({_first_sentence(one.reason)})" for one in sweep.failed],
         "lost, as they expired before they were archived": [one.recording_id for one in lost],
+        "stuck, as RealtimeKit does not upload them (ask its support before they are gone)": [
+            f"{one.recording_id} ({one.reason})" for one in sweep.stuck if one.recording_id not in scope.told
+        ],
+        "ERRORED, of which no file will ever come": [
+            one.recording_id for one in sweep.errored if one.recording_id not in scope.told
+        ],
         "archived without files that came later and expire soon (archive them again with --overwrite)": [
             f"{one.recording_id} ({one.reason})"
             for one in sweep.gained_files
@@ -212,6 +227,20 @@ def rows(sweep: Sweep) -> list[dict[str, str]]:
     if len(table) > ROWS:
         table = [*table[:ROWS], dict.fromkeys(table[0], "") | {"outcome": f"and {len(table) - ROWS} more"}]
     return table
+
+
+def told_in(table: str) -> frozenset[str]:
+    """Return the ids of the recordings that a sweep's table, as Prefect keeps it, told of as stuck or ERRORED."""
+    try:
+        rows_told = json.loads(table)
+    except ValueError:
+        return frozenset()
+    told = [
+        str(row.get("recording"))
+        for row in (rows_told if isinstance(rows_told, list) else ())
+        if isinstance(row, dict) and str(row.get("outcome")).startswith(("STUCK", "ERRORED"))
+    ]
+    return frozenset("".join(name.split()) for name in told)
 
 
 def _row(one: Swept, column: str, *, at_risk: bool) -> dict[str, str]:

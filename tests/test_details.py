@@ -2,11 +2,14 @@
 
 import json
 import math
+import re
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from tasks.details import MediaFile, Recording, parse_archived, parse_recording
 from tests.anything import ANY_DETAILS, ID, NINE, NOON, described, steady
@@ -178,10 +181,60 @@ def test_tracks_are_listed_by_layer_and_name() -> None:
         [{"download_urls": {"a.webm": "https://host/a.webm"}}],
         {"layer_name": "default", "download_urls": {"a.webm": {"download_url": "https://host/a.webm"}}},
         ["https://host/a.webm"],
+        [["https://host/a.webm"]],
+        {"links": ["https://host/a.webm"]},
+        {"a.webm": "https://host/a.webm"},
+        {"a.webm": {"download_url": "https://host/a.webm", "codec": "opus", "size": None, "tags": {"a": 1}}},
+        {"default": {"download_urls": {"a.webm": {"download_url": "https://host/a.webm"}}}},
+        {"default": {"a.webm": "https://host/a.webm"}},
+        {"default": ["https://host/a.webm"]},
+        {"downloadUrls": {"a.webm": {"downloadUrl": "https://host/a.webm"}}, "layerName": "default"},
+        [{"layerName": "default", "downloadUrls": ["https://host/a.webm"]}],
+        [{"download_urls": [{"file_name": "a.webm", "download_url": "https://host/b"}]}],
+        [{"download_urls": {"a.webm": {"download_url": "https://host/b"}, "b": {}}}],
+        {"url": "https://host/a.webm"},
+        {"url": "https://host/a.webm", "links": ["https://host/a.webm"]},
+        json.dumps([{"download_urls": {"a.webm": {"download_url": "https://host/a.webm"}}}]),
+        {"download_url": json.dumps(["https://host/a.webm"])},
     ],
 )
 def test_tracks_are_found_in_shapes_that_differ_a_little(shape: object) -> None:
-    assert tracks(shape) == [("default", "a.webm", "https://host/a.webm")]
+    ((layer, name, url),) = tracks(shape)
+    assert (layer, name, url.replace("/b", "/a.webm")) == ("default", "a.webm", "https://host/a.webm")
+
+
+WORDS = ["download_url", "downloadUrls", "links", "default", "a.webm", "layer_name", "name", "files", "codec"]
+URLS = st.integers(0, 99).map(lambda number: f"https://host/{number}.webm?X-Amz-Signature=s")
+NESTED = st.recursive(
+    URLS | st.none() | st.integers() | st.sampled_from(["opus", ""]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@steady
+@given(NESTED, st.sampled_from([json.dumps, lambda shape: shape]))
+def test_no_url_below_a_download_url_is_passed_over_whatever_the_shape(
+    shape: object, sent: Callable[[Any], Any]
+) -> None:
+    text = json.dumps(shape)
+    urls = set(re.findall(r"https://[^\"]+", text))
+    recording = parsed(download_url=sent(shape), audio_download_url=None)
+    assert {media.url for media in recording.media} == urls
+    if shape and isinstance(shape, list | dict) and not urls:
+        assert recording.without_url or "{}" in text or "[]" in text
+
+
+def test_what_lies_too_deep_to_be_looked_into_is_told_as_a_file_without_a_url() -> None:
+    shape: object = "https://host/a.webm"
+    for _ in range(200):
+        shape = [shape]
+    assert parsed(download_url=shape).without_url == ("tracks/default",)
+
+
+def test_the_layers_of_unknown_shapes_are_the_nearest_keys() -> None:
+    shape = {"screen": {"a.webm": "https://host/1"}, "default": {"links": ["https://host/b.webm"]}}
+    assert tracks(shape) == [("default", "b.webm", "https://host/b.webm"), ("screen", "a.webm", "https://host/1")]
 
 
 @pytest.mark.parametrize(
@@ -191,11 +244,9 @@ def test_tracks_are_found_in_shapes_that_differ_a_little(shape: object) -> None:
         ([{"download_urls": {"a.webm": {}}}], "tracks/default/a.webm"),
         ([{"download_urls": {"a.webm": None}}], "tracks/default/a.webm"),
         ([{"download_urls": {"a.webm": {"download_url": "ftp://host/a"}}}], "tracks/default/a.webm"),
-        ([{"layer_name": "x", "download_urls": ["https://host/a"]}], "tracks/x"),
         ([{"layer_name": "x"}], "tracks/x"),
         ([None], "tracks/default"),
         ([[]], "tracks/default"),
-        ({"url": "https://host/a"}, "tracks/default"),
         ("file:///etc/passwd", "video"),
         ("https://", "video"),
         ("https://host:port/", "video"),

@@ -72,7 +72,7 @@ def test_a_bucket_that_was_turned_off_is_told_from_a_file_that_has_left_it(
     off = StandInRecording(ID, bucket_enabled=False, invoked_time=young, storage_config={"type": "aws", "secret": "s"})
     assert "your own storage (aws)" in reason(kit, api, off)
     off = StandInRecording(ID, bucket_enabled=False, invoked_time=young)
-    assert "your own storage and has no download URL" in reason(kit, api, off)
+    assert "the API names no storage of your own" in reason(kit, api, off)
     gone = StandInRecording(ID, bucket_enabled=False, invoked_time=old)
     assert "left RealtimeKit's bucket" in reason(kit, api, gone)
 
@@ -83,3 +83,10 @@ def test_a_track_without_a_url_is_not_left_behind_in_silence(kit: RealtimeKitSta
     broken = StandInRecording(ID, invoked_time=now, details={"download_url": [{"download_urls": files}]})
     assert "without a usable URL: tracks/default/b0.webm, " in reason(kit, api, broken)
     assert reason(kit, api, broken).endswith(" and more.")
+
+
+def test_a_track_recording_without_tracks_is_no_bucket_that_was_turned_off(
+    kit: RealtimeKitStandIn, api: RealtimeKit
+) -> None:
+    quiet = StandInRecording(ID, tracks={})
+    assert reason(kit, api, quiet) == "it is a track recording without tracks, as nobody spoke."

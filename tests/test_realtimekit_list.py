@@ -4,11 +4,12 @@ import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
 
-from tasks import realtimekit
+from tasks import cloudflare, realtimekit
 from tasks.details import Recording
-from tasks.errors import ApiNonsense, ApiRefused, ApiUnavailable
+from tasks.errors import AnswerTooLarge, ApiNonsense, ApiRefused, ApiUnavailable
 from tasks.realtimekit import RealtimeKit
 from tests.calling import client, everything
 from tests.standins.faults import Answer
@@ -20,7 +21,7 @@ START = datetime(2026, 11, 20, tzinfo=UTC)
 
 @pytest.fixture
 def kit(monkeypatch: pytest.MonkeyPatch) -> Iterator[RealtimeKitStandIn]:
-    monkeypatch.setattr(realtimekit, "_SORTED", {**realtimekit._SORTED, "per_page": 10})
+    monkeypatch.setattr(realtimekit, "PAGE_SIZES", (10, 5, 1))
     with RealtimeKitStandIn() as stand_in:
         yield stand_in
 
@@ -137,3 +138,62 @@ def test_a_list_that_breaks_off_is_an_error_and_no_short_list(kit: RealtimeKitSt
     kit.api_faults = [None, Answer.failure(10000, "Authentication error", 403)]
     with pytest.raises(ApiRefused):
         list(everything(api, {}))
+
+
+def test_a_list_of_the_newest_ends_with_the_page_that_reaches_older_ones(
+    kit: RealtimeKitStandIn, api: RealtimeKit
+) -> None:
+    for index in range(35):
+        kit.add(number(index))
+    since = START + timedelta(minutes=17)
+    assert ids(api.recordings({}, lambda recording: recording, since=since)) == list(range(17, 35))
+    assert [request.query["page_no"] for request in kit.api_requests] == [["1"], ["2"]]
+
+
+def test_a_list_of_the_oldest_ends_with_the_page_that_reaches_newer_ones(
+    kit: RealtimeKitStandIn, api: RealtimeKit
+) -> None:
+    for index in range(35):
+        kit.add(number(index))
+    before = START + timedelta(minutes=12)
+    assert ids(api.recordings({}, lambda recording: recording, before=before)) == list(range(20))
+    assert [request.query["sort_order"] for request in kit.api_requests] == [["ASC"], ["ASC"]]
+
+
+def test_a_list_in_another_order_than_asked_for_is_read_to_its_end(kit: RealtimeKitStandIn, api: RealtimeKit) -> None:
+    for index in range(35):
+        kit.add(number(index))
+
+    def turn_round(request: ApiRequest) -> None:
+        request.query = {**request.query, "sort_order": ["ASC"]}
+
+    kit.on_api_request = turn_round
+    since = START + timedelta(minutes=30)
+    assert sorted(ids(api.recordings({}, lambda recording: recording, since=since))) == list(range(30, 35))
+
+
+@pytest.mark.parametrize(("largest", "asked"), [(30, [10, 5, 5, 5, 5, 5, 5, 5]), (6, [10, 5, 1, *[1] * 34])])
+def test_where_a_page_is_too_large_smaller_ones_go_on_and_nothing_is_passed_over(
+    kit: RealtimeKitStandIn, api: RealtimeKit, monkeypatch: pytest.MonkeyPatch, largest: int, asked: list[int]
+) -> None:
+    for index in range(35):
+        kit.add(number(index))
+    one = len(kit_page(kit, 1))
+    monkeypatch.setattr(cloudflare, "LARGEST_ANSWER", one * largest // 4)
+    assert ids(everything(api, {})) == list(range(35))
+    assert [int(request.query["per_page"][0]) for request in kit.api_requests[1:]] == asked
+
+
+def test_one_recording_that_is_too_large_by_itself_ends_the_list_loudly(
+    kit: RealtimeKitStandIn, api: RealtimeKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kit.add(number(0))
+    monkeypatch.setattr(cloudflare, "LARGEST_ANSWER", 100)
+    with pytest.raises(AnswerTooLarge, match="more than 100 bytes"):
+        list(everything(api, {}))
+
+
+def kit_page(kit: RealtimeKitStandIn, per_page: int) -> bytes:
+    """Return the body of a page of so many recordings."""
+    headers = {"Authorization": f"Bearer {kit.token}"}
+    return httpx.get(kit.recordings_url, params={"per_page": per_page}, headers=headers).content

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import Counter
 from dataclasses import replace
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tasks.details import Recording, parse_recording
-from tasks.sweep import Listed, Plan, Scope, listed, merged, planned
-from tasks.sweep_report import REASON_WIDTH, Book, Sweep, Swept, findings, rows
+from tasks.sweep import Listed, Plan, listed, merged, planned
+from tasks.sweep_report import REASON_WIDTH, Book, Sweep, Swept, findings, rows, told_in
+from tasks.sweep_scope import LONGEST_RECORDING, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,6 +85,45 @@ def test_what_the_api_calls_expired_before_its_time_is_tried_as_long_as_it_has_u
     assert planned([its := look(recording(invoked_time=at(8 * DAY)), expired=True)], {}).lost == (its,)
 
 
+@pytest.mark.parametrize(
+    ("status", "ago", "where"),
+    [
+        ("UPLOADING", DAY, "coming"),
+        ("UPLOADING", 3 * DAY, "stuck"),
+        ("RECORDING", 3 * DAY, "stuck"),
+        ("PAUSED", DAY, "coming"),
+        ("PAUSED", 3 * DAY, "stuck"),
+        ("ERRORED", DAY, "errored"),
+        ("ERRORED", 5 * DAY, "errored"),
+        ("TRANSCODING", 3 * DAY, "stuck"),
+    ],
+)
+def test_what_is_not_uploaded_is_on_its_way_for_two_days_and_stuck_after_that(
+    status: str, ago: timedelta, where: str
+) -> None:
+    its = look(recording(status=status, download_url=None, invoked_time=at(ago)))
+    plan = planned([its], {})
+    assert {name: getattr(plan, name) for name in ("coming", "stuck", "errored")} == {
+        "coming": (), "stuck": (), "errored": ()
+    } | {where: (its,)}  # fmt: skip
+
+
+def test_what_is_stuck_or_errored_fails_one_sweep_and_is_listed_by_the_others() -> None:
+    first = Sweep(dry_run=False, already_archived=0, stuck=(swept(1, reason="PAUSED"),), errored=(swept(2),))
+    told = findings(first, Scope(NOW))
+    assert f"before they are gone): {swept(1).recording_id} (PAUSED)" in told
+    assert f"1 ERRORED, of which no file will ever come: {swept(2).recording_id}" in told
+    table = json.dumps(rows(first))
+    assert told_in(table) == {swept(1).recording_id, swept(2).recording_id}
+    assert findings(first, Scope(NOW, told=told_in(table))) == ""
+    assert len(rows(first)) == 2
+
+
+@pytest.mark.parametrize("table", ["", "null", "{}", "[1]", '[{"outcome": 1}]', '[{"recording": "a"}]'])
+def test_a_table_that_is_none_told_nothing(table: str) -> None:
+    assert told_in(table) == frozenset()
+
+
 def test_what_is_archived_is_never_lost_nor_archived_again() -> None:
     gone = look(recording(download_url=None, invoked_time=at(8 * DAY)), expired=True)
     assert planned([gone, one("b")], {"a": Counter(), "b": Counter(video=1)}) == Plan(already=2)
@@ -95,6 +136,39 @@ def test_where_realtimekits_bucket_is_off_nothing_is_lost_but_where_it_is_on_it_
     assert planned([off, gone], {}).not_downloadable == (gone, off)
     assert planned([off, gone, one("c")], {}).lost == (gone,)
     assert planned([one("c"), one("b", 8 * DAY, obstacle="gone", gone=True, elsewhere=True)], {}).lost == ()
+
+
+@pytest.mark.parametrize(
+    ("storage", "elsewhere", "told"),
+    [
+        (None, False, "the API names no storage of your own"),
+        ({"type": "aws"}, True, "your own storage (aws)"),
+        ({"type": "sftp", "bucket": "b"}, True, "your own storage (sftp, bucket b)"),
+        ({"type": "cloudflare"}, False, "the API names no storage of your own"),
+        ({"type": "cloudflare", "bucket": "mine"}, True, "(cloudflare, bucket mine, taken for your own R2"),
+        ({"bucket": "mine"}, True, "your own storage (bucket mine)"),
+    ],
+)
+def test_the_customers_r2_is_told_from_realtimekits_bucket_by_the_bucket_that_it_names(
+    storage: object,
+    elsewhere: bool,  # noqa: FBT001 - a row of the table
+    told: str,
+) -> None:
+    young = look(recording(id="b", download_url=None, storage_config=storage))
+    gone = look(recording(download_url=None, storage_config=storage, invoked_time=at(8 * DAY)), expired=True)
+    assert told in young.obstacle
+    plan = planned([young, gone, one("c")], {})
+    assert [it.id for it in plan.lost] == ([] if elsewhere else ["a"])
+    assert [it.overdue for it in plan.not_downloadable if it.id == "b"] == [not elsewhere]
+
+
+def test_a_track_recording_in_which_nobody_spoke_is_not_at_risk() -> None:
+    quiet = replace(one("quiet", 6.5 * DAY), files={}, obstacle="nobody spoke", empty=True)
+    assert at_risk(quiet, one("other")) == []
+    assert look(recording(download_url=[])).empty
+    gone = look(recording(download_url=[], invoked_time=at(8 * DAY)), expired=True)
+    assert not gone.empty, "by then, the API may hand out nothing for what it had"
+    assert planned([gone, one("other")], {}).lost == (gone,)
 
 
 def test_a_file_without_a_url_is_at_risk_when_its_time_comes_and_what_lies_in_an_own_storage_is_not() -> None:
@@ -126,11 +200,15 @@ def test_counts_are_compared_by_kind() -> None:
 
 
 def test_the_lists_overlap_so_that_what_moves_on_meanwhile_is_still_met() -> None:
-    first, second, third = Scope(NOW).looks()
-    assert first == {"status": ("INVOKED", "RECORDING", "UPLOADING"), "start_time": "2026-11-22T12:00:00Z"}
-    assert second == {"status": ["UPLOADED"], "expired": False}
-    assert third == {"status": ["UPLOADED"], "expired": True, "start_time": "2026-11-15T12:00:00Z"}
-    assert len(Scope(NOW, within=DAY).looks()) == 2
+    coming, recent, older, expired = Scope(NOW).looks()
+    nine_days_ago = NOW - WEEK - 2 * LONGEST_RECORDING
+    assert coming.filters == {"status": ("INVOKED", "RECORDING", "UPLOADING", "PAUSED", "ERRORED")}
+    assert coming.otherwise == {"status": ("INVOKED", "RECORDING", "UPLOADING")}
+    assert (recent.filters, recent.since) == ({"status": ("UPLOADED",)}, nine_days_ago)
+    assert (older.filters, older.before) == ({"status": ("UPLOADED",), "expired": False}, nine_days_ago)
+    assert (expired.filters["expired"], expired.since) == (True, NOW - WEEK - 2 * DAY)
+    assert [look.since for look in Scope(NOW, within=DAY).looks()] == [NOW - DAY] * 2
+    assert {look.filters["meeting_id"] for look in Scope(NOW, meeting_id="abcdef-ghijkl").looks()} == {"abcdef-ghijkl"}
 
 
 def swept(number: int, **more: Any) -> Swept:

@@ -18,7 +18,8 @@ from tasks.heap import settle
 from tasks.progress import Tally
 from tasks.realtimekit import require_media
 from tasks.settings import Settings, load_settings
-from tasks.sweep import Scope, plan_for
+from tasks.sweep import plan_for
+from tasks.sweep_scope import Scope
 
 LOG = logging.getLogger(__name__)
 

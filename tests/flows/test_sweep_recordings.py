@@ -140,7 +140,7 @@ def test_a_dry_run_shows_the_plan_and_touches_nothing(here: World) -> None:
 
 
 def test_recordings_that_arrive_while_it_pages_hide_none(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.realtimekit._SORTED", {"per_page": 5, "sort_by": "invokedTime", "sort_order": "DESC"})
+    monkeypatch.setattr("tasks.realtimekit.PAGE_SIZES", (5, 1))
     known = [aged(here, 10 + number) for number in range(18)]
     arriving = [3, 5, 2]
 
@@ -223,7 +223,7 @@ def test_on_a_terminal_a_failure_is_1_with_the_result_on_stdout_all_the_same(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--at-once", "0"], ["--limit", "-1"], ["--meeting-id", "x"], ["--app-id", "a/b"], ["more"]]
+    "arguments", [["--at-once", "0"], ["--limit", "-1"], ["--meeting-id", "a b"], ["--app-id", "a/b"], ["more"]]
 )
 def test_bad_arguments_are_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -255,8 +255,62 @@ def test_what_went_straight_to_the_customers_storage_has_its_own_column_and_fail
     sweep = sweep_recordings()
     assert ids(sweep.not_downloadable) == [one.id for one in elsewhere]
     assert "RealtimeKit's bucket was turned off" in sweep.not_downloadable[1].reason
+    assert "your own storage (sftp, bucket customer-bucket)" in sweep.not_downloadable[1].reason
     assert ids(sweep.archived) == [good.id]
     assert "leak-canary" not in sweep.model_dump_json()
+
+
+def test_what_is_stuck_or_errored_is_told_by_one_sweep_and_listed_by_all(here: World) -> None:
+    stuck = aged(here, 3 * 24, status="UPLOADING")
+    paused, errored = aged(here, 60, status="PAUSED"), aged(here, 5 * 24, status="ERRORED")
+    raised, sweep = incomplete()
+    assert (ids(sweep.stuck), ids(sweep.errored)) == ([stuck.id, paused.id], [errored.id])
+    assert f"2 stuck, as RealtimeKit does not upload them (ask its support before they are gone): {stuck.id}" in str(
+        raised
+    )
+    assert f"1 ERRORED, of which no file will ever come: {errored.id}" in str(raised)
+    again = sweep_recordings()
+    assert (ids(again.stuck), ids(again.errored)) == ([stuck.id, paused.id], [errored.id])
+
+
+def test_an_api_that_knows_four_statuses_only_is_swept_all_the_same(here: World) -> None:
+    coming, uploaded = aged(here, 1, status="UPLOADING"), aged(here, 2)
+
+    def refuse(request: ApiRequest) -> Answer | None:
+        return Answer.refusal(400, "Invalid status") if "PAUSED" in request.query.get("status", []) else None
+
+    here.kit.api_faults = refuse
+    sweep = sweep_recordings()
+    assert (ids(sweep.still_to_come), ids(sweep.archived)) == ([coming.id], [uploaded.id])
+
+
+def test_what_the_filter_of_expired_recordings_forgets_is_archived_all_the_same(here: World) -> None:
+    forgotten = aged(here, 20)
+
+    def forget(request: ApiRequest) -> Answer | None:
+        return Answer.json({"success": True, "data": []}) if "expired" in request.query else None
+
+    here.kit.api_faults = forget
+    assert ids(sweep_recordings().archived) == [forgotten.id]
+
+
+def test_tracks_that_the_list_leaves_out_are_asked_for_one_by_one(here: World) -> None:
+    tracks = {"default": {"a.webm": MediaSource(b"\x1a\x45\xdf\xa3track", "audio/webm")}}
+    recordings = [aged(here, hours, tracks={} if hours != 40 else tracks) for hours in (50, 45, 40, 35)]
+    for one in recordings:
+        one.video = None
+
+    def without_tracks(request: ApiRequest) -> Answer | None:
+        if request.recording_id is not None:
+            return None
+        entries = [one.describe(lambda path: path, datetime.now(UTC)) | {"download_url": []} for one in recordings]
+        wanted = "UPLOADED" in request.query["status"]
+        return Answer.json({"success": True, "data": entries if wanted else []})
+
+    here.kit.api_faults = without_tracks
+    sweep = sweep_recordings()
+    assert ids(sweep.archived) == [recordings[2].id]
+    assert len(sweep.not_downloadable) == 3
 
 
 def test_a_list_that_keeps_urls_back_hides_nothing(here: World) -> None:
@@ -326,7 +380,7 @@ def _store_away(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("prepare", "error", "looks"),
-    [(_refused, ApiRefused, 1), (_api_away, ApiUnavailable, 3), (_store_away, StoreUnavailable, 9)],
+    [(_refused, ApiRefused, 1), (_api_away, ApiUnavailable, 3), (_store_away, StoreUnavailable, 12)],
 )
 def test_without_api_or_store_there_is_no_plan_and_what_may_pass_is_tried_again(
     here: World, monkeypatch: pytest.MonkeyPatch, prepare: Any, error: type[Exception], looks: int

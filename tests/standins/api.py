@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.standins.faults import Answer, Exchange, next_fault
 from tests.standins.loopback import Delivery, Incoming
+from tests.standins.recordings import timestamp
 from tests.standins.requests import ApiRequest, Ledger, number_api_request
 
 if TYPE_CHECKING:
@@ -26,14 +26,15 @@ _PATH = re.compile(rf"{BASE_PATH}/accounts/([^/]+)/realtime/kit/([^/]+)/recordin
 _VERIFY = re.compile(rf"{BASE_PATH}/(?:user|accounts/([^/]+))/tokens/verify")
 _APPS = re.compile(rf"{BASE_PATH}/accounts/([^/]+)/realtime/kit/apps")
 DEFAULT_PER_PAGE: Final = 25
+STATUSES: Final = frozenset({"INVOKED", "RECORDING", "UPLOADING", "UPLOADED", "ERRORED", "PAUSED"})
 
 AUTHENTICATION_ERROR = Answer.failure(10000, "Authentication error", 401)
 FORBIDDEN = Answer.failure(10000, "Authentication error", 403)
 INVALID_TOKEN = Answer.failure(1000, "Invalid API Token", 401)
 NO_ROUTE = Answer.failure(7003, "Could not route to the requested path", 404)
-NO_APP = Answer.failure(1001, "App not found", 404)
-NO_RECORDING = Answer.failure(1001, "Recording not found", 404)
-BAD_QUERY = Answer.failure(1002, "Invalid query parameter", 400)
+NO_APP = Answer.refusal(404, "App not found")
+NO_RECORDING = Answer.refusal(404, "Recording not found")
+BAD_QUERY = Answer.refusal(400, "Invalid query parameter")
 BAD_METHOD = Answer.failure(10405, "Method not allowed", 405)
 
 
@@ -98,8 +99,13 @@ class Api:
         if apps := _APPS.fullmatch(request.path):
             if not known or apps[1] != self._account_id:
                 return FORBIDDEN if known else AUTHENTICATION_ERROR
-            return Answer.json({"success": True, "data": [{"id": self._app_id, "name": "my-first-app"}]})
+            return Answer.json(self._list_of_apps())
         return None
+
+    def _list_of_apps(self) -> dict[str, object]:
+        created = timestamp(self._knobs.now() - timedelta(days=400))
+        app = {"id": self._app_id, "name": "my-first-app", "created_at": created}
+        return {"success": True, "data": [app], "paging": {"total_count": 1, "start_offset": 1, "end_offset": 1}}
 
     def _refusal(self, request: ApiRequest) -> Answer | None:
         route = _PATH.fullmatch(request.path)
@@ -124,7 +130,13 @@ class Api:
 
     def _described(self, recording: StandInRecording) -> dict[str, object]:
         issued, folder = self._knobs.now(), self.folder(recording.id)
-        return recording.describe(lambda path: self._links.mint(folder + path, issued), self._links.expiry(issued))
+        return recording.describe(lambda path: self._links.link(folder + path, issued), self._links.expiry(issued))
+
+    def _listed(self, recording: StandInRecording) -> dict[str, object]:
+        """Return a recording as the list has it: with its meeting, but not who started and stopped it."""
+        described = self._described(recording)
+        details = {name: value for name, value in described.items() if name not in {"start_reason", "stop_reason"}}
+        return {**details, "meeting": _meeting(recording)}
 
     def _page(self, query: Mapping[str, list[str]]) -> Answer:
         try:
@@ -132,13 +144,13 @@ class Api:
             number, size = int(_one(query, "page_no", "1")), int(_one(query, "per_page", str(DEFAULT_PER_PAGE)))
         except ValueError:
             return BAD_QUERY
-        if number < 1 or size < 1:
+        if number < 0 or size < 0:
             return BAD_QUERY
-        start = (number - 1) * size
+        start = (max(number, 1) - 1) * size
         page = chosen[start : start + size]
         # Offsets are counted from 1 and inclusive; a page past the end is empty, with both at 0.
         offsets = {"start_offset": start + 1 if page else 0, "end_offset": start + len(page) if page else 0}
-        data = [{**self._described(recording), "meeting": _meeting(recording)} for recording in page]
+        data = [self._listed(recording) for recording in page]
         return Answer.json({"success": True, "data": data, "paging": {"total_count": len(chosen), **offsets}})
 
 
@@ -148,6 +160,8 @@ def select(recordings: list[StandInRecording], query: Mapping[str, list[str]]) -
     Raise ValueError for a query that makes no sense.
     """
     statuses = [status for value in query.get("status", []) for status in value.split(",")]
+    if not set(statuses) <= STATUSES:
+        raise ValueError(statuses)
     after = datetime.fromisoformat(_one(query, "start_time", "0001-01-02T00:00:00Z"))
     before = datetime.fromisoformat(_one(query, "end_time", "9999-12-30T00:00:00Z"))
     expired = _choice(query, "expired", "", {"", "true", "false"})
@@ -158,7 +172,7 @@ def select(recordings: list[StandInRecording], query: Mapping[str, list[str]]) -
         if (not statuses or recording.status in statuses)
         and (not expired or recording.expired == (expired == "true"))
         and meeting in {"", recording.meeting_id}
-        and words in json.dumps([recording.id, _meeting(recording)])
+        and (words in recording.meeting_id or words in _title(recording))
         and _aware(after) <= recording.invoked_time <= _aware(before)
     ]
     _choice(query, "sort_by", "invokedTime", {"invokedTime"})
@@ -182,4 +196,15 @@ def _aware(moment: datetime) -> datetime:
 
 
 def _meeting(recording: StandInRecording) -> dict[str, object]:
-    return {"id": recording.meeting_id, "title": f"Meeting {recording.meeting_id[:8]}", "status": "ACTIVE"}
+    created = timestamp(recording.invoked_time - timedelta(minutes=5))
+    return {
+        "id": recording.meeting_id,
+        "title": _title(recording),
+        "status": "ACTIVE",
+        "created_at": created,
+        "updated_at": created,
+    }
+
+
+def _title(recording: StandInRecording) -> str:
+    return f"Meeting {recording.meeting_id[:8]}"

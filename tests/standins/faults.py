@@ -158,6 +158,11 @@ class Answer:
         return cls.json({"success": False, "errors": errors, "messages": [], "result": None}, status)
 
     @classmethod
+    def refusal(cls, status: int, message: str) -> Answer:
+        """Make RealtimeKit's own envelope of a failure, whose code repeats the status."""
+        return cls.json({"success": False, "error": {"code": status, "message": message}}, status)
+
+    @classmethod
     def no_data(cls) -> Answer:
         """Make a success whose data is null."""
         return cls.json({"success": True, "data": None})

@@ -23,6 +23,8 @@ class Knobs:
 
     link_lifetime: float = 3600
     """Seconds that a link works, from when it was minted."""
+    links_are_stored: bool = False
+    """Whether each look finds the same links again, until they expire."""
     links_expire_after_requests: int | None = None
     """How many requests a link serves before it answers as expired."""
     expiry_dialect: ExpiryDialect = "r2-403"

@@ -77,12 +77,23 @@ class LinkOffice:
         self.origin = ""
         self._knobs = knobs
         self._links: dict[str, Link] = {}
+        self._stored: dict[str, tuple[str, datetime]] = {}  # URL and expiry by key, for links that are stored
         self._serial = itertools.count()
         self._lock = threading.Lock()
 
     def expiry(self, issued: datetime) -> datetime:
         """Return when a link that is minted now will expire."""
         return issued + timedelta(seconds=self._knobs.link_lifetime)
+
+    def link(self, key: str, issued: datetime) -> str:
+        """Return a presigned URL of a file: a new one, or the same as ever where links are stored."""
+        if not self._knobs.links_are_stored:
+            return self.mint(key, issued)
+        url, expires = self._stored.get(key, ("", issued))
+        if expires <= issued:
+            url, expires = self.mint(key, issued), self.expiry(issued)
+            self._stored[key] = url, expires
+        return url
 
     def mint(self, key: str, issued: datetime) -> str:
         """Return a new presigned URL of a file."""

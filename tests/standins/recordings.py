@@ -29,7 +29,7 @@ LEAKY_STORAGE_CONFIG: Mapping[str, object] = {
 }
 """A `storage_config` whose four secrets all contain "leak-canary"."""
 
-TRACK_FILE_NAME = "{{prefix}}_{{user_id}}_{{peer_id}}_{{stream_kind}}_{{media_kind}}_{{unix_ms}}.webm"
+TRACK_FILE_NAME = "{{file_name_prefix}}_{{user_id}}_{{peer_id}}_{{stream_kind}}_{{media_kind}}_{{date_time}}.webm"
 _STOPPED = frozenset({"UPLOADING", "UPLOADED", "ERRORED"})
 
 
@@ -52,7 +52,7 @@ class StandInRecording:
     bucket_enabled: bool = True
     """Whether the app keeps recordings in RealtimeKit's own bucket."""
     file_size: object = AUTO
-    """What the API says: AUTO is the video's size once UPLOADED and null before or without a video."""
+    """What the API says: AUTO is the video's size once UPLOADED and null before or without a video; 0 for tracks."""
     expired: bool = False
     """Whether the files have left RealtimeKit's bucket."""
     storage_config: Mapping[str, object] | None = None
@@ -111,7 +111,6 @@ class StandInRecording:
             "storage_config": None if self.storage_config is None else dict(self.storage_config),
             **self._times(),
             **self._reasons(),
-            **({} if self.tracks is None else {"type": "TRACK"}),
             **self.details,
         }
         return {name: value for name, value in described.items() if value is not DROP}
@@ -130,6 +129,8 @@ class StandInRecording:
     def _file_size(self) -> object:
         if self.file_size is not AUTO:
             return self.file_size
+        if self.tracks is not None:
+            return 0
         return self.video.size if self.video and self.status == "UPLOADED" else None
 
     def _output_file_name(self) -> str:

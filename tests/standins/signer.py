@@ -59,7 +59,17 @@ def status_update(recording_id: str, status: str = "UPLOADED", **of_recording: A
         "organizationId": "3f6f4b1e-0000-4000-8000-000000000001",
         "roomUUID": "bbb1",
     }
-    meeting = {"id": "bbb0", "sessionId": "bbb2", "title": "Weekly 🎥"}
+    meeting = {
+        "id": "bbb0",
+        "sessionId": "bbb2",
+        "title": "Weekly 🎥",
+        "roomName": "abcdef-ghijkl",
+        "status": "LIVE",
+        "createdAt": "2026-11-20T09:55:00.000Z",
+        "startedAt": "2026-11-20T10:00:00.000Z",
+        "endedAt": None,
+        "organizedBy": {"id": "3f6f4b1e-0000-4000-8000-000000000001", "name": "my-first-app"},
+    }
     return {"event": "recording.statusUpdate", "recording": recording | of_recording, "meeting": meeting}
 
 
@@ -83,7 +93,7 @@ class Signer:
     @staticmethod
     def document(keys: KeyPair) -> Reply:
         """Return the answer that publishes a key."""
-        return Reply.of(200, json.dumps({"success": True, "data": {"publicKey": keys.pem}}).encode())
+        return Reply.of(200, json.dumps({"success": True, "message": "", "data": {"publicKey": keys.pem}}).encode())
 
     def rotate(self) -> KeyPair:
         """Sign with another key from now on, publish it, and return the old one."""

@@ -1,0 +1,81 @@
+"""Cloudflare's own Python SDK judges the stand-in: with strict validation, it refuses what its models do not know."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cloudflare import APIStatusError, Cloudflare
+
+from tests.standins.realtimekit import MediaSource, StandInRecording
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.standins.realtimekit import RealtimeKitStandIn
+
+VIDEO = MediaSource(b"video")
+AUDIO = MediaSource(b"audio", "audio/mpeg")
+SFTP = {"type": "sftp", "auth_method": "PASSWORD", "bucket": "b", "host": "sftp.example.com", "path": "p", "port": 22}
+# The SDK's enumeration of storages has no "cloudflare", which the documentation of custom storage names.
+AWS = {"type": "aws", "access_key": None, "region": "us-east-1", "bucket": "b", "path": "p"}
+
+
+def connected(kit: RealtimeKitStandIn, *, strict: bool) -> Cloudflare:
+    return Cloudflare(api_token=kit.token, base_url=kit.base_url, max_retries=0, _strict_response_validation=strict)
+
+
+def one_recording(sdk: Cloudflare, kit: RealtimeKitStandIn, recording_id: str, account_id: str = "") -> Any:
+    recordings = sdk.realtime_kit.recordings
+    return recordings.get_one_recording(recording_id, account_id=account_id or kit.account_id, app_id=kit.app_id).data
+
+
+@pytest.fixture
+def sdk(kit: RealtimeKitStandIn) -> Iterator[Cloudflare]:
+    with connected(kit, strict=True) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    "recording",
+    [
+        {"video": VIDEO},
+        {"video": VIDEO, "audio": AUDIO, "storage_config": SFTP},
+        {"video": VIDEO, "storage_config": AWS, "bucket_enabled": False},
+        {"audio": AUDIO},
+        {"video": VIDEO, "expired": True},
+        *({"status": status} for status in ("INVOKED", "RECORDING", "UPLOADING", "ERRORED", "PAUSED")),
+    ],
+)
+def test_the_sdk_takes_each_recording_alone_and_in_the_list(
+    kit: RealtimeKitStandIn, sdk: Cloudflare, recording: dict[str, object]
+) -> None:
+    added = kit.add(StandInRecording(str(uuid.uuid4()), **recording))  # type: ignore[arg-type]
+    one = one_recording(sdk, kit, added.id)
+    assert (one.id, one.status) == (added.id, added.status)
+    statuses: Any = [added.status, "UPLOADED"]
+    page: Any = sdk.realtime_kit.recordings.get_recordings(
+        kit.app_id, account_id=kit.account_id, status=statuses, per_page=100, sort_by="invokedTime"
+    )
+    assert [(found.id, found.meeting and found.meeting.id) for found in page.data] == [(added.id, added.meeting_id)]
+    assert page.paging.total_count == 1
+
+
+def test_the_sdk_takes_the_list_of_apps(kit: RealtimeKitStandIn, sdk: Cloudflare) -> None:
+    apps: Any = sdk.realtime_kit.apps.get(account_id=kit.account_id).data
+    assert [(app.id, app.created_at is not None) for app in apps] == [(kit.app_id, True)]
+
+
+def test_without_strict_validation_the_sdk_hands_through_the_documented_list_of_tracks(kit: RealtimeKitStandIn) -> None:
+    # The SDK's model says that download_url is a string; the documentation of track recordings shows a list.
+    added = kit.add(StandInRecording(str(uuid.uuid4()), tracks={"default": {"a.webm": VIDEO}}))
+    with connected(kit, strict=False) as client:
+        assert isinstance(one_recording(client, kit, added.id).download_url, list)
+
+
+def test_the_sdk_knows_the_refusals_of_the_edge_and_of_realtimekit(kit: RealtimeKitStandIn, sdk: Cloudflare) -> None:
+    for account_id, status in ((kit.account_id, 404), ("other", 403)):
+        with pytest.raises(APIStatusError) as raised:
+            one_recording(sdk, kit, str(uuid.uuid4()), account_id)
+        assert raised.value.status_code == status
