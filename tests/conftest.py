@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import re
 import shutil
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -33,16 +36,60 @@ pytest_plugins = ["tests.clock.option"]
 SWIFT_ONLY = "Swift runs on Linux alone"
 
 
+# What a shell script runs in the background ignores Ctrl-C, and so would all processes that are sent one here.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+ON_DUTY = (
+    # With rclone, each is tried every time; with Swift, which takes five times as long, one or two of each kind are.
+    r"test_two_runs.py::test_no_bag_states_.*\[swift-(?!overwrite-normal-within-multi|normal-overwrite-within-in)",
+    r"test_two_runs.py::test_a_whole_run_between_.*\[swift-(?!overwrite-overwrite)",
+    r"test_two_runs.py::test_two_runs_that_start_together_.*\[swift-.*-1\]",
+    r"test_overwrite.py::test_whichever_write_fails_the_old_bag_stays_whole_.*\[swift\]",
+    r"test_archive.py::test_whatever_a_file_is_called_.*\[swift-[0-25-8]\]",
+    r"test_transfer.py::test_sources_without_ranges_.*\[swift-.*-[02]\]",
+    # Prefect's command line takes three processes for it; what `prefect.yaml` says is read by all other tests of it.
+    r"test_prefect_yaml.py::test_deploying_again_",
+)
+"""Tests that take long and rarely tell what no other tells: `-m duty` runs them."""
+
+DEPLOYED = re.compile(r"tests/flows/test_(sweep_recordings|webhook|waiting|prefect_yaml)\.py")
+"""Tests that share deployments on Prefect's server."""
+
+
 class FlowsTogether(LoadScopeScheduling):  # type: ignore[misc]
-    """Shares tests out to the workers one by one, but all of the flows' to one: each would start a Prefect server."""
+    """Shares tests out to the workers one by one, but the flows' in two parts: each worker would start a server."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "flows" if nodeid.startswith("tests/flows/") else nodeid
+        if nodeid.startswith("tests/flows/"):
+            return "flows, deployed" if DEPLOYED.match(nodeid) else "flows"
+        return nodeid
+
+    def mark_test_complete(self, node: Any, item_index: int, duration: float = 0) -> None:
+        """Forget what is done: it would be counted anew with each test."""
+        super().mark_test_complete(node, item_index, duration)
+        scope = self._split_scope(self.registered_collections[node][item_index])
+        work = self.assigned_work[node]
+        if all(work[scope].values()):
+            del work[scope]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
     """Share out as said; xdist's own way, marks of groups, does nothing with pytest 9.2."""
     return FlowsTogether(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is for duty, before marks are looked at."""
+    for item in items:
+        if any(re.search(rare, item.nodeid) for rare in ON_DUTY):
+            item.add_marker(pytest.mark.duty)
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector of garbage pass over all that was imported, which stays."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

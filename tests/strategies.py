@@ -5,13 +5,12 @@ The normal suite runs the same few examples every time. Many random ones, for as
     HYPOTHESIS_PROFILE=long uv run pytest --timeout 0 tests/test_fuzz_*.py tests/test_*_property.py
 
 `EXAMPLES_FACTOR` says how many times as many (20 if not set). What fails is kept in `.hypothesis/`, and tried first in
-the next long run; `--hypothesis-seed` repeats one.
+the next long run; `--hypothesis-seed` repeats one. Without the profile, there are that many more of the same examples.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import traceback
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.database import DirectoryBasedExampleDatabase
 
-from tests.anything import ANY_TEXT
+from tests.anything import ANY_TEXT, FACTOR, PROFILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,14 +35,12 @@ settings.register_profile("normal", derandomize=True, database=None, **_ANYHOW)
 settings.register_profile(
     "long", derandomize=False, database=DirectoryBasedExampleDatabase(".hypothesis/examples"), **_ANYHOW
 )
-_PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "normal")
-settings.load_profile(_PROFILE)
-_FACTOR = int(os.environ.get("EXAMPLES_FACTOR", "20")) if _PROFILE == "long" else 1
+settings.load_profile(PROFILE)
 
 
 def examples(count: int, **more: Any) -> settings:
-    """Return settings for so many examples in the normal suite, and many times as many in a long run."""
-    return settings(max_examples=count * _FACTOR, **more)
+    """Return settings for so many examples in the normal suite, and `FACTOR` times as many in a longer one."""
+    return settings(max_examples=count * FACTOR, **more)
 
 
 def shown(error: BaseException) -> str:

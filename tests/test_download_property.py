@@ -4,7 +4,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.download import LIES_BELIEVED
@@ -30,6 +30,7 @@ from tests.standins.realtimekit import (
     WrongTotal,
 )
 from tests.standins.wire import Reply
+from tests.strategies import examples
 
 SIZES = st.one_of(
     st.integers(0, 300), st.integers(0, 5 * PIECE), st.sampled_from([PIECE - 1, PIECE, PIECE + 1, 2 * PIECE])
@@ -67,14 +68,14 @@ def scripts(breaks: st.SearchStrategy[Fault | None], lies: list[Fault | None]) -
     return st.builds(mixed, st.lists(breaks, max_size=20), st.lists(placed, max_size=LIES_BELIEVED - 1))
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@examples(25)
 @given(size=SIZES, part=st.integers(1, 3 * PIECE), script=scripts(BREAKS, LIES))
 def test_the_bytes_that_come_out_are_the_bytes_that_went_in(size: int, part: int, script: list[Fault | None]) -> None:
     with reading(SyntheticContent(size), file_faults=script) as it:
         assert it.fetch(max(part, size // 20)) == it.content
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@examples(20)
 @given(
     size=st.integers(1, 5 * PIECE),
     etag=st.sampled_from(['W/"weak"', None]),
@@ -123,7 +124,7 @@ ODDITIES = st.builds(
 )
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@examples(40)
 @given(st.lists(ODDITIES, min_size=1, max_size=4), st.lists(ODDITIES, max_size=4))
 def test_whatever_headers_say_the_bytes_are_right_or_the_error_is_ours(first: list[Fault], later: list[Fault]) -> None:
     with reading(SyntheticContent(1000), patience_s=0.5) as it:
@@ -135,7 +136,7 @@ def test_whatever_headers_say_the_bytes_are_right_or_the_error_is_ours(first: li
             assert it.fetch(300) == it.content
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@examples(15)
 @given(size=st.integers(1, 5 * PIECE), part=st.integers(PIECE // 4, 2 * PIECE), script=st.lists(BREAKS, max_size=30))
 def test_so_do_those_of_many_readers_whose_links_expire(size: int, part: int, script: list[Fault | None]) -> None:
     with reading(SyntheticContent(size), file_faults=script, links_expire_after_requests=4) as it:

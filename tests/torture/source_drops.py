@@ -169,7 +169,7 @@ TROUBLES: tuple[SourceTrouble, ...] = (
     SourceTrouble("stall-at-first-tries", "each first answer stops flowing", INTACT, first_tries(Stall(0))),
     SourceTrouble("stall-at-last-byte", "all but the last byte, and then nothing", INTACT,
                   by_rule(lambda r: Stall(r.stop - r.start - 1) if r.attempt == 1 else None), short=False),
-    SourceTrouble("stall-for-ever", "nothing ever flows", RESUMED, always(Stall(0))),
+    SourceTrouble("stall-for-ever", "nothing ever flows", RESUMED, always(Stall(0)), different={"patience_s": 1.5}),
     SourceTrouble("trickle-for-ever", "a few bytes, and nothing more, at each try", RESUMED, always(Stall(500)),
                   short=False),
     SourceTrouble("stall-in-chunks", "chunks that stop flowing", INTACT, in_turn(InTurn(Chunked(), Stall(1000)))),

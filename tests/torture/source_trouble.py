@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.archiving import Archiving
     from tests.standins.realtimekit import StandInRecording
 
-PATIENCE_S = {Expect.INTACT: 30.0, Expect.REFUSED: 30.0, Expect.RESUMED: 1.5}
+PATIENCE_S = {Expect.INTACT: 30.0, Expect.REFUSED: 30.0, Expect.RESUMED: 0.5}
 """Seconds without progress: little where a run is to give up, and plenty where it is not, on a busy machine too."""
 STALL_S = 1.0
 PAUSE_S = 0.02
