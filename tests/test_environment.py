@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from threading import Thread
 from typing import TYPE_CHECKING
-from urllib.request import proxy_bypass_environment
+from urllib.request import proxy_bypass
 
 import httpx
 import pytest
@@ -61,7 +61,7 @@ def impostor(tmp_path: Path) -> Iterator[str]:
     [
         ({"HTTP_PROXY": PROXY}, {"NO_PROXY": LOOPBACK}),
         ({"all_proxy": PROXY, "no_proxy": "example.com, 10.1.2.3"}, {"no_proxy": f"example.com,10.1.2.3,{LOOPBACK}"}),
-        ({"ALL_PROXY": PROXY, "NO_PROXY": "a", "no_proxy": "b"}, {"NO_PROXY": f"a,{LOOPBACK}", "no_proxy": f"b,{LOOPBACK}"}),
+        ({"ALL_PROXY": PROXY, "NO_PROXY": "a", "no_proxy": ""}, {"NO_PROXY": f"a,{LOOPBACK}", "no_proxy": LOOPBACK}),
         ({"HTTPS_PROXY": PROXY, "NO_PROXY": "*"}, {"NO_PROXY": "*"}),
         ({"NO_PROXY": "[::1],fd00::/8,[fd00::2]:80,.x.org,10.0.0.0/8"},
          {"NO_PROXY": "::1,fd00::2,.x.org,10.0.0.0/8,localhost,127.0.0.1"}),
@@ -85,7 +85,7 @@ def test_loopback_needs_no_proxy_and_what_httpx_does_not_take_is_left_out(
     if "SSL_CERT_FILE" not in environment:
         httpx.Client().close()
     if "NO_PROXY" in tidied:
-        assert proxy_bypass_environment("127.0.0.1:4200")
+        assert proxy_bypass("127.0.0.1:4200")
 
 
 def test_the_secrets_are_the_keys_and_the_passwords_of_proxies() -> None:
