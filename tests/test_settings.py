@@ -106,6 +106,14 @@ def test_of_a_dotenv_file_the_environment_gets_only_what_libraries_read_there() 
     assert dict(os.environ) == of_libraries | {"NO_PROXY": "localhost,127.0.0.1,::1"}
 
 
+def test_an_audit_needs_no_app() -> None:
+    del os.environ["REALTIMEKIT_APP_ID"]
+    assert load_settings(AuditSettings).realtimekit_app_id == ""
+    os.environ["REALTIMEKIT_APP_ID"] = "a/b"
+    with pytest.raises(SettingsInvalid, match="REALTIMEKIT_APP_ID: must be the app's id"):
+        load_settings(AuditSettings)
+
+
 def test_another_dotenv_file_can_be_named_or_none() -> None:
     del os.environ["ARCHIVE_URL"]
     Path(".env").write_text("ARCHIVE_URL=s3://default", encoding="utf-8")
