@@ -26,6 +26,7 @@ from prefect.settings import (
 
 from flows.prefect_server import server_host
 from tasks.checkup import Check, failed, ok, skipped, warning
+from tasks.environment import insecure
 from tasks.errors import PrefectUnavailable
 
 if TYPE_CHECKING:
@@ -113,11 +114,11 @@ class PrefectCheckup:
             return failed(f"{server_host()} answers HTTP {status}", "Check PREFECT_API_URL, and PREFECT_API_KEY or "
                           "PREFECT_API_AUTH_STRING.")  # fmt: skip
         except (PrefectException, httpx.HTTPError) as error:
-            name = type(error).__name__
+            name = insecure(error) or type(error).__name__
             return failed(
                 f"{server_host()} does not answer ({name})", f"Start it ({_START}), or correct PREFECT_API_URL."
             )
-        except (httpx.InvalidURL, ValueError, ImportError, OSError) as error:  # no client, or an answer without JSON
+        except (httpx.InvalidURL, ValueError, TypeError, ImportError, OSError) as error:  # no client, or no JSON
             told = f"{server_host()} cannot be asked, or is none ({type(error).__name__})"
             return failed(told, "Correct PREFECT_API_URL, which for a server of your own ends with /api; and settings.")
 

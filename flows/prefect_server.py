@@ -108,7 +108,7 @@ def _reach_server() -> None:
             if client.server_type == ServerType.CLOUD:
                 client.read_work_pools(limit=1)  # its version says nothing
             client.raise_for_api_version_mismatch()
-    except (httpx.HTTPError, RuntimeError, PrefectException) as error:
+    except (httpx.HTTPError, RuntimeError, PrefectException, ValueError, TypeError) as error:
         failure = _failure(error)
     else:
         return
@@ -123,7 +123,7 @@ def _failure(error: Exception) -> ArchiverError:
         if status in REFUSALS:
             return PrefectRefused(server_host(), status)
         return PrefectUnavailable(server_host(), f"HTTP {status}")
-    if isinstance(cause, ValueError):  # no JSON
+    if isinstance(cause, ValueError | TypeError):  # no JSON, or no version
         return PrefectUnavailable(server_host(), "something else does; the URL of a server of your own ends with /api")
     if reason := insecure(cause):
         return ConnectionInsecure(server_host(), reason)

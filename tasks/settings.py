@@ -108,7 +108,7 @@ class ArchiveSettings(BaseSettings):
 class AuditSettings(ArchiveSettings):
     """What an audit needs to know: the archive, and, for its advice alone, which app this machine archives."""
 
-    realtimekit_app_id: _AppId = ""
+    realtimekit_app_id: Annotated[str, Field(pattern=f"^(?:{APP_ID})?$")] = ""
 
 
 class Settings(ArchiveSettings):

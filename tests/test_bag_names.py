@@ -1,6 +1,7 @@
 """Whatever names the network sends, the paths in a bag are safe, unique and always the same."""
 
 import random
+import sys
 import unicodedata
 from pathlib import PurePosixPath, PureWindowsPath
 
@@ -163,3 +164,9 @@ def assert_safe(path: str) -> None:
     for part in parts:
         assert 0 < len(part.encode()) <= LONGEST_NAME
         assert part == part.strip(" .")
+
+
+def test_a_name_is_the_same_whatever_the_locale(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "ascii")
+    assert safe_name("Ann\u2019s \u4f1a\u8b70.mp4", "") == "Ann\u2019s \u4f1a\u8b70.mp4"
+    assert safe_name("Ann\u2019s " + 100 * "\u4f1a" + ".mp4", "").startswith("Ann\u2019s \u4f1a\u4f1a")

@@ -70,3 +70,9 @@ def test_the_last_line_says_whether_recordings_will_arrive() -> None:
 
 def test_the_table_has_a_row_for_each() -> None:
     assert [(row[""], row["what"]) for row in rows(CHECKUP)][1] == ("failed", "Cloudflare: app")
+
+
+def test_a_view_without_a_stream_shows_nothing_and_fails_at_nothing() -> None:
+    view = View(None, {})
+    view.show(FINDINGS[0])
+    view.close(CHECKUP)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
+import httpx
 import pytest
 
 from tasks.errors import (
@@ -11,6 +12,7 @@ from tasks.errors import (
     ApiRefused,
     ApiThrottled,
     ApiUnavailable,
+    ConnectionInsecure,
     FinalError,
     RecordingNotFound,
     TransferStopped,
@@ -152,3 +154,12 @@ def test_what_no_retry_helps_is_told_at_once(
     assert type(error) is kind
     assert says in str(error)
     assert len(kit.api_requests) == 1
+
+
+def test_https_asked_of_a_port_that_does_not_speak_it_is_told_at_once(kit: RealtimeKitStandIn, stop: NoWaits) -> None:
+    with httpx.Client() as http:
+        url = kit.base_url.replace("http://", "https://")
+        api = RealtimeKit(http, url, kit.account_id, kit.app_id, TOKEN, stop=stop, patience_s=60)
+        with pytest.raises(ConnectionInsecure, match=r"127\.0\.0\.1:\d+: .* does not speak TLS.*SSL_CERT_FILE"):
+            api.recording(ID)
+    assert stop.waits == []

@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from tasks.errors import ArchiverError, SourceUnavailable
-from tasks.wire import send
+from tasks.errors import ArchiverError, ConnectionInsecure, SourceUnavailable
+from tasks.wire import new_http_client, send
 from tests.reading import PIECE, Reading, reading
 from tests.standins.realtimekit import (
     Answer,
@@ -18,6 +18,7 @@ from tests.standins.realtimekit import (
     Fault,
     HtmlPage,
     OtherETag,
+    RealtimeKitStandIn,
     Redirect,
     RedirectLoop,
     Refuse,
@@ -127,3 +128,13 @@ def test_a_link_that_is_no_url_fails_as_any_other(url: str) -> None:
         send(http, "video", url, {})
     assert "X-Amz" not in str(caught.value)
     assert caught.value.__context__ is None
+
+
+def test_a_server_that_does_not_speak_tls_is_told_at_once_and_without_the_url() -> None:
+    query = "X-Amz-Signature=1"
+    with RealtimeKitStandIn() as kit, new_http_client(5) as http, pytest.raises(ConnectionInsecure) as raised:
+        send(http, "video", f"{kit.base_url.replace('http://', 'https://')}/a?{query}", {})
+    assert "video, the server of its URL: the https connection cannot be trusted: it does not speak TLS" in str(
+        raised.value
+    )
+    assert query not in "".join(traceback.format_exception(raised.value)).replace(f'"{query}"', "")

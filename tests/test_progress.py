@@ -11,6 +11,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
+from tqdm.utils import disp_len
 
 from tasks.progress import LAST_WORD_S, Bars, LogLines, Moving, Tally, shown
 
@@ -163,3 +164,29 @@ def test_a_log_line_appears_above_the_bars(monkeypatch: pytest.MonkeyPatch) -> N
     # The line has a row of its own: the bar was wiped before it.
     assert drawn.replace("\r", "\n").splitlines().count("something to tell") == 1
     assert drawn.endswith("afterwards\n")
+
+
+@pytest.mark.parametrize("columns", [28, 40, 60, 79, 80, 100, 200])
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+@pytest.mark.parametrize("name", ["a.mp4", 8 * "A meeting with a long name " + ".mp4", 60 * "\u4f1a\u8b70" + ".mp4"])
+def test_the_figures_are_seen_however_narrow_the_terminal_and_long_the_name(
+    columns: int, encoding: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.progress._columns", lambda: columns)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    screen = io.TextIOWrapper(io.BytesIO(), encoding)
+    monkeypatch.setattr(sys, "stderr", screen)
+    bars = Bars()
+    path = f"data/video/{name}"
+    bars.show([Moving(path, 1000 * 1024, 0, 0, 0.0)])
+    bars.show([Moving(path, 1000 * 1024, 0, 640 * 1024, 0.0)])
+    bars.close()
+    screen.flush()
+    last = screen.buffer.getvalue().decode(encoding).rstrip("\n").rpartition("\r")[2]
+    assert " 64%" in last
+    assert "640k/0.98M" in last
+    assert disp_len(last.rstrip()) <= columns
+    assert columns < 40 or ".mp4: " in last
+    assert (path in last) == (
+        disp_len(path) <= columns - (28 if columns < 80 else 60) and encoding == "utf-8"
+    ) or name == "a.mp4"

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from tasks.redaction import REMOVED, redacted, without_secrets
+from tasks.bag import safe_name
+from tasks.errors import SourceUnavailable
+from tasks.redaction import REMOVED, keep_secret, redacted, showable, without_secrets
 from tests.anything import ANY_DETAILS, described, steady
 from tests.standins.realtimekit import LEAKY_STORAGE_CONFIG
 
@@ -133,7 +135,8 @@ def test_the_expiry_of_urls_goes_with_them() -> None:
 
 
 def test_two_looks_at_the_same_recording_archive_the_same() -> None:
-    assert redacted(described(download_url=PRESIGNED)) == redacted(described(download_url=PRESIGNED + "&again"))
+    details = described(download_url=PRESIGNED)
+    assert redacted(details) == redacted(details | {"download_url": PRESIGNED + "&again"})
 
 
 def test_deep_nesting_is_cut_off() -> None:
@@ -149,7 +152,23 @@ def test_what_json_cannot_say_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["a", "a:", "://", "x-amz-", "a_", "bearer ", "bearer", " ", "-----BEGIN ", 'token" ', "http://@", "'\\:"]
+    "piece",
+    [
+        "a",
+        "a:",
+        "://",
+        "x-amz-",
+        "a_",
+        "input_value=",
+        "invalid header value b'",
+        "bearer ",
+        "bearer",
+        " ",
+        "-----BEGIN ",
+        'token" ',
+        "http://@",
+        "'\\:",
+    ],
 )
 def test_no_text_takes_long_to_search(piece: str) -> None:
     began = time.process_time()
@@ -167,10 +186,23 @@ def test_no_text_takes_long_to_search(piece: str) -> None:
         ("https://host/p?a=b@c", "https://***"),
         ("Basic programming for bearers of bad news", "Basic programming for bearers of bad news"),
         ("Invalid token: expired", "Invalid token: expired"),
+        ("ValueError: Invalid header value b'a\\nb'\nmore", "ValueError: Invalid header value b***\nmore"),
+        ('Illegal header value b"a": no', "Illegal header value b***"),
+        ("Illegal header name b'a b'", "Illegal header name b***"),
+        ("[type=x, input_value='a, b', input_type=str]", "[type=x, input_value=***, input_type=str]"),
     ],
 )
 def test_a_text_keeps_what_may_be_shown(text: str, kept: str) -> None:
     assert without_secrets(text) == kept
+
+
+def test_a_secret_that_was_made_known_is_shown_nowhere_but_archived_names_do_not_depend_on_it() -> None:
+    keep_secret(["leak-canary\n-second line", "leak/canary", "abc", None])
+    told = "b'leak-canary\\n-second line', http://host/leak%2Fcanary, leak/canary; abc"
+    assert showable(told) == "b'***\\n***', http://host/***, ***; abc"
+    assert "leak" not in str(SourceUnavailable("a.mp4", told))
+    assert redacted({"name": "leak-canary.mp4"}) == {"name": "leak-canary.mp4"}
+    assert safe_name("leak-canary.mp4", "") == "leak-canary.mp4"
 
 
 @steady

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
+import httpx
 import pytest
 
 from tasks.details import checked_recording_id
@@ -94,6 +95,25 @@ def test_a_dotenv_file_completes_but_does_not_override() -> None:
     assert os.environ["AWS_REGION"] == "x"
 
 
+def test_of_a_dotenv_file_the_environment_gets_only_what_libraries_read_there() -> None:
+    os.environ.clear()
+    of_libraries = {"AWS_SECRET_ACCESS_KEY": "key", "https_proxy": "http://127.0.0.1:9", "AWS_SESSION_TOKEN": "token"}
+    lines = REQUIRED | of_libraries | {"transfer_concurrency": "3", "OTHER_PASSWORD": "password"}
+    Path(".env").write_text("\n".join(f"{name}='{value}'" for name, value in lines.items()), encoding="utf-8")
+    settings = load_settings(Settings)
+    assert settings.cloudflare_api_token.get_secret_value() == TOKEN
+    assert settings.transfer_concurrency == 3
+    assert dict(os.environ) == of_libraries | {"NO_PROXY": "localhost,127.0.0.1,::1"}
+
+
+def test_an_audit_needs_no_app() -> None:
+    del os.environ["REALTIMEKIT_APP_ID"]
+    assert load_settings(AuditSettings).realtimekit_app_id == ""
+    os.environ["REALTIMEKIT_APP_ID"] = "a/b"
+    with pytest.raises(SettingsInvalid, match="REALTIMEKIT_APP_ID: must be the app's id"):
+        load_settings(AuditSettings)
+
+
 def test_another_dotenv_file_can_be_named_or_none() -> None:
     del os.environ["ARCHIVE_URL"]
     Path(".env").write_text("ARCHIVE_URL=s3://default", encoding="utf-8")
@@ -103,7 +123,10 @@ def test_another_dotenv_file_can_be_named_or_none() -> None:
     assert load_settings(Settings, "other.env").bucket == "other"
 
 
-@pytest.mark.parametrize("content", [b"ARCHIVE_URL=s3://\xff\xfe leak-canary", b"AWS_REGION=leak\0canary"])
+@pytest.mark.parametrize(
+    "content",
+    [b"ARCHIVE_URL=s3://\xff\xfe leak-canary", b"AWS_REGION=leak\0canary", "ARCHIVE_URL=s3://leak".encode("utf-16")],
+)
 def test_a_dotenv_file_that_cannot_be_read_is_a_problem_beside_the_others(content: bytes) -> None:
     Path(".env").write_bytes(content)
     found = problems(TASK_RETRIES="x")
@@ -142,9 +165,47 @@ def test_a_token_that_no_header_takes_is_refused(token: str) -> None:
 
 def test_blanks_around_values_do_not_count() -> None:
     os.environ.update({name: f" {value}\n" for name, value in REQUIRED.items()})
+    os.environ.update(AWS_SESSION_TOKEN="token\n", AWS_ENDPOINT_URL_S3="http://127.0.0.1:9\r\n")
     settings = load_settings(Settings)
     assert settings.cloudflare_api_token.get_secret_value() == TOKEN
     assert (settings.cloudflare_account_id, settings.archive_url) == ("a" * 32, "s3://bucket/prefix")
+    assert (os.environ["AWS_SESSION_TOKEN"], os.environ["AWS_ENDPOINT_URL_S3"]) == ("token", "http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("HTTP_PROXY", "http://user:Leak#1@host:9", "must be like http://HOST:PORT"),
+        ("https_proxy", "http://user:1234#leak@host:9", "must be like http://HOST:PORT"),
+        ("HTTPS_PROXY", "http://user:le/ak@host:9", "must be like http://HOST:PORT"),
+        ("ALL_PROXY", "leak://host", "must be like http://HOST:PORT"),
+        ("http_proxy", "http://", "must be like http://HOST:PORT"),
+        ("HTTP_PROXY", "http://host:leak", "must be like http://HOST:PORT"),
+        ("HTTP_PROXY", "http://ho\nst:9", "must be like http://HOST:PORT"),
+        ("ALL_PROXY", "socks5://leak@host:9", "is a SOCKS proxy, which is not supported here"),
+        ("SSL_CERT_FILE", "/leak/nowhere.pem", "leads to no file with certificates (PEM)"),
+        ("SSL_CERT_DIR", "/leak/nowhere", "leads to no file with certificates (PEM)"),
+        ("AWS_CA_BUNDLE", "/dev/null", "leads to no file with certificates (PEM)"),
+        ("AWS_SESSION_TOKEN", "leak\ncanary", "must be printable ASCII without blanks and line ends"),
+        ("AWS_SECRET_ACCESS_KEY", "leak canary", "must be printable ASCII without blanks and line ends"),
+        ("AWS_ACCESS_KEY_ID", "l\u00eback", "must be printable ASCII without blanks and line ends"),
+        ("AWS_REGION", "leak\n1", "must not hold line ends or other control characters"),
+    ],
+)
+def test_what_libraries_would_choke_on_is_told_without_its_value(name: str, value: str, problem: str) -> None:
+    found = problems(**{name: value, "TASK_RETRIES": "x"})
+    assert found.keys() == {name, "TASK_RETRIES"}
+    assert found[name].startswith(problem)
+    assert "leak" not in str(found).lower()
+
+
+@pytest.mark.parametrize(
+    "value", ["http://host:9", "host:9", "https://user:p%23ss@host", "HTTP://[::1]:9/", "http://u:a b@h"]
+)
+def test_a_proxy_that_can_be_used_is_no_problem(value: str) -> None:
+    os.environ["HTTPS_PROXY"] = value
+    load_settings(Settings)
+    httpx.Client().close()
 
 
 @pytest.mark.parametrize(

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import io
 import json
-from typing import TYPE_CHECKING, NoReturn
+import sys
+from typing import NoReturn
 
 import httpx
+import pytest
 from pydantic import BaseModel
 
 from tasks import terminal
 from tasks.errors import SourceGone
 from tasks.redaction import keep_secret
 
-if TYPE_CHECKING:
-    import pytest
-
 
 class Result(BaseModel):
     """What a flow returns."""
 
     answer: int
+    name: str = ""
+
+
+class Broken(io.StringIO):
+    """A stream whose reader has gone."""
+
+    def write(self, _: str) -> int:
+        """Raise."""
+        raise BrokenPipeError
 
 
 def lose_prefect() -> NoReturn:
@@ -36,7 +45,7 @@ def test_a_result_that_was_achieved_is_printed_though_prefect_could_not_be_told(
 
     assert terminal.run(call) == terminal.DONE
     stdout, stderr = capsys.readouterr()
-    assert json.loads(stdout) == {"answer": 42}
+    assert json.loads(stdout)["answer"] == 42
     assert "Prefect's server could not be told (ConnectError)" in stderr
 
 
@@ -81,6 +90,32 @@ def test_what_nobody_foresaw_is_told_with_its_traceback_and_without_secrets(
     assert "ConnectError: connection refused" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("stdout", [None, Broken()])
+def test_what_was_achieved_counts_though_nobody_can_be_told(
+    stdout: Broken | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdout", stdout)
+    assert terminal.run(lambda: Result(answer=42)) == terminal.DONE
+    assert "The result could not be written to stdout" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "stderr", stdout)
+    assert terminal.run(lambda: Result(answer=42)) == terminal.DONE
+    assert terminal.run(lose_prefect) == terminal.FAILED
+
+
+def test_a_result_is_a_line_of_ascii(capsys: pytest.CaptureFixture[str]) -> None:
+    assert terminal.run(lambda: Result(answer=42, name="Ann\u2019s \u4f1a")) == terminal.DONE
+    assert capsys.readouterr().out == r'{"answer":42,"name":"Ann\u2019s \u4f1a"}' + "\n"
+
+
+def test_what_was_achieved_counts_whatever_comes_after_it(capsys: pytest.CaptureFixture[str]) -> None:
+    def call() -> Result:
+        terminal.achieved(Result(answer=42))
+        raise ZeroDivisionError
+
+    assert terminal.run(call) == terminal.DONE
+    assert json.loads(capsys.readouterr().out)["answer"] == 42
+
+
 def test_outside_a_terminal_an_achievement_is_just_returned() -> None:
     result = Result(answer=1)
     assert terminal.achieved(result) is result
@@ -94,5 +129,5 @@ def test_a_failure_that_has_a_result_prints_both(capsys: pytest.CaptureFixture[s
 
     assert terminal.run(call) == terminal.FAILED
     stdout, stderr = capsys.readouterr()
-    assert json.loads(stdout) == {"answer": 42}
+    assert json.loads(stdout)["answer"] == 42
     assert stderr.strip() == str(SourceGone("a.mp4"))

@@ -8,14 +8,24 @@ import os
 import pty
 import re
 import struct
+import subprocess
+import sys
 import termios
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 import pytest
 
 from flows.archive_recording import main
-from tests.flows.world import MIB, World, eventually
+from tests.flows.world import MIB, PROJECT, World, eventually
 from tests.standins.realtimekit import MediaSource, SyntheticContent
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMMANDS = (
+    "archive_recording", "sweep_recordings", "audit_archive", "describe_recording", "doctor", "webhook",
+)  # fmt: skip
 UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 BAR = re.compile(r"\d+%\|")
 A_TIME = re.compile(r"^\d\d:\d\d:\d\d")
@@ -72,6 +82,44 @@ def test_bad_arguments_are_2(arguments: list[str], capsys: pytest.CaptureFixture
         main(arguments)
     assert ended.value.code == 2
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("dotenv", "environment", "problem"),
+    [
+        ("A=b".encode("utf-16"), {}, ".env: cannot be read (UnicodeDecodeError)"),
+        (b"", {"PREFECT_LOGGING_LEVEL": "leak-canary"}, "PREFECT_LOGGING_LEVEL: Input should be 'DEBUG'"),
+    ],
+)
+def test_settings_that_prefect_cannot_even_be_loaded_with_are_2(
+    tmp_path: Path, dotenv: bytes, environment: dict[str, str], problem: str
+) -> None:
+    (tmp_path / ".env").write_bytes(dotenv)
+    command, given = [sys.executable, "-m", "flows.doctor"], os.environ | {"PYTHONPATH": str(PROJECT)} | environment
+    run = subprocess.run(command, cwd=tmp_path, env=given, capture_output=True, text=True, check=False)
+    assert run.returncode == 2, run.stderr
+    assert_told_plainly(run.stdout, run.stderr)
+    assert_last_word(run.stderr, f"The settings are not usable (environment or .env file):\n  - {problem}")
+    assert "leak" not in run.stderr.lower()
+
+
+def test_neither_locale_nor_streams_nor_a_dead_proxy_keep_a_recording_away(world: World) -> None:
+    name = "Ann\u2019s \u4f1a\u8b70.mp4"
+    recording = world.add(details={"output_file_name": name})
+    dead = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = f"exec {sys.executable} -m flows.archive_recording {recording.id} >/dev/full 2>&-"
+    given = world.environment(NO_PROXY=None, no_proxy=None, PYTHONIOENCODING=None, **locale, **dead)
+    assert subprocess.run(["/bin/sh", "-c", command], cwd=world.folder, env=given, check=False).returncode == 0
+    assert f"data/video/{name}" in world.objects()
+
+
+@pytest.mark.parametrize("module", COMMANDS)
+def test_help_is_of_letters_that_every_terminal_has(module: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        import_module(f"flows.{module}").main(["--help"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.isascii()
 
 
 FAILURES = {

@@ -1,11 +1,29 @@
-"""Whoever waits at a terminal gets settings that suit it, unless others were chosen."""
+"""Whoever waits at a terminal gets settings that suit it, unless others were chosen, and hears what is wrong."""
 
 from __future__ import annotations
 
-import pytest
-from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, Settings, temporary_settings
+import os
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import TYPE_CHECKING, NoReturn
 
-from flows.prefect_server import _patience
+import pytest
+from prefect.settings import (
+    PREFECT_API_KEY,
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    PREFECT_CLOUD_API_URL,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    Settings,
+    temporary_settings,
+)
+
+from flows.prefect_server import _patience, prefect_at_hand, settings_of
+from tasks.errors import ArchiverError, ConnectionInsecure, PrefectRefused, PrefectUnavailable, SettingsInvalid
+from tasks.settings import AuditSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CASES = {
     "a temporary server": (None, {}, True),
@@ -25,3 +43,91 @@ def test_only_runs_with_a_temporary_server_have_no_heartbeats(
         changed = _patience()
     assert (PREFECT_FLOWS_HEARTBEAT_FREQUENCY in changed) is without
     assert changed.get(PREFECT_FLOWS_HEARTBEAT_FREQUENCY) is None
+
+
+@pytest.fixture
+def answering(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Something that answers to everything in Prefect's place, as the test says; yields its host and port."""
+    status, body = request.param
+
+    class Handler(BaseHTTPRequestHandler):
+        """Answers."""
+
+        def do_GET(self) -> None:
+            """Answer."""
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET  # noqa: N815 - the standard library's name
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def failure(**of_prefect: object) -> ArchiverError:
+    """Return why no server is at hand."""
+    known = {"url": PREFECT_API_URL, "cloud": PREFECT_CLOUD_API_URL, "key": PREFECT_API_KEY}
+    settings = {known[name]: value for name, value in of_prefect.items()} | {PREFECT_CLIENT_MAX_RETRIES: 0}
+    with pytest.raises(ArchiverError) as raised, temporary_settings(settings), prefect_at_hand():
+        pass
+    assert raised.value.__context__ is None
+    return raised.value
+
+
+UNAUTHORIZED = (401, b'{"detail":"Unauthorized"}')
+PAGE = (200, b"<html>")
+
+
+@pytest.mark.parametrize("answering", [UNAUTHORIZED], indirect=True)
+def test_a_wrong_password_or_key_is_told_as_such(answering: str) -> None:
+    api = f"http://{answering}/api"
+    for refused in (failure(url=api), failure(url=api, cloud=api, key="leak-canary")):
+        assert isinstance(refused, PrefectRefused)
+        assert f"{answering} refuses these credentials (HTTP 401)" in str(refused)
+        assert "leak" not in str(refused)
+
+
+@pytest.mark.parametrize("answering", [PAGE, (200, b"{}"), (404, b"no such page")], indirect=True)
+def test_what_is_no_server_of_prefects_is_told_as_such(answering: str) -> None:
+    unavailable = failure(url=f"http://{answering}/")
+    assert isinstance(unavailable, PrefectUnavailable)
+    assert answering in str(unavailable)
+    assert unavailable.reason in {"HTTP 404", "something else does; the URL of a server of your own ends with /api"}
+
+
+@pytest.mark.parametrize("answering", [PAGE], indirect=True)
+def test_https_asked_of_a_server_without_it_is_told_as_such(answering: str) -> None:
+    assert isinstance(failure(url=f"https://{answering}/api"), ConnectionInsecure)
+
+
+@pytest.mark.parametrize("url", ["foo", "ftp://host/api", "http://", "http://host:99999/api"])
+def test_an_url_that_is_none_is_told_with_the_other_settings(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARCHIVE_URL", "leak")
+    with temporary_settings({PREFECT_API_URL: url}), pytest.raises(SettingsInvalid) as raised:
+        settings_of(AuditSettings)
+    assert [problem.partition(":")[0] for problem in raised.value.problems] == ["ARCHIVE_URL", "PREFECT_API_URL"]
+
+
+def test_a_temporary_server_gets_no_secret_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def get_client(**_: object) -> NoReturn:
+        seen.extend(os.environ.values())
+        message = "no server here"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr("flows.prefect_server.get_client", get_client)
+    secrets = {"CLOUDFLARE_API_TOKEN": "leak-token", "AWS_SECRET_ACCESS_KEY": "leak-key", "AWS_SESSION_TOKEN": "leak"}
+    for name, value in secrets.items():
+        monkeypatch.setenv(name, value)
+    failure(url=None)
+    assert seen
+    assert not set(secrets.values()) & set(seen)
+    assert {name: os.environ[name] for name in secrets} == secrets

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL
 
+from flows.archive_recording import main
 from tests.flows.world import MIB, PART, World, eventually
 from tests.standins.realtimekit import LEAKY_STORAGE_CONFIG, Answer, Drop, MediaSource, SyntheticContent
 
@@ -61,6 +62,28 @@ def test_no_secret_is_told_to_anybody(world: World, prepare: Callable[[World], d
     assert _leaks(told, _secrets(world)) == []
     assert " | DEBUG " in told["stderr"]
     assert len(told["stderr"]) < MIB, "the recording itself is in the log"
+
+
+def test_an_error_that_nobody_foresaw_tells_no_secret_either(
+    here: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret, header = "leak-canary-password", "leak-canary of a header"
+    monkeypatch.setenv("HTTP_PROXY", f"http://user:{secret}@127.0.0.1:9")
+    recording = here.add()
+
+    def commit(*_: object, **__: object) -> NoReturn:
+        message = f"no way through http://user:{secret}@127.0.0.1:9, {secret}: Invalid header value b'{header}'"
+        raise ZeroDivisionError(message)
+
+    monkeypatch.setattr("tasks.transfer.Transfer.commit", commit)
+    assert main([recording.id]) == 1
+    stdout, stderr = capsys.readouterr()
+    assert stdout == ""
+    told = {"stderr": stderr, "Prefect's database": _database(here, recording)}
+    assert _leaks(told, [secret, header]) == []
+    for text in told.values():
+        assert "ZeroDivisionError, which nobody foresaw, at line" in text
+    assert "Traceback" in told["Prefect's database"]
 
 
 def _secrets(world: World) -> list[str]:
