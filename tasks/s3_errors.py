@@ -29,7 +29,7 @@ BODY_FAILURES = (BotoCoreError, Urllib3Error)
 
 NOT_SUPPORTED = frozenset({
     "NotImplemented", "XNotImplemented", "NotSupported", "UnsupportedOperation", "InvalidArgument", "InvalidRequest",
-    "501",
+    "MethodNotAllowed", "501",
 })  # fmt: skip
 """How stores refuse a header, a parameter or an operation that they do not know."""
 WITHOUT_REASON = frozenset({"400", "403"})
@@ -93,11 +93,14 @@ def _answered(error: ClientError, operation: str, target: str) -> ArchiverError:
 
 
 def is_answer(error: Exception) -> bool:
-    """Tell whether a failure is an answer of the store, and not of the network or of a proxy whose store is away."""
+    """Tell whether a failure is an answer of the store, and neither the network's nor a page in the store's place.
+
+    The latter have no code but HTTP's; so has an answer to HEAD, which has no body.
+    """
     if not isinstance(error, ClientError):
         return False
-    code, status = error.response.get("Error", {}).get("Code") or "", _status(error)
-    return status < 500 or not code.isdigit()
+    code = error.response.get("Error", {}).get("Code") or ""
+    return not code.isdigit() or (error.operation_name == "HeadObject" and _status(error) < 500)
 
 
 def _status(error: ClientError) -> int:

@@ -6,10 +6,11 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ConnectionClosedError, ResponseStreamingError
+from botocore.exceptions import ClientError, ConnectionClosedError, ResponseStreamingError
 
 from tasks.dialect import Dialect
 from tasks.errors import RetryableError, StoredWrong, StoreRefused, StoreUnavailable, TransferStopped
+from tasks.s3_errors import is_answer
 from tasks.store import Store, new_s3_client
 from tasks.units import MIB
 from tests.meddling import Meddled, once, raising, refusal
@@ -208,6 +209,18 @@ def test_what_is_not_there_is_an_answer_and_the_patience_is_that_of_the_settings
     answered.append(stages[0].get("key"))
     assert [store.head("key") for store in stages] == [None, None]
     assert not drops
+
+
+@pytest.mark.parametrize(("operation", "code", "answered"), [
+    ("GetObject", "NoSuchKey", True), ("GetObject", "404", False), ("HeadObject", "404", True),
+    ("HeadObject", "502", False), ("PutObject", "SlowDown", True), ("PutObject", "503", False),
+])  # fmt: skip
+def test_a_page_in_the_stores_place_does_not_show_that_its_address_is_right(
+    operation: str, code: str, *, answered: bool
+) -> None:
+    status = int(code) if code.isdigit() else 503
+    said: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    assert is_answer(ClientError(said, operation)) is answered
 
 
 def test_what_is_not_there_is_progress_like_any_other_answer(
