@@ -146,6 +146,9 @@ class StoreCheckup:
         key = self._corner.key("object")
         try:
             self._store.delete([key])
+        except StoreRefused as refused:
+            told = f"{_fact(refused)}: recordings are archived, but none can be archived again with --overwrite"
+            return warning(told, f"If that is not on purpose: {_RIGHTS} Delete {key} yourself.")
         except ArchiverError as error:
             return failed(_fact(error), f"{_RIGHTS} Delete {key} yourself.")
         if self._store.head(key) is not None:

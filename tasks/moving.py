@@ -167,7 +167,8 @@ class FileMove:
         # A single part goes in one go, if at all: there is next to nothing that an upload could have left of it.
         if self._found.ranged and not single and (left := self._unfinished.resumable(self._payload.key, self._origin)):
             return self._multipart(moved, *left)
-        there = None if absent or beside else self._store.head(self._payload.key)
+        # Of a large file it is asked again: another run may have stored it since, and to fetch it twice costs more.
+        there = None if beside or (absent and single) else self._store.head(self._payload.key)
         if trust and there is not None and self._is_stored(moved, there):
             return moved
         if single and not self._unfinished.is_over():

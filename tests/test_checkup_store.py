@@ -268,6 +268,20 @@ def test_uploads_that_a_store_does_not_list_are_ended_all_the_same(swift: Archiv
     assert swift.uploads() == []
 
 
+def test_credentials_that_may_not_delete_are_no_obstacle_but_told(rclone: Archiving) -> None:
+    def dialect(name: str, _request: dict[str, Any], send: Callable[[], Any]) -> Any:
+        if name == "delete_object":
+            raise refusal("AccessDenied", 403)
+        return send()
+
+    client: Any = Meddled(rclone.s3, dialect)
+    corner = Corner(client, rclone.bucket, "")
+    corner.store.put(corner.key("object"), b"x", "text/plain")
+    said = StoreCheckup(corner, "pre/app/", "the endpoint", Concealed({}).add).delete()
+    assert said.status == "warning"
+    assert "recordings are archived" in said.told
+
+
 def test_what_could_not_be_deleted_is_named(rclone: Archiving) -> None:
     def dialect(name: str, _request: dict[str, Any], send: Callable[[], Any]) -> Any:
         if name == "delete_object":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,6 +25,8 @@ from tasks.errors import (
     SourceUnavailable,
     StoreRefused,
 )
+from tasks.store import Store, new_s3_client
+from tasks.unfinished import Unfinished
 from tests.flows.world import eventually
 from tests.standins.realtimekit import Answer, MediaSource, StandInRecording
 
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
     from tests.flows.world import World
 
+LOG = logging.getLogger(__name__)
 STAGES = {"fetch details", "find archive", "wait until uploaded", "transfer media", "commit archive"}
 UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 
@@ -121,6 +125,18 @@ def test_a_second_run_answers_from_the_archive_and_moves_no_byte(here: World) ->
     second = archive_recording(recording.id)
     assert here.kit.bytes_served() == fetched
     assert second == first.model_copy(update={"already_archived": True})
+
+
+def test_finding_an_archive_leaves_what_an_overwrite_under_way_has_in_the_store(here: World) -> None:
+    recording = here.add()
+    archived = archive_recording(recording.id)
+    folder = archived.archive_url.removeprefix(f"s3://{here.bucket}/")
+    store = Store(new_s3_client(1), here.bucket, 10)
+    upload = Unfinished(store, folder, LOG).begin(f"{folder}{archived.files[0].path}", {"etag": "another"}, "", {})
+    before = here.objects()
+    assert archive_recording(recording.id).already_archived
+    assert here.objects() == before
+    assert store.parts(upload) == {}, "it is still there"
 
 
 def test_overwrite_replaces_the_archive(here: World) -> None:
