@@ -15,7 +15,7 @@ from tasks.archive import ArchivedFile, StoredFile
 from tasks.backoff import Patience
 from tasks.checksums import bare
 from tasks.download import Source
-from tasks.errors import ArchiveDamaged, StoredWrong, StoreRefused, UploadVanished
+from tasks.errors import ArchiveDamaged, RangesUnproved, SourceChanged, StoredWrong, StoreRefused, UploadVanished
 from tasks.moving import FileMove, Limits, Means, Moved, Payload, Progress, require_bytes
 from tasks.read_back import read_back
 from tasks.window import Pool, Window
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 FILES_AT_ONCE = 4
 """Of one recording."""
+READINGS = 3
+"""Of a file that looks cut off and whose total is weak, until two agree."""
 LOOKS = 3
 """How often a file is looked at anew when another run ended the upload that was used."""
 
@@ -82,7 +84,29 @@ class Transfer:
             ArchiverError: what any of them met. Others are stopped by it, unless it is final and of that file alone.
         """
         with Pool(min(FILES_AT_ONCE, len(payloads) or 1), self._means.stop, independent=True) as pool:
-            return pool.map(lambda payload: self._move(payload, beside=replace, trust=not replace), payloads)
+            moved = pool.map(lambda payload: self._convinced(payload, beside=replace), payloads)
+        for finding in (finding for file in moved for finding in file.evidence.findings()):
+            self._means.log.warning("%s It is archived all the same.", finding)
+        return moved
+
+    def _convinced(self, payload: Payload, *, beside: bool) -> Moved:
+        """Move a file, and read it again if nothing but a weak total says that what looks cut off is whole.
+
+        Raises:
+            SourceChanged: it is another one at each reading.
+        """
+        moved, seen = self._move(payload, beside=beside, trust=not beside), set[str]()
+        while moved.weak and moved.evidence.is_cut_off and moved.sha256 not in seen:
+            seen.add(moved.sha256)
+            if len(seen) == READINGS:
+                raise SourceChanged(payload.media.label, "the same bytes twice", f"{READINGS} different files")
+            self._means.log.warning("%s Reading it again.", moved.evidence.findings()[0])
+            label = payload.media.label
+            self.links.refresh(label, self.links.current(label), "what the old one led to looks cut off")
+            if moved.upload is not None:
+                self._means.unfinished().abort(moved.upload)
+            moved = self._move(payload, beside=beside, trust=False)
+        return moved
 
     def _require_uploads(self, moved: Sequence[Moved]) -> None:
         """Check that the uploads of files that wait for completion are still there.
@@ -154,8 +178,16 @@ class Transfer:
         raise AssertionError
 
     def _look(self, payload: Payload, *, beside: bool, trust: bool) -> Moved:
+        try:
+            return self._looked(payload, beside=beside, trust=trust, ranges=True)
+        except RangesUnproved as unproved:
+            self._means.log.warning("%s It is read as a whole now.", unproved)
+            return self._looked(payload, beside=beside, trust=trust, ranges=False)
+
+    def _looked(self, payload: Payload, *, beside: bool, trust: bool, ranges: bool) -> Moved:
         patience = Patience(self._means.limits.patience_s, self._means.stop)
-        source = Source(self._http, self.links, payload.media.label, patience)
+        media = payload.media
+        source = Source(self._http, self.links, media.label, patience, media.size, ranges=ranges)
         try:
             return FileMove(self._means, payload, source).move(beside=beside, trust=trust)
         finally:
@@ -219,7 +251,7 @@ class Transfer:
     def _proved(self, stored: StoredObject, moved: Moved) -> str:
         store = self._means.store
         try:
-            return read_back(store, stored, moved.parts)
+            return read_back(store, stored, moved.parts, moved.evidence)
         except StoredWrong:
             # Its metadata would make a later run take it for good; unless it is another object by now.
             found = store.head(stored.key)
@@ -237,4 +269,5 @@ def _is_as_moved(moved: Moved, listed: StoredObject | None) -> bool:
 
 def _stored(moved: Moved) -> StoredFile:
     path, size, sha256, content_type = moved.payload.path, moved.size, moved.sha256, moved.content_type
-    return StoredFile(ArchivedFile(path=path, size=size, sha256=sha256, content_type=content_type), moved.etag)
+    file = ArchivedFile(path=path, size=size, sha256=sha256, content_type=content_type)
+    return StoredFile(file, moved.etag, moved.evidence.findings())
