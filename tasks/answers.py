@@ -1,8 +1,8 @@
-"""Knows what an HTTP answer claims about a file, and whether that can be so; it neither asks, nor waits, nor retries.
+"""What the headers of an HTTP answer claim about a file, and whether that can be so: no request, no pause, no retry.
 
-What cannot be the file is told apart by what would help: a fresh URL, another attempt, a person.
-One lie cannot be told from the truth here: other bytes of the right number under the right headers. Against it stand
-the checksums and sizes that are compared further up, where there are any.
+What cannot be the file is told apart by what would help: a fresh URL, another attempt, the whole file instead of
+ranges, a person. One lie cannot be told from the truth here: other bytes of the right number under the right headers.
+Against it stands what `tasks.evidence` lists.
 
 Sources: RFC 9110, sections 8.4 (codings), 8.8 (validators), 14 (ranges), 15.3.7 (206), 15.5.17 (416).
 """
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import deque
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -19,25 +18,26 @@ from typing import TYPE_CHECKING
 import httpx
 
 from tasks.backoff import retry_after_seconds
-from tasks.errors import LinkRefused, SourceChanged, SourceGone, SourceLied, SourceUnavailable
+from tasks.errors import LinkRefused, RangesUnproved, SourceChanged, SourceLied, SourceMissing, SourceUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
-
     from tasks.errors import ArchiverError
 
 BEGINNING_PIECES = 8
 """So much of a body that is not the file is looked at: an error document comes in one or two pieces."""
 
 # Numbers without end would be refused by int(), and not in our words.
-_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", re.ASCII | re.IGNORECASE)
+_CONTENT_RANGE = re.compile(r"bytes\s+(\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII | re.IGNORECASE)
+_TOTAL = re.compile(r"/\s*(\d{1,18})$", re.ASCII)
 _EMPTY = re.compile(r"bytes \*/0+", re.IGNORECASE)
 # What may be sent back in If-Match; an empty tag would prove nothing.
 _STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]+"')
 _NOT_MEDIA = re.compile(r"text/|application/(json|xml|xhtml|problem)|.*\+(xml|json)$", re.IGNORECASE)
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}", re.ASCII)  # RFC 6838, section 4.2
-# HTML, XML and JSON begin so, and no media file does.
-_DOCUMENT = re.compile(rb"(\xef\xbb\xbf)?\s*[<{\[]")
+# Stores keep this one of an upload whose framing they have taken off.
+_HARMLESS = frozenset({"", "identity", "aws-chunked"})
+NOTHING_MD5 = hashlib.md5(usedforsecurity=False).hexdigest()
+"""What stores have for an ETag of an object without a byte."""
 # Every dialect of "expired": R2 403 (400 until 2026-07), S3 403, Google 400, CDNs 401, 403 or 410.
 _REFUSED_LINK = frozenset({400, 401, 403, 410})
 _TRY_AGAIN = frozenset({408, 425, 429})
@@ -52,134 +52,78 @@ class SourceObject:
     etag: str  # as sent, quotes and all; empty if there is none
     content_type: str  # media type without parameters; empty if none is said
     ranged: bool  # can be read in ranges, each provably of the same object: it has a strong ETag
+    doubt: str = ""  # what the headers said against the bytes, which proved to be a container that is known
 
 
-def described(label: str, response: httpx.Response, stop: int) -> tuple[SourceObject, int]:
-    """Return what the answer to a request for the bytes up to `stop` says of the file, and where that answer ends.
+def described(
+    label: str, response: httpx.Response, stop: int | None, announced_size: int | None = None
+) -> tuple[SourceObject, int]:
+    """Return what the answer to a first request says of the file, and where that answer ends.
+
+    Args:
+        label: of the file.
+        response: to a request for the bytes up to `stop`, or for the whole file if that is None.
+        stop: see there.
+        announced_size: what the API says, if it does: it stands in for the length of a whole file that has none.
 
     Raises:
-        SourceGone, LinkRefused, SourceUnavailable, SourceLied: it is not the beginning of a file.
+        RangesUnproved: the whole file has to be asked for, as a range tells too little.
+        SourceMissing, LinkRefused, SourceUnavailable, SourceLied: it is not the beginning of a file.
     """
     etag = _etag(response)
-    if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and _says_empty(response):
-        # Only a store that knows the object answers so; a 200 without a byte could be anybody's hiccup.
+    if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and stop is not None:
+        # Only a store that knows the object says so with its size; others are asked without a range.
+        if not _says_empty(response):
+            raise RangesUnproved(label, "a range, or bytes */0", "HTTP 416")
         return SourceObject(0, etag, "", ranged=False), 0
     _refuse(label, response, None)
-    if response.status_code == httpx.codes.PARTIAL_CONTENT:
-        end, size = _checked_range(label, response, 0, stop)
-        ranged = _STRONG_ETAG.fullmatch(etag) is not None
-        return SourceObject(size, etag, _content_type(response), ranged=ranged), end
+    if _is_partial(label, response):
+        end, size = _range_in(label, response, 0, stop)
+        if stop is not None and (size is None or (end > stop and not announced(response))):
+            raise RangesUnproved(label, f"bytes 0-{stop - 1} of a known size", _content_range(response))
+        if size is None or (stop is None and end < size):
+            raise SourceLied(label, "the whole file", _content_range(response))
+        ranged = stop is not None and _STRONG_ETAG.fullmatch(etag) is not None
+        return SourceObject(size, etag, _content_type(response), ranged, doubt_of(response)), end
     length = _length(response)
-    if not length:
+    length = announced_size if length is None else length
+    if not length and not (length == 0 and _opaque(etag) == NOTHING_MD5):
         raise SourceLied(label, "status 206, or 200 with a length", _whole(length))
-    return SourceObject(length, etag, _content_type(response), ranged=False), length
+    return SourceObject(length or 0, etag, _content_type(response), ranged=False, doubt=doubt_of(response)), length or 0
 
 
 def end_of(label: str, response: httpx.Response, start: int, stop: int, known: SourceObject) -> int:
     """Return where the answer to a request for the bytes from `start` up to `stop` of a known object ends.
 
+    It may end before `stop`, or after: a server is free to send less than asked for, or more.
+
     Raises:
-        SourceChanged: it is of another object; and as for `described`.
+        SourceChanged: it is of another object; RangesUnproved: it may be of the same; and as for `described`.
     """
     _refuse(label, response, known)
-    if response.status_code == httpx.codes.PARTIAL_CONTENT:
-        end, size = _checked_range(label, response, start, stop)
+    if partial := _is_partial(label, response):
+        end, said = _range_in(label, response, start, stop)
+        size = known.size if said is None else said
     else:
-        end = size = _checked_whole(label, response, start, stop, known)
-    if (size, _etag(response)) != (known.size, known.etag):
-        raise SourceChanged(label, _named(known.size, known.etag), _named(size, _etag(response)))
+        end = size = _whole_of(label, response, start, known)
+    _require_same(label, response, size, known)
+    if (start and not partial) or (known.ranged and end > stop and not announced(response)):
+        raise RangesUnproved(label, f"bytes {start}-{stop - 1}", "the whole file, or more of it without a length")
+    coding = _coding_doubt(response)
+    if start and coding and coding != known.doubt:
+        raise SourceLied(label, "the bytes as they are", coding)
     return end
 
 
-def exactly(label: str, pieces: Iterable[bytes], promised: int, wanted: int) -> Generator[bytes]:
-    """Yield the first `wanted` of the `promised` bytes of a body.
-
-    The last piece comes only when the body has ended where it promised to: what goes on was never the range.
-
-    Raises:
-        SourceLied: there are more; SourceUnavailable: there are fewer.
-    """
-    expected, last = promised, b""
-    for piece in pieces:
-        promised -= len(piece)
-        if promised < 0:
-            raise SourceLied(label, f"a body of {expected} bytes", "more")
-        part = piece[:wanted]
-        wanted -= len(part)
-        if wanted:
-            yield part
-        elif promised:
-            yield part
-            return
-        else:
-            last = part
-    if wanted:
-        raise SourceUnavailable(label, f"the answer ended {wanted} bytes early")
-    yield last
+def doubt_of(response: httpx.Response) -> str:
+    """Return what the headers say against the body being media as they are stored; empty if nothing."""
+    said = _media_type(response)
+    return _coding_doubt(response) or (f"Content-Type {said[:80]}" if _NOT_MEDIA.match(said) else "")
 
 
 def announced(response: httpx.Response) -> bool:
     """Tell whether the length of the body was announced, and so compared with the range before its first byte."""
     return _length(response) is not None and "Transfer-Encoding" not in response.headers
-
-
-def counted(label: str, pieces: Iterable[bytes], promised: int) -> Generator[bytes]:
-    """Yield the pieces of a body whose length nobody announced, once its end has shown that they are so many bytes.
-
-    What a broken connection has brought is kept, as ever. But nothing of a body that comes to a proper end elsewhere:
-    it never was the range, but something in its place, such as what somebody in between has compressed.
-
-    Raises:
-        SourceLied: there are more; SourceUnavailable: there are fewer, or the connection breaks.
-    """
-    kept, missing, broken = deque[bytes](), promised, None
-    try:
-        for piece in pieces:
-            kept.append(piece)
-            missing -= len(piece)
-            if missing < 0:
-                raise SourceLied(label, f"a body of {promised} bytes", "more")
-    except SourceUnavailable as cut:
-        broken = cut
-    if missing and broken is None:
-        raise SourceUnavailable(label, f"the answer ended {missing} bytes early")
-    while kept:
-        yield kept.popleft()
-    if broken is not None:
-        raise broken
-
-
-def media(label: str, pieces: Iterable[bytes]) -> Generator[bytes]:
-    """Yield the pieces of a body from the file's first byte on, unless it begins as a document does.
-
-    An error page may well come with status 200, its own length, and whatever type the file was stored with.
-
-    Raises:
-        SourceLied: it is a document.
-    """
-    first = True
-    for piece in pieces:
-        if first and _DOCUMENT.match(piece):
-            raise SourceLied(label, "media", "a document (HTML, XML or JSON)")
-        first = False
-        yield piece
-
-
-def proved(label: str, pieces: Iterable[bytes], count: int, sha256: bytes) -> Generator[bytes]:
-    """Yield what comes after the first `count` bytes, once these have proved to be the ones with that SHA-256.
-
-    Raises:
-        SourceChanged: they are others.
-    """
-    skipped = hashlib.sha256()
-    for piece in pieces:
-        head = piece[:count]
-        count -= len(head)
-        skipped.update(head)
-        if head and count == 0 and skipped.digest() != sha256:
-            raise SourceChanged(label, "the same beginning again", "another one")
-        if len(piece) > len(head):
-            yield piece[len(head) :]
 
 
 def beginning(response: httpx.Response) -> bytes:
@@ -197,17 +141,17 @@ def _refuse(label: str, response: httpx.Response, known: SourceObject | None) ->
     """Raise what the answer means, unless it may hold bytes of the file."""
     if response.status_code not in (httpx.codes.OK, httpx.codes.PARTIAL_CONTENT):
         raise _failure(label, response, known)
-    coding = response.headers.get("Content-Encoding", "").strip().lower()
-    if coding not in ("", "identity"):
-        raise SourceLied(label, "the bytes as they are", f"Content-Encoding {coding[:40]}")
-    if _NOT_MEDIA.match(_media_type(response)):
-        raise SourceLied(label, "media", f"Content-Type {_media_type(response)[:80]}")
+
+
+def _coding_doubt(response: httpx.Response) -> str:
+    codings = {coding.strip().lower() for coding in response.headers.get("Content-Encoding", "").split(",")}
+    return f"Content-Encoding {','.join(sorted(codings))[:40]}" if codings - _HARMLESS else ""
 
 
 def _failure(label: str, response: httpx.Response, known: SourceObject | None) -> ArchiverError:
     status = response.status_code
     if status == httpx.codes.NOT_FOUND:
-        return SourceGone(label)
+        return SourceMissing(label)
     code = re.search(rb"<Code>(\w{1,60})</Code>", beginning(response))
     reason = f"HTTP {status} {code[1].decode() if code else ''}".rstrip()
     if status in _REFUSED_LINK:
@@ -219,25 +163,65 @@ def _failure(label: str, response: httpx.Response, known: SourceObject | None) -
     return SourceLied(label, "status 206 or 200", reason)
 
 
-def _checked_range(label: str, response: httpx.Response, start: int, stop: int) -> tuple[int, int]:
-    """Return where the answer's range ends and the file's size, if the range is the one asked for."""
-    said = response.headers.get("Content-Range", "").strip()
+def _is_partial(label: str, response: httpx.Response) -> bool:
+    """Tell whether the body is a part of the file: by its status, or by a Content-Range that has the wrong status.
+
+    Raises:
+        SourceLied: a whole file whose Content-Range names another size than its length.
+    """
+    if response.status_code == httpx.codes.PARTIAL_CONTENT:
+        return True
+    said = _content_range(response)
     found = _CONTENT_RANGE.fullmatch(said)
-    first, last, size = (int(number) for number in found.groups()) if found else (-1, -1, 0)
-    end = min(stop, size)
-    if (first, last + 1) != (start, end):
-        raise SourceLied(label, f"bytes {start}-{stop - 1}", f"Content-Range {said[:80] or 'missing'}")
+    if found and (found[1], str(int(found[2]) + 1)) != ("0", found[3]):
+        return True
+    total, length = _TOTAL.search(said), _length(response)
+    if total and length is not None and int(total[1]) != length:
+        raise SourceLied(label, f"{length} bytes", f"Content-Range {said[:80]}")
+    return False
+
+
+def _range_in(label: str, response: httpx.Response, start: int, stop: int | None) -> tuple[int, int | None]:
+    """Return where the answer's range ends and the file's size, if that is told; it begins where it was asked for."""
+    said = _content_range(response)
+    found = _CONTENT_RANGE.fullmatch(said)
+    first, end = (int(found[1]), int(found[2]) + 1) if found else (-1, 0)
+    size = int(found[3]) if found and found[3] != "*" else None
+    if first != start or end <= start or (size is not None and end > size):
+        raise SourceLied(label, f"bytes {start}-{'' if stop is None else stop - 1}", f"Content-Range {said[:80]}")
     if _length(response) not in (None, end - start):
         raise SourceLied(label, f"{end - start} bytes", f"Content-Length {_length(response)}")
     return end, size
 
 
-def _checked_whole(label: str, response: httpx.Response, start: int, stop: int, known: SourceObject) -> int:
-    """Return the length of a 200, which is right only if the whole file was wanted."""
+def _whole_of(label: str, response: httpx.Response, start: int, known: SourceObject) -> int:
+    """Return the length of a 200; where a range was asked for, only the whole file is no lie."""
     length = _length(response)
-    if not length or (start, stop) != (0, known.size):
-        raise SourceLied(label, f"bytes {start}-{stop - 1}", _whole(length))
+    length = known.size if length is None else length
+    if not length or (length != known.size and (known.ranged or start or doubt_of(response))):
+        raise SourceLied(label, f"{known.size} bytes, or those from {start} on", _whole(length))
     return length
+
+
+def _require_same(label: str, response: httpx.Response, size: int, known: SourceObject) -> None:
+    etag = _etag(response)
+    same = size == known.size and _opaque(etag) == _opaque(known.etag)
+    if same and not (known.ranged and etag.startswith("W/")):
+        return
+    its = _named(size, etag)
+    # As from a second server that spells the ETag in another way, or leaves it out.
+    if known.ranged and size == known.size and (same or not etag):
+        raise RangesUnproved(label, _named(known.size, known.etag), its)
+    raise SourceChanged(label, _named(known.size, known.etag), its)
+
+
+def _content_range(response: httpx.Response) -> str:
+    return str(response.headers.get("Content-Range", "")).strip()
+
+
+def _opaque(etag: str) -> str:
+    """Return an ETag without its quotes and its mark of weakness."""
+    return etag.removeprefix("W/").strip('"')
 
 
 def _etag(response: httpx.Response) -> str:
@@ -260,7 +244,7 @@ def _content_type(response: httpx.Response) -> str:
 
 
 def _says_empty(response: httpx.Response) -> bool:
-    return _EMPTY.fullmatch(response.headers.get("Content-Range", "").strip()) is not None
+    return _EMPTY.fullmatch(_content_range(response)) is not None
 
 
 def _named(size: int, etag: str) -> str:

@@ -54,6 +54,7 @@ class StoredFile:
 
     file: ArchivedFile
     etag: str
+    findings: tuple[str, ...] = ()  # what a person has to know of it, in sentences
 
 
 class ArchivedRecording(BaseModel):
@@ -66,6 +67,7 @@ class ArchivedRecording(BaseModel):
     files: tuple[ArchivedFile, ...]
     bytes: int  # of all files
     duration_s: float | None
+    findings: tuple[str, ...] = ()  # what a person has to know of it, in sentences; the bag states them too
     already_archived: bool = False
 
 
@@ -115,7 +117,8 @@ class Archive:
         if whole is None:
             return None
         described = self._described(recording, bag.parse_manifest(whole.tags[bag.MANIFEST]))
-        return self._archived(recording, described).model_copy(update={"already_archived": True})
+        archived = self._archived(recording, described, bag.stated_findings(whole.tags[bag.INFO]))
+        return archived.model_copy(update={"already_archived": True})
 
     def commit(
         self, recording: Recording, stored: Sequence[StoredFile], listed: Mapping[str, StoredObject]
@@ -135,6 +138,7 @@ class Archive:
             ReplacementSmaller: an interrupted run has left an archive without its marker that has more files.
         """
         files = [one.file for one in stored]
+        findings = sorted(finding for one in stored for finding in one.findings)
         checksums = {file.path: file.sha256 for file in files}
         payload = {path: item for path, item in listed.items() if path.startswith(bag.PAYLOAD)}
         self._require_payload(recording, stored, payload)
@@ -143,7 +147,8 @@ class Archive:
             found, lying = self._found(recording)
             if found and checksums.items() <= found.items():
                 self._require_payload_still(recording, stored, lying)
-                return self._archived(recording, files if found == checksums else self._described(recording, found))
+                its = files if found == checksums else self._described(recording, found)
+                return self._archived(recording, its, findings)
             if found is not None:
                 self.withdraw(recording)  # nothing may pass for a bag while its tag files are replaced
                 payload = self.listed(recording, bag.PAYLOAD)
@@ -151,7 +156,7 @@ class Archive:
                 self._require_kept(recording, set(payload), checksums)
             if attempt < COMMIT_ATTEMPTS:
                 self._delete(recording, payload.keys() - checksums.keys())
-                tags = _tag_files(recording, files)
+                tags = _tag_files(recording, files, findings)
                 marker = {bag.MARKER: tags.pop(bag.MARKER)}
                 self._write(recording, tags)
                 self._require_payload_still(recording, stored, self.listed(recording, bag.PAYLOAD))
@@ -244,13 +249,16 @@ class Archive:
     def _described(self, recording: Recording, checksums: Mapping[str, str]) -> list[ArchivedFile]:
         return [file for file, _ in files_of(self._store, self.folder(recording), self.url(recording), checksums)]
 
-    def _archived(self, recording: Recording, files: Sequence[ArchivedFile]) -> ArchivedRecording:
+    def _archived(
+        self, recording: Recording, files: Sequence[ArchivedFile], findings: Sequence[str]
+    ) -> ArchivedRecording:
         return ArchivedRecording(
             recording_id=recording.id,
             archive_url=self.url(recording),
             files=tuple(sorted(files, key=lambda file: file.path)),
             bytes=sum(file.size for file in files),
             duration_s=recording.duration_s,
+            findings=tuple(findings),
         )
 
 
@@ -332,11 +340,11 @@ def _kind(path: str) -> str:
     return path.split("/")[1]
 
 
-def _tag_files(recording: Recording, files: Sequence[ArchivedFile]) -> dict[str, bytes]:
+def _tag_files(recording: Recording, files: Sequence[ArchivedFile], findings: Sequence[str]) -> dict[str, bytes]:
     """Return the content of the tag files in the order they are written: the marker last."""
     tags = {
         bag.DETAILS: json.dumps(redacted(recording.details), indent=2, sort_keys=True).encode() + b"\n",
-        bag.INFO: bag.bag_info(recording, [file.size for file in files], datetime.now(UTC).date()),
+        bag.INFO: bag.bag_info(recording, [file.size for file in files], datetime.now(UTC).date(), findings),
         bag.MANIFEST: bag.manifest({file.path: file.sha256 for file in files}),
         bag.MARKER: bag.MARKER_TEXT,
     }

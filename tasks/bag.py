@@ -29,6 +29,8 @@ INFO = "bag-info.txt"
 MANIFEST = "manifest-sha256.txt"
 TAG_MANIFEST = "tagmanifest-sha256.txt"
 TAG_FILES = (MARKER, TAG_MANIFEST, MANIFEST, INFO, DETAILS)
+FINDING = "Archive-Finding"
+"""Label of a line in bag-info.txt; there may be several."""
 MARKER_TEXT = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 LONGEST_NAME = 180
 """Bytes of UTF-8: filesystems take 255, keys 1,024 with all their folders, and people want to add to a name."""
@@ -157,7 +159,7 @@ def _parsed(tags: Mapping[str, bytes], name: str, findings: list[str]) -> dict[s
         return {}
 
 
-def bag_info(recording: Recording, sizes: Sequence[int], today: date) -> bytes:
+def bag_info(recording: Recording, sizes: Sequence[int], today: date, findings: Sequence[str] = ()) -> bytes:
     """Return the content of bag-info.txt.
 
     It holds nothing of the run that writes it: two runs at once write the same.
@@ -166,6 +168,7 @@ def bag_info(recording: Recording, sizes: Sequence[int], today: date) -> bytes:
         recording: what is archived.
         sizes: of the payload files, in bytes.
         today: the day in UTC.
+        findings: what a person has to know of the files, in sentences; each becomes a line.
     """
     fields = {
         "External-Identifier": recording.id,
@@ -177,7 +180,15 @@ def bag_info(recording: Recording, sizes: Sequence[int], today: date) -> bytes:
         "Payload-Oxum": payload_oxum(sizes),
         "Bag-Software-Agent": SOFTWARE_AGENT,
     }
-    return "".join(f"{name}: {value}\n" for name, value in fields.items() if value).encode(errors="replace")
+    told = [(FINDING, _one_line(finding)) for finding in findings]
+    lines = [f"{name}: {value}\n" for name, value in (*fields.items(), *told) if value]
+    return "".join(lines).encode(errors="replace")
+
+
+def stated_findings(content: bytes) -> tuple[str, ...]:
+    """Return the findings that a bag-info.txt states, in its order."""
+    lines = (line.partition(":") for line in content.decode(errors="replace").splitlines())
+    return tuple(text.strip() for name, _, text in lines if name == FINDING)
 
 
 def payload_oxum(sizes: Iterable[int]) -> str:

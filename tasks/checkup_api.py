@@ -19,7 +19,7 @@ import httpx
 from tasks.answers import described
 from tasks.checkup import Check, failed, ok, skipped, warning
 from tasks.cloudflare import Cloudflare
-from tasks.errors import ApiNonsense, ApiRefused, ApiUnavailable, ArchiverError, LinkRefused, SourceGone
+from tasks.errors import ApiNonsense, ApiRefused, ApiUnavailable, ArchiverError, LinkRefused, SourceMissing
 from tasks.logs import quiet_http_logs
 from tasks.realtimekit import RealtimeKit
 from tasks.wire import send
@@ -192,7 +192,7 @@ class ApiCheckup:
         try:
             with closing(send(self._source_http, file.kind, file.url, _FIRST_BYTE)) as answer:
                 source, _ = described(file.kind, answer, 1)
-        except (SourceGone, LinkRefused) as refused:
+        except (SourceMissing, LinkRefused) as refused:
             return warning(str(refused), "Try again; if it stays so, compare with RealtimeKit's dashboard.")
         except ArchiverError as error:
             return failed(str(error), advice)

@@ -110,4 +110,4 @@ def payloads(archive: Archive, recording: Recording) -> list[Payload]:
 
 
 def _links(recording: Recording) -> dict[str, Link]:
-    return {media.label: Link(media.url, media.expires_at) for media in recording.media}
+    return {media.label: Link(media.url, media.expires_at, recording.expires) for media in recording.media}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import zlib
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import httpx
@@ -23,7 +24,7 @@ from tasks.errors import (
 from tasks.redaction import showable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from threading import Event
 
 Params: TypeAlias = "Mapping[str, str | int | bool | Sequence[str]]"
@@ -81,7 +82,7 @@ class Cloudflare:
                     raise TransferStopped from None
 
     def _get_once(self, url: str, params: Params, holds: str) -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {self._token}"}
+        headers = {"Authorization": f"Bearer {self._token}", "Accept-Encoding": "gzip"}
         failure = distrusted = ""
         try:
             # No redirects: the API has none, and the token is for the API alone.
@@ -125,11 +126,36 @@ class Cloudflare:
         return "".join(c for c in line if c.isprintable())[:300].rstrip(". ")
 
 
+def _as_it_is() -> Callable[[bytes, int], bytes]:
+    return lambda chunk, most: chunk[:most]
+
+
+def _inflated() -> Callable[[bytes, int], bytes]:
+    """Return what takes the compression off, and makes no more of a chunk than it is told to."""
+    inflater = zlib.decompressobj(wbits=47)  # gzip or zlib
+
+    def inflate(chunk: bytes, most: int) -> bytes:
+        try:
+            return inflater.decompress(chunk, most)
+        except zlib.error:
+            pass
+        raise ApiUnavailable("an answer that is damaged: it cannot be decompressed")
+
+    return inflate
+
+
+_CODINGS = {"": _as_it_is, "identity": _as_it_is, "gzip": _inflated, "x-gzip": _inflated, "deflate": _inflated}
+
+
 def _read(response: httpx.Response) -> bytes:
     began = time.monotonic()
+    coding = response.headers.get("Content-Encoding", "").strip().lower()
+    if coding not in _CODINGS:
+        raise ApiNonsense(f"an answer with Content-Encoding {coding[:40]}")
+    inflate = _CODINGS[coding]()
     body = bytearray()
-    for chunk in response.iter_bytes():
-        body += chunk
+    for chunk in response.iter_raw():
+        body += inflate(chunk, LARGEST_ANSWER + 1 - len(body))
         if len(body) > LARGEST_ANSWER:
             raise AnswerTooLarge(f"an answer of more than {LARGEST_ANSWER:,} bytes")
         if time.monotonic() - began > LONGEST_ANSWER_S:

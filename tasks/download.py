@@ -9,6 +9,7 @@ the patience for retries. What goes over the wire is in `tasks.wire`, what an an
 from __future__ import annotations
 
 import hashlib
+import time
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
@@ -17,9 +18,19 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from tasks.answers import SourceObject, announced, counted, described, end_of, exactly, media, proved
+from tasks.answers import SourceObject, announced, described, doubt_of, end_of
 from tasks.backoff import MOVING_BYTES
-from tasks.errors import ApiUnavailable, LinkRefused, SourceChanged, SourceLied, SourceUnavailable
+from tasks.bodies import counted, exactly, media, proved
+from tasks.errors import (
+    ApiUnavailable,
+    LinkRefused,
+    RangesUnproved,
+    SourceChanged,
+    SourceGone,
+    SourceLied,
+    SourceMissing,
+    SourceUnavailable,
+)
 from tasks.wire import moving, pieces_of, send
 
 if TYPE_CHECKING:
@@ -34,8 +45,10 @@ if TYPE_CHECKING:
 
 LIES_BELIEVED = 4  # impossible answers in a row
 DEAD_ENDS_BELIEVED = 4  # failures in a row after which a URL may lead nowhere for good, and a fresh one be better
+MISSING_FOR_S = 120.0
+"""How long a 404 is asked again about: a store may need a while to see what was just uploaded. Later runs ask again."""
 
-_SURVIVABLE = (SourceUnavailable, LinkRefused, SourceLied, SourceChanged)
+_SURVIVABLE = (SourceUnavailable, LinkRefused, SourceLied, SourceChanged, SourceMissing)
 
 
 class Source:
@@ -46,13 +59,27 @@ class Source:
         links: where its URL comes from.
         label: the file's name in `links`, in logs and in errors.
         patience: shared by all readers of the file.
+        announced: its size in bytes, if the API says so.
+        ranges: ask for ranges; without, only for the whole file, which no server may refuse.
     """
 
-    def __init__(self, http: httpx.Client, links: Links, label: str, patience: Patience) -> None:
+    def __init__(
+        self,
+        http: httpx.Client,
+        links: Links,
+        label: str,
+        patience: Patience,
+        announced: int | None = None,
+        *,
+        ranges: bool = True,
+    ) -> None:
         self._http = http
         self._links = links
         self._label = label
         self._patience = patience
+        self._announced = announced
+        self._ranges = ranges
+        self._conditional = True
         self._object: SourceObject | None = None
         self._first: _Answer | None = None
         self._lock = Lock()  # for the first answer and the count
@@ -66,7 +93,7 @@ class Source:
 
         Raises:
             SourceGone, SourceLied: final.
-            SourceUnavailable, LinkRefused, ApiUnavailable, TransferStopped: worth retrying.
+            SourceUnavailable, SourceMissing, LinkRefused, ApiUnavailable, TransferStopped: worth retrying.
         """
         self.close()
         setbacks = _Setbacks(self._links, self._label, self._patience)
@@ -75,6 +102,8 @@ class Source:
             link = self._links.current(self._label)
             try:
                 self._object = self._open_once(link, first_bytes)
+            except RangesUnproved:
+                self._ranges = False
             except _SURVIVABLE as failure:
                 setbacks.overcome(failure, link)
             else:
@@ -91,7 +120,8 @@ class Source:
 
         Raises:
             SourceGone, SourceLied: final.
-            SourceUnavailable, LinkRefused, SourceChanged, ApiUnavailable, TransferStopped: worth retrying.
+            RangesUnproved: the source has to be read as a whole, see `ranges`.
+            Any other error: worth a retry.
         """
         return self._read(self._range_body, start, stop)
 
@@ -117,13 +147,15 @@ class Source:
         offset, setbacks = start, _Setbacks(self._links, self._label, self._patience)
         while offset < stop:
             self._patience.check()
-            link = self._links.current(self._label)
+            link, began = self._links.current(self._label), offset
             try:
                 with closing(body(link, offset, stop)) as pieces:
                     for piece in pieces:
                         offset += len(piece)
                         setbacks.progressed(len(piece))
                         yield piece
+                if offset < stop and offset - began < MOVING_BYTES:
+                    raise SourceUnavailable(self._label, f"it sends {offset - began} bytes at a time")
             except _SURVIVABLE as failure:
                 setbacks.overcome(failure, link)
                 with self._lock:
@@ -138,13 +170,13 @@ class Source:
         return self._object
 
     def _open_once(self, link: Link, first_bytes: int) -> SourceObject:
-        response = send(self._http, self._label, link.url, {"Range": f"bytes=0-{first_bytes - 1}"})
+        headers = {"Range": f"bytes=0-{first_bytes - 1}"} if self._ranges else {}
+        response = send(self._http, self._label, link.url, headers)
         try:
-            found, end = described(self._label, response, first_bytes)
-            pieces = self._pieces(response, 0)
-            if response.status_code == httpx.codes.OK:
-                # A 200 does not even prove that it is the file: its first bytes have to.
-                pieces = chain([next(pieces, b"")], pieces)
+            found, end = described(self._label, response, first_bytes if self._ranges else None, self._announced)
+            pieces = self._pieces(response, 0, end)
+            # No header proves that it is the file, and not a document in its place: its first bytes have to.
+            pieces = chain([next(pieces, b"")], pieces) if end else pieces
         except BaseException:
             response.close()
             raise
@@ -164,9 +196,9 @@ class Source:
                 pieces = counted(self._label, pieces, promised)
             yield from exactly(self._label, pieces, promised, min(answer.end, stop) - start)
 
-    def _pieces(self, response: httpx.Response, start: int) -> Iterator[bytes]:
+    def _pieces(self, response: httpx.Response, start: int, end: int) -> Iterator[bytes]:
         pieces = moving(self._label, pieces_of(self._label, response), self._patience.seconds)
-        for piece in pieces if start else media(self._label, pieces):
+        for piece in pieces if start else media(self._label, pieces, end, doubt_of(response)):
             self._patience.check()
             yield piece
 
@@ -177,15 +209,20 @@ class Source:
 
     def _request_range(self, link: Link, start: int, stop: int) -> _Answer:
         known = self._known
-        headers = {"Range": f"bytes={start}-{stop - 1}", "If-Match": known.etag} if known.ranged else {}
+        headers = {"Range": f"bytes={start}-{stop - 1}"} if known.ranged else {}
+        if known.ranged and self._conditional:
+            headers["If-Match"] = known.etag
         response = send(self._http, self._label, link.url, headers)
+        if response.status_code == httpx.codes.PRECONDITION_FAILED:
+            # Some refuse their own ETag. What is sent without the condition has to name it all the same.
+            self._conditional = False
         try:
             end = end_of(self._label, response, start, stop, known)
         except BaseException:
             response.close()
             raise
         self._links.worked(self._label)
-        return _Answer(response, self._pieces(response, start), end)
+        return _Answer(response, self._pieces(response, start, end), end)
 
 
 @dataclass(frozen=True)
@@ -207,11 +244,13 @@ class _Setbacks:
         self._gained = 0
         self._failures = 0
         self._lies = 0
+        self._missing_since: float | None = None
 
     def progressed(self, count: int) -> None:
         """Note that `count` bytes came."""
         self._patience.progressed(count)
         self._gained += count
+        self._missing_since = None
         if self._gained >= MOVING_BYTES:
             self._failures = self._lies = 0
 
@@ -233,7 +272,21 @@ class _Setbacks:
             self._lies += 1
             if self._lies >= LIES_BELIEVED:
                 raise failure
+            if isinstance(failure, RangesUnproved):
+                return  # another server of the same file may do better
             # A page where the file should be is how some servers say "expired".
             self._links.refresh(self._label, link, "the old one led to something else")
+        elif isinstance(failure, SourceMissing):
+            self._require_hope(failure, link)
+            self._links.refresh(self._label, link, "the old one led to nothing")
         elif (self._failures + 1) % DEAD_ENDS_BELIEVED == 0:
             self._links.refresh(self._label, link, "the old one leads nowhere")
+
+    def _require_hope(self, missing: SourceMissing, link: Link) -> None:
+        """Raise, unless what is missing may still appear."""
+        if link.is_of_the_past():
+            raise SourceGone(self._label)
+        now = time.monotonic()
+        self._missing_since = now if self._missing_since is None else self._missing_since
+        if now - self._missing_since > MISSING_FOR_S:
+            raise missing

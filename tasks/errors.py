@@ -12,7 +12,8 @@ ArchiverError
  │   ├─ RecordingErrored         RealtimeKit failed: no file will ever come
  │   ├─ NotUploadedInTime        the deadline for waiting has passed
  │   ├─ NothingToDownload        UPLOADED, but a URL is missing: bucket turned off, or the file has left it
- │   ├─ SourceGone               404 from a presigned URL
+ │   ├─ SourceGone               404 from a presigned URL, and the seven days are over
+ │   ├─ VideoEmpty               UPLOADED, and 0 bytes
  │   ├─ SourceLied               answers that cannot be the file, again and again
  │   ├─ SizeDisagrees            API and source name different sizes
  │   ├─ StoreRefused             no such bucket, bad credentials, not allowed
@@ -32,8 +33,10 @@ ArchiverError
      ├─ ApiUnavailable           5xx, time-outs, dropped connections
      │   └─ ApiThrottled         429
      ├─ SourceUnavailable        the same, from the presigned URL; and stalls
+     ├─ SourceMissing            404 from a presigned URL, while the API lists the file
      ├─ LinkRefused              a presigned URL that is refused, fresh ones too
      ├─ SourceChanged            another object than the one that was begun
+     │   └─ RangesUnproved           nothing proves that its ranges are of one object
      ├─ StoreUnavailable         the store is away, or throttles
      │   └─ UploadVanished       a multipart upload that somebody else ended
      ├─ StoredWrong              what the store received or holds is not what was sent
@@ -203,7 +206,7 @@ class NothingToDownload(FinalError):
 
 
 class SourceGone(FinalError):
-    """The file is no longer in RealtimeKit's bucket; no new URL will help."""
+    """The file is no longer in RealtimeKit's bucket, whose seven days are over; no new URL will help."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -211,8 +214,22 @@ class SourceGone(FinalError):
 
     def _told(self) -> str:
         return (
-            f"{self.name}: the source answers 404, the file is gone from RealtimeKit's bucket. "
-            "No run can fetch it any more; look for the recording in RealtimeKit's dashboard."
+            f"{self.name}: the source answers 404, the file is gone from RealtimeKit's bucket, which keeps files for 7 "
+            "days. No run can fetch it any more; look for the recording in RealtimeKit's dashboard."
+        )
+
+
+class VideoEmpty(FinalError):
+    """The recording is UPLOADED, and its video has 0 bytes."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def _told(self) -> str:
+        return (
+            f"{self.name}: the file is empty at the source, 0 bytes: there is nothing to watch, and nothing "
+            "is archived. Look at the recording in RealtimeKit's dashboard before its 7 days are over."
         )
 
 
@@ -510,6 +527,20 @@ class SourceUnavailable(RetryableError):
         return f"{self.name}: the source failed: {self.reason}. The next run carries on from the parts already stored."
 
 
+class SourceMissing(RetryableError):
+    """A presigned URL leads to nothing, and fresh ones too, although the API lists the file."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def _told(self) -> str:
+        return (
+            f"{self.name}: the source answers 404 through fresh URLs too, although the API lists the file. It may not "
+            "be there yet: run again; if it stays so, look for the recording in RealtimeKit's dashboard."
+        )
+
+
 class LinkRefused(RetryableError):
     """A presigned URL is refused as expired or wrongly signed."""
 
@@ -536,6 +567,10 @@ class SourceChanged(RetryableError):
             f"{self.name}: the source is another object now: expected {self.expected}, got {self.actual}. "
             "The next run starts from that one."
         )
+
+
+class RangesUnproved(SourceChanged):
+    """The source answers with ranges, or with the whole file, in a way that does not prove them to be of one object."""
 
 
 class StoreUnavailable(RetryableError):

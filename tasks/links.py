@@ -25,14 +25,19 @@ NONSENSE_BELIEVED = 3  # answers in a row that are not the API's, which has answ
 
 @dataclass(frozen=True)
 class Link:
-    """A presigned URL, and when it expires if that is known."""
+    """A presigned URL, and if these are known: when it expires, and until when RealtimeKit keeps its file."""
 
     url: str = field(repr=False)
     expires_at: datetime | None = None
+    kept_until: datetime | None = None
 
     def expires_within(self, seconds: float) -> bool:
         """Tell whether the URL is about to expire, by this machine's clock."""
         return self.expires_at is not None and (self.expires_at - datetime.now(UTC)).total_seconds() < seconds
+
+    def is_of_the_past(self) -> bool:
+        """Tell whether the file is no longer kept, by this machine's clock."""
+        return self.kept_until is not None and datetime.now(UTC) > self.kept_until
 
 
 class Links:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 from tasks.checksums import crc64
-from tasks.errors import SizeDisagrees, StoredWrong, TransferStopped, UploadVanished
+from tasks.errors import SizeDisagrees, StoredWrong, TransferStopped, UploadVanished, VideoEmpty
+from tasks.evidence import Evidence
 from tasks.parts import PartRange, cut, grown_part_size, part_ranges
 from tasks.read_back import is_marked, read_back
 from tasks.units import MIB
@@ -80,6 +81,8 @@ class Moved:
     payload: Payload
     size: int
     content_type: str
+    evidence: Evidence
+    weak: bool = False  # its total is weak, see `tasks.evidence`
     sha256: str = ""  # empty: not known before the stored object is read back
     etag: str = ""  # of the object that was proved to hold it; empty while there is none
     metadata: Mapping[str, str] = field(default_factory=dict)  # of its object
@@ -123,6 +126,7 @@ class FileMove:
 
     Raises:
         SizeDisagrees: the API and the source name different sizes.
+        VideoEmpty: it is a video without a byte.
         ArchiverError: whatever opening the source raises.
     """
 
@@ -137,6 +141,8 @@ class FileMove:
         announced = payload.media.size
         if announced is not None and announced != self._found.size:
             raise SizeDisagrees(payload.media.label, announced, self._found.size)
+        if payload.media.kind == "video" and not self._found.size:
+            raise VideoEmpty(payload.media.label)
         self._part_size = grown_part_size(self._found.size, means.limits.part_size)
         # What must not differ for an upload to be carried on; without a strong ETag nothing proves it.
         self._origin: dict[str, str | int] = {"etag": self._found.etag, "size": self._found.size,
@@ -161,7 +167,12 @@ class FileMove:
             absent: there was no object of that key a moment ago.
         """
         moved = Moved(
-            self._payload, self._found.size, _content_type(self._found, self._payload), metadata=self._metadata
+            self._payload,
+            self._found.size,
+            _content_type(self._found, self._payload),
+            Evidence(self._payload.path, self._found.size),
+            weak=not self._found.ranged and self._payload.media.size is None,
+            metadata=self._metadata,
         )
         single = self._found.size <= self._part_size and not beside
         # A single part goes in one go, if at all: there is next to nothing that an upload could have left of it.
@@ -182,7 +193,7 @@ class FileMove:
             return False
         # Of a bag that was withdrawn, maybe because it was damaged, only what its own manifest confirms is good.
         stated = self._unfinished.stated(self._payload.key)
-        sha256 = read_back(self._store, stored, part_size=self._part_size)
+        sha256 = read_back(self._store, stored, part_size=self._part_size, evidence=moved.evidence)
         if stated not in (None, sha256) or stored.metadata.get("sha256") not in (None, sha256):
             return False
         moved.sha256, moved.etag = sha256, stored.etag
@@ -198,6 +209,7 @@ class FileMove:
                 raise TransferStopped
             next(cut(self._chunks(0, self._found.size), [body]))
             moved.sha256 = hashlib.sha256(body).hexdigest()
+            moved.evidence.feed(body)
             moved.metadata = {**self._metadata, "sha256": moved.sha256}
             if not self._store.put(self._payload.key, body, moved.content_type, moved.metadata, if_absent=if_absent):
                 raise UploadVanished("put_object", self._payload.key, "another run has stored it meanwhile")
@@ -218,12 +230,14 @@ class FileMove:
             self._source.close()
         self._unfinished.learn_dialect(upload, len(missing))
         # In order only from the first byte on; after a resume the digest comes from reading the object back.
-        fetched, moved.sha256 = self._move_parts(upload, missing, hashed=not kept)
+        fetched, moved.sha256 = self._move_parts(upload, missing, moved.evidence, hashed=not kept)
         parts = kept | fetched
         moved.upload, moved.parts = upload, [parts[r.number] for r in ranges]
         return moved
 
-    def _move_parts(self, upload: Upload, missing: Sequence[PartRange], *, hashed: bool) -> tuple[dict[int, Part], str]:
+    def _move_parts(
+        self, upload: Upload, missing: Sequence[PartRange], evidence: Evidence, *, hashed: bool
+    ) -> tuple[dict[int, Part], str]:
         """Read and store the missing parts, and return them, and their SHA-256 if that is wanted.
 
         A source without ranges is read by this thread, in order.
@@ -253,7 +267,10 @@ class FileMove:
         reading, storing = Semaphore(means.limits.concurrency), Semaphore(means.limits.concurrency)
         with Share(means.window) as share:
             uses = Uses(share.leave, each=2 if hashed else 1)
-            with Sha256InOrder(uses.over) as digest, Pool(means.limits.parts_at_once, means.stop, share.close) as pool:
+            with (
+                Sha256InOrder(uses.over, evidence.feed) as digest,
+                Pool(means.limits.parts_at_once, means.stop, share.close) as pool,
+            ):
                 bodies = rooms() if ranged else cut(self._chunks(0, self._found.size), rooms())
                 for part, body in zip(missing, bodies, strict=False):
                     pool.submit(move, part, body)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tasks.bucket import StoredObject
+    from tasks.evidence import Evidence
     from tasks.store import Store
 
 READINGS = 4
@@ -33,7 +34,14 @@ def is_marked(stored: StoredObject, metadata: Mapping[str, str]) -> bool:
     return bool(proves) and all(stored.metadata.get(name) == value for name, value in metadata.items())
 
 
-def read_back(store: Store, stored: StoredObject, parts: Sequence[Part] = (), *, part_size: int = 0) -> str:
+def read_back(
+    store: Store,
+    stored: StoredObject,
+    parts: Sequence[Part] = (),
+    *,
+    part_size: int = 0,
+    evidence: Evidence | None = None,
+) -> str:
     """Return the SHA-256 of a stored object, and compare it on the way with the checksums that are known.
 
     What no checksum of the store's confirms counts once two readings agree: bytes may change on their way to us, too.
@@ -42,6 +50,7 @@ def read_back(store: Store, stored: StoredObject, parts: Sequence[Part] = (), *,
     Args:
         parts: what it was made of, or nothing; parts without a checksum are not compared.
         part_size: in bytes, of what it probably was made of, where the parts are not known.
+        evidence: is fed with the bytes, anew at each reading.
 
     Raises:
         StoredWrong: it is not what was sent, or not whole.
@@ -51,7 +60,7 @@ def read_back(store: Store, stored: StoredObject, parts: Sequence[Part] = (), *,
         raise StoredWrong(stored.key, f"{sum(part.size for part in known)} bytes", f"{stored.size} bytes")
     read: list[str] = []
     for _ in range(READINGS):
-        sha256, confirmed = _read(store, stored, known)
+        sha256, confirmed = _read(store, stored, known, evidence)
         if confirmed or sha256 in read:
             return sha256
         read.append(sha256)
@@ -74,16 +83,20 @@ def _parts_told(etag: str) -> int:
     return int(found[1]) if found else 0
 
 
-def _read(store: Store, stored: StoredObject, known: Sequence[Part]) -> tuple[str, bool]:
+def _read(store: Store, stored: StoredObject, known: Sequence[Part], evidence: Evidence | None) -> tuple[str, bool]:
     """Return the SHA-256 of an object's bytes, and whether they are certainly those that the store holds."""
     lengths = [[piece.size for piece in part_ranges(part.size, MIB)] for part in known]
     pieces = cut(store.read(stored), (bytearray(length) for part in lengths for length in part))
+    if evidence is not None:
+        evidence.restart()
     sha256, found, confirmed = hashlib.sha256(), list[tuple[int | None, int]](), True
     of_parts = hashlib.md5(usedforsecurity=False)
     for number, part in enumerate(known):
         crc, md5 = 0, hashlib.md5(usedforsecurity=False)
         for piece in islice(pieces, len(lengths[number])):
             sha256.update(piece)
+            if evidence is not None:
+                evidence.feed(piece)
             crc = crc64(piece, crc)
             if part.crc64 is None:
                 md5.update(piece)

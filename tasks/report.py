@@ -43,6 +43,7 @@ def report(archived: ArchivedRecording, transferred: Transferred) -> str:
         "",
         code(archived.archive_url),
         "",
+        *(f"**Look at this:** {literal(finding)}\n" for finding in archived.findings),
         "| file | bytes | type |",
         "|---|---:|---|",
         *(f"| {code_in_table(file.path)} | {file.size:,} | {literal(file.content_type)} |" for file in archived.files),

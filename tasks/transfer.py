@@ -18,6 +18,7 @@ from tasks.download import Source
 from tasks.errors import (
     ArchiveDamaged,
     ArchiverError,
+    RangesUnproved,
     SourceChanged,
     StoredWrong,
     StoreRefused,
@@ -51,6 +52,8 @@ FILES_AT_ONCE = 4
 """Of one recording."""
 WORTH_LISTING = 4
 """Files of a recording from which on one listing is cheaper than asking for each whether it is there."""
+READINGS = 3
+"""Of a file that looks cut off and whose total is weak, until two agree."""
 LOOKS = 3
 """How often a file is looked at anew when another run ended the upload that was used."""
 
@@ -102,9 +105,31 @@ class Transfer:
 
         def move(payload: Payload) -> Moved:
             absent = known is not None and payload.key not in known
-            return self._move(payload, beside=replace, trust=not replace, absent=absent)
+            return self._convinced(payload, beside=replace, absent=absent)
 
-        return self._at_once(move, payloads)
+        moved = self._at_once(move, payloads)
+        for finding in (finding for file in moved for finding in file.evidence.findings()):
+            self._means.log.warning("%s It is archived all the same.", finding)
+        return moved
+
+    def _convinced(self, payload: Payload, *, beside: bool, absent: bool) -> Moved:
+        """Move a file, and read it again if nothing but a weak total says that what looks cut off is whole.
+
+        Raises:
+            SourceChanged: it is another one at each reading.
+        """
+        moved, seen = self._move(payload, beside=beside, trust=not beside, absent=absent), set[str]()
+        while moved.weak and moved.evidence.is_cut_off and moved.sha256 not in seen:
+            seen.add(moved.sha256)
+            if len(seen) == READINGS:
+                raise SourceChanged(payload.media.label, "the same bytes twice", f"{READINGS} different files")
+            self._means.log.warning("%s Reading it again.", moved.evidence.findings()[0])
+            label = payload.media.label
+            self.links.refresh(label, self.links.current(label), "what the old one led to looks cut off")
+            if moved.upload is not None:
+                self._means.unfinished().abort(moved.upload)
+            moved = self._move(payload, beside=beside, trust=False)
+        return moved
 
     def _at_once(self, call: Callable[[T], R], files: Sequence[T]) -> list[R]:
         with Pool(min(FILES_AT_ONCE, len(files) or 1), self._means.stop, independent=True) as pool:
@@ -200,8 +225,16 @@ class Transfer:
         raise AssertionError
 
     def _look(self, payload: Payload, **how: bool) -> Moved:
+        try:
+            return self._looked(payload, ranges=True, **how)
+        except RangesUnproved as unproved:
+            self._means.log.warning("%s It is read as a whole now.", unproved)
+            return self._looked(payload, ranges=False, **how)
+
+    def _looked(self, payload: Payload, *, ranges: bool, **how: bool) -> Moved:
         patience = Patience(self._means.limits.patience_s, self._means.stop)
-        source = Source(self._http, self.links, payload.media.label, patience)
+        media = payload.media
+        source = Source(self._http, self.links, media.label, patience, media.size, ranges=ranges)
         try:
             file = FileMove(self._means, payload, source)
             try:
@@ -285,7 +318,7 @@ class Transfer:
     def _proved(self, stored: StoredObject, moved: Moved) -> str:
         store = self._means.store
         try:
-            return read_back(store, stored, moved.parts)
+            return read_back(store, stored, moved.parts, evidence=moved.evidence)
         except StoredWrong:
             # Its metadata would make a later run take it for good; unless it is another object by now.
             found = store.head(stored.key)
@@ -310,4 +343,5 @@ def _is_as_moved(moved: Moved, listed: StoredObject | None) -> bool:
 
 def _stored(moved: Moved) -> StoredFile:
     path, size, sha256, content_type = moved.payload.path, moved.size, moved.sha256, moved.content_type
-    return StoredFile(ArchivedFile(path=path, size=size, sha256=sha256, content_type=content_type), moved.etag)
+    file = ArchivedFile(path=path, size=size, sha256=sha256, content_type=content_type)
+    return StoredFile(file, moved.etag, moved.evidence.findings())

@@ -8,7 +8,17 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from threading import Condition, Event, Lock
 from typing import TYPE_CHECKING, TypeVar
 
-from tasks.errors import SizeDisagrees, SourceGone, SourceLied, StoredWrong, TransferStopped, UploadVanished
+from tasks.errors import (
+    RangesUnproved,
+    SizeDisagrees,
+    SourceGone,
+    SourceLied,
+    SourceMissing,
+    StoredWrong,
+    TransferStopped,
+    UploadVanished,
+    VideoEmpty,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -21,7 +31,16 @@ R = TypeVar("R")
 A_FEW = 8
 """Small requests that are under way at once."""
 
-_STOPS_NO_OTHERS = (UploadVanished, StoredWrong, SourceGone, SourceLied, SizeDisagrees)
+_STOPS_NO_OTHERS = (
+    UploadVanished,
+    StoredWrong,
+    SourceGone,
+    SourceMissing,
+    SourceLied,
+    SizeDisagrees,
+    VideoEmpty,
+    RangesUnproved,
+)
 
 
 class Window:
@@ -206,10 +225,14 @@ class Sha256InOrder:
 
     Args:
         release: called with each part, from that thread, once it is no longer kept.
+        look: called with each part, in order, before that.
     """
 
-    def __init__(self, release: Callable[[bytearray], None]) -> None:
+    def __init__(
+        self, release: Callable[[bytearray], None], look: Callable[[bytearray], None] = lambda _: None
+    ) -> None:
         self._release = release
+        self._look = look
         self._sha256 = hashlib.sha256()
         self._next = 1
         self._early: dict[int, bytearray] = {}
@@ -223,6 +246,7 @@ class Sha256InOrder:
         self._early[number] = body
         while (due := self._early.pop(self._next, None)) is not None:
             self._sha256.update(due)
+            self._look(due)
             self._next += 1
             self._release(due)
 

@@ -78,6 +78,7 @@ def reading(
     stall_s: float = 10.0,
     patience_s: float = 20.0,
     pause_s: float = 0.001,
+    details: Mapping[str, object] | None = None,
     **knobs: object,
 ) -> Iterator[Reading]:
     """Serve a file and make a source of it; pauses are next to nothing, one call to the API tries once.
@@ -87,6 +88,7 @@ def reading(
         stall_s: the stall timeout.
         patience_s: the source's patience.
         pause_s: the longest pause between two attempts.
+        details: what the API says, besides what the stand-in has it say.
         knobs: of the stand-in, set before the first link is handed out.
     """
     media = content if isinstance(content, MediaSource) else MediaSource(content)
@@ -99,11 +101,12 @@ def reading(
     ):
         for name, value in knobs.items():
             setattr(kit, name, value)
-        kit.add(StandInRecording(ID, video=media))
+        kit.add(StandInRecording(ID, video=media, details=dict(details or {})))
         api = RealtimeKit(api_http, kit.base_url, kit.account_id, kit.app_id, kit.token, stop=stop, patience_s=0)
 
         def links_now() -> Mapping[str, Link]:
-            return {file.label: Link(file.url, file.expires_at) for file in api.recording(ID).media}
+            recording = api.recording(ID)
+            return {file.label: Link(file.url, file.expires_at, recording.expires) for file in recording.media}
 
         first = links_now()
         ((label, link),) = first.items()

@@ -20,7 +20,7 @@ def test_no_secret_of_the_source_is_in_any_body_key_metadata_or_log_record(
     rclone: Archiving, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    sound = MediaSource(b"sound", "audio/mpeg")
+    sound = MediaSource(b"s\0und", "audio/mpeg")
     recording = rclone.add(2 * rclone.part, audio=sound, storage_config=LEAKY_STORAGE_CONFIG)
     rclone.kit.links_expire_after_requests = 2
     rclone.kit.file_faults = [Drop(1000, how="rst"), Redirect(), None, Drop(1000)]

@@ -90,6 +90,16 @@ def test_bag_info_says_what_the_bag_is() -> None:
     ]
 
 
+def test_bag_info_states_findings_a_line_each_and_gives_them_back() -> None:
+    findings = ("data/video/a.mp4 is empty: 0 bytes.", "data/audio/\u2028b\r\nPayload-Oxum: 0.0 is odd: \ud800.")
+    info = bag.bag_info(a_recording(), [5], date(2026, 11, 23), findings)
+    stated = ("data/video/a.mp4 is empty: 0 bytes.", "data/audio/ b Payload-Oxum: 0.0 is odd: ?.")
+    assert bag.stated_findings(info) == stated
+    assert bag.stated_oxum(info) == "5.1"
+    assert bag.stated_findings(b"Archive-Findings: x\n\xff\nArchive-Finding:a") == ("a",)
+    assert bag.stated_findings(b"") == ()
+
+
 def test_bag_info_leaves_out_what_is_not_known_and_keeps_to_its_lines() -> None:
     recording = parse_recording({"id": ID, "session_id": None})
     assert b"Session-Identifier" not in bag.bag_info(recording, [1], date(2026, 11, 23))

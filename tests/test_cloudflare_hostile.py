@@ -1,6 +1,10 @@
 """Whoever answers in the API's place gets neither the token, nor our memory, nor our time."""
 
+import gzip
+import json
 import logging
+import tracemalloc
+import zlib
 from collections.abc import Iterator
 
 import pytest
@@ -68,6 +72,28 @@ def test_a_huge_answer_is_not_read_to_its_end(
     monkeypatch.setattr(cloudflare, "LARGEST_ANSWER", 100_000)
     kit.api_faults = [Answer(200, {}, bytes(50_000_000))]
     assert "more than 100,000 bytes" in str(failure(api))
+
+
+def test_an_answer_that_is_compressed_is_read(kit: RealtimeKitStandIn, api: RealtimeKit) -> None:
+    known = json.dumps({"success": True, "data": {"id": ID, "status": "UPLOADED"}}).encode()
+    for coding, packed in (("gzip", gzip.compress(known)), ("deflate", zlib.compress(known)), ("identity", known)):
+        kit.api_faults = [Answer(200, {"Content-Encoding": coding}, packed)]
+        assert api.recording(ID).status == "UPLOADED"
+    kit.api_faults = [Answer(200, {"Content-Encoding": "br"}, known)]
+    assert "Content-Encoding br" in str(failure(api))
+    kit.api_faults = [Answer(200, {"Content-Encoding": "gzip"}, known)]
+    assert api.recording(ID).media, "what is damaged is asked for again"
+
+
+def test_an_answer_that_inflates_beyond_all_bounds_takes_no_memory(kit: RealtimeKitStandIn, api: RealtimeKit) -> None:
+    bomb = gzip.compress(bytes(250_000_000), compresslevel=9)
+    kit.api_faults = [Answer(200, {"Content-Encoding": "gzip"}, bomb)]
+    tracemalloc.start()
+    try:
+        assert "more than 33,554,432 bytes" in str(failure(api))
+        assert tracemalloc.get_traced_memory()[1] < 3 * cloudflare.LARGEST_ANSWER
+    finally:
+        tracemalloc.stop()
 
 
 def test_an_answer_that_trickles_in_is_given_up(

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ConnectionClosedError
 
 from tasks.dialect import WORTH_ASKING
-from tasks.errors import SourceGone
+from tasks.errors import SourceUnavailable
 from tasks.pace import Pace
 from tasks.store import Store, new_s3_client
 from tests.archiving import Run
@@ -64,10 +64,10 @@ def interrupted(bench: Archiving, run: Run, parts: int = 3) -> StandInRecording:
     recording = bench.add(parts * bench.part)
 
     def gone_soon(request: FileRequest) -> Answer | None:
-        return Answer.xml(404, "NoSuchKey", "gone") if request.start >= bench.part else None
+        return Answer.slow_down(3600) if request.start >= bench.part else None
 
     bench.kit.file_faults = gone_soon
-    with pytest.raises(SourceGone):
+    with pytest.raises(SourceUnavailable):
         run.archived(recording.id)
     bench.kit.file_faults = []
     assert bench.kit.wait_idle()

@@ -8,7 +8,7 @@ from threading import Event
 
 import pytest
 
-from tasks.errors import SourceGone, SourceUnavailable, TransferStopped
+from tasks.errors import RecordingNotFound, SourceGone, SourceMissing, SourceUnavailable, TransferStopped
 from tests.reading import PIECE, reading
 from tests.standins.realtimekit import (
     Answer,
@@ -164,14 +164,46 @@ def test_a_wait_longer_than_patience_ends_at_once() -> None:
         assert caught.value.retry_after == 31
 
 
-def test_a_file_that_is_gone_is_final_at_once() -> None:
+MISSING = Answer.xml(404, "NoSuchKey", "The specified key does not exist.")
+
+
+def test_a_file_that_is_not_there_yet_is_asked_for_again_through_fresh_links() -> None:
     with reading(CONTENT) as it:
-        it.kit.file_faults = [None, Answer.xml(404, "NoSuchKey", "The specified key does not exist.")]
+        it.kit.file_faults = [MISSING, MISSING, None, MISSING]
+        it.source.open(1000)
+        assert it.read(1000, SIZE) == it.content[1000:]
+        assert (len(it.requests), it.links.refreshes) == (5, 3)
+
+
+@pytest.mark.parametrize("patience_s", [0.1, 60])
+def test_a_file_that_stays_missing_while_the_api_lists_it_is_worth_retrying(
+    patience_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.download.MISSING_FOR_S", 0.1)
+    with reading(CONTENT, patience_s=patience_s, pause_s=0.02) as it:
+        it.kit.file_faults = lambda _: MISSING
+        with pytest.raises(SourceMissing) as caught:
+            it.source.open(1000)
+        assert caught.value.retryable
+        assert it.links.refreshes >= 2
+
+
+def test_a_file_that_is_missing_once_its_seven_days_are_over_is_gone_at_once() -> None:
+    with reading(CONTENT, details={"stopped_time": "2026-01-01T00:00:00Z"}) as it:
+        it.kit.file_faults = [None, MISSING]
         it.source.open(1000)
         with pytest.raises(SourceGone) as caught:
             it.read(1000, SIZE)
         assert not caught.value.retryable
         assert (len(it.requests), len(it.kit.api_requests)) == (2, 1)
+
+
+def test_a_recording_that_the_api_no_longer_knows_is_final_when_its_file_is_missing() -> None:
+    with reading(CONTENT) as it:
+        it.kit.file_faults = lambda _: MISSING
+        it.kit.api_faults = lambda _: Answer.failure(1001, "Recording not found", 404)
+        with pytest.raises(RecordingNotFound):
+            it.source.open(1000)
 
 
 @pytest.mark.parametrize("size", [1, 2, PIECE, PIECE + 1])
@@ -217,9 +249,9 @@ def test_a_read_that_is_abandoned_leaves_the_source_usable() -> None:
 def test_opening_again_begins_anew() -> None:
     with reading(CONTENT) as it:
         it.source.open(SIZE)
-        it.media.replace(b"another")
+        it.media.replace(b"an\0ther")
         assert it.source.open(SIZE).size == 7
-        assert it.read(0, 7) == b"another"
+        assert it.read(0, 7) == b"an\0ther"
 
 
 def test_an_answer_that_nobody_reads_is_hung_up_on() -> None:

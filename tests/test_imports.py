@@ -15,7 +15,7 @@ WITH_PREFECT = {"artifacts", "auditing", "recording"}
 MODULES = sorted(path.stem for path in (PROJECT / "tasks").glob("*.py") if path.stem != "__init__")
 PLAIN = [name for name in MODULES if name not in WITH_PREFECT]
 API = {"realtimekit", "cloudflare", "details"}
-SOURCE = {"download", "links", "answers", "wire"}
+SOURCE = {"download", "links", "answers", "bodies", "wire"}
 AUDIT = {"audit", "audit_found", "audit_log", "audit_order", "audit_report", "fixity", "holdings", "readahead"}
 STORE = {
     "store", "bucket", "calls", "credentials", "endpoint", "handshake", "s3_lines", "archive", "archived_bag", "bag",

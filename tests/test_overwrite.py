@@ -85,7 +85,7 @@ def test_whichever_write_fails_the_old_bag_stays_whole_until_the_flip_and_the_ne
 
 
 def test_an_overwritten_archive_is_the_new_one_byte_for_byte(bench: Archiving, tmp_path: Path) -> None:
-    recording = bench.add(2 * bench.part, audio=MediaSource(b"sound", "audio/mpeg"))
+    recording = bench.add(2 * bench.part, audio=MediaSource(b"s\0und", "audio/mpeg"))
     bench.archived(recording)
     changed(recording)
     bench.archived(recording, overwrite=True)
@@ -94,7 +94,7 @@ def test_an_overwritten_archive_is_the_new_one_byte_for_byte(bench: Archiving, t
 
 
 def test_until_it_is_complete_overwriting_touches_no_object_of_the_archive(bench: Archiving) -> None:
-    recording = bench.add(2 * bench.part, audio=MediaSource(b"sound", "audio/mpeg"))
+    recording = bench.add(2 * bench.part, audio=MediaSource(b"s\0und", "audio/mpeg"))
     bench.archived(recording)
     before = bench.objects()
     changed(recording)
@@ -127,7 +127,7 @@ def test_a_rotten_file_is_not_trusted_when_overwriting_it_was_cut_short(
 
 
 def test_what_was_already_replaced_when_a_flip_was_cut_short_is_not_fetched_again(bench: Archiving) -> None:
-    recording = bench.add(2 * bench.part, audio=MediaSource(b"sound", "audio/mpeg"))
+    recording = bench.add(2 * bench.part, audio=MediaSource(b"s\0und", "audio/mpeg"))
     bench.archived(recording)
     completed: list[str] = []
 

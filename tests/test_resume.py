@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.errors import SourceChanged, SourceGone, SourceLied, StoreRefused
+from tasks.errors import SourceChanged, SourceLied, SourceUnavailable, StoreRefused
 from tests.meddling import refusal
 from tests.standins.lies import WrongRange
 from tests.standins.realtimekit import Answer, Drop, MediaSource, SyntheticContent
@@ -33,7 +33,7 @@ def gone_from(start: int, name: str = "") -> Callable[[FileRequest], Answer | No
 
     def fault(request: FileRequest) -> Answer | None:
         if request.start >= start and request.name.endswith(name):
-            return Answer.xml(404, "NoSuchKey", "gone for now")
+            return Answer.slow_down(3600)
         return None
 
     return fault
@@ -46,7 +46,7 @@ def size_of(bench: Archiving) -> int:
 def interrupted(bench: Archiving, recording: StandInRecording, after: int, **different: Any) -> None:
     """Run until so many parts are stored."""
     bench.kit.file_faults = gone_from(after * bench.part)
-    with pytest.raises(SourceGone):
+    with pytest.raises(SourceUnavailable):
         bench.archived(recording, concurrency=1, **different)
     bench.kit.file_faults = []
     assert bench.kit.wait_idle()
@@ -165,11 +165,11 @@ def test_a_file_that_an_earlier_run_finished_is_not_fetched_again(bench: Archivi
         if request.name == recording.video_name and request.start:
             while audio_is_there not in bench.names(recording):
                 pass
-            return Answer.xml(404, "NoSuchKey", "gone for now")
+            return Answer.slow_down(3600)
         return None
 
     bench.kit.file_faults = fault
-    with pytest.raises(SourceGone):
+    with pytest.raises(SourceUnavailable):
         bench.archived(recording)
     bench.kit.file_faults = []
     run = bench.run()

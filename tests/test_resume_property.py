@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 )
 
 from tasks import bag
-from tasks.errors import ArchiveDamaged, SourceGone
+from tasks.errors import ArchiveDamaged, SourceUnavailable
 from tests.standins.realtimekit import Answer, MediaSource, RealtimeKitStandIn, SyntheticContent
 from tests.strategies import examples
 from tests.torture.stage import SEND_BUFFER, archive_in
@@ -77,7 +77,7 @@ class Runs(RuleBasedStateMachine):
             return
         self.kit.file_faults = lambda request: gone(request, parts * PART)
         began = len(self.kit.file_requests)
-        with pytest.raises(SourceGone):
+        with pytest.raises(SourceUnavailable):
             self.place.archived(self.recording, concurrency=1)
         self.kit.file_faults = []
         self.require_nothing_twice(began)
@@ -192,7 +192,7 @@ class Runs(RuleBasedStateMachine):
 
 def gone(request: FileRequest, start: int) -> Answer | None:
     """Let all requests fail from a byte on."""
-    return Answer.xml(404, "NoSuchKey", "gone for now") if request.start >= start else None
+    return Answer.slow_down(3600) if request.start >= start else None
 
 
 def test_whatever_happens_between_runs_what_is_a_bag_is_whole_and_of_the_source_as_it_was(rclone: Archiving) -> None:

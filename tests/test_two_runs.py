@@ -83,7 +83,7 @@ def test_a_whole_run_between_any_two_writes_of_another_does_no_harm(
 def test_two_runs_that_start_together_end_with_one_valid_archive(
     bench: Archiving, overwrites: tuple[bool, bool], seed: int, tmp_path: Path
 ) -> None:
-    recording = bench.add(2 * bench.part + seed, audio=MediaSource(b"sound", "audio/mpeg"))
+    recording = bench.add(2 * bench.part + seed, audio=MediaSource(b"s\0und", "audio/mpeg"))
     if overwrites == (OVERWRITE, OVERWRITE):
         bench.archived(recording)
     dice, together = random.Random(seed), Barrier(2)
@@ -234,7 +234,7 @@ def test_a_bag_with_more_files_that_another_run_committed_meanwhile_is_kept(rclo
     early = rclone.run()
     details = early.recording(recording.id)
     early.move(recording.id)
-    recording.audio = MediaSource(b"sound", "audio/mpeg")
+    recording.audio = MediaSource(b"s\0und", "audio/mpeg")
     later = rclone.archived(recording)
     (video,) = [file for file in later.files if "video" in file.path]
     committed = early.archive.commit(details, [StoredFile(video, etag="")], early.archive.listed(details))

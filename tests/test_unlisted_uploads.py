@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.errors import SourceGone
+from tasks.errors import SourceUnavailable
 from tests.meddling import refusal
 from tests.standins.realtimekit import Answer
 
@@ -40,10 +40,10 @@ def interrupted(bench: Archiving, meddle: Callable[..., Any]) -> StandInRecordin
     recording = bench.add(PARTS * bench.part)
 
     def gone_at_the_end(request: FileRequest) -> Answer | None:
-        return Answer.xml(404, "NoSuchKey", "gone") if request.start >= (PARTS - 1) * bench.part else None
+        return Answer.slow_down(3600) if request.start >= (PARTS - 1) * bench.part else None
 
     bench.kit.file_faults = gone_at_the_end
-    with pytest.raises(SourceGone):
+    with pytest.raises(SourceUnavailable):
         bench.run(meddle, concurrency=1).archived(recording.id)
     bench.kit.file_faults = []
     assert bench.kit.wait_idle()
@@ -65,7 +65,7 @@ def test_an_upload_that_the_store_does_not_list_is_aborted_when_the_recording_is
 ) -> None:
     recording = interrupted(bench, meddle)
     assert recording.video is not None
-    recording.video.replace(b"another video")
+    recording.video.replace(b"another\0video")
     bench.run(meddle).archived(recording.id)
     assert bench.left_over() == []
 

@@ -59,7 +59,7 @@ def idle(stage: Stage) -> Result:
 
 def _lay_out(kit: RealtimeKitStandIn, folder: Path, count: int) -> None:
     """Make recordings known, and put their bags where they would be."""
-    video, audio, now = MediaSource(b"video"), MediaSource(b"audio", "audio/mpeg"), datetime.now(UTC)
+    video, audio, now = MediaSource(b"vide\0"), MediaSource(b"audi\0", "audio/mpeg"), datetime.now(UTC)
     for number in range(count):
         # The oldest an hour before its time is over, the newest two hours old.
         invoked = now - timedelta(hours=2 + (WEEK_H - 3) * number / count)

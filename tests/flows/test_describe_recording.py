@@ -90,7 +90,7 @@ def test_a_description_is_facts_and_a_picture_beside_the_bag(
 
 
 def test_media_that_nothing_understands_is_a_finding_and_no_failure(here: World) -> None:
-    done = archive_recording(here.add(b"video" * 1000, duration=60).id)
+    done = archive_recording(here.add(b"vide\0" * 1000, duration=60).id)
     described = describe_recording(done.recording_id, done.archive_url)
     assert "nothing understands it as media" in described.findings[0]
     (run,) = described_runs(here, done.recording_id)

@@ -331,7 +331,7 @@ def test_files_that_came_later_are_told_and_not_touched(here: World) -> None:
     recording = aged(here, 5)
     sweep_recordings()
     before = keys(here)
-    recording.audio = MediaSource(b"later", "audio/mpeg")
+    recording.audio = MediaSource(b"lat\0r", "audio/mpeg")
     sweep = sweep_recordings()
     assert [(one.recording_id, one.reason) for one in sweep.gained_files] == [(recording.id, "1 more of audio/")]
     assert keys(here) == before
@@ -341,7 +341,7 @@ def test_several_apps_are_swept_together(here: World) -> None:
     mine = aged(here, 20)
     with RealtimeKitStandIn(app_id="another") as other:
         theirs = other.add(
-            StandInRecording(str(uuid.uuid4()), video=MediaSource(b"x"), invoked_time=NOW - timedelta(hours=30))
+            StandInRecording(str(uuid.uuid4()), video=MediaSource(b"\0"), invoked_time=NOW - timedelta(hours=30))
         )
 
         def lead_on(request: ApiRequest) -> Answer | None:

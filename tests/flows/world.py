@@ -65,7 +65,7 @@ class World:
     prefect_api: str
     folder: Path
 
-    def add(self, video: bytes | MediaSource = b"video" * 1000, **of_recording: Any) -> StandInRecording:
+    def add(self, video: bytes | MediaSource = b"vide\0" * 1000, **of_recording: Any) -> StandInRecording:
         """Make a recording known to the API."""
         source = video if isinstance(video, MediaSource) else MediaSource(video)
         return self.kit.add(StandInRecording(str(uuid.uuid4()), **{"video": source, **of_recording}))

@@ -81,6 +81,20 @@ class WrongTotal:
 
 
 @dataclass(frozen=True, slots=True)
+class RestOfFile:
+    """Answers 206 with all bytes from the first that was asked for, and says so: more than was asked for."""
+
+    def shape(self, exchange: Exchange) -> Reply:
+        """Return what is put on the wire."""
+        if not exchange.honest.media:
+            return exchange.honest
+        asked = _asked(exchange.honest)
+        rest = replace(asked, stop=asked.content.size)
+        headers = {"Content-Range": content_range(rest.start, rest.stop, asked.content.size)}
+        return replace(exchange.honest.having(headers), status=206, body=(rest,))
+
+
+@dataclass(frozen=True, slots=True)
 class IgnoreRange:
     """Answers 200 with the whole file and its length."""
 

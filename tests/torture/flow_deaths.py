@@ -161,7 +161,7 @@ def flow_runs(bench: Archiving, dice: random.Random, api: str | None = None) -> 
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="flow-")))
         world = World(bench.kit, bench.server, bench.bucket, api or stack.enter_context(prefect_api()), folder)
         video = MediaSource(SyntheticContent(PARTS * PART - dice.randrange(PART), seed=dice.randrange(1000)))
-        recording = bench.add(video, audio=MediaSource(b"sound" * 1000, "audio/mpeg"))
+        recording = bench.add(video, audio=MediaSource(b"s\0und" * 1000, "audio/mpeg"))
         stack.enter_context(faulty(bench, dice))
         yield FlowRuns(bench, world, recording)
 

@@ -37,7 +37,7 @@ class Meeting:
         """Make the recording known."""
         parts = self.dice.choice((0, 1, 2, 3))
         size = parts * self.bench.part + self.dice.randrange(1, 50_000)
-        audio = MediaSource(b"sound" * 1000, "audio/mpeg") if self.dice.random() < 0.5 else None
+        audio = MediaSource(b"s\0und" * 1000, "audio/mpeg") if self.dice.random() < 0.5 else None
         self.recording = self.bench.add(MediaSource(SyntheticContent(size, self._seed())), audio=audio)
         self.versions = Versions(self.recording)
         self.reader = Reader(self.bench, self.versions)

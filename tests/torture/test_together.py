@@ -36,7 +36,7 @@ def test_runs_that_meet_leave_one_right_archive(request: pytest.FixtureRequest, 
 @pytest.fixture
 def archived(rclone: Archiving) -> StandInRecording:
     """A recording that is archived."""
-    recording = rclone.add(1000, audio=MediaSource(b"sound", "audio/mpeg"))
+    recording = rclone.add(1000, audio=MediaSource(b"s\0und", "audio/mpeg"))
     rclone.archived(recording)
     return recording
 
