@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import sys
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from tasks import logs, redaction
 from tasks.store import new_s3_client
 from tests.standins.realtimekit import RealtimeKitStandIn
 from tests.standins.stores import RcloneStore, Store, SwiftStore
@@ -45,6 +47,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 @pytest.fixture(autouse=True)
 def no_aws_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     ignore_aws_settings(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def no_secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let each test begin without secrets that are known, and without filters of logs that would hide a leak."""
+    monkeypatch.setattr(redaction, "_OWN", redaction.Concealed({}))
+    yield
+    for handler in logging.getLogger().handlers:
+        handler.removeFilter(logs._concealed)
 
 
 @pytest.fixture(scope="session", autouse=True)
