@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import re
 import shutil
 import signal
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from tasks import logs, redaction
 from tasks.store import new_s3_client
 from tests.clock import is_moved, with_rclone
 from tests.standins.realtimekit import RealtimeKitStandIn
@@ -95,6 +97,15 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(autouse=True)
 def no_aws_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     ignore_aws_settings(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def no_secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let each test begin without secrets that are known, and without filters of logs that would hide a leak."""
+    monkeypatch.setattr(redaction, "_OWN", redaction.Concealed({}))
+    yield
+    for handler in logging.getLogger().handlers:
+        handler.removeFilter(logs._concealed)
 
 
 @pytest.fixture(scope="session", autouse=True)

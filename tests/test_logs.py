@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from typing import TYPE_CHECKING
 
 from tasks import logs
-from tasks.logs import ThrottledLog
+from tasks.logs import ThrottledLog, conceal_logs
+from tasks.redaction import keep_secret
 
 if TYPE_CHECKING:
     import pytest
@@ -26,3 +28,26 @@ def test_what_comes_faster_than_a_person_reads_is_counted_and_told_with_the_next
     now += logs.LOGGED_EVERY_S
     log.note("sixth")
     assert caplog.messages == ["first", "fourth (2 more since the last one)", "sixth (1 more since the last one)"]
+
+
+def test_no_secret_is_logged_be_it_in_an_argument_or_in_an_error() -> None:
+    keep_secret(["leak-canary"])
+    screen, log = io.StringIO(), logging.getLogger("tests.concealed")
+    handler = logging.StreamHandler(screen)
+    log.addHandler(handler)
+    log.propagate = False
+    try:
+        conceal_logs()
+        conceal_logs()
+        log.warning("%s at %s %d", "leak-canary", "https://host/path?leak", 42)
+        message = "Invalid header value b'leak'"
+        try:
+            raise ValueError(message)
+        except ValueError:
+            log.exception("as it came")
+    finally:
+        log.removeHandler(handler)
+    told = screen.getvalue()
+    assert "*** at https://host/path 42" in told
+    assert "ValueError: Invalid header value b***" in told
+    assert "leak" not in told

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from tests.torture import deaths, flow_deaths, source, store, store_deaths, together
+from tests.torture import deaths, environment, flow_deaths, source, store, store_deaths, together
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,4 +23,5 @@ GROUPS: Mapping[str, tuple[Scenario, ...]] = {
     "store": _distinct(store.SCENARIOS, store_deaths.SCENARIOS),
     "deaths": _distinct(deaths.SCENARIOS, flow_deaths.SCENARIOS),
     "together": together.SCENARIOS,
+    "environment": environment.SCENARIOS,
 }
