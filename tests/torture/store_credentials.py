@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,7 +86,7 @@ def session(server: Store, stage: Stage, code: str) -> Iterator[Session]:
 
 
 def _met(stage: Stage, code: str, bench: Archiving) -> Outcome:
-    proxy, recording = proxy_of(bench.server), some_recording(bench, stage.parts)
+    began, proxy, recording = time.monotonic(), proxy_of(bench.server), some_recording(bench, stage.parts)
     with short_pauses(), logs() as logged, proxy, session(bench.server, stage, code) as kept:
         client = new_s3_client(CONNECTIONS)
         stage.before(bench, recording, client)
@@ -97,7 +98,8 @@ def _met(stage: Stage, code: str, bench: Archiving) -> Outcome:
         proxy.start_over()
     failures += [f"the proxy failed: {defect!r}" for defect in proxy.errors]
     left = tuple(bench.left_over(recording))
-    return Outcome(verdict, verdict is Verdict.INTACT, str(error or ""), left, failures=tuple(failures))
+    seconds, finished = time.monotonic() - began, verdict is Verdict.INTACT
+    return Outcome(verdict, finished, str(error or ""), left, 0, seconds, tuple(failures))
 
 
 def _scenario(stage: Stage, code: str, *, short: bool) -> Scenario:
