@@ -160,6 +160,22 @@ def test_the_first_real_failure_is_raised_and_not_that_the_others_were_stopped()
         run()
 
 
+def test_what_a_thread_met_is_told_though_the_one_who_feeds_it_was_stopped_by_that() -> None:
+    stop = Event()
+
+    def refuse() -> None:
+        raise PermissionError
+
+    def feed() -> None:
+        with Pool(1, stop) as pool:
+            pool.submit(refuse)
+            assert stop.wait(10)
+            raise TransferStopped
+
+    with pytest.raises(PermissionError):
+        feed()
+
+
 def test_what_has_not_begun_when_something_fails_never_begins() -> None:
     begun: list[int] = []
 
