@@ -84,10 +84,7 @@ class Transfer:
             ArchiverError: what any of them met. Others are stopped by it, unless it is final and of that file alone.
         """
         with Pool(min(FILES_AT_ONCE, len(payloads) or 1), self._means.stop, independent=True) as pool:
-            moved = pool.map(lambda payload: self._convinced(payload, beside=replace), payloads)
-        for finding in (finding for file in moved for finding in file.evidence.findings()):
-            self._means.log.warning("%s It is archived all the same.", finding)
-        return moved
+            return pool.map(lambda payload: self._convinced(payload, beside=replace), payloads)
 
     def _convinced(self, payload: Payload, *, beside: bool) -> Moved:
         """Move a file, and read it again if nothing but a weak total says that what looks cut off is whole.
@@ -159,7 +156,10 @@ class Transfer:
             for file in unproved:
                 self._finish(file)
             listed = archive.listed(recording)
-        return archive.commit(recording, [_stored(file) for file in moved], listed)
+        stored = [_stored(file) for file in moved]
+        for finding in (finding for one in stored for finding in one.findings):
+            self._means.log.warning("%s It is archived all the same.", finding)
+        return archive.commit(recording, stored, listed)
 
     def _move(self, payload: Payload, *, beside: bool, trust: bool) -> Moved:
         for look in range(1, LOOKS + 1):
@@ -181,7 +181,7 @@ class Transfer:
         try:
             return self._looked(payload, beside=beside, trust=trust, ranges=True)
         except RangesUnproved as unproved:
-            self._means.log.warning("%s It is read as a whole now.", unproved)
+            self._means.log.warning("%s Reading it as a whole now.", unproved)
             return self._looked(payload, beside=beside, trust=trust, ranges=False)
 
     def _looked(self, payload: Payload, *, beside: bool, trust: bool, ranges: bool) -> Moved:
