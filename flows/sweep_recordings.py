@@ -178,7 +178,8 @@ def _archived(archived: ArchivedRecording) -> Outcome:
     if archived.already_archived:
         return "archived", "Another run was faster."
     count = len(archived.files)
-    return "archived", f"{human_size(archived.bytes)} in {'1 file' if count == 1 else f'{count} files'}."
+    size = f"{human_size(archived.bytes)} in {'1 file' if count == 1 else f'{count} files'}."
+    return "archived", " ".join([size, *archived.findings])
 
 
 def _failed(error: BaseException) -> Outcome:

@@ -92,7 +92,7 @@ def media(label: str, pieces: Iterable[bytes], promised: int, doubt: str = "") -
     try:
         for piece in pieces:
             head += piece
-            if len(head) >= enough or (not doubt and len(head) >= WORTH_JUDGING and not is_text(head)):
+            if len(head) >= enough or (not doubt and len(head) >= WORTH_JUDGING and not is_text(head[:TEXT_HEAD])):
                 break
     except SourceUnavailable:
         if head and not doubt and not is_text(head):

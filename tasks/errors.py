@@ -572,6 +572,12 @@ class SourceChanged(RetryableError):
 class RangesUnproved(SourceChanged):
     """The source answers with ranges, or with the whole file, in a way that does not prove them to be of one object."""
 
+    def _told(self) -> str:
+        return (
+            f"{self.name}: the source's answers do not prove that they are ranges of one object: expected "
+            f"{self.expected}, got {self.actual}. A run reads such a file as a whole instead."
+        )
+
 
 class StoreUnavailable(RetryableError):
     """The object store is away, or throttles us."""

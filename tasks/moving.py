@@ -209,6 +209,7 @@ class FileMove:
                 raise TransferStopped
             next(cut(self._chunks(0, self._found.size), [body]))
             moved.sha256 = hashlib.sha256(body).hexdigest()
+            moved.evidence.restart()
             moved.evidence.feed(body)
             moved.metadata = {**self._metadata, "sha256": moved.sha256}
             if not self._store.put(self._payload.key, body, moved.content_type, moved.metadata, if_absent=if_absent):
@@ -229,6 +230,7 @@ class FileMove:
         if 1 in kept:
             self._source.close()
         self._unfinished.learn_dialect(upload, len(missing))
+        moved.evidence.restart()
         # In order only from the first byte on; after a resume the digest comes from reading the object back.
         fetched, moved.sha256 = self._move_parts(upload, missing, moved.evidence, hashed=not kept)
         parts = kept | fetched

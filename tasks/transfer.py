@@ -107,10 +107,7 @@ class Transfer:
             absent = known is not None and payload.key not in known
             return self._convinced(payload, beside=replace, absent=absent)
 
-        moved = self._at_once(move, payloads)
-        for finding in (finding for file in moved for finding in file.evidence.findings()):
-            self._means.log.warning("%s It is archived all the same.", finding)
-        return moved
+        return self._at_once(move, payloads)
 
     def _convinced(self, payload: Payload, *, beside: bool, absent: bool) -> Moved:
         """Move a file, and read it again if nothing but a weak total says that what looks cut off is whole.
@@ -201,7 +198,10 @@ class Transfer:
         if unproved := [file for file in moved if not _is_as_moved(file, listed.get(file.payload.path))]:
             self._at_once(self._finish, unproved)
             listed = archive.listed(recording)
-        return archive.commit(recording, [_stored(file) for file in moved], listed)
+        stored = [_stored(file) for file in moved]
+        for finding in (finding for one in stored for finding in one.findings):
+            self._means.log.warning("%s It is archived all the same.", finding)
+        return archive.commit(recording, stored, listed)
 
     def _clear_own(self, moved: Sequence[Moved]) -> None:
         """End the uploads that this run has begun, as they are of no use; those of others may be."""
@@ -228,7 +228,7 @@ class Transfer:
         try:
             return self._looked(payload, ranges=True, **how)
         except RangesUnproved as unproved:
-            self._means.log.warning("%s It is read as a whole now.", unproved)
+            self._means.log.warning("%s Reading it as a whole now.", unproved)
             return self._looked(payload, ranges=False, **how)
 
     def _looked(self, payload: Payload, *, ranges: bool, **how: bool) -> Moved:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.errors import SourceChanged, SourceLied, VideoEmpty
+from tasks.errors import SourceChanged, SourceLied, SourceUnavailable, VideoEmpty
 from tasks.report import Transferred, report
 from tests.bags import bag_of
 from tests.standins.lies import IgnoreRange, OtherETag
 from tests.standins.media import audio_mp3, track_webm, video_mp4
 from tests.standins.oddities import Headers
-from tests.standins.realtimekit import AUTO, MediaSource, SyntheticContent
+from tests.standins.realtimekit import AUTO, Answer, MediaSource, SyntheticContent
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,14 +69,22 @@ def test_a_video_is_looked_at_although_its_size_is_announced(rclone: Archiving) 
     assert "no container that is known" in finding_of(rclone, rclone.add(1000))
 
 
-def test_what_an_interrupted_run_stored_is_looked_at_as_well(rclone: Archiving) -> None:
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_an_interrupted_run_stored_is_looked_at_as_well(
+    rclone: Archiving,
+    overwrite: bool,  # noqa: FBT001
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     recording = audio(rclone, CUT)
-    rclone.kit.file_faults = lambda request: Headers("Retry-After", "3600", 503) if request.start else None
-    with pytest.raises(Exception, match="HTTP 503"):
-        rclone.archived(recording, concurrency=1)
+    rclone.kit.file_faults = lambda request: Answer.slow_down(3600) if request.start else None
+    with pytest.raises(SourceUnavailable):
+        rclone.archived(recording, concurrency=1, overwrite=overwrite)
     rclone.kit.file_faults = []
     run = rclone.run()
-    assert "ends within a frame" in run.archived(recording.id).findings[0]
+    with caplog.at_level(logging.WARNING):
+        archived = run.archived(recording.id, overwrite=overwrite)
+    assert "ends within a frame" in archived.findings[0]
+    assert [record.getMessage().partition(". ")[0] + "." for record in caplog.records] == list(archived.findings)
     assert sum(run.counted.already.values()) == rclone.part
 
 

@@ -105,7 +105,19 @@ def test_the_event_tells_all_that_post_processing_may_ask_for(here: World) -> No
         ],
         "bytes": archived.bytes,
         "duration_s": archived.duration_s,
+        "findings": list(archived.findings),
     }
+
+
+def test_a_finding_is_in_the_result_the_event_and_the_report(here: World) -> None:
+    recording = here.add(audio=MediaSource(b"", "audio/mpeg"))
+    archived = archive_recording(recording.id)
+    assert [finding.partition(" ")[2][:8] for finding in archived.findings] == ["is empty", "begins a"]
+    (event,) = eventually(lambda: here.events(recording))
+    assert event["payload"]["findings"] == list(archived.findings)
+    (artifact,) = here.ask_prefect("artifacts", artifacts={"key": {"any_": [f"archived-{recording.id}"]}})
+    assert artifact["data"].count("Look at this") == 2
+    assert archive_recording(recording.id).findings == archived.findings
 
 
 def test_prefect_shows_a_report_of_what_was_archived(here: World) -> None:

@@ -127,6 +127,23 @@ def test_what_expires_soon_and_is_not_archived_fails_the_run(here: World) -> Non
     assert archived(here) == set()
 
 
+def test_an_empty_video_and_a_file_that_is_missing_are_at_risk_and_not_lost(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.download.MISSING_FOR_S", -1.0)
+    empty, missing = aged(here, WEEK_H - 2, video=b""), aged(here, WEEK_H - 3)
+    here.kit.file_faults = lambda request: Answer(404) if request.name == missing.video_name else None
+    raised, sweep = incomplete(at_once=1)
+    assert (ids(sweep.failed), ids(sweep.at_risk), ids(sweep.lost)) == (
+        [empty.id, missing.id],
+        [empty.id, missing.id],
+        [],
+    )
+    assert "there is nothing to watch" in sweep.failed[0].reason
+    assert "although the API lists the file" in sweep.failed[1].reason
+    assert "2 at risk" in str(raised)
+
+
 def test_a_dry_run_shows_the_plan_and_touches_nothing(here: World) -> None:
     urgent, young = aged(here, WEEK_H - 1), aged(here, 1)
     sweep = sweep_recordings(dry_run=True, hand_out=True, limit=1)

@@ -166,6 +166,19 @@ class ShortBody:
 
 
 @dataclass(frozen=True, slots=True)
+class ShortRange:
+    """Sends only the first so many bytes of a range, and changes no header but the length."""
+
+    size: int
+
+    def shape(self, exchange: Exchange) -> Reply:
+        """Return what is put on the wire."""
+        if not exchange.honest.media:
+            return exchange.honest
+        return replace(exchange.honest, body=(_shortened(_asked(exchange.honest), self.size),))
+
+
+@dataclass(frozen=True, slots=True)
 class LongBody:
     """Sends so many bytes too many, and announces them in Content-Length or not."""
 

@@ -22,6 +22,7 @@ from tests.standins.realtimekit import (
     RedirectLoop,
     Refuse,
     Stall,
+    SyntheticContent,
     Unframed,
 )
 from tests.torture.scenario import Expect
@@ -87,6 +88,13 @@ def _empty_audio(bench: Archiving, _seed: int) -> StandInRecording:
     return audio_only(bench, 0)
 
 
+def _filled(bench: Archiving) -> None:
+    faults_cleared(bench)
+    for recording in bench.kit.recordings:
+        assert recording.video is not None
+        recording.video.replace(SyntheticContent(1000))
+
+
 def _down_at_second_request(seconds: float | None) -> Arrange:
     """Take the file server down in mid-transfer, for some seconds or until it is brought back."""
 
@@ -131,6 +139,8 @@ def _redirected(location: str) -> Fault:
 
 NOBODY = "http://127.0.0.1:9/file.mp4?X-Amz-Signature=secret"
 BUSY = Answer.slow_down(0)
+GONE = Answer.xml(404, "NoSuchKey", "gone")
+LONG_AGO = "2026-01-01T00:00:00Z"
 TROUBLES: tuple[SourceTrouble, ...] = (
     SourceTrouble("cut-after-a-while", "a cut after some bytes", INTACT, in_turn(Drop(1000))),
     SourceTrouble("cut-every-connection", "every connection is cut after 70 kB", INTACT, always(Drop(MOVES))),
@@ -216,15 +226,22 @@ TROUBLES: tuple[SourceTrouble, ...] = (
     SourceTrouble("redirect-to-nobody", "to a port that refuses, each time", RESUMED, always(_redirected(NOBODY))),
     SourceTrouble("redirect-to-file", "to a file of this machine", RESUMED, always(_redirected("file:///etc/hostname"))),
     SourceTrouble("redirect-to-nonsense", "to what is no URL", RESUMED, always(_redirected("http://[:1/?secret"))),
-    SourceTrouble("gone-404", "404 for ever", REFUSED, always(Answer.xml(404, "NoSuchKey", "gone"))),
-    SourceTrouble("gone-404-in-mid-transfer", "404 from the second request on", REFUSED,
-                  by_rule(lambda r: Answer.xml(404, "NoSuchKey", "gone") if r.number > 1 else None)),
+    SourceTrouble("gone-404", "404 for ever, though the API lists the file", RESUMED, always(GONE)),
+    SourceTrouble("gone-404-in-mid-transfer", "404 from the second request on", RESUMED,
+                  by_rule(lambda r: GONE if r.number > 1 else None)),
+    SourceTrouble("gone-404-at-first", "404 at the first try of each range, as right after an upload", INTACT,
+                  first_tries(GONE)),
+    SourceTrouble("gone-404-for-a-while", "404 to the first five requests", INTACT, in_turn(*[GONE] * 5)),
+    SourceTrouble("gone-404-of-audio", "404 for ever, of audio", RESUMED,
+                  faulty(lambda bench, _: audio_only(bench), lambda _: GONE)),
+    SourceTrouble("gone-after-seven-days", "404, and the seven days are over", REFUSED,
+                  faulty(lambda bench, _: sized(bench, details={"stopped_time": LONG_AGO}), lambda _: GONE)),
     SourceTrouble("size-1", "a single byte, cut before it", INTACT, _of_size(lambda _part: 1)),
     SourceTrouble("size-a-part", "exactly a part, cut before its last byte", INTACT, _of_size(lambda part: part)),
     SourceTrouble("size-a-part-and-a-byte", "a byte more, with cuts", INTACT, _of_size(lambda part: part + 1)),
     SourceTrouble("size-two-parts-less-a-byte", "a byte less than two", INTACT, _of_size(lambda part: 2 * part - 1)),
     SourceTrouble("size-three-parts", "exactly three parts, with cuts", INTACT, _of_size(lambda part: 3 * part)),
-    SourceTrouble("size-0", "an empty video", INTACT, _of_size(lambda _part: 0)),
+    SourceTrouble("size-0", "an empty video", REFUSED, _of_size(lambda _part: 0), relieve=_filled),
     SourceTrouble("size-0-audio", "empty audio", INTACT, _empty_audio),
     SourceTrouble("each-of-thirty-drops", "each of thirty tracks breaks off", INTACT, _each_track_drops),
 )  # fmt: skip
