@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,6 +13,7 @@ from prefect.client.orchestration import get_client
 from prefect.events.worker import EventsWorker
 from prefect.exceptions import PrefectException
 from prefect.settings import (
+    PREFECT_API_SSL_CERT_FILE,
     PREFECT_API_URL,
     PREFECT_CLIENT_MAX_RETRIES,
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
@@ -21,7 +23,7 @@ from prefect.settings import (
 )
 from pydantic_settings import BaseSettings
 
-from tasks.environment import insecure, kept_from_children
+from tasks.environment import insecure, kept_from_children, of_certificates
 from tasks.errors import ArchiverError, ConnectionInsecure, PrefectRefused, PrefectUnavailable, SettingsInvalid
 from tasks.heap import settle
 from tasks.settings import load_settings
@@ -85,6 +87,9 @@ def settings_of(kind: type[S]) -> S:
         problems = invalid.problems
     if PREFECT_API_URL.value() and not server_host():
         problems += ("PREFECT_API_URL: must be an http(s) URL, such as http://127.0.0.1:4200/api",)
+    certificates = PREFECT_API_SSL_CERT_FILE.value() or ""
+    if certificates not in {"", os.environ.get("SSL_CERT_FILE")} and (wrong := of_certificates(certificates)):
+        problems += (f"PREFECT_API_SSL_CERT_FILE: {wrong}",)
     if problems:
         raise SettingsInvalid(problems)
     return settings

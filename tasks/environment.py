@@ -95,7 +95,7 @@ def problems(environment: Mapping[str, str] = os.environ) -> list[str]:
         if name.lower() in PROXIES:
             problem = _of_proxy(value)
         elif name in CERTIFICATES:
-            problem = _of_certificates(value)
+            problem = of_certificates(value)
         elif name in _KEYS:
             problem = "" if re.fullmatch(r"[!-~]+", value) else "must be printable ASCII without blanks and line ends"
         else:
@@ -117,7 +117,8 @@ def _of_proxy(value: str) -> str:
     return _NO_SOCKS if scheme.lower().startswith("socks") and not importlib.util.find_spec("socksio") else ""
 
 
-def _of_certificates(value: str) -> str:
+def of_certificates(value: str) -> str:
+    """Return what is wrong with a path that is to lead to trusted certificates; empty if nothing is."""
     path = Path(value)
     if path.is_dir():
         return ""

@@ -117,7 +117,10 @@ def failed(error: BaseException) -> int:
             _print(reason.result)
         say(str(reason))
         return WRONG_USAGE if isinstance(reason, SettingsInvalid | RecordingIdInvalid) else FAILED
-    say(showable("".join(traceback.format_exception(reason))).rstrip())
+    if isinstance(reason, OSError):  # a disk, a permission, a program that is not there: not ours to mend
+        say(f"This machine does not let it be done: {type(reason).__name__}: {showable(str(reason))}.")
+    else:
+        say(showable("".join(traceback.format_exception(reason))).rstrip())
     return FAILED
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import httpx
 import pytest
@@ -14,6 +14,9 @@ from pydantic import BaseModel
 from tasks import terminal
 from tasks.errors import SourceGone
 from tasks.redaction import keep_secret
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Result(BaseModel):
@@ -114,6 +117,19 @@ def test_what_was_achieved_counts_whatever_comes_after_it(capsys: pytest.Capture
 
     assert terminal.run(call) == terminal.DONE
     assert json.loads(capsys.readouterr().out)["answer"] == 42
+
+
+def test_what_the_machine_does_not_let_be_done_is_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def call() -> Result:
+        return Result(answer=len((tmp_path / "nothing here").read_bytes()))
+
+    assert terminal.run(call) == terminal.FAILED
+    told = capsys.readouterr().err.strip()
+    assert told.startswith("This machine does not let it be done: FileNotFoundError: ")
+    assert "nothing here" in told
+    assert "Traceback" not in told
 
 
 def test_outside_a_terminal_an_achievement_is_just_returned() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 from prefect.settings import (
     PREFECT_API_KEY,
+    PREFECT_API_SSL_CERT_FILE,
     PREFECT_API_URL,
     PREFECT_CLIENT_MAX_RETRIES,
     PREFECT_CLOUD_API_URL,
@@ -110,9 +111,11 @@ def test_https_asked_of_a_server_without_it_is_told_as_such(answering: str) -> N
 @pytest.mark.parametrize("url", ["foo", "ftp://host/api", "http://", "http://host:99999/api"])
 def test_an_url_that_is_none_is_told_with_the_other_settings(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARCHIVE_URL", "leak")
-    with temporary_settings({PREFECT_API_URL: url}), pytest.raises(SettingsInvalid) as raised:
+    of_prefect = {PREFECT_API_URL: url, PREFECT_API_SSL_CERT_FILE: "/nowhere.pem"}
+    with temporary_settings(of_prefect), pytest.raises(SettingsInvalid) as raised:
         settings_of(AuditSettings)
-    assert [problem.partition(":")[0] for problem in raised.value.problems] == ["ARCHIVE_URL", "PREFECT_API_URL"]
+    wrong = ["ARCHIVE_URL", "PREFECT_API_URL", "PREFECT_API_SSL_CERT_FILE"]
+    assert [problem.partition(":")[0] for problem in raised.value.problems] == wrong
 
 
 def test_a_temporary_server_gets_no_secret_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
