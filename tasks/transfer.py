@@ -84,9 +84,9 @@ class Transfer:
             ArchiverError: what any of them met. Others are stopped by it, unless it is final and of that file alone.
         """
         with Pool(min(FILES_AT_ONCE, len(payloads) or 1), self._means.stop, independent=True) as pool:
-            return pool.map(lambda payload: self._convinced(payload, beside=replace), payloads)
+            return pool.map(lambda payload: self._move_until_sure(payload, beside=replace), payloads)
 
-    def _convinced(self, payload: Payload, *, beside: bool) -> Moved:
+    def _move_until_sure(self, payload: Payload, *, beside: bool) -> Moved:
         """Move a file, and read it again if nothing but a weak total says that what looks cut off is whole.
 
         Raises:
@@ -179,12 +179,12 @@ class Transfer:
 
     def _look(self, payload: Payload, *, beside: bool, trust: bool) -> Moved:
         try:
-            return self._looked(payload, beside=beside, trust=trust, ranges=True)
+            return self._move_from(payload, beside=beside, trust=trust, ranges=True)
         except RangesUnproved as unproved:
             self._means.log.warning("%s Reading it as a whole now.", unproved)
-            return self._looked(payload, beside=beside, trust=trust, ranges=False)
+            return self._move_from(payload, beside=beside, trust=trust, ranges=False)
 
-    def _looked(self, payload: Payload, *, beside: bool, trust: bool, ranges: bool) -> Moved:
+    def _move_from(self, payload: Payload, *, beside: bool, trust: bool, ranges: bool) -> Moved:
         patience = Patience(self._means.limits.patience_s, self._means.stop)
         media = payload.media
         source = Source(self._http, self.links, media.label, patience, media.size, ranges=ranges)
