@@ -80,9 +80,9 @@ def described(
     if _is_partial(label, response):
         end, size = _range_in(label, response, 0, stop)
         if stop is not None and (size is None or (end > stop and not announced(response))):
-            raise RangesUnproved(label, f"bytes 0-{stop - 1} of a known size", _content_range(response))
+            raise RangesUnproved(label, f"bytes 0-{stop - 1} of a known size", _content_range(response)[:80])
         if size is None or (stop is None and end < size):
-            raise SourceLied(label, "the whole file", _content_range(response))
+            raise SourceLied(label, "the whole file", f"Content-Range {_content_range(response)[:80]}")
         ranged = stop is not None and _STRONG_ETAG.fullmatch(etag) is not None
         return SourceObject(size, etag, _content_type(response), ranged, doubt_of(response)), end
     length = _length(response)

@@ -147,8 +147,8 @@ class Archive:
             found, lying = self._found(recording)
             if found and checksums.items() <= found.items():
                 self._require_payload_still(recording, stored, lying)
-                its = files if found == checksums else self._described(recording, found)
-                return self._archived(recording, its, findings)
+                described = files if found == checksums else self._described(recording, found)
+                return self._archived(recording, described, findings)
             if found is not None:
                 self.withdraw(recording)  # nothing may pass for a bag while its tag files are replaced
                 payload = self.listed(recording, bag.PAYLOAD)

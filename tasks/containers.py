@@ -115,6 +115,8 @@ class _Structure:
             self._want = self._steps.send(seen)
         except _Malformed as found:
             self._malformed = str(found)
+        except Exception as error:  # noqa: BLE001 - a mistake of ours must not cost a recording
+            self._malformed = f"what could not be followed ({type(error).__name__})"
 
     def flaw(self) -> str:
         """Return what is wrong with the end."""

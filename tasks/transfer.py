@@ -105,11 +105,11 @@ class Transfer:
 
         def move(payload: Payload) -> Moved:
             absent = known is not None and payload.key not in known
-            return self._convinced(payload, beside=replace, absent=absent)
+            return self._move_until_sure(payload, beside=replace, absent=absent)
 
         return self._at_once(move, payloads)
 
-    def _convinced(self, payload: Payload, *, beside: bool, absent: bool) -> Moved:
+    def _move_until_sure(self, payload: Payload, *, beside: bool, absent: bool) -> Moved:
         """Move a file, and read it again if nothing but a weak total says that what looks cut off is whole.
 
         Raises:
@@ -226,12 +226,12 @@ class Transfer:
 
     def _look(self, payload: Payload, **how: bool) -> Moved:
         try:
-            return self._looked(payload, ranges=True, **how)
+            return self._move_from(payload, ranges=True, **how)
         except RangesUnproved as unproved:
             self._means.log.warning("%s Reading it as a whole now.", unproved)
-            return self._looked(payload, ranges=False, **how)
+            return self._move_from(payload, ranges=False, **how)
 
-    def _looked(self, payload: Payload, *, ranges: bool, **how: bool) -> Moved:
+    def _move_from(self, payload: Payload, *, ranges: bool, **how: bool) -> Moved:
         patience = Patience(self._means.limits.patience_s, self._means.stop)
         media = payload.media
         source = Source(self._http, self.links, media.label, patience, media.size, ranges=ranges)

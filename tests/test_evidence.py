@@ -177,3 +177,10 @@ def test_what_a_broken_connection_brought_counts_unless_it_may_be_the_beginning_
         assert next(handed_on) == first
     with pytest.raises(SourceUnavailable):
         next(handed_on)
+
+
+def test_a_mistake_in_following_a_container_costs_no_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.evidence.container_of", lambda _: "tar")
+    monkeypatch.setattr("tasks.containers._is_tar_header", bool)
+    header = bytes(124) + b"not a number" + bytes(376)
+    assert "could not be followed (ValueError)" in findings(header * 8)[0]
