@@ -78,7 +78,7 @@ def test_a_recording_that_is_archived_is_answered_without_a_byte_of_it_being_mov
 
 
 def test_the_files_of_an_archive_are_asked_for_a_few_at_a_time(rclone: Archiving) -> None:
-    tracks = {"default": {f"{number}.webm": MediaSource(b"track", "video/webm") for number in range(8)}}
+    tracks = {"default": {f"{number}.webm": MediaSource(b"\0track", "video/webm") for number in range(8)}}
     recording, together = rclone.add(tracks=tracks, file_size=None), Barrier(4, timeout=20)
     rclone.archived(recording)
 

@@ -179,7 +179,7 @@ def test_finding_an_archive_leaves_the_uploads_of_a_run_alone_that_overwrites_it
 def test_an_overwrite_whose_uploads_another_run_has_ended_moves_them_again_beside_the_old_archive(
     bench: Archiving,
 ) -> None:
-    recording = bench.add(2 * bench.part, audio=MediaSource(b"sound", "audio/mpeg"))
+    recording = bench.add(2 * bench.part, audio=MediaSource(b"\0sound", "audio/mpeg"))
     bench.archived(recording)
     run = bench.run()
     moved = run.move(recording.id, replace=True)

@@ -215,7 +215,7 @@ def test_a_final_failure_burns_no_retry(
 
 @pytest.mark.usefixtures("quick_retries")
 def test_files_that_can_be_had_are_stored_though_another_has_no_url(here: World) -> None:
-    recording = here.add(audio=MediaSource(b"audio", "audio/mpeg"), file_size=None)
+    recording = here.add(audio=MediaSource(b"audi\0", "audio/mpeg"), file_size=None)
     recording.without_url = [recording.video_name]
     recording.details = {"download_url": "not a URL"}
     with pytest.raises(NothingToDownload, match="1 other file is stored"):
