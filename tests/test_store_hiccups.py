@@ -155,7 +155,7 @@ class Broken:
             yield self._body.read(size)
         raise ResponseStreamingError(error="broken off")
 
-    def read(self) -> bytes:
+    def read(self, _amount: int | None = None) -> bytes:
         """Break at once."""
         raise ResponseStreamingError(error="broken off")
 
