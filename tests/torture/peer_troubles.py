@@ -65,6 +65,8 @@ _OWN: tuple[SourceTrouble, ...] = (
 _NOT_FOR_TOOLS = {
     *(trouble.name for trouble in source_api.TROUBLES),  # no tool asks the API a second time
     "expires-in-a-second",  # it would measure how fast a tool starts
+    # A tool does not know whether a size is announced, nor what a file is.
+    *(trouble.name for trouble in TROUBLES if "-of-audio" in trouble.name or "-of-unannounced" in trouble.name),
 }
 TELLING = (
     "honest", "cut-once", "reset-once", "cut-every-connection", "reset-after-each-answer", "chunked-cut",
