@@ -8,6 +8,7 @@ from typing import get_args
 
 import pytest
 
+from tasks.download import DEAD_ENDS_BELIEVED
 from tasks.errors import ApiNonsense, ApiUnavailable, LinkRefused, SourceUnavailable
 from tasks.links import REFUSALS_BELIEVED
 from tests.reading import ID, reading
@@ -49,7 +50,9 @@ def test_links_that_expire_while_connections_break_cost_no_byte_and_few_refreshe
         it.kit.file_faults = at_random(seed=9, share=0.4, faults=faults)
         assert it.fetch_in_parallel(PART, READERS) == it.content
         good = [request for request in it.requests if not request.expired]
-        assert it.links.refreshes <= len(good) / 5
+        # Which reader meets which fault depends on the threads: one that meets several in a row asks for a fresh URL, too.
+        broken = [request for request in good if request.fault and not isinstance(request.fault, Redirect)]
+        assert it.links.refreshes <= len(good) / 5 + len(broken) / DEAD_ENDS_BELIEVED
 
 
 def test_all_readers_refused_at_once_cause_a_single_refresh() -> None:
