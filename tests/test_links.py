@@ -50,7 +50,7 @@ def test_links_that_expire_while_connections_break_cost_no_byte_and_few_refreshe
         it.kit.file_faults = at_random(seed=9, share=0.4, faults=faults)
         assert it.fetch_in_parallel(PART, READERS) == it.content
         good = [request for request in it.requests if not request.expired]
-        # Which reader meets which fault depends on the threads: one that meets several in a row asks for a fresh URL, too.
+        # Which reader meets which fault depends on the threads: one that meets several in a row asks for a URL, too.
         broken = [request for request in good if request.fault and not isinstance(request.fault, Redirect)]
         assert it.links.refreshes <= len(good) / 5 + len(broken) / DEAD_ENDS_BELIEVED
 
