@@ -6,19 +6,15 @@ import os
 import socket
 import ssl
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from threading import Thread
 from typing import TYPE_CHECKING
 from urllib.request import proxy_bypass
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from tasks.environment import insecure, kept_from_children, secrets, tidy
+from tests.certificates import self_signed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,17 +27,7 @@ PROXY = "http://127.0.0.1:9"
 @pytest.fixture
 def impostor(tmp_path: Path) -> Iterator[str]:
     """A server whose certificate nobody vouches for; yields its URL."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    builder = (
-        builder.serial_number(1).not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-    )
-    no_password = serialization.NoEncryption()
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, no_password)
-    path = tmp_path / "certificate.pem"
-    path.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM) + private)
+    path = self_signed(tmp_path / "certificate.pem")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(path)
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -8,22 +8,16 @@ import socket
 import ssl
 import threading
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from tasks.dialect import Dialect
 from tasks.endpoint import without_bucket
 from tasks.errors import StoreRefused, StoreUnavailable, TransferStopped
 from tasks.store import Store, new_s3_client
+from tests.certificates import self_signed
 from tests.torture.store_faults import Broken
 from tests.torture.store_proxy import StoreProxy
 from tests.torture.store_scripts import always, everything
@@ -48,20 +42,7 @@ def some_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a file with a certificate for 127.0.0.1, signed by nobody but itself, and its key."""
-    key, name = generate_private_key(SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a store")])
-    named = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
-    now = datetime.now(UTC)
-    signed = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(named, critical=False)
-        .sign(key, SHA256())
-    )
-    file: Path = tmp_path_factory.mktemp("tls") / "certificate.pem"
-    plain = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    file.write_bytes(plain + signed.public_bytes(Encoding.PEM))
-    return file
+    return self_signed(tmp_path_factory.mktemp("tls") / "certificate.pem")
 
 
 @contextmanager
