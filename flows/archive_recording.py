@@ -1,6 +1,6 @@
 """One recording, from its id to a verified, committed archive.
 
-uv run python -m flows.archive_recording RECORDING_ID [--wait-timeout SECONDS] [--overwrite]
+uv run python -m flows.archive_recording RECORDING_ID [--wait-timeout SECONDS] [--overwrite] [--accept-size] [--partial]
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ def archive_recording(
     recording_id: Annotated[str, Field(pattern=UUID_PATTERN)],
     wait_timeout: Annotated[int, Field(ge=0, le=LONGEST_WAIT_S)] = WAIT_TIMEOUT_S,
     overwrite: bool = False,  # noqa: FBT001, FBT002 - Prefect passes parameters by name
+    accept_size: bool = False,  # noqa: FBT001, FBT002
+    partial: bool = False,  # noqa: FBT001, FBT002
 ) -> ArchivedRecording:
     """Bring one recording home: wait until it is uploaded, transfer and verify its files, archive them.
 
@@ -49,6 +51,10 @@ def archive_recording(
         wait_timeout: How many seconds to wait for a recording that is not uploaded yet. After that, a run that was
             started from here ends, and one that looks again is scheduled for later.
         overwrite: Archive it again, although it is archived. The old archive stays until the new one is complete.
+        accept_size: Archive a video although the API announces another size, if the source holds the same file at two
+            looks. The archive states both sizes.
+        partial: Archive the files that can be downloaded, although the API names others without a usable URL. The
+            archive states what is missing.
     """
     recording_id = checked_recording_id(recording_id)
     settings = load_settings(Settings)
@@ -65,8 +71,9 @@ def archive_recording(
         # While this run waited, another may have archived it.
         if ready is not recording and not overwrite and (found := retried(find_archive, settings)(clients, ready)):
             return terminal.achieved(found)
-        transferred = retried(transfer_media, settings)(clients, ready, overwrite=overwrite)
-        archived = retried(commit_archive, settings)(clients, ready, transferred, overwrite=overwrite)
+        transferred = retried(transfer_media, settings)(clients, ready, overwrite=overwrite, accept_size=accept_size)
+        commit = retried(commit_archive, settings)
+        archived = commit(clients, ready, transferred, overwrite=overwrite, partial=partial)
         announce(archived, clients.log)
         publish_report(archived.recording_id, report(archived, transferred), clients.log)
         return terminal.achieved(archived)
@@ -85,13 +92,17 @@ def main(arguments: list[str] | None = None) -> int:
         "--wait-timeout", type=wait, default=WAIT_TIMEOUT_S, metavar="SECONDS", help="default: %(default)s"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an archive that is already there")
+    parser.add_argument("--accept-size", action="store_true", help="take another size than the API announces")
+    parser.add_argument("--partial", action="store_true", help="archive without the files that have no usable URL")
     given = parser.parse_args(arguments)
 
     def archive() -> ArchivedRecording:
         recording_id = checked_recording_id(given.recording_id)
         settings_of(Settings)  # what is wrong with them is told before Prefect starts anything
         with prefect_at_hand():
-            return archive_recording(recording_id, given.wait_timeout, given.overwrite)
+            return archive_recording(
+                recording_id, given.wait_timeout, given.overwrite, given.accept_size, given.partial
+            )
 
     return terminal.run(archive)
 

@@ -121,7 +121,11 @@ class Archive:
         return archived.model_copy(update={"already_archived": True})
 
     def commit(
-        self, recording: Recording, stored: Sequence[StoredFile], listed: Mapping[str, StoredObject]
+        self,
+        recording: Recording,
+        stored: Sequence[StoredFile],
+        listed: Mapping[str, StoredObject],
+        missing: Sequence[str] = (),
     ) -> ArchivedRecording:
         """Make the transferred files visible as the archive of the recording, and prove it the way a stranger would.
 
@@ -132,13 +136,14 @@ class Archive:
             recording: its details go into the bag, redacted.
             stored: the whole payload; other objects below `data/` are left from elsewhere, and are deleted.
             listed: from `listed`, asked for since the last of them was stored.
+            missing: what is not in it though the API names it, in sentences: the bag says so.
 
         Raises:
             StoredWrong: a file is not there as transferred, or other runs kept on writing something else.
             ReplacementSmaller: an interrupted run has left an archive without its marker that has more files.
         """
         files = [one.file for one in stored]
-        findings = sorted(finding for one in stored for finding in one.findings)
+        findings = sorted([*missing, *(finding for one in stored for finding in one.findings)])
         checksums = {file.path: file.sha256 for file in files}
         payload = {path: item for path, item in listed.items() if path.startswith(bag.PAYLOAD)}
         self._require_payload(recording, stored, payload)

@@ -101,12 +101,17 @@ class Clients:
             self.s3.close()
 
 
-def payloads(archive: Archive, recording: Recording) -> list[Payload]:
-    """Return which of a recording's files go where."""
+def payloads(archive: Archive, recording: Recording, *, accept_size: bool = False) -> list[Payload]:
+    """Return which of a recording's files go where.
+
+    Args:
+        accept_size: see `Payload`.
+    """
     metadata = {"recording-id": recording.id, "session-id": recording.session_id}
     metadata = {name: value for name, value in metadata.items() if value}  # Swift keeps no empty one
     paths, folder = payload_paths(recording), archive.folder(recording)
-    return [Payload(media, paths[media.label], folder + paths[media.label], metadata) for media in recording.media]
+    named = [(media, paths[media.label]) for media in recording.media]
+    return [Payload(media, path, folder + path, metadata, accept_size) for media, path in named]
 
 
 def _links(recording: Recording) -> dict[str, Link]:

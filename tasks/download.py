@@ -109,6 +109,15 @@ class Source:
             else:
                 return self._object
 
+    def open_anew(self, first_bytes: int) -> SourceObject:
+        """Do what `open` does, through a fresh URL.
+
+        Raises:
+            ArchiverError: as for `open`.
+        """
+        self._links.refresh(self._label, self._links.current(self._label), "the file is looked at once more")
+        return self.open(first_bytes)
+
     def close(self) -> None:
         """Drop the answer that `open` began, if nobody has read it."""
         first = self._take_first()

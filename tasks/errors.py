@@ -257,7 +257,8 @@ class SizeDisagrees(FinalError):
     def _told(self) -> str:
         return (
             f"{self.name}: the API announces {self.announced:,} bytes, the source holds {self.actual:,}. "
-            "Nothing was archived, as one of them is wrong; compare with RealtimeKit's dashboard."
+            "Nothing was archived, as one of them is wrong; compare with RealtimeKit's dashboard. If what the source "
+            "holds is the file, run again with accept_size (--accept-size)."
         )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 from tasks.checksums import crc64
-from tasks.errors import SizeDisagrees, StoredWrong, TransferStopped, UploadVanished, VideoEmpty
+from tasks.errors import SizeDisagrees, SourceChanged, StoredWrong, TransferStopped, UploadVanished, VideoEmpty
 from tasks.evidence import Evidence
 from tasks.parts import PartRange, cut, grown_part_size, part_ranges
 from tasks.read_back import is_marked, read_back
@@ -72,6 +72,7 @@ class Payload:
     path: str  # within the bag
     key: str
     metadata: Mapping[str, str]
+    accept_size: bool = False  # a person wants what the source holds, though the API announces another size
 
 
 @dataclass
@@ -89,6 +90,7 @@ class Moved:
     upload: Upload | None = None
     parts: Sequence[Part] = field(default_factory=list)
     begun: Upload | None = None  # the upload if this run has begun it, completed or not
+    accepted: tuple[str, ...] = ()  # findings that a person has accepted, in sentences
 
 
 def require_bytes(store: Store, stored: StoredObject, moved: Moved) -> None:
@@ -125,7 +127,7 @@ class FileMove:
         source: where from; it is opened here.
 
     Raises:
-        SizeDisagrees: the API and the source name different sizes.
+        SizeDisagrees: the API and the source name different sizes, and nobody accepts that.
         VideoEmpty: it is a video without a byte.
         ArchiverError: whatever opening the source raises.
     """
@@ -137,10 +139,13 @@ class FileMove:
         self._payload = payload
         self._source = source
         self.begun: Upload | None = None
+        self._accepted: tuple[str, ...] = ()
         self._found = source.open(means.limits.part_size)
         announced = payload.media.size
         if announced is not None and announced != self._found.size:
-            raise SizeDisagrees(payload.media.label, announced, self._found.size)
+            self._require_accepted(announced)
+            sizes = f"{self._found.size:,} bytes where the API announces {announced:,}"
+            self._accepted = (f"{payload.path} has {sizes}: a person accepted that, and the source held it twice.",)
         if payload.media.kind == "video" and not self._found.size:
             raise VideoEmpty(payload.media.label)
         self._part_size = grown_part_size(self._found.size, means.limits.part_size)
@@ -151,6 +156,22 @@ class FileMove:
         self._metadata = {name: _short(value) for name, value in payload.metadata.items() if value}
         if self._found.ranged:
             self._metadata["source-etag"] = _short(self._found.etag)
+
+    def _require_accepted(self, announced: int) -> None:
+        """Check that a person accepts another size than the API's, and that a fresh URL leads to the very same file.
+
+        Raises:
+            SizeDisagrees: nobody accepts it, or nothing could prove that the file is the same.
+            SourceChanged: it is another file at the second look.
+        """
+        label, found = self._payload.media.label, self._found
+        if not self._payload.accept_size or not found.ranged:
+            raise SizeDisagrees(label, announced, found.size)
+        again = self._source.open_anew(self._means.limits.part_size)
+        if (again.size, again.etag) != (found.size, found.etag):
+            raise SourceChanged(
+                label, f"{found.size} bytes, ETag {found.etag}", f"{again.size} bytes, ETag {again.etag}"
+            )
 
     @property
     def is_resumable(self) -> bool:
@@ -172,6 +193,7 @@ class FileMove:
             _content_type(self._found, self._payload),
             Evidence(self._payload.path, self._found.size),
             weak=not self._found.ranged and self._payload.media.size is None,
+            accepted=self._accepted,
             metadata=self._metadata,
         )
         single = self._found.size <= self._part_size and not beside

@@ -256,7 +256,8 @@ def require_no_missing_media(recording: Recording, archive_url: str) -> None:
         raise NothingToDownload(
             recording.id,
             f"{_without_url(recording)} {stored} stored in {archive_url} and kept, but that is no archive without the "
-            "rest: run again once the API hands out all. Nothing of what is stored is fetched again.",
+            "rest: run again once the API hands out all. Nothing of what is stored is fetched again. If the rest will "
+            "never come, run again with partial (--partial).",
         )
 
 

@@ -182,12 +182,14 @@ def wait_until_uploaded(clients: Clients, recording: Recording, timeout_s: float
 
 
 @stage("transfer media")
-def transfer_media(clients: Clients, recording: Recording, *, overwrite: bool) -> Transferred:
+def transfer_media(
+    clients: Clients, recording: Recording, *, overwrite: bool, accept_size: bool = False
+) -> Transferred:
     """Bring every media file into the store; with `overwrite`, beside what is archived, which stays as it is."""
     tally = Tally()
     with stoppable(clients) as stop, shown(tally, _views(clients, recording)):
         archive, transfer = clients.archive(stop), clients.transfer(recording, tally, stop)
-        files = payloads(archive, recording)
+        files = payloads(archive, recording, accept_size=accept_size)
         if overwrite:  # of what is archived, nothing is in danger
             require_media(recording)
             archive.require_no_loss(recording, [file.path for file in files])
@@ -201,12 +203,13 @@ def transfer_media(clients: Clients, recording: Recording, *, overwrite: bool) -
 
 @stage("commit archive")
 def commit_archive(
-    clients: Clients, recording: Recording, transferred: Transferred, *, overwrite: bool
+    clients: Clients, recording: Recording, transferred: Transferred, *, overwrite: bool, partial: bool = False
 ) -> ArchivedRecording:
     """Make the recording's archive visible, whole and at once."""
     with stoppable(clients) as stop:
         transfer = clients.transfer(recording, Tally(), stop)
-        archived = transfer.commit(clients.archive(stop), recording, transferred.moved, overwrite=overwrite)
+        archive = clients.archive(stop)
+        archived = transfer.commit(archive, recording, transferred.moved, overwrite=overwrite, partial=partial)
     clients.log.info(
         "Archived: %s (%d files, %s)", archived.archive_url, len(archived.files), human_size(archived.bytes)
     )

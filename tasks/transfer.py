@@ -171,13 +171,20 @@ class Transfer:
             self._move_again(moved, beside=False)
 
     def commit(
-        self, archive: Archive, recording: Recording, moved: Sequence[Moved], *, overwrite: bool = False
+        self,
+        archive: Archive,
+        recording: Recording,
+        moved: Sequence[Moved],
+        *,
+        overwrite: bool = False,
+        partial: bool = False,
     ) -> ArchivedRecording:
         """Make what was moved the recording's archive; may be called again after an interruption.
 
         Args:
             moved: from `move_all`, all of the recording.
             overwrite: it replaces what is archived; without that, a bag that another run committed meanwhile counts.
+            partial: a person wants an archive of what could be moved, though the API names other files.
 
         Raises:
             NothingToDownload: the API names files that it hands out no URL for; all others are stored, and stay.
@@ -189,7 +196,8 @@ class Transfer:
                 if found := archive.find(recording):
                     self._clear_own(moved)
                     return found
-        require_no_missing_media(recording, archive.url(recording))
+        if not partial:
+            require_no_missing_media(recording, archive.url(recording))
         # Without a marker, it was withdrawn, and completing may have begun.
         if overwrite and archive.unfinished(recording).is_over():
             self._secure(moved)  # the old archive gives way to nothing less than a whole new one
@@ -199,9 +207,12 @@ class Transfer:
             self._at_once(self._finish, unproved)
             listed = archive.listed(recording)
         stored = [_stored(file) for file in moved]
+        missing = [f"{label} is missing: the API hands out no usable URL for it." for label in recording.without_url]
+        for finding in missing:
+            self._means.log.warning("%s The other files are archived.", finding)
         for finding in (finding for one in stored for finding in one.findings):
             self._means.log.warning("%s It is archived all the same.", finding)
-        return archive.commit(recording, stored, listed)
+        return archive.commit(recording, stored, listed, missing)
 
     def _clear_own(self, moved: Sequence[Moved]) -> None:
         """End the uploads that this run has begun, as they are of no use; those of others may be."""
@@ -344,4 +355,4 @@ def _is_as_moved(moved: Moved, listed: StoredObject | None) -> bool:
 def _stored(moved: Moved) -> StoredFile:
     path, size, sha256, content_type = moved.payload.path, moved.size, moved.sha256, moved.content_type
     file = ArchivedFile(path=path, size=size, sha256=sha256, content_type=content_type)
-    return StoredFile(file, moved.etag, moved.evidence.findings())
+    return StoredFile(file, moved.etag, (*moved.accepted, *moved.evidence.findings()))

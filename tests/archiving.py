@@ -53,6 +53,8 @@ class Setup:
     api_patience_s: float = API_PATIENCE_S
     stall_s: float = 5.0
     prefix: str = "archive"
+    accept_size: bool = False
+    partial: bool = False
 
     def text(self) -> str:
         """Return it as one argument of a command line."""
@@ -112,7 +114,8 @@ class Run:
         """Return what goes where."""
         paths, folder = payload_paths(recording), self.archive.folder(recording)
         metadata = {"recording-id": recording.id, "session-id": recording.session_id}
-        return [Payload(media, paths[media.label], folder + paths[media.label], metadata) for media in recording.media]
+        named = [(media, paths[media.label]) for media in recording.media]
+        return [Payload(media, path, folder + path, metadata, self.setup.accept_size) for media, path in named]
 
     def recording(self, recording_id: str) -> Recording:
         """Return the recording's details."""
@@ -148,7 +151,8 @@ class Run:
                 require_media(recording)
                 self.archive.require_no_loss(recording, [payload.path for payload in payloads])
             moved = transfer.move_all(payloads, replace=overwrite)
-            return transfer.commit(self.archive, recording, moved, overwrite=overwrite)
+            partial = self.setup.partial
+            return transfer.commit(self.archive, recording, moved, overwrite=overwrite, partial=partial)
 
     def _api(self, http: httpx.Client) -> RealtimeKit:
         its = self.setup

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.errors import SourceChanged, SourceLied, SourceUnavailable, VideoEmpty
+from tasks.errors import SizeDisagrees, SourceChanged, SourceLied, SourceUnavailable, VideoEmpty
 from tasks.report import Transferred, report
 from tests.bags import bag_of
 from tests.standins.lies import IgnoreRange, OtherETag
@@ -168,3 +168,37 @@ def test_a_part_that_calls_itself_the_whole_is_not_archived_as_one(rclone: Archi
     rclone.kit.file_faults = lambda _: Headers("Content-Range", half)
     with pytest.raises(SourceLied):
         rclone.archived(recording)
+
+
+def test_another_size_than_the_apis_is_archived_if_a_person_accepts_it_and_both_are_stated(
+    bench: Archiving, tmp_path: Path
+) -> None:
+    recording = bench.add(2 * bench.part, file_size=2 * bench.part + 1)
+    sizes = f"{2 * bench.part:,} bytes where the API announces {2 * bench.part + 1:,}"
+    stated = f"data/video/{recording.video_name} has {sizes}: a person accepted that, and the source held it twice."
+    assert stated in bench.archived(recording, accept_size=True).findings
+    assert f"Archive-Finding: {stated}\n" in (bag_of(bench, tmp_path) / "bag-info.txt").read_text()
+    assert len(bench.kit.api_requests) == 2, "the details, and a fresh URL for the second look"
+    assert stated in bench.archived(recording).findings, "by a run that accepts nothing, as it is archived"
+
+
+@pytest.mark.parametrize("etag", [None, 'W/"weak"'])
+def test_another_size_is_not_accepted_without_a_strong_etag(rclone: Archiving, etag: str | None) -> None:
+    recording = rclone.add(MediaSource(SyntheticContent(1000, seed=1), etag=etag), file_size=999)
+    with pytest.raises(SizeDisagrees, match="--accept-size"):
+        rclone.archived(recording, accept_size=True)
+    assert rclone.names(recording) == set()
+
+
+def test_another_size_is_not_accepted_of_a_file_that_is_another_at_the_second_look(rclone: Archiving) -> None:
+    source = MediaSource(SyntheticContent(1000, seed=1))
+    recording = rclone.add(source, file_size=999)
+
+    def replace(request: FileRequest) -> None:
+        if request.number == 2:
+            source.replace(SyntheticContent(1000, seed=2))
+
+    rclone.kit.on_file_request = replace
+    with pytest.raises(SourceChanged):
+        rclone.archived(recording, accept_size=True)
+    assert rclone.names(recording) == set()

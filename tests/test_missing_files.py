@@ -45,6 +45,21 @@ def test_the_others_are_stored_but_not_committed_and_the_next_run_needs_only_wha
     assert bench.left_over() == []
 
 
+def test_a_person_may_archive_the_others_and_the_bag_says_what_is_missing_until_it_is_overwritten(
+    bench: Archiving, tmp_path: Path
+) -> None:
+    recording = with_one_missing(bench)
+    partial = bench.archived(recording, partial=True)
+    missing = "tracks/default/3.webm is missing: the API hands out no usable URL for it."
+    assert (len(partial.files), partial.findings[-1]) == (9, missing)
+    assert f"Archive-Finding: {missing}\n" in (bag_of(bench, tmp_path / "partial") / "bag-info.txt").read_text()
+    assert bench.archived(recording).findings == partial.findings
+    recording.without_url = ()
+    whole = bench.archived(recording, overwrite=True)
+    assert (len(whole.files), missing in whole.findings) == (10, False)
+    assert bench.left_over() == []
+
+
 def test_an_archive_is_not_overwritten_while_a_file_is_missing_and_nothing_is_moved_for_it(rclone: Archiving) -> None:
     recording = with_one_missing(rclone)
     missing, recording.without_url = recording.without_url, ()

@@ -112,7 +112,9 @@ def test_the_event_tells_all_that_post_processing_may_ask_for(here: World) -> No
 def test_a_finding_is_in_the_result_the_event_and_the_report(here: World) -> None:
     recording = here.add(audio=MediaSource(b"", "audio/mpeg"))
     archived = archive_recording(recording.id)
-    assert [finding.partition(" ")[2][:8] for finding in archived.findings] == ["is empty", "begins a"]
+    told = "\n".join(archived.findings)
+    assert "audio is missing: the API hands out no usable URL for it." in told
+    assert "has 5,000 bytes where the API announces 4,999: a person accepted that" in told
     (event,) = eventually(lambda: here.events(recording))
     assert event["payload"]["findings"] == list(archived.findings)
     (artifact,) = here.ask_prefect("artifacts", artifacts={"key": {"any_": [f"archived-{recording.id}"]}})
@@ -278,13 +280,24 @@ def test_a_retry_brings_home_what_the_first_attempt_could_not(here: World) -> No
 
 def test_the_form_explains_and_checks_every_parameter() -> None:
     shown = archive_recording.parameters.model_dump()["properties"]
-    assert set(shown) == {"recording_id", "wait_timeout", "overwrite"}
+    assert set(shown) == {"recording_id", "wait_timeout", "overwrite", "accept_size", "partial"}
     assert all(len(parameter["description"]) > 20 for parameter in shown.values())
     assert shown["recording_id"]["pattern"].startswith("^[0-9a-fA-F]{8}-")
     assert (shown["wait_timeout"]["minimum"], shown["wait_timeout"]["maximum"]) == (0, 86_400)
     assert shown["wait_timeout"]["default"] == 600
-    assert shown["overwrite"] == shown["overwrite"] | {"type": "boolean", "default": False}
+    for name in ("overwrite", "accept_size", "partial"):
+        assert shown[name] == shown[name] | {"type": "boolean", "default": False}
     assert archive_recording.parameters.model_dump()["required"] == ["recording_id"]
+
+
+def test_a_person_may_accept_another_size_and_a_missing_file_and_the_event_says_so(here: World) -> None:
+    recording = here.add(file_size=4999, details={"audio_download_url": "not a URL"})
+    archived = archive_recording(recording.id, accept_size=True, partial=True)
+    told = "\n".join(archived.findings)
+    assert "audio is missing: the API hands out no usable URL for it." in told
+    assert "has 5,000 bytes where the API announces 4,999: a person accepted that" in told
+    (event,) = eventually(lambda: here.events(recording))
+    assert event["payload"]["findings"] == list(archived.findings)
 
 
 def test_code_checks_the_id_again() -> None:
