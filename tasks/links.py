@@ -66,6 +66,7 @@ class Links:
         self._away: ApiUnavailable | None = None  # how the latest refresh failed
         self._refused: dict[str, dict[int, Link]] = {}  # by label and identity, since one last worked
         self._nonsense = 0  # answers in a row
+        self._unrenewed: dict[str, str] = {}  # URLs by label that a fresh look found again
         self.refreshes = 0
 
     def current(self, label: str) -> Link:
@@ -121,6 +122,8 @@ class Links:
     def _refresh_ahead(self, label: str, link: Link) -> None:
         if self._links[label] is not link or time.monotonic() - self._asked_at <= FRESH_FOR_S:
             return
+        if self._unrenewed.get(label) == link.url:
+            return
         try:
             self._replace(label, "the old one expires within a minute")
         except TransferStopped:
@@ -143,10 +146,15 @@ class Links:
             self._asked_at = time.monotonic()
         if label not in fresh:
             raise SourceUnavailable(label, "the API hands out no URL for it at the moment")
+        old = self._links[label].url
         self._links.update(fresh)
         self._away = None
         self.refreshes += 1
-        self._log.info("%s: got a fresh URL: %s.", label, why)
+        if fresh[label].url != old:
+            self._log.info("%s: got a fresh URL: %s.", label, why)
+        elif self._unrenewed.get(label) != old:
+            self._unrenewed[label] = old
+            self._log.warning("%s: the API hands out the same URL again (%s). It is used while it works.", label, why)
 
     def _fetched(self) -> Mapping[str, Link]:
         """Ask the API; in the middle of a transfer, a proxy's page or a torn answer is a reason to ask again."""

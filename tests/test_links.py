@@ -8,6 +8,7 @@ from typing import get_args
 
 import pytest
 
+from tasks import links
 from tasks.download import DEAD_ENDS_BELIEVED
 from tasks.errors import ApiNonsense, ApiUnavailable, LinkRefused, SourceUnavailable
 from tasks.links import REFUSALS_BELIEVED
@@ -36,6 +37,23 @@ def test_many_readers_share_links_that_expire_in_mid_transfer_in_every_dialect(d
         # Each link served three ranges before anybody asked for another.
         assert len(it.kit.api_requests) == math.ceil(CONTENT.size / PART / 3)
         assert it.kit.bytes_served() == CONTENT.size
+
+
+def test_a_link_that_a_fresh_look_does_not_renew_is_used_while_it_works_and_not_asked_for_without_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(links, "FRESH_FOR_S", 0.0)
+    with reading(CONTENT, links_are_stored=True, link_lifetime=links.REFRESH_AHEAD_S - 10) as it:
+        assert it.fetch_in_parallel(PART, READERS) == it.content
+        assert (it.links.refreshes, len(it.kit.api_requests)) == (1, 2)
+    assert caplog.text.count("the API hands out the same URL again") == 1
+
+
+def test_a_stored_link_that_is_refused_is_asked_for_again_and_told_at_last() -> None:
+    with reading(CONTENT, links_are_stored=True, links_expire_after_requests=2) as it:
+        with pytest.raises(LinkRefused):
+            it.fetch(PART)
+        assert len(it.kit.api_requests) == 1 + REFUSALS_BELIEVED
 
 
 def test_links_that_serve_a_single_request_each_are_no_reason_to_give_up() -> None:
