@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import shutil
 import signal
@@ -26,15 +27,22 @@ if TYPE_CHECKING:
     from tests.standins.signer import Signer
 
 POOL = "recordings"
+PORTS = (10_000, 32_000)
+_CHANCE = random.SystemRandom()  # the same seed is given to all tests, in all of their processes
 _ENDS_WITHIN_S = 30
 _EMPTY = PROJECT / ".pytest_cache" / f"prefect-{version('prefect')}.db"
 """A database with Prefect's tables, kept from one run to the next: to make them takes half of a server's start."""
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a port that nobody listens at, of those that no system hands out by itself.
+
+    A server takes seconds to start. Meanwhile, one of the others may become that of any connection.
+    """
+    while True:
+        with suppress(OSError), socket.create_server(("127.0.0.1", _CHANCE.randint(*PORTS))) as listener:
+            port: int = listener.getsockname()[1]
+            return port
 
 
 class Running:
