@@ -70,10 +70,10 @@ def _in_dict(entry: Mapping[str, object], layer: str, name: str, depth: int, *, 
             is_empty = True
         elif folded in _FILES:
             found += _below(child, layer, name, depth, by_name=True)
-        else:
+        elif not (folded in _LAYER_NAME | _FILE_NAME and isinstance(child, str) and not _is_url(child)):
             tracks = _below(child, layer, key, depth) if _is_one_file(child) else _below(child, key, "", depth)
             # Beside a file's URL stand facts about the file: they are no files for having no URL.
-            may_lack_url = by_name or (not is_file and isinstance(child, dict | list))
+            may_lack_url = by_name or (not is_file and isinstance(decoded(child), dict | list))
             found += [track for track in tracks if may_lack_url or _is_url(track.url)]
     return found if found or is_empty else [Track(layer, name, "")]
 
@@ -89,13 +89,15 @@ def _is_one_file(value: object) -> bool:
 
 
 def decoded(value: object) -> object:
-    """Return what a string of JSON holds; anything else as it is."""
-    if not isinstance(value, str) or not re.match(r"\s*[\[{\"]", value):
-        return value
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        return value
+    """Return what a string of JSON holds, be it another such string; anything else as it is."""
+    for _ in range(DEEPEST):
+        if not isinstance(value, str) or not re.match(r"\s*[\[{\"]", value):
+            break
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            break
+    return value
 
 
 def _is_url(text: str) -> bool:

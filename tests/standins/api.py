@@ -26,7 +26,6 @@ _PATH = re.compile(rf"{BASE_PATH}/accounts/([^/]+)/realtime/kit/([^/]+)/recordin
 _VERIFY = re.compile(rf"{BASE_PATH}/(?:user|accounts/([^/]+))/tokens/verify")
 _APPS = re.compile(rf"{BASE_PATH}/accounts/([^/]+)/realtime/kit/apps")
 DEFAULT_PER_PAGE: Final = 25
-STATUSES: Final = frozenset({"INVOKED", "RECORDING", "UPLOADING", "UPLOADED", "ERRORED", "PAUSED"})
 
 AUTHENTICATION_ERROR = Answer.failure(10000, "Authentication error", 401)
 FORBIDDEN = Answer.failure(10000, "Authentication error", 403)
@@ -140,6 +139,8 @@ class Api:
 
     def _page(self, query: Mapping[str, list[str]]) -> Answer:
         try:
+            if not set(_statuses(query)) <= self._knobs.statuses:
+                return BAD_QUERY
             chosen = select(list(self.recordings.values()), query)
             number, size = int(_one(query, "page_no", "1")), int(_one(query, "per_page", str(DEFAULT_PER_PAGE)))
         except ValueError:
@@ -159,9 +160,7 @@ def select(recordings: list[StandInRecording], query: Mapping[str, list[str]]) -
 
     Raise ValueError for a query that makes no sense.
     """
-    statuses = [status for value in query.get("status", []) for status in value.split(",")]
-    if not set(statuses) <= STATUSES:
-        raise ValueError(statuses)
+    statuses = _statuses(query)
     after = datetime.fromisoformat(_one(query, "start_time", "0001-01-02T00:00:00Z"))
     before = datetime.fromisoformat(_one(query, "end_time", "9999-12-30T00:00:00Z"))
     expired = _choice(query, "expired", "", {"", "true", "false"})
@@ -178,6 +177,10 @@ def select(recordings: list[StandInRecording], query: Mapping[str, list[str]]) -
     _choice(query, "sort_by", "invokedTime", {"invokedTime"})
     descending = _choice(query, "sort_order", "DESC", {"ASC", "DESC"}) == "DESC"
     return sorted(chosen, key=lambda recording: recording.invoked_time, reverse=descending)
+
+
+def _statuses(query: Mapping[str, list[str]]) -> list[str]:
+    return [status for value in query.get("status", []) for status in value.split(",")]
 
 
 def _one(query: Mapping[str, list[str]], name: str, default: str) -> str:

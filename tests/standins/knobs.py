@@ -39,6 +39,8 @@ class Knobs:
     """Called before a file request is looked at; it may block, or change anything."""
     on_api_request: Callable[[ApiRequest], None] | None = None
     """Called before an API request is looked at."""
+    statuses: frozenset[str] = frozenset({"INVOKED", "RECORDING", "UPLOADING", "UPLOADED", "ERRORED", "PAUSED"})
+    """The statuses that the list may be asked for; older versions of the API know neither ERRORED nor PAUSED."""
     token_details: Mapping[str, str] = field(default_factory=lambda: {"id": "token0" * 5, "status": "active"})
     """What verifying the right token answers."""
     token_is_the_accounts: bool = False

@@ -33,6 +33,10 @@ TRACK_FILE_NAME = "{{file_name_prefix}}_{{user_id}}_{{peer_id}}_{{stream_kind}}_
 _STOPPED = frozenset({"UPLOADING", "UPLOADED", "ERRORED"})
 
 
+def _as_documented(download_url: object) -> object:
+    return download_url
+
+
 @dataclass(eq=False)
 class StandInRecording:
     """A recording that the stand-in knows; everything may be changed while it runs."""
@@ -43,6 +47,8 @@ class StandInRecording:
     audio: MediaSource | None = None
     tracks: Mapping[str, Mapping[str, MediaSource]] | None = None
     """The files of a track recording by layer and name."""
+    shape: Callable[[object], object] = _as_documented
+    """What becomes of `download_url` on its way out: the API's own pages disagree on that of a track recording."""
     details: Mapping[str, object] = field(default_factory=dict)
     """Fields of the API's answer to be added or replaced, or left out where DROP."""
     statuses: Sequence[str] = ()
@@ -102,7 +108,7 @@ class StandInRecording:
         described = {
             "id": self.id,
             "audio_download_url": link(self.audio_name) if ready and self.audio else None,
-            "download_url": self._download_url(link) if ready else None,
+            "download_url": self.shape(self._download_url(link)) if ready else None,
             "download_url_expiry": timestamp(expiry) if ready else None,
             "file_size": self._file_size(),
             "output_file_name": self._output_file_name(),

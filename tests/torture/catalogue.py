@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from tests.torture import deaths, environment, flow_deaths, source, store, store_deaths, together
+from tests.torture import api_shapes, deaths, environment, flow_deaths, source, store, store_deaths, together
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,4 +24,5 @@ GROUPS: Mapping[str, tuple[Scenario, ...]] = {
     "deaths": _distinct(deaths.SCENARIOS, flow_deaths.SCENARIOS),
     "together": together.SCENARIOS,
     "environment": environment.SCENARIOS,
+    "api": api_shapes.SCENARIOS,
 }
