@@ -67,6 +67,20 @@ def test_the_sdk_takes_the_list_of_apps(kit: RealtimeKitStandIn, sdk: Cloudflare
     assert [(app.id, app.created_at is not None) for app in apps] == [(kit.app_id, True)]
 
 
+def test_the_sdk_registers_lists_and_deletes_webhooks(kit: RealtimeKitStandIn, sdk: Cloudflare) -> None:
+    webhooks, account_id = sdk.realtime_kit.webhooks, kit.account_id
+    url = "https://hooks.example.com/webhook"
+    made: Any = webhooks.create_webhook(
+        kit.app_id, account_id=account_id, events=["recording.statusUpdate"], name="archive", url=url
+    )
+    assert (made.data.name, made.data.url, made.data.events) == ("archive", url, ["recording.statusUpdate"])
+    listed: Any = webhooks.get_webhooks(kit.app_id, account_id=account_id)
+    assert [one.id for one in listed.data] == [made.data.id]
+    webhooks.delete_webhook(made.data.id, account_id=account_id, app_id=kit.app_id)
+    with pytest.raises(APIStatusError):
+        webhooks.get_webhook_by_id(made.data.id, account_id=account_id, app_id=kit.app_id)
+
+
 def test_without_strict_validation_the_sdk_hands_through_the_documented_list_of_tracks(kit: RealtimeKitStandIn) -> None:
     # The SDK's model says that download_url is a string; the documentation of track recordings shows a list.
     added = kit.add(StandInRecording(str(uuid.uuid4()), tracks={"default": {"a.webm": VIDEO}}))

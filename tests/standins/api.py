@@ -12,6 +12,7 @@ from tests.standins.faults import Answer, Exchange, next_fault
 from tests.standins.loopback import Delivery, Incoming
 from tests.standins.recordings import timestamp
 from tests.standins.requests import ApiRequest, Ledger, number_api_request
+from tests.standins.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 BASE_PATH: Final = "/client/v4"
 _PATH = re.compile(rf"{BASE_PATH}/accounts/([^/]+)/realtime/kit/([^/]+)/recordings(?:/([^/]+))?")
+_WEBHOOKS = re.compile(rf"{BASE_PATH}/accounts/([^/]+)/realtime/kit/([^/]+)/webhooks(?:/([^/]+))?")
 _VERIFY = re.compile(rf"{BASE_PATH}/(?:user|accounts/([^/]+))/tokens/verify")
 _APPS = re.compile(rf"{BASE_PATH}/accounts/([^/]+)/realtime/kit/apps")
 DEFAULT_PER_PAGE: Final = 25
@@ -49,6 +51,7 @@ class Api:
         self._app_id = app_id
         self._token = token
         self._lock = threading.RLock()
+        self._webhooks = Webhooks()
 
     def add(self, recording: StandInRecording) -> None:
         """Make a recording known."""
@@ -80,7 +83,7 @@ class Api:
         route = _PATH.fullmatch(parts.path)
         recording_id = unquote(route[3]) if route and route[3] else None
         query = parse_qs(parts.query, keep_blank_values=True)
-        request = ApiRequest(incoming.method, parts.path, query, incoming.headers, recording_id)
+        request = ApiRequest(incoming.method, parts.path, query, incoming.headers, recording_id, incoming.body)
         self.ledger.open(request, number_api_request)
         return request
 
@@ -107,18 +110,21 @@ class Api:
         return {"success": True, "data": [app], "paging": {"total_count": 1, "start_offset": 1, "end_offset": 1}}
 
     def _refusal(self, request: ApiRequest) -> Answer | None:
-        route = _PATH.fullmatch(request.path)
+        webhooks = _WEBHOOKS.fullmatch(request.path)
+        route = webhooks or _PATH.fullmatch(request.path)
         refusals = (
             (route is None, NO_ROUTE),
             (request.headers.get("authorization") != f"Bearer {self._token}", AUTHENTICATION_ERROR),
             (route and unquote(route[1]) != self._account_id, FORBIDDEN),
             (route and unquote(route[2]) != self._app_id, NO_APP),
-            (request.method != "GET", BAD_METHOD),
+            (not webhooks and request.method != "GET", BAD_METHOD),
         )
         return next((answer for applies, answer in refusals if applies), None)
 
     def _found(self, request: ApiRequest) -> Answer:
         with self._lock:
+            if webhooks := _WEBHOOKS.fullmatch(request.path):
+                return self._webhooks.answer(request.method, webhooks[3], request.body, self._knobs.now())
             if request.recording_id is None:
                 return self._page(request.query)
             recording = self.recordings.get(request.recording_id)

@@ -35,6 +35,7 @@ class Incoming:
     method: str
     target: str
     headers: Mapping[str, str]
+    body: bytes = b""
 
 
 def _nothing(*_: object) -> None:
@@ -150,7 +151,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer one request."""
         headers = {name.lower(): value for name, value in self.headers.items()}
-        delivery = self.server.answer(Incoming(self.command, self.path, headers))
+        body = self.rfile.read(int(headers.get("content-length", "0")))
+        delivery = self.server.answer(Incoming(self.command, self.path, headers, body))
         try:
             ending = Sender(self.connection, self.server.closing, delivery).deliver()
         finally:
@@ -160,7 +162,7 @@ class Handler(BaseHTTPRequestHandler):
         if ending == "reset":
             self._reset()
 
-    do_HEAD = do_GET  # noqa: N815 - http.server's name
+    do_HEAD = do_POST = do_DELETE = do_GET  # noqa: N815 - http.server's names
 
     def _reset(self) -> None:
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

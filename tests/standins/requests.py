@@ -52,6 +52,7 @@ class ApiRequest:
     headers: Mapping[str, str] = field(repr=False)
     recording_id: str | None = None
     """None for the list."""
+    body: bytes = field(default=b"", repr=False)
     number: int = 0
     status: int | None = None
     fault: Fault | None = None
