@@ -112,9 +112,7 @@ def test_the_event_tells_all_that_post_processing_may_ask_for(here: World) -> No
 def test_a_finding_is_in_the_result_the_event_and_the_report(here: World) -> None:
     recording = here.add(audio=MediaSource(b"", "audio/mpeg"))
     archived = archive_recording(recording.id)
-    told = "\n".join(archived.findings)
-    assert "audio is missing: the API hands out no usable URL for it." in told
-    assert "has 5,000 bytes where the API announces 4,999: a person accepted that" in told
+    assert [finding.partition(" ")[2][:8] for finding in archived.findings] == ["is empty", "begins a"]
     (event,) = eventually(lambda: here.events(recording))
     assert event["payload"]["findings"] == list(archived.findings)
     (artifact,) = here.ask_prefect("artifacts", artifacts={"key": {"any_": [f"archived-{recording.id}"]}})
