@@ -13,8 +13,8 @@ import asyncio
 import logging
 import signal
 import sys
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Self
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import uvicorn
@@ -81,8 +81,8 @@ class Receiver:
         body = None
         try:
             async with asyncio.timeout(ANSWERED_WITHIN_S):
-                async with _Room(self._large) as room:
-                    body = await _body(request, room)
+                async with AsyncExitStack() as places:  # held until it is answered
+                    body = await self._read(request, places)
                     if body is None:
                         return self._refuse(413, "it is too large")
                     return await self._answer(body, request)
@@ -103,6 +103,33 @@ class Receiver:
         except (TimeoutError, *AWAY) as error:
             return _again(f"Prefect's server does not answer: {_named(error)}")
         return JSONResponse({"status": "ready"})
+
+    async def _read(self, request: Request, places: AsyncExitStack) -> bytes | None:
+        """Return the body, or None if it is too large: then the rest of it has not been read.
+
+        Raises:
+            _NoRoom: it is larger than usual, and so are all that are in memory.
+        """
+        declared = request.headers.get("content-length", "")
+        if declared.isascii() and declared.isdigit() and (len(declared) > 9 or int(declared) > LARGEST_BODY):
+            return None
+        body = bytearray()
+        more, is_large = True, False
+        while more:
+            # Not `request.stream`, whose exception for a client that went away would end in the log with a traceback.
+            message = await request.receive()
+            if message["type"] == "http.disconnect":
+                raise TimeoutError
+            body += message.get("body", b"")
+            if len(body) > LARGEST_BODY:
+                return None
+            if len(body) > USUAL_BODY and not is_large:
+                if self._large.locked():
+                    raise _NoRoom
+                await places.enter_async_context(self._large)
+                is_large = True
+            more = message.get("more_body", False)
+        return bytes(body)
 
     async def _answer(self, body: bytes, request: Request) -> JSONResponse:
         try:
@@ -151,54 +178,6 @@ class Receiver:
 
 class _NoRoom(Exception):
     """As many large bodies as are allowed are in memory."""
-
-
-class _Room:
-    """Room for one body: what is larger than usual takes one of a few places, until it is answered."""
-
-    def __init__(self, places: asyncio.Semaphore) -> None:
-        self._places = places
-        self._taken = False
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._taken:
-            self._places.release()
-
-    async def require(self, size: int) -> None:
-        """Take a place, if a body of so many bytes needs one.
-
-        Raises:
-            _NoRoom: there is none.
-        """
-        if size <= USUAL_BODY or self._taken:
-            return
-        if self._places.locked():
-            raise _NoRoom
-        await self._places.acquire()
-        self._taken = True
-
-
-async def _body(request: Request, room: _Room) -> bytes | None:
-    """Return the body, or None if it is too large: then the rest of it has not been read."""
-    declared = request.headers.get("content-length", "")
-    if declared.isascii() and declared.isdigit() and (len(declared) > 9 or int(declared) > LARGEST_BODY):
-        return None
-    body = bytearray()
-    more = True
-    while more:
-        # Not `request.stream`, whose exception for a client that went away would end in the log with a traceback.
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise TimeoutError
-        body += message.get("body", b"")
-        if len(body) > LARGEST_BODY:
-            return None
-        await room.require(len(body))
-        more = message.get("more_body", False)
-    return bytes(body)
 
 
 def _again(reason: str) -> JSONResponse:
