@@ -51,7 +51,6 @@ class Listed:
     empty: bool = False  # the API says, while its time is not over, that there is no file: nobody spoke
     stuck: bool = False  # it should have been uploaded long ago, and is not
     overdue: bool = False  # uploaded without a usable URL, though the API does hand out others of the app's
-    partial: bool = False  # it has obstacles, but some of its files can be downloaded
 
     @property
     def urgency(self) -> tuple[datetime, str]:
@@ -94,7 +93,6 @@ def listed(recording: Recording, app_id: str, folder: str, now: datetime, *, exp
         empty=recording.has_no_tracks and not left,
         stuck=recording.status not in {"UPLOADED", "ERRORED"} and _is_late(recording, now),
         overdue=bool(recording.without_url),
-        partial=bool(recording.media) and bool(obstacle),
     )
 
 
@@ -189,7 +187,7 @@ def planned(
 
 
 def _is_unsafe(one: Listed, kept: Mapping[str, int]) -> bool:
-    return one.partial and not one.gone and bool(_gained(one, kept))
+    return not one.gone and bool(_gained(one, kept))
 
 
 def _is_overdue(one: Listed) -> bool:

@@ -257,7 +257,7 @@ def test_files_that_can_be_had_are_brought_into_safety_once_though_others_have_n
     some = look(recording(download_url=layers))
     assert planned([some], {}).to_archive == (some,)
     assert planned([some], {}, {"a": {"tracks": 1}}).not_downloadable == (some,)
-    none = replace(some, partial=False, files={})
+    none = replace(some, files={})
     assert planned([none], {}).not_downloadable == (none,)
     late, its = replace(some, expires=NOW + DAY / 2), book([replace(some, expires=NOW + DAY / 2)])
     its.note(late, ("not_downloadable", some.obstacle))
