@@ -28,7 +28,8 @@ SECRETS = (
 """Besides the passwords of the proxies."""
 _KEYS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"})
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"})
+NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"})
+"""How OpenSSL's versions name an answer that is not TLS."""
 _SCHEMES = frozenset({"http", "https", "socks5", "socks5h"})
 _BAD_PROXY = (
     "must be like http://HOST:PORT, with USER:PASSWORD@ before HOST if the proxy asks for them; all signs in these two "
@@ -148,7 +149,7 @@ def insecure(error: BaseException) -> str:
         cause = cause.__cause__ or cause.__context__
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"its certificate is not accepted ({cause.verify_message})"
-    return "it does not speak TLS" if cause is not None and cause.reason in _NO_TLS else ""
+    return "it does not speak TLS" if cause is not None and cause.reason in NO_TLS else ""
 
 
 @contextmanager

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import HTTPClientError, SSLError
 
+from tasks.environment import NO_TLS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_WRONG_PROTOCOL = frozenset({
-    "WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL",
-    "PACKET_LENGTH_TOO_LONG",
-})  # fmt: skip
-"""How OpenSSL's versions name an answer that is not TLS."""
+_WRONG_PROTOCOL = NO_TLS | {"HTTPS_PROXY_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"}
+"""The same of a store, or of a proxy before it."""
 _OF_FILES = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 _DEEPEST = 8
 
