@@ -6,6 +6,6 @@ from tasks import environment
 
 environment.keep_loopback_direct()  # Prefect makes clients of httpx when it likes
 if sys.argv[:1] == ["-m"]:  # as Python has it while it looks for the module that it is to run
-    from tasks import terminal
+    from tasks import cli
 
-    terminal.begin()
+    cli.begin()

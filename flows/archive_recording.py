@@ -12,14 +12,13 @@ from typing import Annotated, cast
 from prefect import flow
 from pydantic import Field
 
-from flows.later import again_later
-from flows.prefect_server import prefect_at_hand, settings_of
-from tasks import terminal
+from tasks import cli
 from tasks.archive import ArchivedRecording
-from tasks.artifacts import publish_report
-from tasks.details import UUID_PATTERN, checked_recording_id
 from tasks.errors import NotUploadedInTime
-from tasks.recording import (
+from tasks.orchestration.artifacts import publish_report
+from tasks.orchestration.reschedule import again_later
+from tasks.orchestration.server import prefect_at_hand, settings_of
+from tasks.orchestration.stages import (
     announce,
     commit_archive,
     connected,
@@ -29,8 +28,9 @@ from tasks.recording import (
     transfer_media,
     wait_until_uploaded,
 )
-from tasks.report import report
+from tasks.realtimekit import UUID_PATTERN, checked_recording_id
 from tasks.settings import Settings, load_settings
+from tasks.transfer import report
 
 WAIT_TIMEOUT_S = 600
 LONGEST_WAIT_S = 86_400
@@ -61,7 +61,7 @@ def archive_recording(
     with connected(settings) as clients:
         recording = retried(fetch_details, settings)(clients, recording_id)
         if not overwrite and (found := retried(find_archive, settings)(clients, recording)):
-            return terminal.achieved(found)
+            return cli.achieved(found)
         try:
             ready = retried(wait_until_uploaded, settings)(clients, recording, wait_timeout)
         except NotUploadedInTime as waited:
@@ -70,13 +70,13 @@ def archive_recording(
             raise
         # While this run waited, another may have archived it.
         if ready is not recording and not overwrite and (found := retried(find_archive, settings)(clients, ready)):
-            return terminal.achieved(found)
+            return cli.achieved(found)
         transferred = retried(transfer_media, settings)(clients, ready, overwrite=overwrite, accept_size=accept_size)
         commit = retried(commit_archive, settings)
         archived = commit(clients, ready, transferred, overwrite=overwrite, partial=partial)
         announce(archived, clients.log)
         publish_report(archived.recording_id, report(archived, transferred), clients.log)
-        return terminal.achieved(archived)
+        return cli.achieved(archived)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -87,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m flows.archive_recording", description="Archive one recording.")
     parser.add_argument("recording_id", help="the recording's id, a UUID")
-    wait = terminal.number_between(0, LONGEST_WAIT_S)
+    wait = cli.number_between(0, LONGEST_WAIT_S)
     parser.add_argument(
         "--wait-timeout", type=wait, default=WAIT_TIMEOUT_S, metavar="SECONDS", help="default: %(default)s"
     )
@@ -104,7 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
                 recording_id, given.wait_timeout, given.overwrite, given.accept_size, given.partial
             )
 
-    return terminal.run(archive)
+    return cli.run(archive)
 
 
 if __name__ == "__main__":

@@ -15,22 +15,20 @@ from prefect.artifacts import create_table_artifact
 from prefect.logging import get_run_logger
 from pydantic import Field
 
-from flows.prefect_server import prefect_at_hand, settings_of
-from tasks import terminal
-from tasks.artifacts import Decoration
-from tasks.audit import Audit
-from tasks.audit_order import Budget
-from tasks.audit_report import AuditReport, alarm, damaged, incomplete, report, rows, summary
-from tasks.auditing import Desk, announce_damage, reread_recordings, survey_archive
-from tasks.clients import SPARE_CONNECTIONS
+from tasks import cli
+from tasks.audit import Audit, AuditReport, Budget, alarm, damaged, incomplete, report, rows, summary
 from tasks.errors import ArchiverError, AuditUnfinished, DamageFound
-from tasks.recording import retried, settle_in
+from tasks.orchestration.artifacts import Decoration
+from tasks.orchestration.audit_stages import Desk, announce_damage, reread_recordings, survey_archive
+from tasks.orchestration.server import prefect_at_hand, settings_of
+from tasks.orchestration.stages import retried, settle_in
+from tasks.s3 import new_s3_client
+from tasks.session import SPARE_CONNECTIONS
 from tasks.settings import APP_ID_PATTERN, AuditSettings, load_settings
-from tasks.store import new_s3_client
 
 if TYPE_CHECKING:
-    from tasks.audit_found import Damage
-    from tasks.logs import Log
+    from tasks.audit import Damage
+    from tasks.text import Log
 
 MAX_GIGABYTES, MAX_MINUTES, WITHIN_DAYS = 50.0, 60, 31
 MOST_GIGABYTES, MOST_MINUTES, MOST_DAYS = 1_000_000.0, 20 * 60, 3660
@@ -91,7 +89,7 @@ def audit_archive(
     result = report(audit.found, url, datetime.now(UTC), within_days, its_app, deep=deep, unfinished=unfinished)
     _publish(result, log)
     _require_all_well(result)
-    return terminal.achieved(result)
+    return cli.achieved(result)
 
 
 def _publish(audit: AuditReport, log: Log) -> None:
@@ -120,13 +118,13 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--deep", action=argparse.BooleanOptionalAction, default=True, help="read recordings again; without it, "
         "listings and sizes are compared, of the whole archive")  # fmt: skip
-    add("--max-gigabytes", type=terminal.number_between(0.0, MOST_GIGABYTES), default=MAX_GIGABYTES, metavar="N",
+    add("--max-gigabytes", type=cli.number_between(0.0, MOST_GIGABYTES), default=MAX_GIGABYTES, metavar="N",
         help="begin no further recording once so many are read; 0 for any number; default: %(default)s")  # fmt: skip
-    add("--max-minutes", type=terminal.number_between(1, MOST_MINUTES), default=MAX_MINUTES, metavar="N",
+    add("--max-minutes", type=cli.number_between(1, MOST_MINUTES), default=MAX_MINUTES, metavar="N",
         help="begin no further recording after so many; default: %(default)s")  # fmt: skip
-    add("--within-days", type=terminal.number_between(1, MOST_DAYS), default=WITHIN_DAYS, metavar="N",
+    add("--within-days", type=cli.number_between(1, MOST_DAYS), default=WITHIN_DAYS, metavar="N",
         help="report how many recordings were read again within so many; default: %(default)s")  # fmt: skip
-    add("--app-id", type=terminal.matching(APP_ID_PATTERN), action="append", default=[], dest="app_ids", metavar="ID",
+    add("--app-id", type=cli.matching(APP_ID_PATTERN), action="append", default=[], dest="app_ids", metavar="ID",
         help="only this app's recordings; may be repeated")  # fmt: skip
     return parser
 
@@ -145,7 +143,7 @@ def main(arguments: list[str] | None = None) -> int:
             result: AuditReport = audit_archive(**given)
             return result
 
-    return terminal.run(audit)
+    return cli.run(audit)
 
 
 if __name__ == "__main__":

@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, Any
 import bagit
 from botocore.exceptions import ClientError
 
-from tasks.streams import put
-from tasks.units import MIB, human_size
+from tasks.text import MIB, human_size, put
 from tests.standins.media import audio_mp3, video_mp4
 from tests.standins.realtimekit import MediaSource, RealtimeKitStandIn, StandInRecording
 from tests.standins.stores import RcloneStore

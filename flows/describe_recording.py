@@ -18,24 +18,23 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed
 from pydantic import Field
 
-from flows.prefect_server import prefect_at_hand, settings_of
-from tasks import terminal
-from tasks.archive import ArchivedFile
-from tasks.archived_bag import ArchivedBag, open_bag
-from tasks.artifacts import Decoration
-from tasks.description import Description, MediaFile, differences, markdown, media_file
-from tasks.details import UUID_PATTERN, checked_recording_id
-from tasks.ranged import Ranges
-from tasks.recording import retried, settle_in, stage
-from tasks.sandbox import examined
+from tasks import cli
+from tasks.archive import ArchivedBag, ArchivedFile, open_bag
+from tasks.media.description import Description, MediaFile, differences, markdown, media_file
+from tasks.media.ranged_file import Ranges
+from tasks.media.sandbox import examined
+from tasks.orchestration.artifacts import Decoration
+from tasks.orchestration.server import prefect_at_hand, settings_of
+from tasks.orchestration.stages import retried, settle_in, stage
+from tasks.realtimekit import UUID_PATTERN, checked_recording_id
+from tasks.s3 import Store, new_s3_client
 from tasks.settings import ArchiveSettings, load_settings
-from tasks.store import Store, new_s3_client
-from tasks.units import human_size
+from tasks.text import human_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tasks.bucket import StoredObject
+    from tasks.s3 import StoredObject
 
 BUDGET = 64 * 1024 * 1024
 """Bytes of one media file that may be read; a few MB are usual, whatever its size."""
@@ -81,7 +80,7 @@ def describe_recording(
     )
     retried(store_description, settings)(store, archived, description)
     _publish(description, poster)
-    return _ended(terminal.achieved(description))
+    return _ended(cli.achieved(description))
 
 
 @stage("find archive")
@@ -160,7 +159,7 @@ def main(arguments: list[str] | None = None) -> int:
         with prefect_at_hand():
             return describe_recording(recording_id, given.archive_url)
 
-    return terminal.run(describe)
+    return cli.run(describe)
 
 
 if __name__ == "__main__":

@@ -21,27 +21,41 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 from prefect.logging import get_run_logger
 
-from flows.prefect_checkup import PrefectCheckup
-from flows.prefect_server import settings_of
-from tasks import checkup_api, checkup_store
-from tasks.artifacts import Decoration
-from tasks.checkup import Check, Checkup, Finding, failed, ok, run, skipped, sound, unforeseen, warning
-from tasks.checkup_view import View, rows, summary
-from tasks.clocks import Clocks
-from tasks.corner import Corner
+from tasks.cancellation import Lines, Stop
+from tasks.cli import DONE, FAILED, INTERRUPTED, in_ascii, print_line, say
+from tasks.doctor import (
+    Check,
+    Checkup,
+    Clocks,
+    Corner,
+    Finding,
+    View,
+    cloudflare_checks,
+    failed,
+    ok,
+    rows,
+    run,
+    skipped,
+    sound,
+    store_checks,
+    summary,
+    unforeseen,
+    warning,
+)
+from tasks.download import new_http_client
 from tasks.errors import NotReady, SettingsInvalid, StoreRefused
-from tasks.hangup import Lines, Stop
-from tasks.redaction import Concealed
+from tasks.orchestration.artifacts import Decoration
+from tasks.orchestration.prefect_checks import PrefectCheckup
+from tasks.orchestration.server import settings_of
+from tasks.s3 import new_s3_client
 from tasks.settings import ArchiveSettings, Settings, load_settings
-from tasks.store import new_s3_client
-from tasks.terminal import DONE, FAILED, INTERRUPTED, in_ascii, print_line, say
-from tasks.wire import new_http_client
+from tasks.text import Concealed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-    from tasks.checkup import Said
+    from tasks.doctor import Said
 
 SETTINGS = "settings"
 WITHIN_S = 16.0
@@ -82,7 +96,7 @@ def examine(report: Callable[[Finding], None]) -> Checkup:
         checks += of_store
         checks += PrefectCheckup().checks()
         known = {check.name for check in checks}
-        after = tuple(name for name in (checkup_api.API, checkup_store.BUCKET) if name in known)
+        after = tuple(name for name in (cloudflare_checks.API, store_checks.BUCKET) if name in known)
         checks.append(Check("Clock", "clock", lambda: _of_clock(clocks), after=after))
         try:
             findings = run(checks, WITHIN_S, report, conceal)
@@ -114,30 +128,30 @@ def _settings() -> tuple[Settings | None, ArchiveSettings | None, Said]:
 
 def _of_cloudflare(settings: Settings | None, clocks: Clocks, stack: ExitStack) -> list[Check]:
     if settings is None:
-        return [_needing_settings(checkup_api.GROUP, checkup_api.API)]
-    http = stack.enter_context(checkup_api.new_api_client(clocks))
-    source_http = stack.enter_context(new_http_client(checkup_api.TIMEOUT_S))
+        return [_needing_settings(cloudflare_checks.GROUP, cloudflare_checks.API)]
+    http = stack.enter_context(cloudflare_checks.new_api_client(clocks))
+    source_http = stack.enter_context(new_http_client(cloudflare_checks.TIMEOUT_S))
     stop = Stop(Lines(http, source_http))
     stack.callback(stop.set)
-    return checkup_api.ApiCheckup(http, source_http, settings, stop).checks()
+    return cloudflare_checks.ApiCheckup(http, source_http, settings, stop).checks()
 
 
 def _of_store(
     settings: Settings | None, archive: ArchiveSettings | None, clocks: Clocks, conceal: Concealed
 ) -> tuple[Corner | None, list[Check]]:
     if archive is None:
-        return None, [_needing_settings(checkup_store.GROUP, checkup_store.BUCKET)]
+        return None, [_needing_settings(store_checks.GROUP, store_checks.BUCKET)]
     logging.getLogger("botocore").setLevel(logging.WARNING)  # at DEBUG it logs signatures
     try:
-        client = new_s3_client(CONNECTIONS, checkup_store.ANSWER_TIMEOUT_S)
+        client = new_s3_client(CONNECTIONS, store_checks.ANSWER_TIMEOUT_S)
     except StoreRefused as refused:
         said = failed(str(refused))
-        return None, [Check(checkup_store.GROUP, checkup_store.BUCKET, lambda: said)]
-    checkup_store.note_dates(client, clocks)
+        return None, [Check(store_checks.GROUP, store_checks.BUCKET, lambda: said)]
+    store_checks.note_dates(client, clocks)
     corner = Corner(client, archive.bucket, archive.prefix)
     app = settings.realtimekit_app_id if settings else ""
     archived = "".join(f"{part}/" for part in (archive.prefix, app) if part)
-    return corner, checkup_store.StoreCheckup(corner, archived, client.meta.endpoint_url, conceal.add).checks()
+    return corner, store_checks.StoreCheckup(corner, archived, client.meta.endpoint_url, conceal.add).checks()
 
 
 def _needing_settings(group: str, name: str) -> Check:

@@ -20,10 +20,7 @@ from prefect.client.orchestration import get_client
 from prefect.states import Completed
 from pydantic import Field
 
-from flows.other_runs import SWEPT, HandingOut, announced, at_work_before, last_sweep, under_way
-from flows.prefect_server import prefect_at_hand, settings_of
-from tasks import terminal
-from tasks.artifacts import Decoration
+from tasks import cli
 from tasks.errors import (
     ArchiverError,
     CannotHandOut,
@@ -32,12 +29,13 @@ from tasks.errors import (
     SourceGone,
     SweepIncomplete,
 )
-from tasks.recording import archive_one, clients_of_app, connected, find_unarchived, retried
+from tasks.orchestration.artifacts import Decoration
+from tasks.orchestration.run_history import SWEPT, HandingOut, announced, at_work_before, last_sweep, under_way
+from tasks.orchestration.server import prefect_at_hand, settings_of
+from tasks.orchestration.stages import archive_one, clients_of_app, connected, find_unarchived, retried
 from tasks.settings import APP_ID_PATTERN, Settings, load_settings
-from tasks.sweep import Brake
-from tasks.sweep_report import Book, Sweep, findings, rows, summary
-from tasks.sweep_scope import Scope
-from tasks.units import human_size
+from tasks.sweep import Book, Brake, Scope, Sweep, findings, rows, summary
+from tasks.text import human_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -45,10 +43,9 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
     from tasks.archive import ArchivedRecording
-    from tasks.clients import Clients
-    from tasks.logs import Log
-    from tasks.sweep import Listed, Plan
-    from tasks.sweep_report import Outcome
+    from tasks.session import Clients
+    from tasks.sweep import Listed, Outcome, Plan
+    from tasks.text import Log
 
 AT_RISK_H, AT_ONCE, RETRY_MIN = 24, 4, 60
 LONGEST_H, MOST_AT_ONCE, LONGEST_RETRY_MIN, LARGEST_LIMIT = 366 * 24, 16, 7 * 24 * 60, 1_000_000
@@ -127,7 +124,7 @@ def sweep_recordings(
         incomplete = SweepIncomplete(told)
         incomplete.result = result
         raise incomplete
-    return terminal.achieved(result)
+    return cli.achieved(result)
 
 
 def _announced(plan: Plan, scope: Scope, log: Log) -> Mapping[str, bool]:
@@ -222,11 +219,11 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m flows.sweep_recordings",
         description="Archive what is uploaded and not archived yet, soonest expiry first.",
     )
-    add, hours = parser.add_argument, terminal.number_between(0, LONGEST_H)
+    add, hours = parser.add_argument, cli.number_between(0, LONGEST_H)
     add("--dry-run", action="store_true", help="only show what would be done")
     add(
         "--limit",
-        type=terminal.number_between(0, LARGEST_LIMIT),
+        type=cli.number_between(0, LARGEST_LIMIT),
         default=0,
         metavar="N",
         help="archive at most so many; 0 for all",
@@ -236,22 +233,22 @@ def _parser() -> argparse.ArgumentParser:
     add("--invoked-within-hours", type=hours, default=0, metavar="HOURS", help="only what was begun within them")
     add(
         "--meeting-id",
-        type=terminal.matching(MEETING_ID),
+        type=cli.matching(MEETING_ID),
         default="",
         metavar="ID",
         help="only this meeting's recordings",
     )
-    add("--app-id", type=terminal.matching(APP_ID_PATTERN), action="append", default=[], dest="app_ids", metavar="ID",
+    add("--app-id", type=cli.matching(APP_ID_PATTERN), action="append", default=[], dest="app_ids", metavar="ID",
         help="another app than that of the settings; may be repeated")  # fmt: skip
     add(
         "--at-once",
-        type=terminal.number_between(1, MOST_AT_ONCE),
+        type=cli.number_between(1, MOST_AT_ONCE),
         default=AT_ONCE,
         metavar="N",
         help="default: %(default)s",
     )
     add("--hand-out", action="store_true", help="start a run of archive-recording/on-demand for each, on workers")
-    add("--retry-minutes", type=terminal.number_between(1, LONGEST_RETRY_MIN), default=RETRY_MIN, metavar="MINUTES",
+    add("--retry-minutes", type=cli.number_between(1, LONGEST_RETRY_MIN), default=RETRY_MIN, metavar="MINUTES",
         help="with --hand-out: at most one run for a recording in so many; default: %(default)s")  # fmt: skip
     return parser
 
@@ -270,7 +267,7 @@ def main(arguments: list[str] | None = None) -> int:
             result: Sweep = sweep_recordings(**given)
             return result
 
-    return terminal.run(sweep)
+    return cli.run(sweep)
 
 
 if __name__ == "__main__":

@@ -24,22 +24,22 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, get_current_settings, temporary_settings
 
-from flows.announced_run import AnnouncedRuns
-from flows.other_runs import AWAY, DEPLOYMENT
-from flows.prefect_server import settings_of
-from tasks.announcements import read_announcement
+from tasks.cli import DONE, FAILED, failed, number_between
 from tasks.errors import KeyUnavailable, SettingsInvalid, WebhookMalformed
-from tasks.logs import ThrottledLog, conceal_logs, quiet_http_logs
+from tasks.orchestration.run_history import AWAY, DEPLOYMENT
+from tasks.orchestration.server import settings_of
+from tasks.orchestration.webhook_runs import AnnouncedRuns
+from tasks.realtimekit.webhook_event import read_announcement
+from tasks.realtimekit.webhook_signature import PublishedKey
 from tasks.settings import WebhookSettings
-from tasks.signatures import PublishedKey
-from tasks.terminal import DONE, FAILED, failed, number_between
+from tasks.text import ThrottledLog, conceal_logs, quiet_http_logs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from fastapi import Request
 
-    from tasks.announcements import Announcement
+    from tasks.realtimekit.webhook_event import Announcement
 
 PATH = "/webhook"
 LARGEST_BODY = 4 * 1024 * 1024

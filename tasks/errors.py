@@ -54,7 +54,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from tasks.redaction import showable
+from tasks.text import showable
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

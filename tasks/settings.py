@@ -17,8 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tasks import environment
 from tasks.errors import SettingsInvalid
-from tasks.redaction import keep_secret
-from tasks.units import MIB
+from tasks.text import MIB, keep_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

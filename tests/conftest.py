@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from tasks import logs, redaction
-from tasks.store import new_s3_client
+from tasks.s3.multipart import new_s3_client
+from tasks.text import logs, redaction
 from tests.clock import is_moved, with_rclone
 from tests.standins.realtimekit import RealtimeKitStandIn
 from tests.standins.stores import RcloneStore, Store, SwiftStore
@@ -31,7 +31,7 @@ from tests.torture.stage import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.archiving import Archiving
+    from tests.support.archiving import Archiving
 
 pytest_plugins = ["tests.clock.option"]
 
@@ -48,7 +48,7 @@ ON_DUTY = (
     r"test_two_runs.py::test_a_whole_run_between_.*\[swift-(?!overwrite-overwrite)",
     r"test_two_runs.py::test_two_runs_that_start_together_.*\[swift-.*-1\]",
     r"test_overwrite.py::test_whichever_write_fails_the_old_bag_stays_whole_.*\[swift\]",
-    r"test_archive.py::test_whatever_a_file_is_called_.*\[swift-[0-25-8]\]",
+    r"test_commit.py::test_whatever_a_file_is_called_.*\[swift-[0-25-8]\]",
     r"test_transfer.py::test_sources_without_ranges_.*\[swift-.*-[02]\]",
     # What bars look like is tried without a process, and what the other signal leaves in the bucket is, too.
     r"test_module.py::test_on_a_terminal_every_file_has_a_bar",

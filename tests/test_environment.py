@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tasks.environment import insecure, kept_from_children, secrets, tidy
-from tests.certificates import self_signed
+from tests.support.certificates import self_signed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from tasks.details import checked_recording_id
 from tasks.errors import RecordingIdInvalid, SettingsInvalid
+from tasks.realtimekit.models import checked_recording_id
 from tasks.settings import Settings, load_settings
 from tests.standins.realtimekit import APP_ID
-from tests.strategies import damaged, examples, require_presentable
+from tests.support.strategies import damaged, examples, require_presentable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

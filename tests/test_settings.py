@@ -9,11 +9,11 @@ from unittest import mock
 import httpx
 import pytest
 
-from tasks.details import checked_recording_id
+from tasks.archive.inventory import held_at
 from tasks.errors import RecordingIdInvalid, SettingsInvalid
-from tasks.holdings import held_at
+from tasks.realtimekit.models import checked_recording_id
 from tasks.settings import AuditSettings, Settings, load_settings
-from tasks.units import MIB
+from tasks.text.formatting import MIB
 from tests.standins.realtimekit import APP_ID
 
 ID = "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from tests.benchmarks.contestants import Contestant
     from tests.benchmarks.stage import Ground, Stage
-    from tests.measure import Usage
     from tests.standins.realtimekit import StandInRecording
+    from tests.support.measure import Usage
 
 CAPPED = 25_000_000
 """Bytes per second of a connection, as object stores give them."""

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from tests.measure import measured
-from tests.torture.peer_tools import HTTPX_UPLOAD_FILEOBJ, RCLONE_COPYURL, TOOLS, Tool, leading_to, variables, version
-from tests.torture.peers import asked
+from tests.support.measure import measured
+from tests.torture.peers.peers import asked
+from tests.torture.peers.tools import HTTPX_UPLOAD_FILEOBJ, RCLONE_COPYURL, TOOLS, Tool, leading_to, variables, version
 
 if TYPE_CHECKING:
     from tests.benchmarks.stage import Ground
-    from tests.measure import Usage
     from tests.standins.realtimekit import StandInRecording
+    from tests.support.measure import Usage
 
 WHOLE = "ours: whole command"
 PLAIN = "ours: transfer only"

@@ -11,9 +11,9 @@ from contextvars import copy_context
 
 from prefect import flow
 
-from flows.prefect_server import prefect_at_hand
-from tasks.archive import ArchivedFile, ArchivedRecording
-from tasks.recording import announce, stage
+from tasks.archive.commit import ArchivedFile, ArchivedRecording
+from tasks.orchestration.server import prefect_at_hand
+from tasks.orchestration.stages import announce, stage
 
 BYTES = 1_000_000
 LOG = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from tests.benchmarks.stage import say
 
 if TYPE_CHECKING:
     from tests.benchmarks.stage import Ground, Stage
-    from tests.measure import Usage
+    from tests.support.measure import Usage
 
 RANGES = (1, 2, 4, 8, 16)
 AT_ONCE = (1, 2, 4, 8)

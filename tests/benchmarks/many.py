@@ -10,13 +10,13 @@ from tests.benchmarks.contestants import Ours
 from tests.benchmarks.figures import CPU, WALL, Metric, Result, Row
 from tests.benchmarks.stage import say
 from tests.benchmarks.table import latest
-from tests.measure import processor_s, quiet
+from tests.support.measure import processor_s, quiet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.benchmarks.stage import Ground, Stage
-    from tests.measure import Usage
+    from tests.support.measure import Usage
 
 BYTES = 1_000_000
 AT_ONCE = 4

@@ -12,14 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from queue import SimpleQueue
 
-from tasks.clients import Clients, payloads
-from tasks.hangup import Stop
-from tasks.heap import settle
-from tasks.progress import Tally
-from tasks.realtimekit import require_media
+from tasks.cancellation import Stop
+from tasks.process_tuning import settle
+from tasks.realtimekit.recordings import require_media
+from tasks.session import Clients, payloads
 from tasks.settings import Settings, load_settings
-from tasks.sweep import plan_for
-from tasks.sweep_scope import Scope
+from tasks.sweep.plan import plan_for
+from tasks.sweep.scope import Scope
+from tasks.transfer.progress import Tally
 
 LOG = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from tests.clock import python_path
 from tests.flows.duty import PrefectServer
 from tests.standins.realtimekit import RealtimeKitStandIn
 from tests.standins.stores import RcloneStore, SwiftStore
-from tests.torture.peer_tools import installed
+from tests.torture.peers.tools import installed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

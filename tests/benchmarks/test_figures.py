@@ -15,14 +15,14 @@ from tests.benchmarks.far import ROUND_TRIP_S, far
 from tests.benchmarks.figures import MIB, RSS, WALL, Result, Row, ratio
 from tests.benchmarks.many import AT_ONCE, Taken, lasting, share
 from tests.benchmarks.table import cells, markdown, text
-from tests.measure import measured, quiet
 from tests.standins.loopback import Delivery, LoopbackServer
 from tests.standins.wire import Reply
+from tests.support.measure import measured, quiet
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.measure import Usage
+    from tests.support.measure import Usage
 
 OURS, THEIRS = Row("ours"), Row("a | b")
 OURS.add(wall_s=1, peak_rss=MIB)

@@ -11,7 +11,8 @@ import pytest
 from prefect import flow
 
 from flows.archive_recording import archive_recording
-from tasks.archive import ArchivedRecording
+from tasks.archive.commit import ArchivedRecording
+from tasks.archive.upload_journal import Unfinished
 from tasks.errors import (
     ApiRefused,
     ApiUnavailable,
@@ -25,8 +26,7 @@ from tasks.errors import (
     SourceUnavailable,
     StoreRefused,
 )
-from tasks.store import Store, new_s3_client
-from tasks.unfinished import Unfinished
+from tasks.s3.multipart import Store, new_s3_client
 from tests.flows.world import eventually
 from tests.standins.realtimekit import Answer, MediaSource, StandInRecording
 
@@ -42,7 +42,7 @@ UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 
 @pytest.fixture
 def quick_retries(here: World, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001 - its settings come first
-    monkeypatch.setattr("tasks.recording.RETRY_DELAYS_S", [0.0])
+    monkeypatch.setattr("tasks.orchestration.stages.RETRY_DELAYS_S", [0.0])
     monkeypatch.setenv("TRANSFER_PATIENCE", "0.001")
     monkeypatch.setenv("TASK_RETRIES", "2")
 

@@ -6,8 +6,8 @@ import logging
 import uuid
 from typing import TYPE_CHECKING
 
-from tasks.artifacts import ProgressArtifacts
-from tasks.progress import Moving
+from tasks.orchestration.artifacts import ProgressArtifacts
+from tasks.transfer.progress import Moving
 
 if TYPE_CHECKING:
     import pytest
@@ -21,7 +21,7 @@ def test_a_participants_name_is_no_link_in_the_progress(monkeypatch: pytest.Monk
         told.append(description)
         return uuid.uuid4()
 
-    monkeypatch.setattr("tasks.artifacts.create_progress_artifact", create)
+    monkeypatch.setattr("tasks.orchestration.artifacts.create_progress_artifact", create)
     named, other = "data/tracks/[me](javascript_x).webm", "data/tracks/b"
     files = [Moving(named, 1000, 0, done=1000, since=0.0), Moving(other, 1000, 0, done=0, since=0.0)]
     ProgressArtifacts("one", logging.getLogger(__name__)).show(files)

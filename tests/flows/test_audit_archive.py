@@ -9,10 +9,10 @@ import pytest
 
 from flows.archive_recording import archive_recording
 from flows.audit_archive import audit_archive, main
-from tasks import audit
-from tasks.audit_report import AuditReport
+from tasks.audit import auditor
+from tasks.audit.fixity import examined
+from tasks.audit.report import AuditReport
 from tasks.errors import AuditUnfinished, DamageFound
-from tasks.fixity import examined
 from tests.flows.world import World, eventually
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def test_a_store_that_fails_ends_the_run_as_unfinished_with_what_was_read(
         archived(here)
     monkeypatch.setenv("TRANSFER_CONCURRENCY", "1")
     monkeypatch.setenv("TRANSFER_PATIENCE", "0.5")
-    monkeypatch.setattr(audit, "WRITTEN_EVERY_S", 0.0)
+    monkeypatch.setattr(auditor, "WRITTEN_EVERY_S", 0.0)
     done: list[Any] = []
 
     def then_go_away(*arguments: Any, **options: Any) -> Any:
@@ -114,7 +114,7 @@ def test_a_store_that_fails_ends_the_run_as_unfinished_with_what_was_read(
         done.append(examined(*arguments, **options))
         return done[-1]
 
-    monkeypatch.setattr(audit, "examined", then_go_away)
+    monkeypatch.setattr(auditor, "examined", then_go_away)
     try:
         with pytest.raises(AuditUnfinished, match="what was audited is recorded") as raised:
             audit_archive()
@@ -123,5 +123,5 @@ def test_a_store_that_fails_ends_the_run_as_unfinished_with_what_was_read(
     assert raised.value.retryable
     assert isinstance(raised.value.result, AuditReport)
     assert (raised.value.result.reread, raised.value.result.damaged) == (1, ())
-    monkeypatch.setattr(audit, "examined", examined)
+    monkeypatch.setattr(auditor, "examined", examined)
     assert audit_archive(max_gigabytes=0.000_000_001).coverage.reread_within == 2

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.torture.flow_deaths import GIVEN, SCENARIOS
+from tests.torture.runs.flow_deaths import GIVEN, SCENARIOS
 
 if TYPE_CHECKING:
-    from tests.archiving import Archiving
+    from tests.support.archiving import Archiving
     from tests.torture.scenario import Scenario
 
 pytestmark = pytest.mark.duty

@@ -17,12 +17,12 @@ from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows import doctor as module
-from flows import prefect_checkup
 from flows.doctor import doctor, examine, main
-from flows.prefect_checkup import PrefectCheckup
-from tasks.clocks import Clocks
+from tasks.doctor.clock_skew import Clocks
 from tasks.errors import NotReady
-from tasks.store import Store as StoreOfOurs
+from tasks.orchestration import prefect_checks
+from tasks.orchestration.prefect_checks import PrefectCheckup
+from tasks.s3.multipart import Store as StoreOfOurs
 from tests.flows.duty import asked
 from tests.flows.test_prefect_yaml import DEPLOYMENTS
 from tests.flows.world import PROJECT, World, eventually
@@ -232,7 +232,7 @@ def test_without_a_prefect_server_it_is_told_what_works_without_one(alone: World
 
 def test_a_version_out_of_bounds_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        prefect_checkup, "version", {"prefect": "3.8.8", "fastapi": "0.155.0", "sqlalchemy": "2.1.0b1"}.get
+        prefect_checks, "version", {"prefect": "3.8.8", "fastapi": "0.155.0", "sqlalchemy": "2.1.0b1"}.get
     )
     said = PrefectCheckup().versions()
     assert said.status == "failed"
@@ -244,7 +244,7 @@ def test_deployments_are_called_as_prefect_calls_them() -> None:
         load_flow_from_entrypoint(str(PROJECT / one["entrypoint"])) for one in DEPLOYMENTS.values()
     ]
     names = [one["name"] for one in DEPLOYMENTS.values()]
-    assert prefect_checkup.deployments() == [f"{flow.name}/{name}" for flow, name in zip(flows, names, strict=True)]
+    assert prefect_checks.deployments() == [f"{flow.name}/{name}" for flow, name in zip(flows, names, strict=True)]
 
 
 def prefects() -> dict[str, Any]:
@@ -255,8 +255,8 @@ def prefects() -> dict[str, Any]:
 
 def test_what_prefect_lacks_is_told_until_it_lacks_nothing(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
     pool, flow = f"pool-{uuid.uuid4().hex[:8]}", f"flow-{uuid.uuid4().hex[:8]}"
-    monkeypatch.setattr(prefect_checkup, "POOL", pool)
-    monkeypatch.setattr(prefect_checkup, "deployments", lambda: [f"{flow}/on-demand"])
+    monkeypatch.setattr(prefect_checks, "POOL", pool)
+    monkeypatch.setattr(prefect_checks, "deployments", lambda: [f"{flow}/on-demand"])
     of = prefects()
     assert {name: finding.status for name, finding in of.items()} == {
         "versions": "ok", "server": "ok", "work pool": "failed", "deployments": "failed", "workers": "skipped",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from flows.prefect_server import _interrupts_held_back
+from tasks.orchestration.server import _interrupts_held_back
 from tests.flows.relay import Relay
 from tests.flows.world import PART, PROJECT, World, eventually
 

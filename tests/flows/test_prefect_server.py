@@ -19,8 +19,8 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from flows.prefect_server import _patience, prefect_at_hand, settings_of
 from tasks.errors import ArchiverError, ConnectionInsecure, PrefectRefused, PrefectUnavailable, SettingsInvalid
+from tasks.orchestration.server import _patience, prefect_at_hand, settings_of
 from tasks.settings import AuditSettings
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def test_only_runs_with_a_temporary_server_have_no_heartbeats(
 ) -> None:
     for name, value in chosen.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("flows.prefect_server.get_current_settings", Settings)  # not those of all tests here
+    monkeypatch.setattr("tasks.orchestration.server.get_current_settings", Settings)  # not those of all tests here
     with temporary_settings({PREFECT_API_URL: server}):
         changed = _patience()
     assert (PREFECT_FLOWS_HEARTBEAT_FREQUENCY in changed) is without
@@ -126,7 +126,7 @@ def test_a_temporary_server_gets_no_secret_of_ours(monkeypatch: pytest.MonkeyPat
         message = "no server here"
         raise RuntimeError(message)
 
-    monkeypatch.setattr("flows.prefect_server.get_client", get_client)
+    monkeypatch.setattr("tasks.orchestration.server.get_client", get_client)
     secrets = {"CLOUDFLARE_API_TOKEN": "leak-token", "AWS_SECRET_ACCESS_KEY": "leak-key", "AWS_SESSION_TOKEN": "leak"}
     for name, value in secrets.items():
         monkeypatch.setenv(name, value)

@@ -75,7 +75,7 @@ def test_an_error_that_nobody_foresaw_tells_no_secret_either(
         message = f"no way through http://user:{secret}@127.0.0.1:9, {secret}: Invalid header value b'{header}'"
         raise ZeroDivisionError(message)
 
-    monkeypatch.setattr("tasks.transfer.Transfer.commit", commit)
+    monkeypatch.setattr("tasks.transfer.transfer.Transfer.commit", commit)
     assert main([recording.id]) == 1
     stdout, stderr = capsys.readouterr()
     assert stdout == ""

@@ -19,9 +19,8 @@ from prefect.flow_engine import run_flow
 
 from flows.sweep_recordings import main, sweep_recordings
 from tasks.errors import ApiRefused, ApiUnavailable, CannotHandOut, StoreUnavailable, SweepIncomplete
-from tasks.store import new_s3_client
-from tasks.sweep_report import Sweep
-from tests.archiving import Run, Setup
+from tasks.s3.multipart import new_s3_client
+from tasks.sweep.report import Sweep
 from tests.flows.duty import asked
 from tests.flows.world import MIB, World, eventually
 from tests.standins.realtimekit import (
@@ -31,11 +30,12 @@ from tests.standins.realtimekit import (
     RealtimeKitStandIn,
     StandInRecording,
 )
+from tests.support.archiving import Run, Setup
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
 
-    from tasks.archive import ArchivedRecording
+    from tasks.archive.commit import ArchivedRecording
     from tests.standins.requests import ApiRequest
 
 WEEK_H = 7 * 24
@@ -130,7 +130,7 @@ def test_what_expires_soon_and_is_not_archived_fails_the_run(here: World) -> Non
 def test_an_empty_video_and_a_file_that_is_missing_are_at_risk_and_not_lost(
     here: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.download.MISSING_FOR_S", -1.0)
+    monkeypatch.setattr("tasks.download.source.MISSING_FOR_S", -1.0)
     empty, missing = aged(here, WEEK_H - 2, video=b""), aged(here, WEEK_H - 3)
     here.kit.file_faults = lambda request: Answer(404) if request.name == missing.video_name else None
     raised, sweep = incomplete(at_once=1)
@@ -157,7 +157,7 @@ def test_a_dry_run_shows_the_plan_and_touches_nothing(here: World) -> None:
 
 
 def test_recordings_that_arrive_while_it_pages_hide_none(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.realtimekit.PAGE_SIZES", (5, 1))
+    monkeypatch.setattr("tasks.realtimekit.recordings.PAGE_SIZES", (5, 1))
     known = [aged(here, 10 + number) for number in range(18)]
     arriving = [3, 5, 2]
 
@@ -178,7 +178,7 @@ def test_all_recordings_share_one_client_of_the_store(here: World, monkeypatch: 
         made.append(connections)
         return new_s3_client(connections)
 
-    monkeypatch.setattr("tasks.clients.new_s3_client", counted)
+    monkeypatch.setattr("tasks.session.new_s3_client", counted)
     recordings = {aged(here, hours).id for hours in range(1, 5)}
     assert set(ids(sweep_recordings(at_once=4).archived)) == recordings
     assert len(made) == 1, "each takes a tenth of a second to make, and asks for credentials of its own"
@@ -398,7 +398,7 @@ def _store_away(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_api_or_store_there_is_no_plan_and_what_may_pass_is_tried_again(
     here: World, monkeypatch: pytest.MonkeyPatch, prepare: Any, error: type[Exception], looks: int
 ) -> None:
-    monkeypatch.setattr("tasks.recording.RETRY_DELAYS_S", [0.0])
+    monkeypatch.setattr("tasks.orchestration.stages.RETRY_DELAYS_S", [0.0])
     monkeypatch.setenv("TRANSFER_PATIENCE", "0.001")
     monkeypatch.setenv("TASK_RETRIES", "2")
     aged(here, 3)
@@ -469,7 +469,7 @@ def test_runs_on_workers_know_one_app_only(here: World) -> None:
 
 
 def test_without_the_deployment_nothing_is_handed_out(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.other_runs.DEPLOYMENT", "archive-recording/nowhere")
+    monkeypatch.setattr("tasks.orchestration.run_history.DEPLOYMENT", "archive-recording/nowhere")
     aged(here, 2)
     with pytest.raises(CannotHandOut, match="prefect deploy --all"):
         sweep_recordings(hand_out=True)
@@ -505,7 +505,7 @@ def test_without_prefect_to_ask_it_is_not_known_who_was_announced_and_all_else_g
         message = "connection refused"
         raise httpx.ConnectError(message)
 
-    monkeypatch.setattr("flows.other_runs.get_client", away)
+    monkeypatch.setattr("tasks.orchestration.run_history.get_client", away)
     recording = aged(here, 3)
     assert [(one.recording_id, one.announced) for one in sweep_recordings().archived] == [(recording.id, None)]
 
@@ -539,7 +539,7 @@ def test_one_run_of_a_deployment_sweeps_and_what_begins_meanwhile_leaves_it_to_t
 def test_a_run_that_died_with_its_machine_holds_up_no_sweep(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
     recording, (dead, ours) = aged(here, 3), two_sweeps()
     fail(here, {"id": dead.id}, "RUNNING")
-    monkeypatch.setattr("flows.other_runs.SILENT", timedelta(0))
+    monkeypatch.setattr("tasks.orchestration.run_history.SILENT", timedelta(0))
     assert executed(ours, here)["name"] == "Completed"
     assert archived(here) == {recording.id}
 

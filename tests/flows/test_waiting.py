@@ -10,9 +10,9 @@ from prefect.client.orchestration import get_client
 from prefect.flow_engine import run_flow
 
 from flows.archive_recording import archive_recording
-from flows.later import pause_before
-from tasks.details import parse_recording
 from tasks.errors import NotUploadedInTime
+from tasks.orchestration.reschedule import pause_before
+from tasks.realtimekit.models import parse_recording
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun

@@ -14,7 +14,7 @@ import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from flows.webhook import LARGE_AT_ONCE, LARGEST_BODY, USUAL_BODY, main, new_app
-from tasks import signatures
+from tasks.realtimekit import webhook_signature
 from tasks.settings import WebhookSettings, load_settings
 from tests.flows.duty import listening
 from tests.flows.relay import Relay
@@ -37,7 +37,7 @@ def running() -> Iterator[Signer]:
 
 @pytest.fixture
 def signer(running: Signer, monkeypatch: pytest.MonkeyPatch) -> Signer:
-    monkeypatch.setattr(signatures, "FETCH_INTERVAL_S", 0.001)
+    monkeypatch.setattr(webhook_signature, "FETCH_INTERVAL_S", 0.001)
     monkeypatch.setattr("flows.webhook.ANSWERED_WITHIN_S", 60)  # two cores may be busy, and SQLite locked
     running.published = Signer.document(running.keys)
     running.fetches = 0

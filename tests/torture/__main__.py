@@ -106,7 +106,7 @@ def say(text: str) -> None:
 
 
 def _compare(its: argparse.Namespace) -> int:
-    from tests.torture.peers import compare  # noqa: PLC0415 - it needs tools that need not be here
+    from tests.torture.peers.peers import compare  # noqa: PLC0415 - it needs tools that need not be here
 
     its.store = its.store or "swift"  # files of several parts, as its parts are of 5 MiB
     return compare(its)

@@ -5,7 +5,11 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from tests.torture import api_shapes, deaths, environment, flow_deaths, source, store, store_deaths, together
+from tests.torture.runs import deaths, environment, flow_deaths, together
+from tests.torture.source import api_shapes
+from tests.torture.source import catalogue as source
+from tests.torture.store import catalogue as store
+from tests.torture.store import deaths as store_deaths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from tests.archiving import payload
+from tests.support.archiving import payload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.archiving import Archiving
     from tests.standins.realtimekit import StandInRecording
+    from tests.support.archiving import Archiving
 
 
 class Verdict(StrEnum):

@@ -14,10 +14,10 @@ import botocore.session
 import certifi
 import pytest
 
-from tasks.store import new_s3_client
-from tests.archiving import Archiving
+from tasks.s3.multipart import new_s3_client
 from tests.standins.realtimekit import RealtimeKitStandIn
 from tests.standins.stores import RcloneStore, Store, SwiftStore
+from tests.support.archiving import Archiving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from tests.archiving import Archiving
+    from tests.support.archiving import Archiving
 
 
 def ending(verdict: Verdict, name: str = "odd", expect: Expect = Expect.INTACT, **more: object) -> Scenario:

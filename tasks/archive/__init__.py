@@ -1,0 +1,35 @@
+"""The archive: one BagIt bag per recording (RFC 8493), visible only when it is whole."""
+
+from __future__ import annotations
+
+from tasks.archive.bag import PAYLOAD, payload_paths
+from tasks.archive.commit import Archive, ArchivedFile, ArchivedRecording, StoredFile
+from tasks.archive.day_listing import stored_files
+from tasks.archive.inventory import AUDIT, Held, Holdings, Sums, held_at, is_a_folder, is_passing, shown, survey
+from tasks.archive.lookup import ArchivedBag, open_bag
+from tasks.archive.upload_journal import Unfinished
+from tasks.archive.verify import is_marked, read_back
+
+__all__ = [
+    "AUDIT",
+    "PAYLOAD",
+    "Archive",
+    "ArchivedBag",
+    "ArchivedFile",
+    "ArchivedRecording",
+    "Held",
+    "Holdings",
+    "StoredFile",
+    "Sums",
+    "Unfinished",
+    "held_at",
+    "is_a_folder",
+    "is_marked",
+    "is_passing",
+    "open_bag",
+    "payload_paths",
+    "read_back",
+    "shown",
+    "stored_files",
+    "survey",
+]

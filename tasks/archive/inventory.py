@@ -1,0 +1,221 @@
+"""Knows what an archive holds, from its listing alone: bags, folders that are none, and what is foreign to it.
+
+A thousand keys come with a request, and a bag has seven: ten thousand bags are seventy requests. Kept of each is a
+sum, whatever the number of its files.
+Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from tasks.archive import bag
+from tasks.archive.upload_journal import FOLDER as UNFINISHED
+from tasks.s3 import bare
+from tasks.settings import APP_ID
+from tasks.text import without_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+    from datetime import datetime
+
+    from tasks.s3 import Bucket, StoredObject
+
+AUDIT = "_audit"
+"""What is about the archive and not of a recording; no app is called so."""
+SAMPLES = 5
+"""Of foreign keys, to be shown."""
+
+_DAY = rf"(?P<app>{APP_ID})/[0-9]{{4}}/[0-9]{{2}}/[0-9]{{2}}/"
+_IN_BAG = re.compile(rf"(?P<folder>{_DAY}(?P<id>[0-9a-f-]{{36}})/)(?P<path>.+)", re.DOTALL)
+_BAG = re.compile(rf"{_DAY}[0-9a-f-]{{36}}/")
+_BESIDE_BAG = re.compile(rf"{_DAY}[0-9a-f-]{{36}}\.description\.json")
+_WRAP = 1 << 64
+
+
+@dataclass(slots=True)
+class Sums:
+    """What lies in a folder, in a few numbers, whatever order it is listed in."""
+
+    objects: int = 0
+    size: int = 0  # bytes
+    sizes: int = 0  # of the keys and sizes: the same as long as nothing came, went, or was cut
+    versions: int = 0  # of the keys, sizes and ETags: another one when something was replaced
+
+    def add(self, stored: StoredObject) -> None:
+        """Count one object."""
+        self.objects += 1
+        self.size += stored.size
+        self.sizes = (self.sizes + _digest(f"{stored.key}\0{stored.size}")) % _WRAP
+        self.versions = (self.versions + _digest(f"{stored.key}\0{stored.size}\0{bare(stored.etag)}")) % _WRAP
+
+    def join(self, other: Sums) -> None:
+        """Add the sums of another folder."""
+        self.objects, self.size = self.objects + other.objects, self.size + other.size
+        self.sizes, self.versions = (self.sizes + other.sizes) % _WRAP, (self.versions + other.versions) % _WRAP
+
+    @classmethod
+    def of(cls, listed: Iterable[StoredObject]) -> Sums:
+        """Return the sums of what was listed."""
+        sums = cls()
+        for stored in listed:
+            sums.add(stored)
+        return sums
+
+
+@dataclass(slots=True)
+class Held:
+    """One folder of the archive."""
+
+    folder: str  # below the archive's root, with a slash at its end
+    app_id: str = ""  # empty if it lies elsewhere than we archive
+    sums: Sums = field(default_factory=Sums)
+    tags: set[str] = field(default_factory=set)  # those of our tag files that are there
+    newest: datetime | None = None  # when something in it was last written
+
+    @property
+    def ours(self) -> bool:
+        """Whether it lies where we archive recordings."""
+        return bool(self.app_id)
+
+    @property
+    def recording_id(self) -> str:
+        """The recording's id, or the folder's name."""
+        return self.folder.rstrip("/").rpartition("/")[2]
+
+    @property
+    def is_bag(self) -> bool:
+        """Whether it has the marker."""
+        return bag.MARKER in self.tags
+
+    def add(self, path: str, stored: StoredObject) -> None:
+        """Note an object that lies in it."""
+        if not (self.ours and is_passing(path)):
+            self.sums.add(stored)
+        self.note_time(stored.modified)
+        if path in bag.TAG_FILES:
+            self.tags.add(path)
+
+    def note_time(self, modified: datetime | None) -> None:
+        """Note when something in it was written."""
+        if modified is not None and (self.newest is None or modified > self.newest):
+            self.newest = modified
+
+
+@dataclass
+class Holdings:
+    """What an archive holds."""
+
+    bags: dict[str, Held] = field(default_factory=dict)  # by folder
+    no_bags: dict[str, Held] = field(default_factory=dict)  # where we archive, but without the marker
+    foreign: int = 0  # objects that belong to none of them
+    samples: list[str] = field(default_factory=list)  # of their keys, fit to be shown
+
+
+def held_at(folder: str) -> Held:
+    """Return a folder of which nothing is known but where it lies.
+
+    Args:
+        folder: below the archive's root, with a slash at its end.
+    """
+    ours = _BAG.fullmatch(folder)
+    return Held(folder, ours["app"] if ours else "")
+
+
+def survey(bucket: Bucket, root: str, app_ids: Collection[str] = ()) -> Holdings:
+    """List an archive.
+
+    Args:
+        bucket: where it is.
+        root: its key prefix, with a slash at its end, or empty.
+        app_ids: whose recordings to look at; none for all that is below the root.
+
+    Raises:
+        StoreRefused, StoreUnavailable: it cannot be listed; half a list would be none.
+    """
+    folders, objects = ([f"{root}{app_id}/" for app_id in app_ids], ()) if app_ids else bucket.level(root)
+    listing = _Listing()
+    for stored in objects:
+        listing.add(stored.key.removeprefix(root), stored)
+    for folder in folders:
+        if folder != f"{root}{AUDIT}/":
+            for stored in bucket.list(folder):
+                listing.add(stored.key.removeprefix(root), stored)
+    return listing.holdings()
+
+
+class _Listing:
+    """Sorts keys into folders as they come, in whatever order."""
+
+    def __init__(self) -> None:
+        self._ours: dict[str, Held] = {}
+        self._elsewhere: dict[str, Held] = {}  # by the folder that the object itself lies in
+
+    def add(self, path: str, stored: StoredObject) -> None:
+        """Sort in an object.
+
+        Args:
+            path: its key below the archive's root.
+        """
+        if is_a_folder(stored):
+            return
+        if found := _IN_BAG.fullmatch(path):
+            held = self._ours.setdefault(found["folder"], Held(found["folder"], found["app"]))
+            held.add(found["path"], stored)
+        elif not _BESIDE_BAG.fullmatch(path):
+            folder, slash, name = path.rpartition("/")
+            self._elsewhere.setdefault(folder + slash, Held(folder + slash)).add(name, stored)
+
+    def holdings(self) -> Holdings:
+        """Return what was sorted in: elsewhere, a folder with the marker is a bag with all that is below it."""
+        held = Holdings()
+        for folder, one in self._ours.items():
+            (held.bags if one.is_bag else held.no_bags)[folder] = one
+        # A marker above our folders would make one bag of them all.
+        above = {parent for folder in self._ours for parent in _and_above(folder)} | {""}
+        markers = {folder for folder, one in self._elsewhere.items() if one.is_bag} - above
+        for folder, one in self._elsewhere.items():
+            top = next((parent for parent in _and_above(folder) if parent in markers), None)
+            if top is None:
+                held.foreign += one.sums.objects
+                if len(held.samples) < SAMPLES:
+                    held.samples.append(shown(folder) or "directly in it")
+            else:
+                _join(held.bags.setdefault(top, Held(top)), one)
+        return held
+
+
+def _join(whole: Held, part: Held) -> None:
+    whole.sums.join(part.sums)
+    whole.note_time(part.newest)
+    if part.folder == whole.folder:
+        whole.tags |= part.tags
+
+
+def _and_above(folder: str) -> Iterable[str]:
+    """Return the folders that a folder lies in, outermost first, and itself."""
+    parts = folder.split("/")[:-1]
+    return ("/".join(parts[:count]) + "/" for count in range(1, len(parts) + 1))
+
+
+def is_passing(path: str) -> bool:
+    """Tell whether a path in one of our bags is that of a trace of a transfer under way, which comes and goes."""
+    return path.startswith(f"{UNFINISHED}/")
+
+
+def is_a_folder(stored: StoredObject) -> bool:
+    """Tell whether an object is what some programs make of an empty folder."""
+    return stored.key.endswith("/") and stored.size == 0
+
+
+def shown(text: str) -> str:
+    """Return what came from elsewhere as a short line that can be shown."""
+    printable = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in without_secrets(text))
+    return printable if len(printable) <= 300 else f"{printable[:300]}…"
+
+
+def _digest(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest(), "big")

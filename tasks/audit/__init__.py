@@ -1,0 +1,25 @@
+"""Fixity: whether what was archived is still what was archived."""
+
+from __future__ import annotations
+
+from tasks.audit.auditor import Audit, Means
+from tasks.audit.findings import Damage
+from tasks.audit.log import AuditLog
+from tasks.audit.report import AuditReport, DamagedRecording, alarm, damaged, incomplete, report, rows, summary
+from tasks.audit.schedule import Budget
+
+__all__ = [
+    "Audit",
+    "AuditLog",
+    "AuditReport",
+    "Budget",
+    "Damage",
+    "DamagedRecording",
+    "Means",
+    "alarm",
+    "damaged",
+    "incomplete",
+    "report",
+    "rows",
+    "summary",
+]

@@ -1,0 +1,190 @@
+"""Knows what was audited when: small objects in the archive itself, below `_audit/`, that are only ever added.
+
+Each holds the records of some bags, a line of JSON each, under a key that nobody else has; so audits may run at once,
+and one that is killed loses what it had not written yet. When there are too many to be read each time, all that is
+known is written down once more as one object, a state, and only what came after that is read. A state names what it
+knows of the day before it, as another audit's objects may have arrived later than the time in their keys.
+
+Losing all of it loses nothing but the order in which bags are read again.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tasks.archive import AUDIT
+from tasks.audit.fixity import Finding  # noqa: TC001 - pydantic reads it when the model is made
+from tasks.errors import ObjectTooLarge
+from tasks.text import MIB
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tasks.s3 import Bucket
+    from tasks.text import Log
+
+
+STATE_AFTER = 100
+"""So many objects are read each time before a state is written."""
+OVERLAP = timedelta(days=1)
+"""How much later than the time in its key an object may arrive: clocks differ, and a store may be away for so long."""
+LARGEST = 256 * MIB
+"""Bytes of an object that is read: far more than a state of a million bags."""
+READ_AT_ONCE = 8
+
+_NAME = re.compile(r"(?P<time>[0-9]{8}T[0-9]{12}Z)-[0-9a-f]{12}-[0-9]+(?P<state>-state)?\.jsonl")
+_FOLDER = re.compile(r"[0-9]{2,4}/")
+_TIME = "%Y%m%dT%H%M%S%fZ"
+
+
+class Record(BaseModel):
+    """What an audit knows of one bag."""
+
+    model_config = ConfigDict(frozen=True)
+
+    folder: str  # below the archive's root, with a slash at its end
+    at: datetime  # when it was looked at
+    outcome: Literal["whole", "damaged", "unverifiable", "unread", "gone"]
+    read_at: datetime | None = None  # when all of it was read last
+    objects: int = 0
+    size: int = 0  # bytes
+    sizes: int = 0  # see `tasks.archive.inventory.Sums`
+    versions: int = 0
+    findings: tuple[Finding, ...] = ()
+    more: int = 0  # findings that are not kept
+
+
+class _State(BaseModel):
+    """The first line of a state."""
+
+    knows: frozenset[str]  # names of the objects of the day before it that are in it
+
+
+class AuditLog:
+    """The records of an archive.
+
+    Args:
+        bucket: where it is.
+        root: its key prefix, with a slash at its end, or empty.
+        log: told of what cannot be read.
+    """
+
+    def __init__(self, bucket: Bucket, root: str, log: Log) -> None:
+        self._bucket = bucket
+        self._root = f"{root}{AUDIT}/"
+        self._log = log
+        self._run = uuid.uuid4().hex[:12]
+        self._numbers = count(1)
+
+    def append(self, records: Iterable[Record], now: datetime) -> None:
+        """Write records down, in an object of their own."""
+        self._write("", [record.model_dump_json(exclude_defaults=True) for record in records], now)
+
+    def read(self, now: datetime) -> dict[str, Record]:
+        """Return the last record of each bag, by its folder; what cannot be read is told, and left out.
+
+        Args:
+            now: what claims to be of later than tomorrow is left out, too: it would count as the last for ever.
+        """
+        keys = self._keys(f"{now + OVERLAP:{_TIME}}")
+        known, state = self._state(keys)
+        todo = [key for key in keys if not _is_state(key) and _is_news(key, state)]
+        todo = [key for key in todo if state is None or _name(key) not in state[1].knows]
+        with ThreadPoolExecutor(READ_AT_ONCE) as threads:
+            for lines in threads.map(self._lines, todo):
+                _merge(known, self._records(lines), now + OVERLAP)
+        if len(todo) > STATE_AFTER:
+            last_day = f"{now - OVERLAP:{_TIME}}"
+            knows = _State(knows=frozenset(_name(key) for key in keys if _name(key) >= last_day))
+            records = [record.model_dump_json(exclude_defaults=True) for record in known.values()]
+            self._write("-state", [knows.model_dump_json(), *records], now)
+        return known
+
+    def _keys(self, latest: str) -> list[str]:
+        """Return the keys of what was written since the last state, and in the month before it, in their order.
+
+        Args:
+            latest: the last name that counts; a clock that was wrong once must not hide all that comes.
+        """
+        keys: list[str] = []
+        with_state = 0
+        for year in self._below(self._root):
+            for month in self._below(year):
+                listed = [stored.key for stored in self._bucket.list(month) if stored.size <= LARGEST]
+                its = [key for key in listed if _NAME.fullmatch(_name(key)) and _name(key) <= latest]
+                keys += its
+                with_state += with_state > 0 or any(map(_is_state, its))
+                if with_state > 1:
+                    return sorted(keys, key=_name)
+        return sorted(keys, key=_name)
+
+    def _below(self, folder: str) -> Sequence[str]:
+        """Return the folders of years or months, newest first."""
+        found = [one for one in self._bucket.level(folder)[0] if _FOLDER.fullmatch(one.removeprefix(folder))]
+        return sorted(found, reverse=True)
+
+    def _state(self, keys: Sequence[str]) -> tuple[dict[str, Record], tuple[str, _State] | None]:
+        """Return what the last state says, and its name and first line; of those that can be read."""
+        for key in reversed([key for key in keys if _is_state(key)]):
+            lines = self._lines(key)
+            try:
+                first = _State.model_validate_json(lines[0] if lines else b"")
+            except ValidationError:
+                self._log.warning("%s cannot be read: an earlier one is taken.", key)
+                continue
+            return {record.folder: record for record in self._records(lines[1:])}, (_name(key), first)
+        return {}, None
+
+    def _lines(self, key: str) -> list[bytes]:
+        try:
+            return (self._bucket.get(key, LARGEST) or b"").splitlines()
+        except ObjectTooLarge as large:  # by now: it was smaller when it was listed
+            self._log.warning("%s", large)
+            return []
+
+    def _records(self, lines: Iterable[bytes]) -> list[Record]:
+        records, broken = [], 0
+        for line in lines:
+            try:
+                records.append(Record.model_validate_json(line))
+            except ValidationError:
+                broken += 1
+        if broken:
+            self._log.warning("%d records of earlier audits cannot be read: their bags count as never audited.", broken)
+        return records
+
+    def _write(self, kind: str, lines: Sequence[str], now: datetime) -> None:
+        name = f"{now:{_TIME}}-{self._run}-{next(self._numbers)}{kind}.jsonl"
+        content = "".join(f"{line}\n" for line in lines).encode()
+        self._bucket.put(f"{self._root}{now:%Y/%m}/{name}", content, "application/jsonl")
+
+
+def _name(key: str) -> str:
+    return key.rpartition("/")[2]
+
+
+def _is_state(key: str) -> bool:
+    found = _NAME.fullmatch(_name(key))
+    return found is not None and found["state"] is not None
+
+
+def _is_news(key: str, state: tuple[str, _State] | None) -> bool:
+    """Tell whether an object may hold what a state does not know."""
+    if state is None:
+        return True
+    since = datetime.strptime(state[0].partition("-")[0], _TIME).replace(tzinfo=UTC) - OVERLAP
+    return _name(key) >= f"{since:{_TIME}}"
+
+
+def _merge(known: dict[str, Record], records: Iterable[Record], latest: datetime) -> None:
+    for record in records:
+        before = known.get(record.folder)
+        if record.at <= latest and (before is None or before.at <= record.at):
+            known[record.folder] = record

@@ -1,0 +1,153 @@
+"""Knows a corner of the bucket that is tried out, and left as it was found, whatever comes.
+
+All calls go through a gate. Closed, it lets none in any more; once those under way are over, what they left is cleared
+away. Nothing is ever deleted but below the corner's own prefix, which no other program makes.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import secrets
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from threading import Condition, Event
+from typing import TYPE_CHECKING, Any, cast
+
+from tasks.errors import ArchiverError, TransferStopped
+from tasks.s3 import Store, Upload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from botocore.client import BaseClient
+
+FOLDER = "_audit"
+PATIENCE_S = 2.0
+FORGOTTEN_AFTER = timedelta(hours=1)
+"""What a checkup that was killed has left is cleared away after that: it has long ended."""
+_WRITING = frozenset({"put_object", "create_multipart_upload", "upload_part", "complete_multipart_upload"})
+_NAME = re.compile(r"doctor-(?P<begun>\d{8}T\d{6}Z)-[0-9a-f]{8}/")
+
+
+class Corner:
+    """Objects and uploads below a prefix of their own.
+
+    Args:
+        client: see `tasks.s3.multipart.new_s3_client`.
+        bucket: its name.
+        prefix: the archive's, without slashes at its ends; empty if it has none.
+    """
+
+    def __init__(self, client: BaseClient, bucket: str, prefix: str) -> None:
+        self.bucket = bucket
+        self.stop = Event()
+        self._audit = "/".join(part for part in (prefix, FOLDER) if part)
+        self.prefix = f"{self._audit}/doctor-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}/"
+        self.client = cast("Any", _Gated(client, self._call))  # like boto3's, it has its methods at run time only
+        self.store = Store(self.client, bucket, PATIENCE_S, self.stop)
+        self._own = Store(client, bucket, PATIENCE_S)
+        self._changed = Condition()
+        self._under_way = 0
+        self._written = False
+        self._begun: dict[str, Upload] = {}
+
+    def key(self, name: str) -> str:
+        """Return the key of an object in the corner."""
+        return self.prefix + name
+
+    def body(self, size: int) -> io.BytesIO:
+        """Return so many bytes to be sent, and no more of them once the corner is closed."""
+        return _Body(size, self.stop)
+
+    def close(self, within_s: float) -> list[str]:
+        """Let no more calls in, clear away all that is there, and return what could not be.
+
+        Args:
+            within_s: seconds that calls under way are waited for.
+        """
+        self.stop.set()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._under_way, within_s)
+            if not self._written:
+                return []
+        with suppress(ArchiverError):
+            self._clear(self.prefix)
+        try:
+            return self._left(self.prefix)
+        except ArchiverError:
+            return [f"s3://{self.bucket}/{self.prefix}"]
+
+    def clear_forgotten(self) -> int:
+        """Clear away what earlier checkups left that were killed, and return how many objects and uploads that was."""
+        keys = self._left(f"{self._audit}/doctor-")
+        forgotten = {prefix for prefix in map(self._corner_of, keys) if prefix}
+        for prefix in forgotten:
+            self._clear(prefix)
+        return sum(self._corner_of(key) in forgotten for key in keys)
+
+    def _corner_of(self, key: str) -> str:
+        """Return the prefix of the corner that a key is in, if it was made long ago."""
+        named = _NAME.match(key, len(self._audit) + 1)
+        if named is None:
+            return ""
+        begun = datetime.strptime(named["begun"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        return key[: named.end()] if datetime.now(UTC) - begun > FORGOTTEN_AFTER else ""
+
+    def _left(self, prefix: str) -> list[str]:
+        return [stored.key for stored in self._own.list(prefix)] + [upload.key for upload in self._uploads(prefix)]
+
+    def _clear(self, prefix: str) -> None:
+        for upload in self._uploads(prefix):
+            self._own.abort(upload)
+            self._begun.pop(upload.id, None)
+        self._own.delete(stored.key for stored in self._own.list(prefix))
+
+    def _uploads(self, prefix: str) -> list[Upload]:
+        """Return the uploads under way below a prefix, and those begun here: some stores list none."""
+        listed: list[Upload] = []
+        with suppress(ArchiverError):
+            listed = list(self._own.uploads(prefix))
+        found = {upload.id: upload for upload in listed} | self._begun
+        return [upload for upload in found.values() if upload.key.startswith(prefix)]
+
+    def _call(self, method: str, call: Callable[..., Any], request: dict[str, Any]) -> Any:
+        with self._changed:
+            if self.stop.is_set():
+                raise TransferStopped
+            self._under_way += 1
+            self._written |= method in _WRITING
+        try:
+            said = call(**request)
+            if method == "create_multipart_upload" and said.get("UploadId"):
+                self._begun[said["UploadId"]] = Upload(request["Key"], said["UploadId"])
+        finally:
+            with self._changed:
+                self._under_way -= 1
+                self._changed.notify_all()
+        return said
+
+
+class _Gated:
+    """A client whose calls go through the gate."""
+
+    def __init__(self, client: BaseClient, gate: Callable[[str, Callable[..., Any], dict[str, Any]], Any]) -> None:
+        self._client = client
+        self._gate = gate
+        self.meta = client.meta
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        return lambda **request: self._gate(method, getattr(self._client, method), request)
+
+
+class _Body(io.BytesIO):
+    """Bytes that break off when they are no longer wanted: a slow line would go on sending them for long."""
+
+    def __init__(self, size: int, stop: Event) -> None:
+        super().__init__(bytes(size))
+        self._stop = stop
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self._stop.is_set():
+            raise OSError("no longer wanted")
+        return super().read(size)

@@ -1,0 +1,301 @@
+"""Knows how to get a file through whatever breaks: one file behind expiring URLs, readable at any offset.
+
+Nobody above knows of expiry, drops or stalls: `Source.read` yields exactly the bytes asked for, of exactly the
+object that was opened, or raises. A *refresh* (new URL) is not a *retry* (the same again), and progress refills
+the patience for retries. What goes over the wire is in `tasks.download.http_client`, what an answer means in
+`tasks.download.response`, where a URL comes from in `tasks.download.presigned_urls`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import chain
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import httpx
+
+from tasks.download.body_checks import counted, exactly, media, proved
+from tasks.download.http_client import moving, pieces_of, send
+from tasks.download.response import SourceObject, announced, described, doubt_of, end_of
+from tasks.errors import (
+    ApiUnavailable,
+    LinkRefused,
+    RangesUnproved,
+    SourceChanged,
+    SourceGone,
+    SourceLied,
+    SourceMissing,
+    SourceUnavailable,
+)
+from tasks.retry import MOVING_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+    from typing import TypeAlias
+
+    from tasks.download.presigned_urls import Link, Links
+    from tasks.errors import ArchiverError
+    from tasks.retry import Patience
+
+    Body: TypeAlias = Generator[bytes]
+
+LIES_BELIEVED = 4  # impossible answers in a row
+DEAD_ENDS_BELIEVED = 4  # failures in a row after which a URL may lead nowhere for good, and a fresh one be better
+MISSING_FOR_S = 120.0
+"""How long a 404 is asked again about: a store may need a while to see what was just uploaded. Later runs ask again."""
+
+_SURVIVABLE = (SourceUnavailable, LinkRefused, SourceLied, SourceChanged, SourceMissing)
+
+
+class Source:
+    """One file behind expiring URLs. Threads may read different ranges of it at once.
+
+    Args:
+        http: see `new_http_client`.
+        links: where its URL comes from.
+        label: the file's name in `links`, in logs and in errors.
+        patience: shared by all readers of the file.
+        announced: its size in bytes, if the API says so.
+        ranges: ask for ranges; without, only for the whole file, which no server may refuse.
+    """
+
+    def __init__(
+        self,
+        http: httpx.Client,
+        links: Links,
+        label: str,
+        patience: Patience,
+        announced: int | None = None,
+        *,
+        ranges: bool = True,
+    ) -> None:
+        self._http = http
+        self._links = links
+        self._label = label
+        self._patience = patience
+        self._announced = announced
+        self._ranges = ranges
+        self._conditional = True
+        self._object: SourceObject | None = None
+        self._first: _Answer | None = None
+        self._lock = Lock()  # for the first answer and the count
+        self.resumes = 0
+
+    def open(self, first_bytes: int) -> SourceObject:
+        """Ask for the beginning of the file, and so for its size, validator and type; next to nothing is read yet.
+
+        Args:
+            first_bytes: how much the first reader is going to want, so that its answer is already on the way.
+
+        Raises:
+            SourceGone, SourceLied: final.
+            SourceUnavailable, SourceMissing, LinkRefused, ApiUnavailable, TransferStopped: worth retrying.
+        """
+        self.close()
+        setbacks = _Setbacks(self._links, self._label, self._patience)
+        while True:
+            self._patience.check()
+            link = self._links.current(self._label)
+            try:
+                self._object = self._open_once(link, first_bytes)
+            except RangesUnproved:
+                self._ranges = False
+            except _SURVIVABLE as failure:
+                setbacks.overcome(failure, link)
+            else:
+                return self._object
+
+    def open_anew(self, first_bytes: int) -> SourceObject:
+        """Do what `open` does, through a fresh URL.
+
+        Raises:
+            ArchiverError: as for `open`.
+        """
+        self._links.refresh(self._label, self._links.current(self._label), "the file is looked at once more")
+        return self.open(first_bytes)
+
+    def close(self) -> None:
+        """Drop the answer that `open` began, if nobody has read it."""
+        first = self._take_first()
+        if first is not None:
+            first.response.close()
+
+    def read(self, start: int, stop: int) -> Iterator[bytes]:
+        """Yield the bytes from `start` up to, not including, `stop`: exactly those, or an error.
+
+        Raises:
+            SourceGone, SourceLied: final.
+            RangesUnproved: the source has to be read as a whole, see `ranges`.
+            Any other error: worth a retry.
+        """
+        return self._read(self._range_body, start, stop)
+
+    def read_all(self) -> Iterator[bytes]:
+        """Yield the whole file from a source without ranges or without a strong validator.
+
+        After a drop it begins again, skips what was already yielded, and proves by its hash that this was the same.
+
+        Raises:
+            SourceChanged: the beginning is not what it was; and as for `read`.
+        """
+        yielded = hashlib.sha256()
+
+        def body(link: Link, offset: int, stop: int) -> Body:
+            with closing(self._range_body(link, 0, stop)) as pieces:
+                for piece in proved(self._label, pieces, offset, yielded.digest()):
+                    yielded.update(piece)
+                    yield piece
+
+        return self._read(body, 0, self._known.size)
+
+    def _read(self, body: Callable[[Link, int, int], Body], start: int, stop: int) -> Iterator[bytes]:
+        offset, setbacks = start, _Setbacks(self._links, self._label, self._patience)
+        while offset < stop:
+            self._patience.check()
+            link, began = self._links.current(self._label), offset
+            try:
+                with closing(body(link, offset, stop)) as pieces:
+                    for piece in pieces:
+                        offset += len(piece)
+                        setbacks.progressed(len(piece))
+                        yield piece
+                if offset < stop and offset - began < MOVING_BYTES:
+                    raise SourceUnavailable(self._label, f"it sends {offset - began} bytes at a time")
+            except _SURVIVABLE as failure:
+                setbacks.overcome(failure, link)
+                with self._lock:
+                    self.resumes += 1
+        self._patience.progressed()
+
+    @property
+    def _known(self) -> SourceObject:
+        if self._object is None:
+            message = "open() comes first"
+            raise RuntimeError(message)
+        return self._object
+
+    def _open_once(self, link: Link, first_bytes: int) -> SourceObject:
+        headers = {"Range": f"bytes=0-{first_bytes - 1}"} if self._ranges else {}
+        response = send(self._http, self._label, link.url, headers)
+        try:
+            found, end = described(self._label, response, first_bytes if self._ranges else None, self._announced)
+            pieces = self._pieces(response, 0, end)
+            # No header proves that it is the file, and not a document in its place: its first bytes have to.
+            pieces = chain([next(pieces, b"")], pieces) if end else pieces
+        except BaseException:
+            response.close()
+            raise
+        self._links.worked(self._label)
+        if end == 0 or (not found.ranged and end < found.size):
+            response.close()
+        else:
+            self._first = _Answer(response, pieces, end)
+        return found
+
+    def _range_body(self, link: Link, start: int, stop: int) -> Body:
+        """Yield what a single answer brings of a range: as much as it promised, or an error after some of it."""
+        answer = (self._take_first() if start == 0 else None) or self._request_range(link, start, stop)
+        with closing(answer.response):
+            pieces, promised = answer.pieces, answer.end - start
+            if self._known.ranged and not announced(answer.response):
+                pieces = counted(self._label, pieces, promised)
+            yield from exactly(self._label, pieces, promised, min(answer.end, stop) - start)
+
+    def _pieces(self, response: httpx.Response, start: int, end: int) -> Iterator[bytes]:
+        pieces = moving(self._label, pieces_of(self._label, response), self._patience.seconds)
+        for piece in pieces if start else media(self._label, pieces, end, doubt_of(response)):
+            self._patience.check()
+            yield piece
+
+    def _take_first(self) -> _Answer | None:
+        with self._lock:
+            first, self._first = self._first, None
+        return first
+
+    def _request_range(self, link: Link, start: int, stop: int) -> _Answer:
+        known = self._known
+        headers = {"Range": f"bytes={start}-{stop - 1}"} if known.ranged else {}
+        if known.ranged and self._conditional:
+            headers["If-Match"] = known.etag
+        response = send(self._http, self._label, link.url, headers)
+        if response.status_code == httpx.codes.PRECONDITION_FAILED:
+            # Some refuse their own ETag. What is sent without the condition has to name it all the same.
+            self._conditional = False
+        try:
+            end = end_of(self._label, response, start, stop, known)
+        except BaseException:
+            response.close()
+            raise
+        self._links.worked(self._label)
+        return _Answer(response, self._pieces(response, start, end), end)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """An answer that may be the range, its body still to be read, and where in the file that ends."""
+
+    response: httpx.Response
+    pieces: Iterator[bytes]
+    end: int
+
+
+class _Setbacks:
+    """What went wrong for one reader since it last moved, and what each failure asks for."""
+
+    def __init__(self, links: Links, label: str, patience: Patience) -> None:
+        self._links = links
+        self._label = label
+        self._patience = patience
+        self._gained = 0
+        self._failures = 0
+        self._lies = 0
+        self._missing_since: float | None = None
+
+    def progressed(self, count: int) -> None:
+        """Note that `count` bytes came."""
+        self._patience.progressed(count)
+        self._gained += count
+        self._missing_since = None
+        if self._gained >= MOVING_BYTES:
+            self._failures = self._lies = 0
+
+    def overcome(self, failure: ArchiverError, link: Link) -> None:
+        """Do what the failure asks for before the next attempt, or raise it."""
+        self._gained = 0
+        try:
+            self._renew(failure, link)
+        except (ApiUnavailable, SourceUnavailable) as away:
+            failure = away
+        if not isinstance(failure, LinkRefused):
+            self._patience.pause(failure, self._failures)
+            self._failures += 1
+
+    def _renew(self, failure: ArchiverError, link: Link) -> None:
+        if isinstance(failure, LinkRefused):
+            self._links.refused(self._label, link, failure)
+        elif isinstance(failure, SourceLied | SourceChanged):
+            self._lies += 1
+            if self._lies >= LIES_BELIEVED:
+                raise failure
+            if isinstance(failure, RangesUnproved):
+                return  # another server of the same file may do better
+            # A page where the file should be is how some servers say "expired".
+            self._links.refresh(self._label, link, "the old one led to something else")
+        elif isinstance(failure, SourceMissing):
+            self._require_hope(failure, link)
+            self._links.refresh(self._label, link, "the old one led to nothing")
+        elif (self._failures + 1) % DEAD_ENDS_BELIEVED == 0:
+            self._links.refresh(self._label, link, "the old one leads nowhere")
+
+    def _require_hope(self, missing: SourceMissing, link: Link) -> None:
+        """Raise, unless what is missing may still appear."""
+        if link.is_of_the_past():
+            raise SourceGone(self._label)
+        now = time.monotonic()
+        self._missing_since = now if self._missing_since is None else self._missing_since
+        if now - self._missing_since > MISSING_FOR_S:
+            raise missing

@@ -1,0 +1,253 @@
+"""Knows whether Prefect will run the flows: versions, server, work pool, deployments, workers and database."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cached_property, partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import httpx
+import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
+from prefect.client.base import ServerType
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import WorkerStatus
+from prefect.exceptions import ObjectNotFound, PrefectException
+from prefect.settings import (
+    PREFECT_API_REQUEST_TIMEOUT,
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    PREFECT_HOME,
+    temporary_settings,
+)
+
+from tasks.doctor import Check, failed, ok, skipped, warning
+from tasks.environment import insecure
+from tasks.errors import PrefectUnavailable
+from tasks.orchestration.server import server_host
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.objects import Worker
+    from prefect.client.schemas.responses import DeploymentResponse
+
+    from tasks.doctor import Said
+
+T = TypeVar("T")
+
+GROUP = "Prefect"
+PROJECT = Path(__file__).resolve().parents[2]
+POOL = "recordings"
+BOUND = ("prefect", "fastapi", "sqlalchemy")
+TIMEOUT_S = 3.5
+SERVER = "server"
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_START = "uv run prefect server start"
+_DEPLOY = "uv run prefect --no-prompt deploy --all"
+
+
+class PrefectCheckup:
+    """What to look at on Prefect's side, as its settings in this environment lead to it."""
+
+    def checks(self) -> list[Check]:
+        """Return what there is to look at; of a server that nobody configured, that it is not needed."""
+        versions = Check(GROUP, "versions", self.versions)
+        if not PREFECT_API_URL.value():
+            return [versions, Check(GROUP, SERVER, self.none_configured)]
+        looks = {
+            "work pool": self.work_pool, "deployments": self.deployments, "workers": self.workers,
+            "database": self.database,
+        }  # fmt: skip
+        needs = {"workers": (SERVER, "work pool"), "database": (SERVER,)}
+        return [
+            versions,
+            Check(GROUP, SERVER, self.server),
+            *(Check(GROUP, name, look, needs.get(name, (SERVER,))) for name, look in looks.items()),
+        ]
+
+    def versions(self) -> Said:
+        """Look whether what is installed is what this project was tested with."""
+        listed = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["dependencies"]
+        bounds = {bound.name: bound for bound in map(Requirement, listed)}
+        found = {name: _version(name) for name in BOUND}
+        wrong = [
+            f"{name} {has or 'is missing'}, not {bounds[name].specifier}"
+            for name, has in found.items()
+            if not bounds[name].specifier.contains(has or "0", prereleases=True)
+        ]
+        if wrong:
+            return failed("; ".join(wrong), "Install what was tested: uv sync --locked")
+        return ok(", ".join(f"{name} {has}" for name, has in found.items()))
+
+    @staticmethod
+    def none_configured() -> Said:
+        """Say what works without a server."""
+        return ok(
+            "none is configured (PREFECT_API_URL): all flows work from a terminal, each with a temporary one; "
+            "form, schedule, webhook and events need one"
+        )
+
+    def server(self) -> Said:
+        """Look whether Prefect's server answers, and is of a version that this client can talk with."""
+
+        def look(client: SyncPrefectClient) -> Said:
+            if client.server_type == ServerType.CLOUD:
+                client.read_work_pools(limit=1)
+                return ok("Prefect Cloud answers, and takes the key")
+            theirs, ours = Version(client.api_version()), Version(client.client_version())
+            told = f"{server_host()} answers, with Prefect {theirs}"
+            if theirs.major != ours.major:
+                return failed(f"{told}; here it is {ours}", "Give both the same version.")
+            if theirs.release[:2] != ours.release[:2] or theirs < ours:
+                return warning(f"{told}; here it is {ours}", "Give both the same version.")
+            return ok(told)
+
+        try:
+            return _asked(look)
+        except httpx.HTTPStatusError as error:
+            status = error.response.status_code
+            return failed(f"{server_host()} answers HTTP {status}", "Check PREFECT_API_URL, and PREFECT_API_KEY or "
+                          "PREFECT_API_AUTH_STRING.")  # fmt: skip
+        except (PrefectException, httpx.HTTPError) as error:
+            name = insecure(error) or type(error).__name__
+            return failed(
+                f"{server_host()} does not answer ({name})", f"Start it ({_START}), or correct PREFECT_API_URL."
+            )
+        except (httpx.InvalidURL, ValueError, TypeError, ImportError, OSError) as error:  # no client, or no JSON
+            told = f"{server_host()} cannot be asked, or is none ({type(error).__name__})"
+            return failed(told, "Correct PREFECT_API_URL, which for a server of your own ends with /api; and settings.")
+
+    def work_pool(self) -> Said:
+        """Look whether the work pool is there, and hands out work."""
+        try:
+            pool = self._asked(lambda client: client.read_work_pool(POOL))
+        except ObjectNotFound:
+            return failed(
+                f"there is no {POOL}", f"Make it: uv run prefect work-pool create {POOL} --type process --overwrite"
+            )
+        if pool.is_paused:
+            return failed(f"{POOL} is paused", f"Let it go on: uv run prefect work-pool resume {POOL}")
+        if pool.concurrency_limit == 0:
+            return failed(
+                f"{POOL} has a concurrency limit of 0", f"uv run prefect work-pool clear-concurrency-limit {POOL}"
+            )
+        return ok(f"{POOL}, of type {pool.type}")
+
+    def deployments(self) -> Said:
+        """Look whether the deployments of `prefect.yaml` are there, and not paused."""
+        missing, paused, elsewhere = [], [], []
+        for name in deployments():
+            try:
+                found = self._asked(partial(_deployment, name))
+            except ObjectNotFound:
+                missing.append(name)
+                continue
+            if found.paused or (found.schedules and not any(schedule.active for schedule in found.schedules)):
+                paused.append(name)
+            if found.work_pool_name != POOL:
+                elsewhere.append(name)
+        if missing:
+            return failed(f"missing: {', '.join(missing)}", f"Make them: {_DEPLOY}")
+        if elsewhere:
+            return warning(f"not of the work pool {POOL}: {', '.join(elsewhere)}", f"If nobody meant it: {_DEPLOY}")
+        if paused:
+            return warning(f"paused: {', '.join(paused)}", "Its schedule starts nothing until somebody resumes it.")
+        return ok(f"all {len(deployments())} of prefect.yaml")
+
+    def workers(self) -> Said:
+        """Look whether somebody does the work."""
+        living, count = self._living, len(self._workers)
+        if living:
+            return ok(f"{len(living)} at work: {', '.join(worker.name[:40] for worker in living[:3])}")
+        told = f"none is alive of {count} that there were" if count else "there is none"
+        return failed(told, f'Start one: ARCHIVER_HOME="$PWD" uv run prefect worker start --pool {POOL} --limit 4')
+
+    def database(self) -> Said:
+        """Look whether the server has the database that it needs, as far as it tells: it keeps the URL to itself."""
+        several = len(self._living) > 1
+        advice = "Give the server PostgreSQL: PREFECT_API_DATABASE_CONNECTION_URL, as README says at Several machines."
+        kind = self._asked(_database)
+        if kind == "SQLite":
+            if several:
+                return warning(f"SQLite, with {len(self._living)} workers: it will be locked, and runs fail", advice)
+            return ok("SQLite: for trying out. It is locked as soon as a few flows run at once")
+        if kind:
+            return ok(kind)
+        if several:
+            return warning("the server does not tell which, and SQLite is too little for several workers", advice)
+        return skipped("not known: the server does not tell which. SQLite is for trying out only")
+
+    @cached_property
+    def _workers(self) -> Sequence[Worker]:
+        try:
+            return self._asked(lambda client: client.read_workers_for_work_pool(POOL))
+        except ObjectNotFound:
+            return []
+
+    @property
+    def _living(self) -> list[Worker]:
+        return [worker for worker in self._workers if worker.status == WorkerStatus.ONLINE]
+
+    @staticmethod
+    def _asked(question: Callable[[SyncPrefectClient], T]) -> T:
+        """Return what the server answers.
+
+        Raises:
+            ObjectNotFound: there is no such thing.
+            PrefectUnavailable: it does not answer, or cannot now.
+        """
+        try:
+            return _asked(question)
+        except ObjectNotFound:
+            raise
+        except httpx.HTTPStatusError as error:
+            status = error.response.status_code
+            if status == httpx.codes.NOT_FOUND:  # the client makes the other of some, and not of all
+                raise ObjectNotFound(error) from error
+            failure = f"HTTP {status}"
+        except (PrefectException, httpx.HTTPError) as error:
+            failure = type(error).__name__
+        raise PrefectUnavailable(server_host(), failure)
+
+
+def _asked(question: Callable[[SyncPrefectClient], T]) -> T:
+    impatience = {PREFECT_CLIENT_MAX_RETRIES: 1, PREFECT_API_REQUEST_TIMEOUT: TIMEOUT_S}
+    with temporary_settings(impatience), get_client(sync_client=True) as client:
+        return question(client)
+
+
+def deployments() -> list[str]:
+    """Return the full names of the deployments of `prefect.yaml`: a flow here is called as its function is."""
+    listed = yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]
+    return [f"{one['entrypoint'].rpartition(':')[2].replace('_', '-')}/{one['name']}" for one in listed]
+
+
+def _deployment(name: str, client: SyncPrefectClient) -> DeploymentResponse:
+    return client.read_deployment_by_name(name)
+
+
+def _database(client: SyncPrefectClient) -> str:
+    """Return which database the server uses; empty if that cannot be told."""
+    if client.server_type == ServerType.CLOUD:
+        return "Prefect Cloud's"
+    told = client.request("GET", "/admin/settings").json()
+    its = told.get("server", {}).get("database", {})
+    if its.get("driver") or its.get("host"):
+        return "SQLite" if "sqlite" in str(its.get("driver")) else "PostgreSQL"
+    if (httpx.URL(str(PREFECT_API_URL.value())).host or "") not in _LOOPBACK:
+        return ""
+    # On this very machine, its write-ahead log is there for as long as the server has it open.
+    home = Path(str(told.get("home") or PREFECT_HOME.value())).expanduser()
+    return "SQLite" if (home / "prefect.db-wal").exists() else ""
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,32 @@
+"""Cloudflare RealtimeKit: recordings from its API, and its webhooks.
+
+`webhook_event` and `webhook_signature` are doors of their own: only the webhook needs them.
+"""
+
+from __future__ import annotations
+
+from tasks.realtimekit.api_client import Cloudflare, Params
+from tasks.realtimekit.models import RETENTION, UUID_PATTERN, MediaFile, Recording, checked_recording_id, parse_archived
+from tasks.realtimekit.recordings import (
+    API_PATIENCE_S,
+    RealtimeKit,
+    require_media,
+    require_no_missing_media,
+    require_some_media,
+)
+
+__all__ = [
+    "API_PATIENCE_S",
+    "RETENTION",
+    "UUID_PATTERN",
+    "Cloudflare",
+    "MediaFile",
+    "Params",
+    "RealtimeKit",
+    "Recording",
+    "checked_recording_id",
+    "parse_archived",
+    "require_media",
+    "require_no_missing_media",
+    "require_some_media",
+]

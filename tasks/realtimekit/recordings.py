@@ -1,0 +1,294 @@
+"""Knows RealtimeKit's recordings: one by its id, the list over its pages, and waiting for a status.
+
+Source: https://developers.cloudflare.com/api/resources/realtime_kit/subresources/recordings/
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from datetime import UTC, datetime
+from threading import Event
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
+
+from tasks.errors import (
+    AnswerTooLarge,
+    ApiNonsense,
+    ApiUnavailable,
+    NothingToDownload,
+    NotUploadedInTime,
+    RecordingErrored,
+    TransferStopped,
+)
+from tasks.realtimekit.api_client import Cloudflare
+from tasks.realtimekit.models import Recording, parse_recording
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import httpx
+
+    from tasks.realtimekit.api_client import Params
+    from tasks.text import Log
+
+T = TypeVar("T")
+
+API_PATIENCE_S = 45.0
+"""How long one call keeps trying; task retries and the next run are there for longer troubles."""
+API_BLOCK_S = 330.0
+"""Cloudflare serves nothing for up to five minutes to whom it has seen too often, such as a sweep of very many.
+Source: https://developers.cloudflare.com/fundamentals/api/reference/limits/
+"""
+LONGEST_POLL_S = 60.0
+PAGE_SIZES = (100, 50, 25, 5, 1)
+"""Recordings a page: the next smaller one where a page is too large, as with hundreds of tracks a recording. Each
+divides the one before, so that the pages go on exactly where the larger ones ended."""
+_SORTED: Params = {"sort_by": "invokedTime", "sort_order": "DESC"}
+
+
+class RealtimeKit:
+    """The recordings of one app.
+
+    Args:
+        http: client for the API; the token goes into each request's header and nowhere else.
+        base_url: of the API, without a slash at its end.
+        stop: set to end all waiting at once.
+        patience_s: seconds that one call goes on trying while the API is unavailable.
+    """
+
+    def __init__(
+        self,
+        http: httpx.Client,
+        base_url: str,
+        account_id: str,
+        app_id: str,
+        token: str,
+        *,
+        stop: Event | None = None,
+        patience_s: float = API_PATIENCE_S,
+    ) -> None:
+        self._url = f"{base_url}/accounts/{account_id}/realtime/kit/{app_id}/recordings"
+        self._stop = stop or Event()
+        self._api = Cloudflare(http, token, self._stop, patience_s, API_BLOCK_S)
+
+    def recording(self, recording_id: str) -> Recording:
+        """Fetch the details of one recording, with freshly presigned URLs.
+
+        Raises:
+            RecordingNotFound, ApiRefused, ApiNonsense: final.
+            ApiUnavailable: the API stayed away for all of the patience.
+        """
+        data = self._api.get(f"{self._url}/{quote(recording_id, safe='')}", {})["data"]
+        recording = parse_recording(data) if isinstance(data, dict) else None
+        if recording is None or recording.id != recording_id.lower():
+            raise ApiNonsense("details of another recording than the one asked for, or of none")
+        return recording
+
+    def newest(self, filters: Params, count: int) -> list[Recording]:
+        """Return the newest recordings, as many as one page holds at the most, newest first.
+
+        Args:
+            filters: as for `recordings`.
+            count: how many are wanted, up to 100.
+
+        Raises:
+            ApiRefused, ApiNonsense, ApiUnavailable: as for one recording.
+        """
+        return _page(self._api.get(self._url, {**filters, **_SORTED, "per_page": count, "page_no": 1})["data"])
+
+    def recordings(
+        self,
+        filters: Params,
+        summary: Callable[[Recording], T],
+        *,
+        since: datetime | None = None,
+        before: datetime | None = None,
+    ) -> Iterator[T]:
+        """List recordings, oldest first, each once; of each only what the caller makes of it: thousands are kept.
+
+        The pages are read from the newest on, all of them before the first recording is handed out: what arrives
+        meanwhile pushes others to a later page, what expires leaves from the end, and nothing is passed over. With
+        `before`, the pages are read from the oldest on: what leaves meanwhile may hide others until the next list.
+
+        Args:
+            filters: `status` (one or several), `expired`, `meeting_id`, `search`, `start_time`, `end_time`.
+            summary: called once for each recording.
+            since: older recordings are left out, and no further page is asked for once a page ends with one.
+            before: no further page is asked for once a page ends with a recording that is not older than that.
+
+        Raises:
+            ApiRefused, ApiNonsense, ApiUnavailable: as for one recording.
+        """
+        found: dict[str, T] = {}
+        seen: set[str] = set()
+        received = total = 0
+        for envelope in self._pages({**filters, "sort_order": "ASC" if before else "DESC"}):
+            page = _page(envelope["data"])
+            new = {recording.id: recording for recording in page if recording.id not in seen}
+            seen |= new.keys()
+            found |= {name: summary(one) for name, one in new.items() if not (since and _is_older(one, since))}
+            received += len(envelope["data"])
+            known, total = total, _total(envelope.get("paging"))
+            # A page that repeats is the end, unless a whole page of new recordings has arrived since the last.
+            repeats = not new and not (envelope["data"] and total > known)
+            if repeats or 0 <= total <= received or _leaves(page, since, before):
+                break
+        yield from found.values() if before else reversed(found.values())
+
+    def _pages(self, filters: Params) -> Iterator[dict[str, Any]]:
+        sizes, begin = deque(PAGE_SIZES), 0
+        while True:
+            asked = {**_SORTED, **filters, "per_page": sizes[0], "page_no": begin // sizes[0] + 1}
+            try:
+                envelope = self._api.get(self._url, asked)
+            except AnswerTooLarge:
+                if len(sizes) == 1:
+                    raise
+                sizes.popleft()
+                continue
+            begin += sizes[0]
+            yield envelope
+
+    def wait_until_uploaded(self, recording: Recording, *, timeout_s: float, interval_s: float, log: Log) -> Recording:
+        """Poll with growing pauses until the recording is UPLOADED, and return it as it is then.
+
+        PAUSED and statuses that are not known go on waiting; an API that is away for a while does too.
+
+        Args:
+            recording: as last seen.
+            timeout_s: seconds to wait at the most; 0 looks once.
+            interval_s: seconds before the first look; grows by half each time, up to a minute.
+            log: told what it waits for, and when it looks again.
+
+        Raises:
+            RecordingErrored: no file will ever come.
+            NotUploadedInTime: the last status is in it.
+        """
+        started = time.monotonic()
+        while recording.status != "UPLOADED":
+            if recording.status == "ERRORED":
+                raise RecordingErrored(recording.id)
+            waited = time.monotonic() - started
+            if waited >= timeout_s:
+                raise NotUploadedInTime(recording.id, recording.status, waited)
+            pause = min(interval_s, LONGEST_POLL_S, timeout_s - waited)
+            log.info(
+                "Recording %s is %s; waiting for UPLOADED. Next look in %.0f s, for %.0f s more at the most.",
+                recording.id, recording.status, pause, timeout_s - waited,
+            )  # fmt: skip
+            if self._stop.wait(pause):
+                raise TransferStopped
+            recording = self._looked_again(recording, log)
+            interval_s *= 1.5
+        return recording
+
+    def _looked_again(self, recording: Recording, log: Log) -> Recording:
+        try:
+            return self.recording(recording.id)
+        except ApiUnavailable as away:
+            log.warning("%s Going on waiting.", away)
+            return recording
+
+
+def require_media(recording: Recording, now: datetime | None = None) -> None:
+    """Check that an UPLOADED recording can be downloaded at all.
+
+    Args:
+        now: the moment to judge its age at; without one, the present.
+
+    Raises:
+        NothingToDownload: a file has no usable URL; or none is handed out, and it says whether the seven days are
+            over or RealtimeKit's bucket was turned off, which looks the same otherwise.
+    """
+    if recording.media and not recording.without_url:
+        return
+    if recording.has_left_the_bucket(now or datetime.now(UTC)):
+        raise NothingToDownload(recording.id, "it has left RealtimeKit's bucket, which keeps files for 7 days.")
+    if recording.without_url:
+        raise NothingToDownload(recording.id, _without_url(recording))
+    if recording.has_no_tracks:
+        raise NothingToDownload(recording.id, "it is a track recording without tracks, as nobody spoke.")
+    raise NothingToDownload(recording.id, f"RealtimeKit's bucket was turned off {_OFF_FOR}, {_whereabouts(recording)}")
+
+
+_OFF_FOR = "for the app, its meeting or this recording (realtimekit_bucket_config.enabled = false)"
+
+
+def _whereabouts(recording: Recording) -> str:
+    """Return where a recording without any URL may be."""
+    if not recording.is_elsewhere:
+        return (
+            "and the API names no storage of your own. So it was uploaded nowhere, which RealtimeKit calls an invalid "
+            "recording; or its URL is late, and the next run finds it. Look into RealtimeKit's dashboard."
+        )
+    named = [recording.storage_type, recording.storage_bucket and f"bucket {recording.storage_bucket}"]
+    taken = ", taken for your own R2 as it names a bucket" if recording.storage_type == "cloudflare" else ""
+    return (
+        f"so that its files went straight to your own storage ({', '.join(filter(None, named))}{taken}) and have no "
+        "download URL. Look for them there."
+    )
+
+
+def require_some_media(recording: Recording) -> None:
+    """Check that at least one file of an UPLOADED recording can be downloaded: it is moved, whatever is missing.
+
+    Raises:
+        NothingToDownload: none can, see `require_media`.
+    """
+    if not recording.media:
+        require_media(recording)
+
+
+def require_no_missing_media(recording: Recording, archive_url: str) -> None:
+    """Check that the files of an UPLOADED recording that could be moved are all of its files.
+
+    Args:
+        recording: whose files with a URL are stored by now.
+        archive_url: where.
+
+    Raises:
+        NothingToDownload: the API names others, too.
+    """
+    if recording.without_url:
+        count = len(recording.media)
+        stored = "1 other file is" if count == 1 else f"{count} other files are"
+        raise NothingToDownload(
+            recording.id,
+            f"{_without_url(recording)} {stored} stored in {archive_url} and kept, but that is no archive without the "
+            "rest: run again once the API hands out all. Nothing of what is stored is fetched again. If the rest will "
+            "never come, run again with partial (--partial).",
+        )
+
+
+def _without_url(recording: Recording) -> str:
+    named = ", ".join(recording.without_url[:5]) + (" and more" if len(recording.without_url) > 5 else "")
+    return f"the API names files without a usable URL: {named}."
+
+
+def _page(data: object) -> list[Recording]:
+    """Return the recordings of a page; one entry that is none is no reason to give up the others."""
+    entries = data if isinstance(data, list) else None
+    recordings = [parse_recording(entry) for entry in entries or () if isinstance(entry, dict)]
+    identified = [recording for recording in recordings if recording.id]
+    if entries is None or (entries and not identified):
+        raise ApiNonsense("a list of recordings that is none")
+    return identified
+
+
+def _is_older(recording: Recording, than: datetime) -> bool:
+    return recording.day is not None and recording.day < than
+
+
+def _leaves(page: Sequence[Recording], since: datetime | None, before: datetime | None) -> bool:
+    """Tell whether a page in the order that was asked for ends out of a span of time: then all that follow are, too."""
+    days = [recording.day for recording in page if recording.day]
+    if not days or days != sorted(days, reverse=before is None):
+        return False
+    return bool((since and days[-1] < since) or (before and days[-1] >= before))
+
+
+def _total(paging: object) -> int:
+    """Return how many recordings there are on all pages, -1 if it is not told."""
+    total = paging.get("total_count") if isinstance(paging, dict) else None
+    return total if isinstance(total, int) else -1

@@ -1,0 +1,96 @@
+"""Knows what RealtimeKit's webhook says of a recording, and what is to be done about it: start a run, or nothing.
+
+Deliveries are repeated and come out of order. So none is believed but for the recording's id: a run looks for itself.
+Source: https://developers.cloudflare.com/realtime/realtimekit/webhooks/
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import RecordingIdInvalid, WebhookMalformed
+from tasks.realtimekit.models import checked_recording_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+STATUS_UPDATE = "recording.statusUpdate"
+TO_ARCHIVE = frozenset({"UPLOADED", "ERRORED"})
+"""Of an ERRORED recording no file will ever come: its run fails at once and says so, where people look for it."""
+UNDER_WAY = frozenset({"INVOKED", "RECORDING", "PAUSED", "UPLOADING"})
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """One event, as far as it matters here; id, status and app are empty if it is about anything else."""
+
+    event: str
+    recording_id: str = ""
+    status: str = ""
+    app_id: str = ""  # empty as well if the event names none
+
+    @property
+    def is_to_archive(self) -> bool:
+        """Whether a run has to look at the recording now."""
+        return self.status in TO_ARCHIVE
+
+    @property
+    def is_of_unknown_status(self) -> bool:
+        """Whether the status is none of the documented ones."""
+        return self.event == STATUS_UPDATE and self.status not in TO_ARCHIVE | UNDER_WAY
+
+
+def read_announcement(body: bytes) -> Announcement:
+    """Read the body of a webhook whose signature is right.
+
+    Raises:
+        WebhookMalformed: it is not as documented.
+    """
+    payload = _parsed(body)
+    event = payload.get("event")
+    if not isinstance(event, str):
+        raise WebhookMalformed("it names no event")
+    if event != STATUS_UPDATE:
+        return Announcement(_shown(event))
+    recording = payload.get("recording")
+    if not isinstance(recording, dict):
+        raise WebhookMalformed(f"{STATUS_UPDATE} without a recording")
+    status = recording.get("status")
+    if not isinstance(status, str):
+        raise WebhookMalformed(f"{STATUS_UPDATE} without a status")
+    return Announcement(event, _recording_id(recording), _shown(status).strip().upper(), _app_id(payload, recording))
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    try:
+        payload = json.loads(body)
+    except (ValueError, RecursionError):
+        payload = None
+    if not isinstance(payload, dict):
+        raise WebhookMalformed(f"{len(body)} bytes that are no JSON object")
+    return payload
+
+
+def _recording_id(recording: Mapping[str, Any]) -> str:
+    named = recording.get("id") or recording.get("recordingId")
+    try:
+        return checked_recording_id(str(named))
+    except RecordingIdInvalid:
+        pass
+    raise WebhookMalformed(f"{STATUS_UPDATE} without a recording's id")
+
+
+def _app_id(*places: Mapping[str, Any]) -> str:
+    """Return the app's id. It is documented nowhere, but another app's event says so if it says anything.
+
+    `organizationId` is not taken for it: nobody promises that they are the same, and all events would be ignored.
+    """
+    named = [place.get(name) for place in places for name in ("appId", "app_id")]
+    return next((_shown(one) for one in named if isinstance(one, str) and one), "")
+
+
+def _shown(text: str) -> str:
+    """Return a short text that fits into a line of a log."""
+    return "".join(c for c in text[:80] if c.isprintable())

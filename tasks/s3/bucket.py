@@ -1,0 +1,239 @@
+"""Knows a bucket: objects stored, described, listed, and read whole through all that may interrupt it.
+
+Sources: https://docs.aws.amazon.com/AmazonS3/latest/API/ and the stores that were tried: Amazon's contract,
+R2, Ceph, OpenStack Swift and rclone differ in checksums, in `If-None-Match`, and in what they call an ETag.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import ObjectTooLarge, StoredWrong, StoreRefused, StoreUnavailable
+from tasks.s3.caller import Calls
+from tasks.s3.checksums import Body, bare, crc64_number, md5_text
+from tasks.s3.error_codes import (
+    ANOTHER_OBJECT,
+    BODY_FAILURES,
+    NOT_SUPPORTED,
+    NOT_THERE,
+    THERE_ALREADY,
+    WITHOUT_REASON,
+    plain,
+)
+from tasks.text import MIB
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+READ_CHUNK = 1024 * 1024
+LARGEST_READ = 64 * MIB
+"""Bytes of an object that is read at once: a manifest of half a million files, twice the API's largest answer."""
+_NEXT_PAGE = {"ContinuationToken": "NextContinuationToken"}
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object as the store describes it; a listing knows neither content type nor metadata."""
+
+    key: str
+    size: int
+    etag: str
+    content_type: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    crc64: int | None = None
+    modified: datetime | None = None  # as listings say
+
+
+class Bucket(Calls):
+    """The objects of one bucket; every call survives hiccups for as long as patience lasts."""
+
+    @property
+    def tells_checksums(self) -> bool:
+        """Whether the store may be asked for the checksum of an object."""
+        return self._dialect.takes_checksum_mode
+
+    def put(
+        self,
+        key: str,
+        body: Body,
+        content_type: str,
+        metadata: Mapping[str, str] | None = None,
+        *,
+        if_absent: bool = False,
+    ) -> bool:
+        """Store an object in one go, its MD5 with it, and tell whether it was written.
+
+        Args:
+            if_absent: leave an object that is there alone, and return False, on stores that can tell.
+        """
+        sent = {"Body": body, "ContentType": content_type, "Metadata": metadata or {}, "ContentMD5": md5_text(body)}
+        conditional = if_absent and self._dialect.takes_if_none_match
+        try:
+            self._ask("put_object", key, **sent, **({"IfNoneMatch": "*"} if conditional else {}))
+        except StoreRefused as refused:
+            if conditional and refused.code in THERE_ALREADY:
+                return False
+            if not conditional or refused.code not in NOT_SUPPORTED:
+                raise
+            self._ask("put_object", key, **sent)
+            self._dialect.takes_if_none_match = False
+        return True
+
+    def head(self, key: str) -> StoredObject | None:
+        """Return what the store says of an object, or None if there is none."""
+        try:
+            said = self._headed(key)
+        except StoreRefused as refused:
+            if refused.code in NOT_THERE:
+                return None
+            raise
+        # rclone gives the names of metadata back with a capital letter.
+        metadata = {name.lower(): value for name, value in said.get("Metadata", {}).items()}
+        whole = said.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
+        crc64 = crc64_number(said.get("ChecksumCRC64NVME")) if whole else None
+        return StoredObject(key, said["ContentLength"], said["ETag"], said.get("ContentType", ""), metadata, crc64)
+
+    def _headed(self, key: str) -> dict[str, Any]:
+        """Return an object's description; of a refusal, which HEAD gives without a reason, GET tells the reason."""
+        try:
+            return self._described(key)
+        except StoreRefused as refused:
+            if refused.code not in WITHOUT_REASON:
+                raise
+        self._call("get_object", key, {}, progress=False)["Body"].close()
+        return self._described(key)
+
+    def _described(self, key: str) -> dict[str, Any]:
+        """Return an object's description, with its checksum unless the store refuses to be asked for that."""
+        dialect = self._dialect
+        if dialect.takes_checksum_mode:
+            try:
+                return self._ask("head_object", key, ChecksumMode="ENABLED")
+            except StoreRefused as refused:
+                if refused.code not in NOT_SUPPORTED | {"400"}:
+                    raise
+        try:
+            said = self._ask("head_object", key)
+        except StoreRefused as refused:
+            dialect.takes_checksum_mode &= refused.code not in NOT_THERE
+            raise
+        dialect.takes_checksum_mode = False
+        return said
+
+    def get(self, key: str, most: int = LARGEST_READ) -> bytes | None:
+        """Return a small object's content, or None if there is none.
+
+        Args:
+            most: bytes that are read; others may have written it.
+
+        Raises:
+            ObjectTooLarge: it has more.
+        """
+        failures = 0
+        while True:
+            try:
+                with closing(self._call("get_object", key, {}, progress=False)["Body"]) as answer:
+                    body = bytearray()
+                    # Up to its end, which alone proves that the answer did not end early.
+                    while len(body) <= most and (chunk := answer.read(READ_CHUNK)):
+                        body += chunk
+            except StoreRefused as refused:
+                if refused.code in NOT_THERE:
+                    return None
+                raise
+            except BODY_FAILURES as error:
+                failures += 1
+                self._pause(StoreUnavailable("get_object", self._at(key), plain(error)), failures)
+            else:
+                self._patience.progressed()
+                if len(body) > most:
+                    raise ObjectTooLarge(self._at(key), most)
+                return bytes(body)
+
+    def read(self, stored: StoredObject, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """Yield an object's bytes in order, carried on where a connection drops.
+
+        Args:
+            stored: from `head`; its ETag makes sure that all bytes are of that object.
+            start: offset of the first byte that is wanted.
+            stop: offset behind the last one; None for the object's end.
+
+        Raises:
+            StoredWrong: it is another object now, or one that the store cannot put together.
+        """
+        offset, failures = start, 0
+        stop = stored.size if stop is None else stop
+        while offset < stop:
+            failure = "the answer ended early"
+            try:
+                with closing(self._body(stored, offset, stop)) as body:
+                    for chunk in body.iter_chunks(READ_CHUNK):
+                        self._patience.check()
+                        offset, failures = offset + len(chunk), 0
+                        self._patience.progressed()
+                        yield chunk
+            except BODY_FAILURES as error:
+                failure = plain(error)
+            if offset < stop:
+                failures += 1
+                self._pause(StoreUnavailable("get_object", self._at(stored.key), failure), failures)
+
+    def _body(self, stored: StoredObject, offset: int, stop: int) -> Any:
+        """Return boto3's body of the bytes from `offset` to `stop`, provided that these are what the store answers."""
+        wanted = {"IfMatch": stored.etag, "Range": f"bytes={offset}-{stop - 1}"}
+        try:
+            said = self._call("get_object", stored.key, wanted, progress=False)
+        except StoreRefused as refused:
+            if refused.code not in ANOTHER_OBJECT:
+                raise
+            said = {"ETag": f"{refused.code}: {refused.message}"}
+        # rclone neither heeds If-Match nor calls a range 206.
+        found = bare(said.get("ETag", stored.etag)), said.get("ContentLength")
+        begins = offset == 0 or str(said.get("ContentRange", "")).startswith(f"bytes {offset}-")
+        if found != (bare(stored.etag), stop - offset) or not begins:
+            if "Body" in said:
+                said["Body"].close()
+            expected = f"{stop - offset} bytes from {offset} on, ETag {bare(stored.etag)}"
+            raise StoredWrong(self._at(stored.key), expected, f"{found[1] or 'no'} bytes, ETag {found[0]}")
+        return said["Body"]
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """List the objects below a prefix, in the order of their keys."""
+        for page in self._pages("list_objects_v2", None, _NEXT_PAGE, Prefix=prefix):
+            yield from map(_listed, page.get("Contents", ()))
+
+    def level(self, prefix: str) -> tuple[Sequence[str], Sequence[StoredObject]]:
+        """List one level below a prefix: the prefixes of its folders, and the objects in none of them.
+
+        Args:
+            prefix: with a slash at its end, or empty.
+        """
+        pages = tuple(self._pages("list_objects_v2", None, _NEXT_PAGE, Prefix=prefix, Delimiter="/"))
+        folders = [item["Prefix"] for page in pages for item in page.get("CommonPrefixes", ())]
+        objects = [_listed(item) for page in pages for item in page.get("Contents", ())]
+        return folders, objects
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete objects; those that are not there are no error."""
+        for key in keys:
+            self._ask("delete_object", key)
+
+    def verify(self, key: str, size: int, crc64: int | None) -> StoredObject:
+        """Compare an object with what was sent: its size, and its checksum where the store knows one.
+
+        Raises:
+            StoredWrong: they differ.
+        """
+        found = self.head(key)
+        if found is None or found.size != size:
+            raise StoredWrong(self._at(key), f"{size} bytes", f"{found.size} bytes" if found else "nothing")
+        if crc64 is not None and found.crc64 is not None and crc64 != found.crc64:
+            raise StoredWrong(self._at(key), f"CRC64NVME {crc64:016x}", f"{found.crc64:016x}")
+        return found
+
+
+def _listed(item: Mapping[str, Any]) -> StoredObject:
+    return StoredObject(item["Key"], item["Size"], item["ETag"], modified=item.get("LastModified"))

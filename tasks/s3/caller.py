@@ -1,0 +1,154 @@
+"""Knows how to call a store: again through all hiccups, for as long as patience lasts, at the pace that the store sets.
+
+Sources: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html and the stores that were tried.
+"""
+
+from __future__ import annotations
+
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from tasks.errors import ArchiverError, StoredWrong, StoreRefused, StoreUnavailable, UploadVanished
+from tasks.retry import Patience
+from tasks.s3.addressing import require_no_bucket
+from tasks.s3.capabilities import Dialect
+from tasks.s3.error_codes import CALL_FAILURES, asks_for_less, is_answer, is_foreign, is_unsure, translated
+from tasks.s3.throttle import Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from botocore.client import BaseClient
+
+FIRST_CONTACT_S = 15.0
+"""Patience until the store has answered once: a wrong endpoint should not take minutes to be told."""
+DIGEST_ATTEMPTS = 4
+MOST_BODIES = 64
+"""Under way at once, until the store asks for less."""
+
+
+class Calls:
+    """Calls of a store for one bucket.
+
+    Args:
+        client: see `tasks.s3.multipart.new_s3_client`.
+        bucket: its name.
+        patience_s: seconds for which failures may go on without any success.
+        stop: set to end all waiting at once.
+        pace: shared by all who talk to the store; None where nobody else does.
+        dialect: likewise.
+    """
+
+    def __init__(
+        self,
+        client: BaseClient,
+        bucket: str,
+        patience_s: float,
+        stop: Event | None = None,
+        pace: Pace | None = None,
+        dialect: Dialect | None = None,
+    ) -> None:
+        self._s3 = client
+        self._pace = pace or Pace(MOST_BODIES)
+        self._dialect = dialect or Dialect()
+        self.bucket = bucket
+        self._stop = stop or Event()
+        self._patience = Patience(patience_s, self._stop)
+        self._patience_s = patience_s
+
+    def _at(self, key: str) -> str:
+        return f"s3://{self.bucket}/{key}".rstrip("/")
+
+    def _pages(
+        self, method: str, key: str | None, places: Mapping[str, str], **request: object
+    ) -> Iterator[dict[str, Any]]:
+        """Yield a listing's pages.
+
+        Args:
+            places: what a request calls the place to go on from, and what a page calls that of the next one.
+
+        Raises:
+            StoreUnavailable: the store says that there is more, but not from where on.
+        """
+        after: dict[str, Any] = {}
+        while True:
+            page = self._ask(method, key, **request, **after)
+            yield page
+            if not page.get("IsTruncated"):
+                return
+            before, after = after, {name: page[said] for name, said in places.items() if page.get(said)}
+            if after in ({}, before):
+                raise StoreUnavailable(method, self._at(key or ""), "the listing goes on, but never further")
+
+    def _ask(self, method: str, key: str | None, **request: object) -> dict[str, Any]:
+        return self._call(method, key, request, progress=True)
+
+    def _call(self, method: str, key: str | None, request: Mapping[str, object], *, progress: bool) -> dict[str, Any]:
+        """Call boto3 until it succeeds, fails for good, or patience ends.
+
+        Args:
+            progress: whether success refills patience; where there is a body to read, only its bytes do.
+        """
+        if not self._dialect.answered:
+            require_no_bucket(self._s3.meta.endpoint_url, self.bucket, self._s3.list_objects_v2)  # type: ignore[attr-defined]
+        named = {"Key": key} if key is not None else {}
+        failures = bad_digests = 0
+        while True:
+            self._patience.check()
+            came = self._attempt(method, key, {"Bucket": self.bucket, **named, **request})
+            if not isinstance(came, ArchiverError):
+                if progress:
+                    self._patience.progressed()
+                return came
+            failures += 1
+            bad_digests += isinstance(came, StoredWrong)
+            if isinstance(came, UploadVanished) or bad_digests >= DIGEST_ATTEMPTS or not self._again(came, failures):
+                if not came.retryable and self._dialect.answered:
+                    self._patience.progressed()  # "there is none" is an answer like any other
+                raise came
+            self._pause(came, failures)
+
+    def _attempt(self, method: str, key: str | None, request: Mapping[str, object]) -> dict[str, Any] | ArchiverError:
+        """Call boto3 once, and return its answer, or what failed."""
+        try:
+            answer = self._sent(method, request)
+        except CALL_FAILURES as error:
+            failure = translated(error, method, self._at(key or ""))
+            # What is refused for its credentials alone may be refused for good.
+            self._dialect.answered |= is_answer(error) and not (isinstance(failure, StoreRefused) and failure.may_pass)
+            return failure
+        if is_foreign(method, answer):
+            if "Body" in answer:
+                answer["Body"].close()
+            return StoreUnavailable(method, self._at(key or ""), "the answer is not that of an S3 store")
+        self._dialect.answered = True
+        return answer
+
+    def _again(self, failure: ArchiverError, failures: int) -> bool:
+        """Tell whether to try again after so many failures in a row."""
+        if failure.retryable or (failures == 1 and is_unsure(failure)):
+            return True
+        # At the beginning of a run, it is the settings that are wrong.
+        return isinstance(failure, StoreRefused) and failure.may_pass and self._dialect.answered
+
+    def _pause(self, failure: ArchiverError, failures: int) -> None:
+        """Wait before the next attempt, or raise `failure` if patience would end before it."""
+        longest = self._patience_s if self._dialect.answered else FIRST_CONTACT_S
+        self._patience.seconds = min(self._patience_s, longest)
+        self._patience.pause(failure, failures)
+
+    def _sent(self, method: str, request: Mapping[str, object]) -> dict[str, Any]:
+        call: Callable[..., dict[str, Any]] = getattr(self._s3, method)
+        if "Body" not in request:
+            return call(**request)
+        with self._pace.turn(self._stop) as turn:
+            try:
+                answer = call(**request)
+            except ClientError as error:
+                if asks_for_less(error):
+                    turn.refused()
+                raise
+            turn.taken()
+            return answer

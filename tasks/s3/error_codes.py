@@ -1,0 +1,151 @@
+"""Knows boto3's errors: which of them mean that the store is away, that it refuses, or that it got other bytes.
+
+Source: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, and what R2, Ceph, Swift and rclone send.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as BotoConnectionError
+from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError as Urllib3Error
+
+from tasks.errors import ArchiverError, StoredWrong, StoreRefused, StoreUnavailable, UploadVanished
+from tasks.retry import retry_after_seconds
+from tasks.s3.credentials import RENEWABLE
+from tasks.s3.tls_failures import misconfigured
+from tasks.text import showable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+AnyError: TypeAlias = BotoCoreError | ClientError | Urllib3Error | ResponseParserError | ValueError | RuntimeError
+# botocore raises the last three, of no family of its own, at XML, numbers and dates that are none.
+CALL_FAILURES = (BotoCoreError, ClientError, Urllib3Error, ResponseParserError, ValueError, RuntimeError)
+BODY_FAILURES = (BotoCoreError, Urllib3Error)
+"""What reading an answer's body may raise."""
+
+NOT_SUPPORTED = frozenset({
+    "NotImplemented", "XNotImplemented", "NotSupported", "UnsupportedOperation", "InvalidArgument", "InvalidRequest",
+    "MethodNotAllowed", "501",
+})  # fmt: skip
+"""How stores refuse a header, a parameter or an operation that they do not know."""
+WITHOUT_REASON = frozenset({"400", "403"})
+"""Refusals of HEAD: an answer to that has no body that could say why."""
+THERE_ALREADY = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412"})
+NOT_THERE = frozenset({"NoSuchKey", "NotFound", "404"})
+ANOTHER_OBJECT = THERE_ALREADY | NOT_THERE | {"InvalidRange", "BrokenMPU"}
+"""How a store says, while an object is being read, that it is not the one that was asked for, or broken."""
+
+_BAD_DIGEST = frozenset({"BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"})
+_TOO_MUCH = frozenset({"SlowDown", "ServiceUnavailable", "Throttling", "ThrottlingException", "TooManyRequests"})
+_TRY_AGAIN = _TOO_MUCH | {"RequestTimeout", "InternalError", "IncompleteBody", "OperationAborted", "TemporaryRedirect"}
+_BROKEN_ANSWERS = frozenset({"IncompleteReadError", "ResponseStreamingError"})
+_ALWAYS_SAID = {
+    "create_multipart_upload": ["UploadId"], "upload_part": ["ETag"], "put_object": ["ETag"], "get_object": ["ETag"],
+    "head_object": ["ETag", "ContentLength"],
+}  # fmt: skip
+_NO_CREDENTIALS_NOW = frozenset({
+    "CredentialRetrievalError", "MetadataRetrievalError", "TokenRetrievalError", "SSOTokenLoadError",
+    "UnauthorizedSSOTokenError",
+})  # fmt: skip
+_WITH_ANY_TYPE = frozenset({"head_object", "get_object"})
+
+
+def translated(error: AnyError, operation: str, target: str) -> ArchiverError:
+    """Return our error for one of boto3's: may the caller try again, and what should a person do?"""
+    if isinstance(error, ClientError):
+        return _answered(error, operation, target)
+    name = type(error).__name__
+    if not isinstance(error, BotoCoreError | Urllib3Error):
+        # Not its text: that quotes all of the answer, whoever gave it.
+        return StoreUnavailable(operation, target, f"the answer is not S3's ({name})")
+    if (found := misconfigured(error)) is not None:
+        return _passing(StoreRefused(operation, target, found[0], _line(found[1])))
+    if isinstance(error, BotoConnectionError | HTTPClientError | Urllib3Error) or name in _BROKEN_ANSWERS:
+        return StoreUnavailable(operation, target, plain(error))
+    refused = StoreRefused(operation, target, name, _line(str(error)))
+    return _passing(refused) if name in _NO_CREDENTIALS_NOW else refused
+
+
+def _passing(refused: StoreRefused) -> StoreRefused:
+    refused.may_pass = True
+    return refused
+
+
+def _answered(error: ClientError, operation: str, target: str) -> ArchiverError:
+    said = error.response.get("Error", {})
+    code, message = _line(said.get("Code") or "unknown"), _line(said.get("Message") or "no message")
+    status = _status(error)
+    if code == "NoSuchUpload":
+        return UploadVanished(operation, target, message)
+    if code in _BAD_DIGEST:
+        return StoredWrong(target, "the checksum that was sent", f"{code}: {message}")
+    if code in _TRY_AGAIN or status in {307, 429} or (status >= 500 and status != 501):
+        away = StoreUnavailable(operation, target, f"HTTP {status} {code}: {message}")
+        away.retry_after = retry_after_seconds(_headers(error.response).get("retry-after"))
+        return away
+    refused = StoreRefused(operation, target, code, message)
+    refused.may_pass = error.response.get("ResponseMetadata", {}).get(RENEWABLE) is True
+    return refused
+
+
+def is_answer(error: Exception) -> bool:
+    """Tell whether a failure is an answer of the store, and neither the network's nor a page in the store's place.
+
+    The latter have no code but HTTP's; so has an answer to HEAD, which has no body.
+    """
+    if not isinstance(error, ClientError):
+        return False
+    code = error.response.get("Error", {}).get("Code") or ""
+    return not code.isdigit() or (error.operation_name == "HeadObject" and _status(error) < 500)
+
+
+def _status(error: ClientError) -> int:
+    status: int = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status
+
+
+def asks_for_less(error: ClientError) -> bool:
+    """Tell whether the store refuses a request because there are too many of them."""
+    status = _status(error)
+    return status in {429, 503} or error.response.get("Error", {}).get("Code") in _TOO_MUCH
+
+
+def is_unsure(error: ArchiverError) -> bool:
+    """Tell whether a refusal may be of this request alone, and not of the next one.
+
+    A request that is late was signed by a wrong clock, or by a machine that slept with it in its hands; an answer to
+    HEAD has no body that could say why; and what may pass may have passed.
+    """
+    unsure = {"RequestTimeTooSkewed"} | WITHOUT_REASON
+    return isinstance(error, StoreRefused) and (error.code in unsure or error.may_pass)
+
+
+def is_foreign(operation: str, answer: Mapping[str, Any]) -> bool:
+    """Tell whether something else has answered in the store's place, with a page that says 200: a proxy, a balancer."""
+    if any(answer.get(name) in {None, ""} for name in _ALWAYS_SAID.get(operation, ())):
+        return True
+    if operation in _WITH_ANY_TYPE:
+        return False
+    headers = _headers(answer)
+    # Swift says that an answer without a body is HTML.
+    empty = headers.get("content-length") == "0" or answer.get("ResponseMetadata", {}).get("HTTPStatusCode") == 204
+    return "html" in headers.get("content-type", "") and not empty
+
+
+def _headers(answer: Mapping[str, Any]) -> Mapping[str, str]:
+    headers: Mapping[str, str] = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return headers
+
+
+def plain(error: Exception) -> str:
+    """Name a failure in one line, without any URL's query."""
+    return _line(f"{type(error).__name__}: {error}".partition("?")[0])
+
+
+def _line(text: object) -> str:
+    """Return what the other side said as one short line that can be shown: it may repeat what we sent."""
+    return " ".join(showable(str(text)).split())[:300].rstrip(".")

@@ -1,0 +1,68 @@
+"""Knows how a file is cut into the parts of a multipart upload. Pure; S3's limits are the reason for its rules.
+
+Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html; R2 wants all parts but the last equal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tasks.text import MIB
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+MAX_PARTS = 10_000
+
+
+@dataclass(frozen=True)
+class PartRange:
+    """The bytes from `start` up to, not including, `stop`, that make one part."""
+
+    number: int  # from 1, as S3 counts
+    start: int
+    stop: int
+
+    @property
+    def size(self) -> int:
+        """How many bytes."""
+        return self.stop - self.start
+
+
+def grown_part_size(size: int, part_size: int) -> int:
+    """Return the part size that a file of `size` bytes needs so that 10,000 parts suffice, in whole MiB if it grows."""
+    needed = -(-size // MAX_PARTS)
+    return part_size if needed <= part_size else -(-needed // MIB) * MIB
+
+
+def part_ranges(size: int, part_size: int) -> list[PartRange]:
+    """Return the ranges of a file's parts: all of equal size but the last; an empty file is one empty part."""
+    return [
+        PartRange(number, start, min(start + part_size, size))
+        for number, start in enumerate(range(0, max(size, 1), part_size), 1)
+    ]
+
+
+def cut(chunks: Iterable[bytes], bodies: Iterable[bytearray]) -> Iterator[bytearray]:
+    """Yield the bodies, filled one after the other with the bytes of `chunks`.
+
+    Raises:
+        ValueError: there are fewer bytes than the bodies take.
+    """
+    source = iter(chunks)
+    rest = memoryview(b"")
+    for body in bodies:
+        size, filled = len(body), 0
+        while filled < size:
+            if not rest:
+                chunk = next(source, None)
+                if chunk is None:
+                    message = f"{size - filled} bytes are missing"
+                    raise ValueError(message)
+                rest = memoryview(chunk)
+            taken = rest[: size - filled]
+            body[filled : filled + len(taken)] = taken
+            filled += len(taken)
+            rest = rest[len(taken) :]
+        yield body

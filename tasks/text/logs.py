@@ -1,0 +1,79 @@
+"""Knows logs: what a logger is here, whose logs must not be seen, and at what pace a person can read."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any, TypeAlias
+
+from tasks.text.redaction import showable
+
+Log: TypeAlias = logging.Logger | logging.LoggerAdapter[Any]
+"""What the plain code logs to: Prefect's loggers of runs are adapters."""
+
+_TALKATIVE = ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")))
+LOGGED_EVERY_S = 10.0
+
+
+class ThrottledLog:
+    """Logs one kind of trouble, but not at the pace at which it comes.
+
+    Args:
+        log: where to.
+        level: how serious it is, as `logging` has it.
+    """
+
+    def __init__(self, log: Log, level: int) -> None:
+        self._log = log
+        self._level = level
+        self._silent_until = 0.0
+        self._untold = 0
+
+    def note(self, text: str) -> None:
+        """Log it, or count it for the next one that is logged."""
+        now = time.monotonic()
+        if now < self._silent_until:
+            self._untold += 1
+            return
+        more = f" ({self._untold} more since the last one)" if self._untold else ""
+        self._log.log(self._level, "%s%s", text, more)
+        self._silent_until, self._untold = now + LOGGED_EVERY_S, 0
+
+
+def quiet_http_logs() -> None:
+    """Keep httpx from logging whole URLs at INFO, and httpcore from logging redirects' targets at DEBUG.
+
+    By level, which is cheap, and by filter: whoever configures logging later may set the level again.
+    """
+    for name in _TALKATIVE:
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.WARNING)
+        logger.addFilter(_is_warning)
+
+
+def conceal_logs() -> None:
+    """Keep secrets out of all that is logged from now on, be it by a library, and in the text of an error.
+
+    By the handlers that there are: whoever configures logging later has to call it again.
+    """
+    loggers = [logging.getLogger(), *(logging.getLogger(name) for name in list(logging.root.manager.loggerDict))]
+    for handler in {handler for logger in loggers for handler in logger.handlers}:
+        handler.addFilter(_concealed)
+
+
+def _concealed(record: logging.LogRecord) -> bool:
+    try:
+        told = record.getMessage()
+    except (TypeError, ValueError):  # its arguments do not fit its text: the handler says so
+        return True
+    if (text := showable(told)) != told:
+        record.msg, record.args = text, None
+    if record.exc_info and not record.exc_text:
+        record.exc_text = logging.Formatter().formatException(record.exc_info)
+    if record.exc_text:
+        record.exc_text = showable(record.exc_text)
+    return True
+
+
+def _is_warning(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING

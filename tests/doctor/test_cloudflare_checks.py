@@ -1,0 +1,211 @@
+"""Which of token, account, app and RealtimeKit's bucket is wrong is told, by what the API really answers."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from tasks.doctor.clock_skew import Clocks
+from tasks.doctor.cloudflare_checks import ApiCheckup, new_api_client
+from tasks.doctor.runner import Check, ok, run
+from tasks.download.http_client import new_http_client
+from tasks.settings import Settings
+from tasks.text.redaction import Concealed
+from tests.clock import local_time
+from tests.standins.api import AUTHENTICATION_ERROR, FORBIDDEN, NO_ROUTE
+from tests.standins.oddities import Headers
+from tests.standins.realtimekit import Answer, HtmlPage, MediaSource, Refuse, StandInRecording, SyntheticContent
+
+if TYPE_CHECKING:
+    from tasks.doctor.runner import Finding
+    from tests.standins.realtimekit import ApiRequest, RealtimeKitStandIn
+
+ALL = ["API", "token", "account", "app", "recordings", "RealtimeKit's bucket", "download"]
+
+
+def looked(kit: RealtimeKitStandIn, clocks: Clocks | None = None, **different: Any) -> dict[str, Finding]:
+    """Return what is found, by name."""
+    its = {
+        "archive_url": "s3://archive",
+        "cloudflare_api_token": SecretStr(kit.token),
+        "cloudflare_account_id": kit.account_id,
+        "realtimekit_app_id": kit.app_id,
+        "cloudflare_base_url": kit.base_url,
+    }
+    settings = Settings(**{**its, **different})
+    with new_api_client(clocks or Clocks()) as http, new_http_client(4) as source_http:
+        checks = ApiCheckup(http, source_http, settings, Event()).checks()
+        found = run([Check("", "settings", lambda: ok("")), *checks], 20, lambda _: None, Concealed({}))
+    return {finding.name: finding for finding in found[1:]}
+
+
+def states(found: dict[str, Finding]) -> str:
+    """Return how the checks ended, a letter for each."""
+    assert list(found) == ALL
+    return "".join(finding.status[0] for finding in found.values())
+
+
+def add(kit: RealtimeKitStandIn, hours_ago: float = 1, **more: Any) -> StandInRecording:
+    invoked = datetime.now(UTC) - timedelta(hours=hours_ago)
+    video = MediaSource(SyntheticContent(1000, 1))
+    return kit.add(StandInRecording(str(uuid.uuid4()), **{"video": video, "invoked_time": invoked, **more}))
+
+
+def test_everything_right_is_told_with_few_requests(kit: RealtimeKitStandIn) -> None:
+    add(kit)
+    found = looked(kit)
+    assert states(found) == "ooooooo"
+    assert found["app"].told.endswith("my-first-app")
+    assert found["download"].told.endswith("in ranges with a strong ETag: files are read in parallel, and resumed")
+    assert len(kit.api_requests) == 3
+    assert [request.range for request in kit.file_requests] == ["bytes=0-0"]
+
+
+def test_without_recordings_it_is_not_known_whether_they_could_be_downloaded(kit: RealtimeKitStandIn) -> None:
+    add(kit, status="RECORDING")
+    add(kit, hours_ago=24 * 8, expired=True)
+    found = looked(kit)
+    assert states(found) == "oooooss"
+    assert found["recordings"].told == "may be read; none is UPLOADED just now"
+
+
+def test_a_wrong_token_is_the_tokens_fault_and_nothing_elses(kit: RealtimeKitStandIn) -> None:
+    found = looked(kit, cloudflare_api_token=SecretStr("another-token"))
+    assert states(found) == "ofsssss"
+    assert "Cloudflare does not know it (Invalid API Token)" in found["token"].told
+
+
+def test_a_token_of_the_accounts_own_is_known_too(kit: RealtimeKitStandIn) -> None:
+    kit.token_is_the_accounts = True
+    add(kit)
+    found = looked(kit)
+    assert (states(found), found["token"].told) == ("ooooooo", "the account's own, active")
+    # With another account nobody can tell which of the two is wrong, and it says so.
+    assert "CLOUDFLARE_ACCOUNT_ID" in looked(kit, cloudflare_account_id="acc1" * 8)["token"].advice
+
+
+def test_a_token_that_is_over_or_soon_will_be_says_when(kit: RealtimeKitStandIn) -> None:
+    kit.token_details = {"status": "expired"}
+    assert (states(looked(kit)), looked(kit)["token"].told) == ("ofsssss", "expired")
+    soon = datetime.now(UTC) + timedelta(days=3)
+    kit.token_details = {"status": "active", "expires_on": soon.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    token = looked(kit)["token"]
+    assert (token.status, token.told) == ("warning", f"active until {soon:%Y-%m-%d %H:%M} UTC")
+    late = datetime.now(UTC) + timedelta(days=400)
+    kit.token_details = {"status": "active", "expires_on": late.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    assert looked(kit)["token"].told == f"active until {late:%Y-%m-%d}"
+
+
+def test_a_time_without_a_zone_is_utc_wherever_this_runs_and_one_beyond_the_calendar_is_passed_over(
+    kit: RealtimeKitStandIn,
+) -> None:
+    soon = datetime.now(UTC) + timedelta(days=3)
+    kit.token_details = {"status": "active", "expires_on": f"{soon:%Y-%m-%dT%H:%M:%S}"}
+    with local_time("UTC-14"):
+        assert looked(kit)["token"].told == f"active until {soon:%Y-%m-%d %H:%M} UTC"
+    kit.token_details = {"status": "active", "expires_on": "0001-01-01T00:00:00+23:59"}
+    assert looked(kit)["token"].told == "active"
+
+
+def test_a_wrong_account_is_told_from_a_wrong_token(kit: RealtimeKitStandIn) -> None:
+    found = looked(kit, cloudflare_account_id="acc1" * 8)
+    assert states(found) == "oofssss"
+    assert "HTTP 403" in found["account"].told
+    assert "CLOUDFLARE_ACCOUNT_ID is not the account" in found["account"].advice
+
+
+def test_a_permission_that_lacks_is_told_from_a_wrong_account_where_the_token_is_the_accounts(
+    kit: RealtimeKitStandIn,
+) -> None:
+    kit.token_is_the_accounts = True
+    kit.api_faults = lambda request: FORBIDDEN if "/realtime/" in request.path else None
+    found = looked(kit)
+    assert states(found) == "oofssss"
+    assert found["account"].advice.startswith("The token is this account's own, so it is the permission")
+
+
+def test_a_wrong_app_is_told_with_those_that_there_are(kit: RealtimeKitStandIn) -> None:
+    found = looked(kit, realtimekit_app_id="app1")
+    assert states(found) == "ooofsss"
+    assert found["app"].advice == f"Correct REALTIMEKIT_APP_ID. There are: {kit.app_id} (my-first-app)."
+
+
+def test_recordings_that_may_not_be_read_are_told_from_an_app_that_is_not_there(kit: RealtimeKitStandIn) -> None:
+    kit.api_faults = lambda request: AUTHENTICATION_ERROR if "/recordings" in request.path else None
+    found = looked(kit)
+    assert states(found) == "oooofss"
+    assert "Check CLOUDFLARE_API_TOKEN" in found["recordings"].told
+
+
+def test_what_lists_recordings_is_good_enough_whatever_else_is_refused(kit: RealtimeKitStandIn) -> None:
+    def only_recordings(request: ApiRequest) -> HtmlPage | Answer | None:
+        if "/recordings" in request.path:
+            return None
+        return NO_ROUTE if "/apps" in request.path else HtmlPage()
+
+    add(kit)
+    kit.api_faults = only_recordings
+    assert states(looked(kit)) == "ooooooo"
+
+
+def test_a_verification_that_is_away_alone_is_no_failure(kit: RealtimeKitStandIn) -> None:
+    add(kit)
+    kit.api_faults = lambda request: Answer(500) if "/tokens/" in request.path else None
+    assert states(looked(kit)) == "ooooooo"
+
+
+def test_an_api_that_is_away_or_another_is_told_once_and_the_rest_is_skipped(kit: RealtimeKitStandIn) -> None:
+    kit.api_faults = lambda _: Refuse()
+    found = looked(kit)
+    assert states(found) == "fssssss"
+    assert "cannot be reached: RemoteProtocolError" in found["API"].told
+    kit.api_faults = lambda _: HtmlPage()
+    assert "not what Cloudflare's API documents" in looked(kit)["API"].told
+
+
+def test_a_hiccup_is_no_finding(kit: RealtimeKitStandIn) -> None:
+    add(kit)
+    kit.api_faults = [Answer.slow_down(None), None, Refuse("rst")]
+    assert states(looked(kit)) == "ooooooo"
+
+
+def test_realtimekits_bucket_is_off_if_no_recent_recording_has_a_url(kit: RealtimeKitStandIn) -> None:
+    for hours_ago in (2, 3):
+        add(kit, hours_ago, bucket_enabled=False)
+    found = looked(kit)
+    assert states(found) == "ooooofs"
+    assert found["RealtimeKit's bucket"].told == "off: none of the 2 newest recordings has a download URL"
+    assert "realtimekit_bucket_config.enabled" in found["RealtimeKit's bucket"].advice
+
+
+def test_a_bucket_that_was_turned_off_or_on_lately_is_a_warning(kit: RealtimeKitStandIn) -> None:
+    add(kit, 3)
+    add(kit, 2, bucket_enabled=False)
+    assert looked(kit)["RealtimeKit's bucket"].told == "off for the newest of 2 recordings, on for earlier ones"
+    add(kit, 1)
+    found = looked(kit)["RealtimeKit's bucket"]
+    assert (found.status, found.told) == ("warning", "on for the newest, off for 1 of 3 recordings")
+
+
+def test_a_server_of_the_files_that_cannot_be_reached_is_found_before_the_first_recording(
+    kit: RealtimeKitStandIn,
+) -> None:
+    add(kit)
+    kit.take_files_down()
+    found = looked(kit)
+    assert states(found) == "oooooof"
+    assert "X-Amz" not in found["download"].told
+    kit.bring_files_back()
+    kit.file_faults = [Answer.xml(404, "NoSuchKey", "gone")]
+    assert looked(kit)["download"].status == "warning"
+
+
+def test_the_apis_time_is_noted_even_where_it_refuses(kit: RealtimeKitStandIn) -> None:
+    clocks = Clocks()
+    kit.api_faults = lambda _: Headers("Date", "Thu, 26 Nov 2020 01:19:27 GMT", 403)
+    looked(kit, clocks)
+    assert clocks.ahead()["Cloudflare"] < -86_400

@@ -1,0 +1,53 @@
+"""What others cause is logged at a pace that a person can read, and nothing of it is forgotten."""
+
+from __future__ import annotations
+
+import io
+import logging
+from typing import TYPE_CHECKING
+
+from tasks.text import logs
+from tasks.text.logs import ThrottledLog, conceal_logs
+from tasks.text.redaction import keep_secret
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def test_what_comes_faster_than_a_person_reads_is_counted_and_told_with_the_next(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("tasks.text.logs.time.monotonic", lambda: now)
+    log = ThrottledLog(logging.getLogger("tests"), logging.WARNING)
+    for trouble in ("first", "second", "third"):
+        log.note(trouble)
+    now += logs.LOGGED_EVERY_S
+    log.note("fourth")
+    log.note("fifth")
+    now += logs.LOGGED_EVERY_S
+    log.note("sixth")
+    assert caplog.messages == ["first", "fourth (2 more since the last one)", "sixth (1 more since the last one)"]
+
+
+def test_no_secret_is_logged_be_it_in_an_argument_or_in_an_error() -> None:
+    keep_secret(["leak-canary"])
+    screen, log = io.StringIO(), logging.getLogger("tests.concealed")
+    handler = logging.StreamHandler(screen)
+    log.addHandler(handler)
+    log.propagate = False
+    try:
+        conceal_logs()
+        conceal_logs()
+        log.warning("%s at %s %d", "leak-canary", "https://host/path?leak", 42)
+        message = "Invalid header value b'leak'"
+        try:
+            raise ValueError(message)
+        except ValueError:
+            log.exception("as it came")
+    finally:
+        log.removeHandler(handler)
+    told = screen.getvalue()
+    assert "*** at https://host/path 42" in told
+    assert "ValueError: Invalid header value b***" in told
+    assert "leak" not in told
