@@ -106,7 +106,7 @@ def test_an_error_of_ours_says_itself_what_to_do_and_one_that_nobody_foresaw_onl
     )
     assert of["ours"].told.endswith("no. Check it.")
     assert of["unforeseen"].told.startswith("ZeroDivisionError, which nobody foresaw, at line ")
-    assert of["unforeseen"].told.endswith("of test_checkup.py")
+    assert of["unforeseen"].told.endswith("of test_runner.py")
     assert {finding.status for finding in of.values()} == {"failed"}
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.standins.stores import Store
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 ENVIRONMENT = ROOT / ".venv-peers"
 """Apart from ours: their packages want other versions of the same libraries than we do."""
 VERSIONS: Mapping[str, str] = {

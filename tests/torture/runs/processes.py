@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.standins.realtimekit import StandInRecording
     from tests.support.archiving import Archiving
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 PATIENCE_S = 100
 
 
