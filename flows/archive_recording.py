@@ -12,22 +12,14 @@ from typing import Annotated, cast
 from prefect import flow
 from pydantic import Field
 
-from tasks import cli
+from tasks import cli, pipeline
 from tasks.archive import ArchivedRecording
 from tasks.errors import NotUploadedInTime
 from tasks.orchestration.artifacts import publish_report
 from tasks.orchestration.reschedule import again_later
 from tasks.orchestration.server import prefect_at_hand, settings_of
-from tasks.orchestration.stages import (
-    announce,
-    commit_archive,
-    connected,
-    fetch_details,
-    find_archive,
-    retried,
-    transfer_media,
-    wait_until_uploaded,
-)
+from tasks.orchestration.stages import announce, as_tasks, open_session
+from tasks.pipeline import Options
 from tasks.realtimekit import UUID_PATTERN, checked_recording_id
 from tasks.settings import Settings, load_settings
 from tasks.transfer import report
@@ -58,24 +50,17 @@ def archive_recording(
     """
     recording_id = checked_recording_id(recording_id)
     settings = load_settings(Settings)
-    with connected(settings) as clients:
-        recording = retried(fetch_details, settings)(clients, recording_id)
-        if not overwrite and (found := retried(find_archive, settings)(clients, recording)):
-            return cli.achieved(found)
+    options = Options(wait_timeout, overwrite, accept_size, partial)
+    with open_session(settings) as session:
         try:
-            ready = retried(wait_until_uploaded, settings)(clients, recording, wait_timeout)
+            archived, transferred = pipeline.archive_recording(session, recording_id, options, as_tasks(settings))
         except NotUploadedInTime as waited:
-            if postponed := again_later(waited, recording, settings.poll_interval, clients.log):
+            if postponed := again_later(waited, settings.poll_interval, session.log):
                 return cast("ArchivedRecording", postponed)  # a deployment's run has no caller, only the engine
             raise
-        # While this run waited, another may have archived it.
-        if ready is not recording and not overwrite and (found := retried(find_archive, settings)(clients, ready)):
-            return cli.achieved(found)
-        transferred = retried(transfer_media, settings)(clients, ready, overwrite=overwrite, accept_size=accept_size)
-        commit = retried(commit_archive, settings)
-        archived = commit(clients, ready, transferred, overwrite=overwrite, partial=partial)
-        announce(archived, clients.log)
-        publish_report(archived.recording_id, report(archived, transferred), clients.log)
+        if transferred is not None:
+            announce(archived, session.log)
+            publish_report(archived.recording_id, report(archived, transferred), session.log)
         return cli.achieved(archived)
 
 

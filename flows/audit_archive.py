@@ -21,7 +21,7 @@ from tasks.errors import ArchiverError, AuditUnfinished, DamageFound
 from tasks.orchestration.artifacts import Decoration
 from tasks.orchestration.audit_stages import Desk, announce_damage, reread_recordings, survey_archive
 from tasks.orchestration.server import prefect_at_hand, settings_of
-from tasks.orchestration.stages import retried, settle_in
+from tasks.orchestration.stages import prepare_process, retried
 from tasks.s3 import new_s3_client
 from tasks.session import SPARE_CONNECTIONS
 from tasks.settings import APP_ID_PATTERN, AuditSettings, load_settings
@@ -70,7 +70,7 @@ def audit_archive(
         AuditUnfinished: the store did not answer; what was found until then is in it.
     """
     settings = load_settings(AuditSettings)
-    settle_in()
+    prepare_process()
     log = get_run_logger()
     s3 = new_s3_client(2 * settings.transfer_concurrency + SPARE_CONNECTIONS)
     desk, url, its_app = Desk(settings, s3, log), settings.archive_url, settings.realtimekit_app_id

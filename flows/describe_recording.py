@@ -25,7 +25,7 @@ from tasks.media.ranged_file import Ranges
 from tasks.media.sandbox import examined
 from tasks.orchestration.artifacts import Decoration
 from tasks.orchestration.server import prefect_at_hand, settings_of
-from tasks.orchestration.stages import retried, settle_in, stage
+from tasks.orchestration.stages import prepare_process, retried, stage
 from tasks.realtimekit import UUID_PATTERN, checked_recording_id
 from tasks.s3 import Store, new_s3_client
 from tasks.settings import ArchiveSettings, load_settings
@@ -63,7 +63,7 @@ def describe_recording(
     """
     recording_id = checked_recording_id(recording_id)
     settings = load_settings(ArchiveSettings)
-    settle_in()
+    prepare_process()
     store = Store(new_s3_client(CONNECTIONS), settings.bucket, settings.transfer_patience)
 
     archived = retried(find_archive, settings)(store, settings.archive_url, archive_url, recording_id)

@@ -21,7 +21,7 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 from prefect.logging import get_run_logger
 
-from tasks.cancellation import Lines, Stop
+from tasks.cancellation import Cancellation, OpenConnections
 from tasks.cli import DONE, FAILED, INTERRUPTED, in_ascii, print_line, say
 from tasks.doctor import (
     Check,
@@ -131,7 +131,7 @@ def _of_cloudflare(settings: Settings | None, clocks: Clocks, stack: ExitStack) 
         return [_needing_settings(cloudflare_checks.GROUP, cloudflare_checks.API)]
     http = stack.enter_context(cloudflare_checks.new_api_client(clocks))
     source_http = stack.enter_context(new_http_client(cloudflare_checks.TIMEOUT_S))
-    stop = Stop(Lines(http, source_http))
+    stop = Cancellation(OpenConnections(http, source_http))
     stack.callback(stop.set)
     return cloudflare_checks.ApiCheckup(http, source_http, settings, stop).checks()
 

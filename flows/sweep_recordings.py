@@ -21,6 +21,7 @@ from prefect.states import Completed
 from pydantic import Field
 
 from tasks import cli
+from tasks.cancellation import CancellationGroup
 from tasks.errors import (
     ArchiverError,
     CannotHandOut,
@@ -32,9 +33,10 @@ from tasks.errors import (
 from tasks.orchestration.artifacts import Decoration
 from tasks.orchestration.run_history import SWEPT, HandingOut, announced, at_work_before, last_sweep, under_way
 from tasks.orchestration.server import prefect_at_hand, settings_of
-from tasks.orchestration.stages import archive_one, clients_of_app, connected, find_unarchived, retried
+from tasks.orchestration.stages import archive_one, find_unarchived, open_session, retried, show_in_log
+from tasks.session import Session
 from tasks.settings import APP_ID_PATTERN, Settings, load_settings
-from tasks.sweep import Book, Brake, Scope, Sweep, findings, rows, summary
+from tasks.sweep import Book, Scope, Sweep, findings, rows, summary
 from tasks.text import human_size
 
 if TYPE_CHECKING:
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
     from tasks.archive import ArchivedRecording
-    from tasks.session import Clients
     from tasks.sweep import Listed, Outcome, Plan
     from tasks.text import Log
 
@@ -103,23 +104,23 @@ def sweep_recordings(
     if hand_out and apps != (settings.realtimekit_app_id,):
         raise CannotHandOut("its runs archive the recordings of the app in their own settings only")
     now, at_risk, within = datetime.now(UTC), timedelta(hours=at_risk_hours), timedelta(hours=invoked_within_hours)
-    with connected(settings) as clients:
-        if not dry_run and (other := at_work_before(now, clients.log)):
+    with open_session(settings) as session:
+        if not dry_run and (other := at_work_before(now, session.log)):
             left: State[None] = Completed(name="Left", message=f"{other.name} is still at work: it is left to that.")
             return cast("Sweep", left)  # a deployment's run has no caller, only the engine
-        last = last_sweep(now, clients.log)
+        last = last_sweep(now, session.log)
         scope = Scope(now, at_risk, last.ago, within, meeting_id.lower(), last.told)
-        plan = retried(find_unarchived, settings)(clients, apps, scope)
-        book = Book(plan, scope, _announced(plan, scope, clients.log), clients.log)
-        todo = book.todo(0 if dry_run else limit, under_way(scope.now, clients.log) if plan.to_archive else ())
+        plan = retried(find_unarchived, settings)(session, apps, scope)
+        book = Book(plan, scope, _announced(plan, scope, session.log), session.log)
+        todo = book.todo(0 if dry_run else limit, under_way(scope.now, session.log) if plan.to_archive else ())
         if dry_run:
             book.leave(todo)
         elif hand_out:
             _hand_out(todo, retry_minutes, scope.now, book.note)
         else:
-            _archive(todo, clients, at_once, book.note)
+            _archive(todo, session, at_once, book.note)
         result = book.result(dry_run=dry_run)
-        _publish(result, clients.log)
+        _publish(result, session.log)
     if not dry_run and (told := findings(result, scope)):
         incomplete = SweepIncomplete(told)
         incomplete.result = result
@@ -134,19 +135,19 @@ def _announced(plan: Plan, scope: Scope, log: Log) -> Mapping[str, bool]:
     return announced({one.id for one in asked}, since, log)
 
 
-def _archive(todo: Sequence[Listed], clients: Clients, at_once: int, note: Callable[[Listed, Outcome], None]) -> None:
+def _archive(todo: Sequence[Listed], session: Session, at_once: int, note: Callable[[Listed, Outcome], None]) -> None:
     """Archive recordings in this run, a few at a time; none that fails stops another."""
     if not todo:
         return
-    brake, at_once = Brake(), min(at_once, len(todo))
-    with _crew(clients, at_once) as idle, ThreadPoolExecutor(at_once) as threads:
+    at_once, cancellation = min(at_once, len(todo)), CancellationGroup()
+    with _sessions(session, at_once, cancellation) as idle, ThreadPoolExecutor(at_once) as threads:
 
         def bring_home(one: Listed) -> ArchivedRecording:
-            mine = idle.get()
+            own = idle.get()
             try:
-                return archive_one(clients_of_app(mine, one.app_id), one.id, brake)
+                return archive_one(own.for_app(one.app_id), one.id)
             finally:
-                idle.put(mine)
+                idle.put(own)
 
         # Prefect knows by context variables to which run a task belongs.
         futures = {threads.submit(copy_context().run, bring_home, one): one for one in todo}
@@ -155,19 +156,20 @@ def _archive(todo: Sequence[Listed], clients: Clients, at_once: int, note: Calla
                 error = future.exception()
                 note(futures[future], _failed(error) if error else _archived(future.result()))
         finally:
-            brake.pull()  # a run that is cancelled does not wait for what is under way
+            cancellation.cancel()  # a run that is cancelled does not wait for what is under way
             threads.shutdown(cancel_futures=True)
 
 
 @contextmanager
-def _crew(clients: Clients, at_once: int) -> Iterator[SimpleQueue[Clients]]:
-    """Give clients for so many recordings at once, which together take as many connections as one would."""
-    its = clients.settings
-    share = its.model_copy(update={"transfer_concurrency": max(1, its.transfer_concurrency // at_once)})
-    idle: SimpleQueue[Clients] = SimpleQueue()
+def _sessions(session: Session, at_once: int, cancellation: CancellationGroup) -> Iterator[SimpleQueue[Session]]:
+    """Give sessions for so many recordings at once, which together take as many connections as one would."""
+    concurrency = max(1, session.settings.transfer_concurrency // at_once)
+    settings = session.settings.model_copy(update={"transfer_concurrency": concurrency})
+    access, idle = session.store_access, SimpleQueue[Session]()
     with ExitStack() as stack:
         for _ in range(at_once):
-            idle.put(stack.enter_context(connected(share, clients)))
+            own = open_session(settings, store_access=access, cancellation=cancellation, views=show_in_log)
+            idle.put(stack.enter_context(own))
         yield idle
 
 

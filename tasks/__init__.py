@@ -10,6 +10,7 @@
     2      s3                                                          a store: objects and multipart uploads
     3      archive                                                     one bag per recording
     4      transfer                                                    from source to store, part by part
+    5      pipeline                                                    a recording's way, told once: start there
     5      session cli                                                 clients of a run; a command on a terminal
     6      sweep                                                       what is not archived yet
     6      audit                                                       whether the archive is what it was

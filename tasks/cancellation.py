@@ -1,4 +1,4 @@
-"""Knows how to end a wait for bytes at once: a thread that reads from a silent server looks at nothing else."""
+"""Cancellation: ends all waiting of an attempt at once, also that for bytes from a silent server."""
 
 from __future__ import annotations
 
@@ -12,8 +12,14 @@ if TYPE_CHECKING:
     import httpx
 
 
-class Lines:
-    """The connections of HTTP clients, to be hung up under whoever waits for them; the clients stay usable."""
+class OpenConnections:
+    """The open connections of HTTP clients; they can be shut down under threads that wait for bytes.
+
+    The clients stay usable: the next request opens a new connection.
+
+    Args:
+        clients: whose connections these are.
+    """
 
     def __init__(self, *clients: httpx.Client) -> None:
         self._sockets: WeakSet[socket.socket] = WeakSet()
@@ -21,40 +27,64 @@ class Lines:
         for client in clients:
             client.event_hooks["request"].append(self._follow)
 
-    def hang_up(self) -> None:
-        """End all waiting for bytes; those who waited meet an error of the connection."""
+    def shut_down(self) -> None:
+        """Shut all connections down, so that threads blocked in recv return at once, with an error."""
         with self._lock:
-            lines = list(self._sockets)
-        for line in lines:
+            sockets = list(self._sockets)
+        for connection in sockets:
             with suppress(OSError):
                 # Not the TLS socket's own method, which takes away what the reading thread is using.
-                socket.socket.shutdown(line, socket.SHUT_RDWR)
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def _follow(self, request: httpx.Request) -> None:
         request.extensions = {**request.extensions, "trace": self._note}
 
     def _note(self, event: str, info: dict[str, Any]) -> None:
         if event in {"connection.connect_tcp.complete", "connection.start_tls.complete"}:
-            with self._lock:  # a set that grows while it is looked through raises, and that would end a stop halfway
+            with self._lock:  # a set that grows during an iteration raises, and that would end a cancellation halfway
                 self._sockets.add(info["return_value"].get_extra_info("socket"))
 
 
-class Stop(Event):
-    """An event that all threads of a stage look at; setting it also ends their waiting.
+class Cancellation(Event):
+    """An event that all threads of an attempt look at; setting it also ends their waiting for bytes.
 
     Args:
-        lines: what they may be waiting for.
+        connections: that these threads may be reading from.
     """
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, connections: OpenConnections) -> None:
         super().__init__()
-        self._lines = lines
+        self._connections = connections
 
     def set(self) -> None:
-        """Stop, for good."""
+        """Cancel, for good."""
         super().set()
-        self._lines.hang_up()
+        self._connections.shut_down()
 
     def end(self) -> None:
-        """Stop when all is done and nobody waits for bytes: the connections stay, for what comes next."""
+        """Note that the attempt has ended well: no thread waits for bytes, and the connections stay for the next."""
         super().set()
+
+
+class CancellationGroup:
+    """Cancels the attempts of several threads at once, also those that begin later."""
+
+    def __init__(self) -> None:
+        self._members: WeakSet[Event] = WeakSet()
+        self._lock = Lock()
+        self._cancelled = False
+
+    def add(self, cancellation: Event) -> None:
+        """Have a cancellation set together with the group's, or now if the group's was set before."""
+        with self._lock:
+            self._members.add(cancellation)
+        if self._cancelled:
+            cancellation.set()
+
+    def cancel(self) -> None:
+        """Cancel all attempts."""
+        with self._lock:
+            self._cancelled = True
+            members = list(self._members)
+        for cancellation in members:
+            cancellation.set()

@@ -57,6 +57,8 @@ from typing import TYPE_CHECKING, ClassVar
 from tasks.text import showable
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pydantic import BaseModel
 
 
@@ -183,9 +185,10 @@ class RecordingErrored(FinalError):
 class NotUploadedInTime(FinalError):
     """The caller's deadline for waiting has passed; a later run may well find the recording UPLOADED."""
 
-    def __init__(self, recording_id: str, status: str, waited_s: float) -> None:
-        super().__init__(recording_id, status, waited_s)
+    def __init__(self, recording_id: str, status: str, waited_s: float, begun: datetime | None = None) -> None:
+        super().__init__(recording_id, status, waited_s, begun)
         self.recording_id, self.status, self.waited_s = recording_id, status, waited_s
+        self.begun = begun  # when the recording was begun, if the API says so
 
     def _told(self) -> str:
         return (

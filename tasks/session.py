@@ -1,112 +1,228 @@
-"""Knows the wiring: how the settings become clients, and clients the collaborators of the plain code."""
+"""The composition root: settings become clients, and clients become what a stage works with.
+
+A run has one session: one client, one throttle and one set of detected capabilities for the store, and connections
+that live across stages. Each attempt at a stage gets collaborators of its own, which all end with it.
+"""
 
 from __future__ import annotations
 
+import sys
+from contextlib import contextmanager
+from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import httpx
 
 from tasks.archive import Archive, payload_paths
-from tasks.cancellation import Lines
+from tasks.cancellation import Cancellation, OpenConnections
 from tasks.download import Link, Links, new_http_client, no_cookies
 from tasks.realtimekit import API_PATIENCE_S, RealtimeKit
 from tasks.s3 import Dialect, Pace, Store, new_s3_client
-from tasks.transfer import FILES_AT_ONCE, Limits, Payload, Transfer
+from tasks.transfer import (
+    FILES_AT_ONCE,
+    Bars,
+    BufferPool,
+    Limits,
+    LogLines,
+    Payload,
+    Tally,
+    Transfer,
+    TransferContext,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
     from threading import Event
 
     from botocore.client import BaseClient
 
+    from tasks.cancellation import CancellationGroup
     from tasks.realtimekit import Recording
     from tasks.settings import Settings
     from tasks.text import Log
-    from tasks.transfer import Tally
+    from tasks.transfer import View
 
 API_TIMEOUT_S = 30.0
 SPARE_CONNECTIONS = 192
-"""To the store, besides one per part in flight: a sweep has many recordings under way with one client. None is opened
-before it is needed; they are how many are kept.
+"""To the store, besides one per part in flight: a sweep archives many recordings at once with one client. A connection
+is opened when it is needed; this is how many are kept.
 """
 
 
-class Clients:
-    """What a run talks with, made once from the settings; closed with `close`.
+def show_on_terminal_or_in_log(_recording: Recording, log: Log) -> list[View]:
+    """Return the views of a recording's progress: bars on a terminal, else lines in the log."""
+    on_terminal = sys.stderr is not None and sys.stderr.isatty()
+    return [Bars() if on_terminal else LogLines(log)]
+
+
+class StoreAccess:
+    """The client of the store, and what is known of the store: shared by all sessions of a run.
+
+    Args:
+        settings: as loaded for this run.
+        client: the store's client, if there is one already; without one, it is made when it is first needed.
+    """
+
+    def __init__(self, settings: Settings, client: BaseClient | None = None) -> None:
+        self._connections = FILES_AT_ONCE * settings.transfer_concurrency + SPARE_CONNECTIONS
+        self.capabilities = Dialect()
+        self.throttle = Pace(FILES_AT_ONCE * settings.transfer_concurrency)
+        if client is not None:
+            self.client = client
+
+    @cached_property
+    def client(self) -> BaseClient:
+        """The client, whose connections are kept until `close`."""
+        return new_s3_client(self._connections)
+
+    def close(self) -> None:
+        """Close the connections."""
+        if "client" in vars(self):
+            self.client.close()
+
+
+class Session:
+    """The clients of a run, and what it works with; closed with `close`.
 
     Args:
         settings: as loaded for this run.
         log: the run's logger.
-        beside: those of the same store at the same time, to share its client, its pace and what is known of it; None if
-            alone.
+        store_access: another session's, to share the client of the store; None to have an own one.
+        views: returns what shows a recording's progress.
+        new_tally: returns what counts a recording's bytes.
+        cancellation: cancels all attempts of several sessions at once; None if nobody does.
     """
 
     def __init__(
         self,
         settings: Settings,
         log: Log,
-        beside: Clients | None = None,
+        *,
+        store_access: StoreAccess | None = None,
+        views: Callable[[Recording, Log], Sequence[View]] = show_on_terminal_or_in_log,
+        new_tally: Callable[[], Tally] = Tally,
+        cancellation: CancellationGroup | None = None,
     ) -> None:
         self.settings = settings
+        self.app_id = settings.realtimekit_app_id
         self.log = log
-        self.dialect: Dialect = beside.dialect if beside else Dialect()
-        self.pace: Pace = beside.pace if beside else Pace(FILES_AT_ONCE * settings.transfer_concurrency)
-        self._shares_s3 = beside is not None
-        if beside:
-            self.s3 = beside.s3
-        self.api_http = httpx.Client(timeout=API_TIMEOUT_S, cookies=no_cookies())
+        self.store_access = store_access or StoreAccess(settings)
+        self.new_tally = new_tally
+        self.cancellation = cancellation
+        self._views = views
+        self._owns_store_access = store_access is None
+        self.api_http = httpx.Client(timeout=min(API_TIMEOUT_S, settings.stall_timeout), cookies=no_cookies())
         self.source_http = new_http_client(settings.stall_timeout)
-        self.lines = Lines(self.api_http, self.source_http)
+        self.connections = OpenConnections(self.api_http, self.source_http)
 
-    @cached_property
-    def s3(self) -> BaseClient:
-        """The object store's client."""
-        return new_s3_client(FILES_AT_ONCE * self.settings.transfer_concurrency + SPARE_CONNECTIONS)
+    def for_app(self, app_id: str) -> Session:
+        """Return the session for another app of the same account and archive, on the same connections."""
+        other = copy(self)
+        other.app_id = app_id
+        return other
 
-    def api(self, stop: Event) -> RealtimeKit:
-        """Return the API, for as long as `stop` is not set."""
-        its = self.settings
-        token = its.cloudflare_api_token.get_secret_value()
-        ids = (its.cloudflare_account_id, its.realtimekit_app_id)
-        patience_s = min(API_PATIENCE_S, its.transfer_patience)
-        return RealtimeKit(self.api_http, its.cloudflare_base_url, *ids, token, stop=stop, patience_s=patience_s)
+    @contextmanager
+    def attempt(self) -> Iterator[Attempt]:
+        """Give what one attempt at a stage works with; all of its threads end with the block, in whatever way it ends.
 
-    def store(self, stop: Event) -> Store:
-        """Return the archive's bucket, for as long as `stop` is not set."""
-        its = self.settings
-        return Store(self.s3, its.bucket, its.transfer_patience, stop, self.pace, self.dialect)
+        An attempt that ends well leaves its connections to the next. After any other end a thread may still wait for
+        bytes, so that the connections to RealtimeKit are shut down under it.
+        """
+        stop = Cancellation(self.connections)
+        if self.cancellation is not None:
+            self.cancellation.add(stop)
+        try:
+            yield Attempt(self, stop)
+        except BaseException:
+            stop.set()
+            raise
+        stop.end()
 
-    def archive(self, stop: Event) -> Archive:
-        """Return the archive, for as long as `stop` is not set."""
-        return Archive(self.store(stop), self.settings.prefix, self.settings.realtimekit_app_id, self.log)
-
-    def transfer(self, recording: Recording, tally: Tally, stop: Event) -> Transfer:
-        """Return what moves the recording's files, for as long as `stop` is not set."""
-        api, archive, its = self.api(stop), self.archive(stop), self.settings
-        links = Links(_links(recording), lambda: _links(api.recording(recording.id)), stop, self.log)
-        limits = Limits(its.transfer_concurrency, its.transfer_part_size, its.transfer_patience)
-        unfinished = lambda: archive.unfinished(recording)  # noqa: E731 - asked anew at every look
-        return Transfer(self.store(stop), self.source_http, links, unfinished, limits, tally, stop, self.log)
+    def views(self, recording: Recording) -> Sequence[View]:
+        """Return what shows a recording's progress."""
+        return self._views(recording, self.log)
 
     def close(self) -> None:
         """Close the connections; those to the store stay open where they are shared."""
         self.api_http.close()
         self.source_http.close()
-        if "s3" in vars(self) and not self._shares_s3:
-            self.s3.close()
+        if self._owns_store_access:
+            self.store_access.close()
 
 
-def payloads(archive: Archive, recording: Recording, *, accept_size: bool = False) -> list[Payload]:
-    """Return which of a recording's files go where.
+class Attempt:
+    """What one attempt at a stage works with, until `stop` is set.
 
     Args:
-        accept_size: see `Payload`.
+        session: whose connections it uses.
+        stop: ends all waiting and reading.
     """
-    metadata = {"recording-id": recording.id, "session-id": recording.session_id}
-    metadata = {name: value for name, value in metadata.items() if value}  # Swift keeps no empty one
-    paths, folder = payload_paths(recording), archive.folder(recording)
-    named = [(media, paths[media.label]) for media in recording.media]
-    return [Payload(media, path, folder + path, metadata, accept_size) for media, path in named]
+
+    def __init__(self, session: Session, stop: Event) -> None:
+        self.session = session
+        self.stop = stop
+
+    @cached_property
+    def api(self) -> RealtimeKit:
+        """The app's recordings at RealtimeKit."""
+        settings = self.session.settings
+        return RealtimeKit(
+            self.session.api_http,
+            settings.cloudflare_base_url,
+            settings.cloudflare_account_id,
+            self.session.app_id,
+            settings.cloudflare_api_token.get_secret_value(),
+            stop=self.stop,
+            patience_s=min(API_PATIENCE_S, settings.transfer_patience),
+        )
+
+    @cached_property
+    def store(self) -> Store:
+        """The archive's bucket."""
+        settings, access = self.session.settings, self.session.store_access
+        return Store(
+            access.client, settings.bucket, settings.transfer_patience, self.stop, access.throttle, access.capabilities
+        )
+
+    @cached_property
+    def archive(self) -> Archive:
+        """The app's archive."""
+        return Archive(self.store, self.session.settings.prefix, self.session.app_id, self.session.log)
+
+    def transfer(self, recording: Recording, tally: Tally) -> Transfer:
+        """Return what transfers a recording's files.
+
+        Args:
+            recording: with URLs as fresh as can be.
+            tally: counts the bytes.
+        """
+        settings, log = self.session.settings, self.session.log
+        limits = Limits(settings.transfer_concurrency, settings.transfer_part_size, settings.transfer_patience)
+        context = TransferContext(
+            self.store,
+            lambda: self.archive.journal(recording),
+            limits,
+            BufferPool(limits.parts_at_once * limits.part_size),
+            tally,
+            self.stop,
+            log,
+        )
+        links = Links(_links(recording), lambda: _links(self.api.recording(recording.id)), self.stop, log)
+        return Transfer(context, self.session.source_http, links)
+
+    def payloads(self, recording: Recording, *, accept_size: bool = False) -> list[Payload]:
+        """Return which of a recording's files go where.
+
+        Args:
+            recording: as the API described it.
+            accept_size: see `Payload`.
+        """
+        metadata = {"recording-id": recording.id, "session-id": recording.session_id}
+        metadata = {name: value for name, value in metadata.items() if value}  # Swift keeps no empty one
+        paths, folder = payload_paths(recording), self.archive.folder(recording)
+        named = [(media, paths[media.label]) for media in recording.media]
+        return [Payload(media, path, folder + path, metadata, accept_size) for media, path in named]
 
 
 def _links(recording: Recording) -> dict[str, Link]:

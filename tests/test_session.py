@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.orchestration.stages import stoppable
-from tasks.session import Clients
+from tasks.cancellation import CancellationGroup
+from tasks.pipeline import fetch_details
+from tasks.session import Session
 from tasks.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,27 +32,18 @@ def settings(rclone: Archiving, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return Settings()
 
 
-def connections(clients: Clients) -> list[Any]:
-    return [line for line in clients.lines._sockets if line.fileno() != -1]
-
-
-def test_recordings_of_one_run_share_the_stores_pace_client_and_dialect(settings: Settings) -> None:
-    with closing(Clients(settings, LOG)) as clients, closing(Clients(settings, LOG, clients)) as beside:
-        assert beside.pace is clients.pace
-        assert beside.s3 is clients.s3
-        assert beside.dialect is clients.dialect
+def connections(session: Session) -> list[Any]:
+    return [one for one in session.connections._sockets if one.fileno() != -1]
 
 
 def test_a_stage_that_ends_well_leaves_its_connection_to_the_next(settings: Settings, rclone: Archiving) -> None:
     recording = rclone.add(100)
-    with closing(Clients(settings, LOG)) as clients:
+    with closing(Session(settings, LOG)) as session:
         for _ in range(3):
-            with stoppable(clients) as stop:
-                clients.api(stop).recording(recording.id)
-            assert stop.is_set()
-        assert len(clients.lines._sockets) == 1
-        assert connections(clients)
-    assert not connections(clients)
+            fetch_details(session, recording.id)
+        assert len(session.connections._sockets) == 1
+        assert connections(session)
+    assert not connections(session)
 
 
 def test_a_stage_that_fails_ends_the_waiting_for_a_server_that_is_silent(settings: Settings, rclone: Archiving) -> None:
@@ -63,11 +55,11 @@ def test_a_stage_that_fails_ends_the_waiting_for_a_server_that_is_silent(setting
         silent.wait(20)
 
     rclone.kit.on_api_request = be_silent
-    with closing(Clients(settings, LOG)) as clients, ThreadPoolExecutor(1) as threads:
+    with closing(Session(settings, LOG)) as session, ThreadPoolExecutor(1) as threads:
 
         def failing() -> Any:
-            with stoppable(clients) as stop:
-                waiting = threads.submit(clients.api(stop).recording, recording.id)
+            with session.attempt() as attempt:
+                waiting = threads.submit(attempt.api.recording, recording.id)
                 assert reached.wait(10)
                 try:
                     raise KeyboardInterrupt
@@ -84,10 +76,37 @@ def test_a_stage_that_fails_ends_the_waiting_for_a_server_that_is_silent(setting
 
 
 def test_connections_to_the_store_are_closed_with_the_run_that_opened_them(settings: Settings) -> None:
-    clients = Clients(settings, LOG)
-    with closing(Clients(settings, LOG, clients)) as beside:
-        assert beside.store(threading.Event()).get("key") is None
-    pools = clients.s3._endpoint.http_session._manager.pools  # type: ignore[attr-defined]
-    assert len(pools) == 1, "whoever shares them leaves them open"
-    clients.close()
+    session = Session(settings, LOG)
+    with closing(Session(settings, LOG, store_access=session.store_access)) as other, other.attempt() as attempt:
+        assert attempt.store.get("key") is None
+    client: Any = session.store_access.client
+    pools = client._endpoint.http_session._manager.pools
+    assert len(pools) == 1, "a session that shares them leaves them open"
+    session.close()
     assert len(pools) == 0
+
+
+def test_a_group_cancels_the_attempts_of_all_sessions_those_that_begin_later_too(settings: Settings) -> None:
+    group = CancellationGroup()
+    with closing(Session(settings, LOG, cancellation=group)) as session, session.attempt() as attempt:
+        with closing(Session(settings, LOG, cancellation=group)) as other, other.attempt() as of_other:
+            assert not attempt.stop.is_set()
+            group.cancel()
+            assert attempt.stop.is_set()
+            assert of_other.stop.is_set()
+        with session.attempt() as later:
+            assert later.stop.is_set()
+
+
+def test_another_app_has_its_own_recordings_and_archive_on_the_same_connections(
+    settings: Settings, rclone: Archiving
+) -> None:
+    recording = rclone.add(100)
+    with closing(Session(settings, LOG)) as session:
+        with session.attempt() as attempt:
+            details = attempt.api.recording(recording.id)
+        with session.for_app("another").attempt() as attempt:
+            assert attempt.archive.url(details).startswith(f"s3://{rclone.bucket}/pre/another/")
+            assert attempt.store.get("key") is None
+        assert session.for_app("another").store_access is session.store_access
+        assert session.app_id == settings.realtimekit_app_id

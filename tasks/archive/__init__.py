@@ -7,7 +7,7 @@ from tasks.archive.commit import Archive, ArchivedFile, ArchivedRecording, Store
 from tasks.archive.day_listing import stored_files
 from tasks.archive.inventory import AUDIT, Held, Holdings, Sums, held_at, is_a_folder, is_passing, shown, survey
 from tasks.archive.lookup import ArchivedBag, open_bag
-from tasks.archive.upload_journal import Unfinished
+from tasks.archive.upload_journal import UploadJournal
 from tasks.archive.verify import is_marked, read_back
 
 __all__ = [
@@ -21,7 +21,7 @@ __all__ = [
     "Holdings",
     "StoredFile",
     "Sums",
-    "Unfinished",
+    "UploadJournal",
     "held_at",
     "is_a_folder",
     "is_marked",

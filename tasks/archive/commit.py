@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from tasks.archive import bag
-from tasks.archive.upload_journal import Unfinished
+from tasks.archive.upload_journal import UploadJournal
 from tasks.archive.verify import read_back
 from tasks.errors import ArchiveDamaged, ObjectTooLarge, ReplacementSmaller, StoredWrong
 from tasks.s3 import bare
@@ -96,9 +96,9 @@ class Archive:
         """Return where the recording's bag is, for people and for events."""
         return f"s3://{self._store.bucket}/{self.folder(recording)}"
 
-    def unfinished(self, recording: Recording) -> Unfinished:
+    def journal(self, recording: Recording) -> UploadJournal:
         """Return the uploads under way for a recording."""
-        return Unfinished(self._store, self.folder(recording), self._log)
+        return UploadJournal(self._store, self.folder(recording), self._log)
 
     def find(self, recording: Recording) -> ArchivedRecording | None:
         """Return the recording as it is archived, or None if it is not; no payload byte is read.
@@ -145,7 +145,7 @@ class Archive:
         checksums = {file.path: file.sha256 for file in files}
         payload = {path: item for path, item in listed.items() if path.startswith(bag.PAYLOAD)}
         self._require_payload(recording, stored, payload)
-        self.unfinished(recording).clear([item.key for item in listed.values()])
+        self.journal(recording).clear([item.key for item in listed.values()])
         for attempt in range(COMMIT_ATTEMPTS + 1):
             found, lying = self._found(recording)
             if found and checksums.items() <= found.items():

@@ -41,7 +41,7 @@ TAKEN_BACK = b"{}"
 """The content of a record that may not be deleted, once it counts no more."""
 
 
-class Unfinished:
+class UploadJournal:
     """The uploads under way in one recording's folder.
 
     Args:
@@ -126,16 +126,16 @@ class Unfinished:
         """End an upload, and tell all who work on it first; what the store does not let us end stays, and is logged."""
         self._tell(self._end(upload))
 
-    def after_failure(self) -> Unfinished:
+    def after_failure(self) -> UploadJournal:
         """Return the same, for a run that has failed: each call is tried once, even if the run is being stopped."""
-        return Unfinished(self._store.trying_once(), self._folder, self._log)
+        return UploadJournal(self._store.trying_once(), self._folder, self._log)
 
     def give_up(self, upload: Upload) -> None:
         """End an upload that nobody can carry on, as far as that can be done after a failure."""
         with suppress(ArchiverError):
             self.after_failure().abort(upload)
 
-    def is_over(self) -> bool:
+    def is_committed(self) -> bool:
         """Tell whether the folder is a bag: from then on its files are not to be touched but to overwrite them all."""
         return self._store.head(self._folder + bag.MARKER) is not None
 
@@ -183,7 +183,7 @@ class Unfinished:
         """Return the keys of the payload files in the folder, archived or not."""
         return {stored.key for stored in self._store.list(self._folder + bag.PAYLOAD)}
 
-    def stated(self, key: str) -> str | None:
+    def manifest_sha256(self, key: str) -> str | None:
         """Return the SHA-256 that the folder's manifest states of an object; None if it states nothing.
 
         While a recording is being moved there is a manifest only if its bag was withdrawn to be replaced.

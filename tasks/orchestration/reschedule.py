@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from prefect import State
 
     from tasks.errors import NotUploadedInTime
-    from tasks.realtimekit import Recording
     from tasks.text import Log
 
 LONGEST_PAUSE = timedelta(hours=1)
@@ -29,30 +28,27 @@ GIVE_UP_AFTER = timedelta(days=2)
 """RealtimeKit records for a day at the most: what is not uploaded after two is a person's business."""
 
 
-def pause_before(recording: Recording, now: datetime, poll_interval_s: float) -> timedelta | None:
+def pause_before(begun: datetime | None, now: datetime, poll_interval_s: float) -> timedelta | None:
     """Return after which time to look at a recording again that is not uploaded yet: a quarter of its age, or an hour.
 
     Args:
-        recording: as last seen.
+        begun: when the recording was begun; None if nobody knows.
         now: the time.
         poll_interval_s: seconds; a pause is thirty times as long at the least.
 
     Returns:
         None if it should have been uploaded long ago, or if nobody knows when it began.
     """
-    if recording.day is None or now - recording.day > GIVE_UP_AFTER:
+    if begun is None or now - begun > GIVE_UP_AFTER:
         return None
-    return min(max((now - recording.day) / 4, POLLS_AT_LEAST * timedelta(seconds=poll_interval_s)), LONGEST_PAUSE)
+    return min(max((now - begun) / 4, POLLS_AT_LEAST * timedelta(seconds=poll_interval_s)), LONGEST_PAUSE)
 
 
-def again_later(
-    waited: NotUploadedInTime, recording: Recording, poll_interval_s: float, log: Log
-) -> State[None] | None:
+def again_later(waited: NotUploadedInTime, poll_interval_s: float, log: Log) -> State[None] | None:
     """Start this run's deployment once more, later, with the same parameters.
 
     Args:
         waited: why.
-        recording: as first seen by this run.
         poll_interval_s: see `pause_before`.
         log: told when it will be.
 
@@ -61,7 +57,7 @@ def again_later(
     """
     context = FlowRunContext.get()
     run = context.flow_run if context else None
-    pause = pause_before(recording, datetime.now(UTC), poll_interval_s)
+    pause = pause_before(waited.begun, datetime.now(UTC), poll_interval_s)
     if run is None or run.deployment_id is None or pause is None:
         return None
     begins = datetime.now(UTC) + pause
@@ -80,6 +76,6 @@ def again_later(
         log.warning("It cannot be scheduled for later: Prefect's server does not take it: %s", type(error).__name__)
         return None
     when = f"{begins:%Y-%m-%d %H:%M} UTC"
-    message = f"Recording {recording.id} is still {waited.status}; a new run looks again at {when}."
+    message = f"Recording {waited.recording_id} is still {waited.status}; a new run looks again at {when}."
     log.info("%s", message)
     return Completed(name="Postponed", message=message)

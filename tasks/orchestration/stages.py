@@ -1,4 +1,4 @@
-"""The @task functions: each is one stage of a recording's way, and all logic is in the plain modules.
+"""A recording's stages as tasks of Prefect's, and a run's session; all logic is in the plain modules.
 
 Prefect's server may be away: no transfer fails for that, and none waits for it.
 """
@@ -6,11 +6,8 @@ Prefect's server may be away: no transfer fails for that, and none waits for it.
 from __future__ import annotations
 
 import logging
-import sys
-import time
 import traceback
 from contextlib import contextmanager
-from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -21,60 +18,84 @@ from prefect.events import emit_event
 from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
 
-from tasks.cancellation import Stop
-from tasks.errors import ArchiverError, NotUploadedInTime, RecordingErrored, Unforeseen
+from tasks import pipeline
+from tasks.errors import ArchiverError, Unforeseen
 from tasks.orchestration.artifacts import ProgressArtifacts
+from tasks.pipeline import RETRY_DELAYS_S
 from tasks.process_tuning import settle
-from tasks.realtimekit import require_media, require_some_media
-from tasks.session import Clients, payloads
+from tasks.session import Session, show_on_terminal_or_in_log
 from tasks.sweep import merged, plan_for
-from tasks.text import conceal_logs, human_size, showable
-from tasks.transfer import Bars, LogLines, Tally, Transferred, shown
+from tasks.text import conceal_logs, showable
+from tasks.transfer import LogLines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from threading import Event
 
     from prefect.client.schemas.objects import State, TaskRun
 
     from tasks.archive import ArchivedRecording
+    from tasks.cancellation import CancellationGroup
+    from tasks.pipeline import RunStage
     from tasks.realtimekit import Recording
+    from tasks.session import StoreAccess
     from tasks.settings import ArchiveSettings, Settings
-    from tasks.sweep import Brake, Plan, Scope
+    from tasks.sweep import Plan, Scope
     from tasks.text import Log
     from tasks.transfer import View
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-RETRY_DELAYS_S = [5.0, 20.0, 60.0]
 EVENT = "realtimekit.recording.archived"
 
 
 @contextmanager
-def connected(settings: Settings, beside: Clients | None = None) -> Iterator[Clients]:
-    """Give the clients for one run, and close them after it.
+def open_session(
+    settings: Settings,
+    *,
+    store_access: StoreAccess | None = None,
+    cancellation: CancellationGroup | None = None,
+    views: Callable[[Recording, Log], Sequence[View]] | None = None,
+) -> Iterator[Session]:
+    """Give the session of a flow's run, and close it after the run.
 
     Args:
         settings: as loaded for this run.
-        beside: see `Clients`.
+        store_access: see `Session`.
+        cancellation: see `Session`.
+        views: see `Session`; by default what a person sees, here and in Prefect's UI.
     """
-    settle_in()
-    clients = Clients(settings, get_run_logger(), beside)
+    prepare_process()
+    session = Session(
+        settings,
+        get_run_logger(),
+        store_access=store_access,
+        views=views or _show_here_and_in_prefect,
+        cancellation=cancellation,
+    )
     try:
         with foreseen():
-            yield clients
+            yield session
     finally:
-        clients.close()
+        session.close()
 
 
-def settle_in() -> None:
+def prepare_process() -> None:
     """Make a process ready for a run: its memory, and its logs: no traceback of our errors, no bytes of recordings."""
     settle()
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).addFilter(without_traceback)
     logging.getLogger("botocore").setLevel(logging.INFO)  # at DEBUG it logs bodies
     conceal_logs()
+
+
+def _show_here_and_in_prefect(recording: Recording, log: Log) -> list[View]:
+    return [*show_on_terminal_or_in_log(recording, log), ProgressArtifacts(recording.id, log)]
+
+
+def show_in_log(_recording: Recording, log: Log) -> list[View]:
+    """Return the view of the progress of one recording of many."""
+    return [LogLines(log)]
 
 
 def without_traceback(record: logging.LogRecord) -> bool:
@@ -95,21 +116,6 @@ def worth_retrying(_task: Task[..., Any], _task_run: TaskRun, state: State[Any])
 def retried(stage: Task[P, R], settings: ArchiveSettings) -> Task[P, R]:
     """Return a task with the retries that the settings ask for."""
     return stage.with_options(retries=settings.task_retries, retry_delay_seconds=RETRY_DELAYS_S)
-
-
-@contextmanager
-def stoppable(clients: Clients) -> Iterator[Event]:
-    """Give an event that all threads of a stage look at, set when the stage ends in whatever way.
-
-    A stage that ends well leaves its connections to the next; after any other, a thread may still wait for bytes.
-    """
-    stop = Stop(clients.lines)
-    try:
-        yield stop
-    except BaseException:
-        stop.set()
-        raise
-    stop.end()
 
 
 @contextmanager
@@ -147,119 +153,54 @@ def stage(name: str, run_name: str = "") -> Callable[[Callable[P, R]], Task[P, R
     return lambda function: make(foreseen()(function))
 
 
-@stage("fetch details")
-def fetch_details(clients: Clients, recording_id: str) -> Recording:
-    """Fetch a recording's details from the API."""
-    with stoppable(clients) as stop:
-        recording = clients.api(stop).recording(recording_id)
-    clients.log.info("Recording %s is %s, with %d media files.", recording.id, recording.status, len(recording.media))
-    return recording
+fetch_details = stage("fetch details")(pipeline.fetch_details)
+find_archive = stage("find archive")(pipeline.find_archive)
+wait_until_uploaded = stage("wait until uploaded")(pipeline.wait_until_uploaded)
+transfer_media = stage("transfer media")(pipeline.transfer_media)
+commit_archive = stage("commit archive")(pipeline.commit_archive)
+
+_TASKS: dict[object, Any] = {
+    pipeline.fetch_details: fetch_details,
+    pipeline.find_archive: find_archive,
+    pipeline.wait_until_uploaded: wait_until_uploaded,
+    pipeline.transfer_media: transfer_media,
+    pipeline.commit_archive: commit_archive,
+}
 
 
-@stage("find archive")
-def find_archive(clients: Clients, recording: Recording) -> ArchivedRecording | None:
-    """Look whether the recording is archived, and whole."""
-    with stoppable(clients) as stop:
-        found = clients.archive(stop).find(recording)
-        if found is not None:
-            clients.log.info("Already archived, and whole: %s", found.archive_url)
-        return found
+def as_tasks(settings: ArchiveSettings) -> RunStage:
+    """Return what runs each stage of the pipeline as a task of its own, with the retries that the settings ask for."""
 
+    def run(stage: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        as_task: Any = retried(_TASKS[stage], settings)
+        result: R = as_task(*args, **kwargs)
+        return result
 
-@stage("wait until uploaded")
-def wait_until_uploaded(clients: Clients, recording: Recording, timeout_s: float) -> Recording:
-    """Wait until the recording is UPLOADED and can be downloaded."""
-    with stoppable(clients) as stop:
-        interval_s = clients.settings.poll_interval
-        api = clients.api(stop)
-        ready = api.wait_until_uploaded(recording, timeout_s=timeout_s, interval_s=interval_s, log=clients.log)
-    require_some_media(ready)
-    return ready
-
-
-@stage("transfer media")
-def transfer_media(
-    clients: Clients, recording: Recording, *, overwrite: bool, accept_size: bool = False
-) -> Transferred:
-    """Bring every media file into the store; with `overwrite`, beside what is archived, which stays as it is."""
-    tally = Tally()
-    with stoppable(clients) as stop, shown(tally, _views(clients, recording)):
-        archive, transfer = clients.archive(stop), clients.transfer(recording, tally, stop)
-        files = payloads(archive, recording, accept_size=accept_size)
-        if overwrite:  # of what is archived, nothing is in danger
-            require_media(recording)
-            archive.require_no_loss(recording, [file.path for file in files])
-        started = time.monotonic()
-        moved = transfer.move_all(files, replace=overwrite)
-    seconds, fetched = time.monotonic() - started, sum(file.done - file.already for file in tally.files())
-    done = Transferred(moved, fetched, seconds, transfer.links.refreshes, transfer.resumes)
-    clients.log.info("%s", done)
-    return done
-
-
-@stage("commit archive")
-def commit_archive(
-    clients: Clients, recording: Recording, transferred: Transferred, *, overwrite: bool, partial: bool = False
-) -> ArchivedRecording:
-    """Make the recording's archive visible, whole and at once."""
-    with stoppable(clients) as stop:
-        transfer = clients.transfer(recording, Tally(), stop)
-        archive = clients.archive(stop)
-        archived = transfer.commit(archive, recording, transferred.moved, overwrite=overwrite, partial=partial)
-    clients.log.info(
-        "Archived: %s (%d files, %s)", archived.archive_url, len(archived.files), human_size(archived.bytes)
-    )
-    return archived
+    return run
 
 
 @stage("find what is not archived")
-def find_unarchived(clients: Clients, app_ids: Sequence[str], scope: Scope) -> Plan:
+def find_unarchived(session: Session, app_ids: Sequence[str], scope: Scope) -> Plan:
     """Look at all recordings of some apps, and at what is archived of them."""
-    with stoppable(clients) as stop:
-        plans = []
-        for app_id in app_ids:
-            of_app = clients_of_app(clients, app_id)
-            plans.append(plan_for(of_app.api(stop), of_app.archive(stop), of_app.store(stop), app_id, scope))
+    plans = []
+    for app_id in app_ids:
+        with session.for_app(app_id).attempt() as attempt:
+            plans.append(plan_for(attempt.api, attempt.archive, attempt.store, app_id, scope))
     return merged(plans)
 
 
 @stage("archive one recording", run_name="{recording_id}")
-def archive_one(clients: Clients, recording_id: str, brake: Brake) -> ArchivedRecording:
+def archive_one(session: Session, recording_id: str) -> ArchivedRecording:
     """Archive one of many recordings, all stages in one task; or find that another run has done it meanwhile.
 
     Args:
-        clients: no other recording's, as what ends one hangs up on all who use its connections.
+        session: of no other recording that is archived at the same time, as a failure shuts its connections down.
         recording_id: also the name of the task run.
-        brake: ends it from another thread.
     """
-    with stoppable(clients) as stop:
-        brake.reach(stop)
-        api, archive = clients.api(stop), clients.archive(stop)
-        recording = api.recording(recording_id)
-        if found := archive.find(recording):
-            return found
-        if recording.status == "ERRORED":
-            raise RecordingErrored(recording_id)
-        if recording.status != "UPLOADED":
-            raise NotUploadedInTime(recording_id, recording.status, 0)
-        require_some_media(recording)
-        tally = Tally()
-        transfer = clients.transfer(recording, tally, stop)
-        with shown(tally, [LogLines(clients.log)]):
-            moved = transfer.move_all(payloads(archive, recording))
-        archived = transfer.commit(archive, recording, moved)
-    announce(archived, clients.log)
-    return archived
-
-
-def clients_of_app(clients: Clients, app_id: str) -> Clients:
-    """Return clients for another app of the same account and archive, on the same connections."""
-    if app_id == clients.settings.realtimekit_app_id:
-        return clients
-    clients.s3  # noqa: B018 - made before it is copied, so that there is one
-    other = copy(clients)
-    other.settings = clients.settings.model_copy(update={"realtimekit_app_id": app_id})
-    return other
+    outcome = pipeline.archive_recording(session, recording_id)
+    if outcome.transferred is not None:
+        announce(outcome.archived, session.log)
+    return outcome.archived
 
 
 def announce(archived: ArchivedRecording, log: Log) -> None:
@@ -285,9 +226,3 @@ def emit_of_recording(event: str, recording_id: str, payload: dict[str, Any], lo
         emit_event(event, resource, payload=payload)
     except Exception as error:  # noqa: BLE001 - whatever it is, what was done is done
         log.warning("No event: Prefect's server does not take it: %s", type(error).__name__)
-
-
-def _views(clients: Clients, recording: Recording) -> list[View]:
-    on_terminal = sys.stderr is not None and sys.stderr.isatty()
-    first: View = Bars() if on_terminal else LogLines(clients.log)
-    return [first, ProgressArtifacts(recording.id, clients.log)]

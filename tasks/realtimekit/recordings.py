@@ -171,7 +171,7 @@ class RealtimeKit:
                 raise RecordingErrored(recording.id)
             waited = time.monotonic() - started
             if waited >= timeout_s:
-                raise NotUploadedInTime(recording.id, recording.status, waited)
+                raise NotUploadedInTime(recording.id, recording.status, waited, recording.day)
             pause = min(interval_s, LONGEST_POLL_S, timeout_s - waited)
             log.info(
                 "Recording %s is %s; waiting for UPLOADED. Next look in %.0f s, for %.0f s more at the most.",

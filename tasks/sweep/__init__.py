@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from tasks.sweep.plan import Brake, Listed, Plan, merged, plan_for
+from tasks.sweep.plan import Listed, Plan, merged, plan_for
 from tasks.sweep.report import Book, Outcome, Sweep, findings, rows, summary, told_in
 from tasks.sweep.scope import Scope
 
 __all__ = [
     "Book",
-    "Brake",
     "Listed",
     "Outcome",
     "Plan",

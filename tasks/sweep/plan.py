@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from threading import Lock
 from types import MappingProxyType
 from typing import TYPE_CHECKING
-from weakref import WeakSet
 
 from tasks.archive import stored_files
 from tasks.errors import ApiRefused, NothingToDownload, RecordingNotFound
@@ -21,7 +19,6 @@ from tasks.sweep.scope import STUCK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-    from threading import Event
 
     from tasks.archive import Archive
     from tasks.realtimekit import RealtimeKit, Recording
@@ -264,27 +261,3 @@ def merged(plans: Iterable[Plan]) -> Plan:
         not_downloadable=together(lambda plan: plan.not_downloadable),
         lost=together(lambda plan: plan.lost),
     )
-
-
-class Brake:
-    """Ends the work of several threads at once, each of which has a stop of its own."""
-
-    def __init__(self) -> None:
-        self._stops: WeakSet[Event] = WeakSet()
-        self._lock = Lock()
-        self._pulled = False
-
-    def reach(self, stop: Event) -> None:
-        """Have a stop set when the brake is pulled, or now if it was."""
-        with self._lock:
-            self._stops.add(stop)
-        if self._pulled:
-            stop.set()
-
-    def pull(self) -> None:
-        """Set all stops, those to come as well."""
-        with self._lock:
-            self._pulled = True
-            stops = list(self._stops)
-        for stop in stops:
-            stop.set()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tasks.transfer.file_transfer import Limits, Payload
+from tasks.transfer.buffers import BufferPool
+from tasks.transfer.models import Limits, Payload, TransferContext, TransferredFile
 from tasks.transfer.progress import Bars, LogLines, Moving, Tally, View, shown
 from tasks.transfer.report import Transferred, report
 from tasks.transfer.transfer import FILES_AT_ONCE, Transfer
@@ -10,13 +11,16 @@ from tasks.transfer.transfer import FILES_AT_ONCE, Transfer
 __all__ = [
     "FILES_AT_ONCE",
     "Bars",
+    "BufferPool",
     "Limits",
     "LogLines",
     "Moving",
     "Payload",
     "Tally",
     "Transfer",
+    "TransferContext",
     "Transferred",
+    "TransferredFile",
     "View",
     "report",
     "shown",

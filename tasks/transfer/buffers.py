@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from typing import Self
 
 
-class Window:
-    """Bounds the bytes that are in memory at once, over all who share it, and uses their buffers again and again.
+class BufferPool:
+    """Buffers for all files of a recording: bounds the bytes in memory at once, and uses each buffer again and again.
 
     New buffers for every part would cost the kernel a page fault for each 4 KiB, and leave the heap in pieces.
 
     Args:
-        limit: in bytes; what is larger than that alone gets in when nothing else is.
+        limit: in bytes. A part that alone is larger gets a buffer when no other is in use.
     """
 
     def __init__(self, limit: int) -> None:
@@ -31,7 +31,7 @@ class Window:
         self.changed = Condition()
 
     def buffer(self, size: int) -> bytearray:
-        """Return a buffer of `size` bytes, its content left from before; to be called by who holds `changed`."""
+        """Return a buffer of `size` bytes with old content in it; the caller holds `changed`."""
         self.used += size
         for at, body in enumerate(self.spare):
             if len(body) == size:
@@ -41,67 +41,67 @@ class Window:
         return bytearray(size)
 
 
-class Share:
-    """What one file holds of a window; given back as it goes, and whole at the end whatever happened.
+class BufferLease:
+    """The buffers that one file holds; released one by one, and all of them at the end, whatever happened.
 
     Args:
-        window: shared with other files.
+        pool: shared with other files.
     """
 
-    def __init__(self, window: Window) -> None:
-        self._window = window
+    def __init__(self, pool: BufferPool) -> None:
+        self._pool = pool
         self._held = 0
         self._closed = False
 
-    def enter(self, size: int) -> bytearray | None:
-        """Wait until `size` more bytes fit into the window, and return them; None if the share was or is closed.
+    def acquire(self, size: int) -> bytearray | None:
+        """Wait until `size` more bytes fit into the pool, and return a buffer; None once the lease is closed.
 
-        Whoever enters in order, and gives back in order, waits for others only as long as these make progress.
+        No deadlock as long as every file acquires and releases its buffers in part order.
         """
-        window = self._window
-        with window.changed:
-            window.changed.wait_for(lambda: self._closed or not window.used or window.used + size <= window.limit)
+        pool = self._pool
+        with pool.changed:
+            pool.changed.wait_for(lambda: self._closed or not pool.used or pool.used + size <= pool.limit)
             if self._closed:
                 return None
             self._held += size
-            return window.buffer(size)
+            return pool.buffer(size)
 
     def require_open(self) -> None:
-        """Check that the share was not closed, so that what is done with its buffers is not in vain.
+        """Check that the lease is not closed: then work on its buffers would be in vain.
 
         Raises:
-            TransferStopped: it was.
+            TransferStopped: it is closed.
         """
         if self._closed:
             raise TransferStopped
 
-    def leave(self, body: bytearray) -> None:
-        """Give a buffer back; whoever enters next may get it, and write over it."""
-        with self._window.changed:
+    def release(self, body: bytearray) -> None:
+        """Give a buffer back to the pool; the next one to acquire may write over it."""
+        with self._pool.changed:
             self._held -= len(body)
-            self._window.used -= len(body)
-            self._window.spare.append(body)
-            self._window.changed.notify_all()
+            self._pool.used -= len(body)
+            self._pool.spare.append(body)
+            self._pool.changed.notify_all()
 
     def close(self) -> None:
-        """Let nobody in any more: what failed gives nothing back, so that waiting for it could last for ever."""
-        with self._window.changed:
+        """Give out no more buffers: a part that failed releases none, so that waiting for one could last for ever."""
+        with self._pool.changed:
             self._closed = True
-            self._window.changed.notify_all()
+            self._pool.changed.notify_all()
 
     def __enter__(self) -> Self:
-        """Begin with nothing held."""
+        """Begin without a buffer."""
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        """Give back the room that is still held, but no buffer: somebody may look at it yet."""
-        with self._window.changed:
-            self._window.used -= self._held
+        """Free the room that is still held, but reuse none of its buffers: a thread may still read one."""
+        with self._pool.changed:
+            self._pool.used -= self._held
             self._held = 0
-            self._window.changed.notify_all()
+            self._pool.changed.notify_all()
 
 
-class Sha256InOrder:
+class OrderedSha256:
     """SHA-256 of parts that arrive in any order, computed in a thread of its own while they are on their way.
 
     Those that came early are kept until it is their turn.
@@ -149,26 +149,26 @@ class Sha256InOrder:
         self._thread.shutdown()
 
 
-class Uses:
-    """Gives a buffer back after the last of its uses, whichever that is.
+class LastUse:
+    """Releases a buffer after the last of its uses, whichever use that is.
 
     Args:
-        leave: gives it back.
-        each: how many uses each has: to be stored, and maybe to be hashed.
+        release: gives a buffer back.
+        uses: how many uses each buffer has: it is stored, and maybe hashed.
     """
 
-    def __init__(self, leave: Callable[[bytearray], None], each: int) -> None:
-        self._leave = leave
-        self._each = each
-        self._over: Counter[int] = Counter()
+    def __init__(self, release: Callable[[bytearray], None], uses: int) -> None:
+        self._release = release
+        self._uses = uses
+        self._ended: Counter[int] = Counter()
         self._lock = Lock()
 
-    def over(self, body: bytearray) -> None:
-        """Note that one use of it is over."""
+    def end_one(self, body: bytearray) -> None:
+        """Note that one use of a buffer has ended."""
         with self._lock:
-            self._over[id(body)] += 1
-            last = self._over[id(body)] == self._each
+            self._ended[id(body)] += 1
+            last = self._ended[id(body)] == self._uses
             if last:
-                del self._over[id(body)]
+                del self._ended[id(body)]
         if last:
-            self._leave(body)
+            self._release(body)

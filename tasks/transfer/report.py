@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tasks.archive import ArchivedRecording
-    from tasks.transfer.file_transfer import Moved
+    from tasks.transfer.models import TransferredFile
 
 
 @dataclass(frozen=True)
 class Transferred:
-    """The files that were moved, and what it took."""
+    """The files that were transferred, and what it took."""
 
-    moved: Sequence[Moved]
+    files: Sequence[TransferredFile]
     fetched: int  # bytes from the source by this run, without those that an earlier one had stored
     seconds: float
     refreshes: int  # fresh URLs in place of expired ones

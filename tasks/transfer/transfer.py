@@ -1,17 +1,17 @@
-"""Joins source and store: the files of a recording, a few at a time, looked at anew when runs get in each other's way.
+"""From source to store: the files of a recording, a few at a time, and their commit.
 
-Several runs may move the same recording at once. They share uploads where they find each other's, take what another
-has stored where that is proven, and begin again where it is not; so each ends with all bytes stored, or with an error.
+Several runs may transfer the same recording at once. They share uploads where they find each other's, reuse what
+another has stored where that is proved, and begin again where it is not; so each run ends with all bytes stored, or
+with an error.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
-from tasks.archive import ArchivedFile, StoredFile, read_back
+from tasks.archive import ArchivedFile, StoredFile
 from tasks.download import Source
 from tasks.errors import (
     ArchiveDamaged,
@@ -19,7 +19,6 @@ from tasks.errors import (
     RangesUnproved,
     SourceChanged,
     StoredWrong,
-    StoreRefused,
     StoreUnavailable,
     TransferStopped,
     UploadVanished,
@@ -27,21 +26,21 @@ from tasks.errors import (
 from tasks.realtimekit import require_no_missing_media
 from tasks.retry import Patience
 from tasks.s3 import bare
-from tasks.transfer.buffers import Window
-from tasks.transfer.file_transfer import FileMove, Limits, Means, Moved, Payload, Progress, require_bytes
+from tasks.transfer.completion import complete, require_still
+from tasks.transfer.file_transfer import FileTransfer
+from tasks.transfer.models import ProvedFile, UploadedFile
 from tasks.workers import Pool, a_few_at_a_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from threading import Event
 
     import httpx
 
-    from tasks.archive import Archive, ArchivedRecording, Unfinished
+    from tasks.archive import Archive, ArchivedRecording
     from tasks.download import Links
     from tasks.realtimekit import Recording
-    from tasks.s3 import Store, StoredObject, Upload
-    from tasks.text import Log
+    from tasks.s3 import StoredObject
+    from tasks.transfer.models import Payload, TransferContext, TransferredFile
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -57,300 +56,238 @@ LOOKS = 3
 
 
 class Transfer:
-    """Moves the files of one recording.
+    """Transfers the files of one recording, and commits them.
 
     Args:
-        store: where to.
-        http: for the sources, see `tasks.download.source.new_http_client`.
+        context: where to, and within which limits.
+        http: for the sources, see `tasks.download.http_client`.
         links: the files' URLs by label.
-        unfinished: looks for what earlier runs left.
-        progress: told what moves.
-        stop: set by whoever fails or cancels; ends all waiting and reading.
-        log: told what a person wants to know.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        http: httpx.Client,
-        links: Links,
-        unfinished: Callable[[], Unfinished],
-        limits: Limits,
-        progress: Progress,
-        stop: Event,
-        log: Log,
-    ) -> None:
-        window = Window(limits.parts_at_once * limits.part_size)
-        self._means = Means(store, unfinished, limits, window, progress, stop, log)
+    def __init__(self, context: TransferContext, http: httpx.Client, links: Links) -> None:
+        self._context = context
         self._http = http
         self._counting = Lock()
         self.links = links
         self.resumes = 0
 
-    def move_all(self, payloads: Sequence[Payload], *, replace: bool = False) -> list[Moved]:
-        """Move several files, a few at a time, into the store.
+    def transfer_all(self, payloads: Sequence[Payload], *, keep_existing: bool = False) -> list[TransferredFile]:
+        """Transfer several files, a few at a time, into the store.
 
         After a failure, what this run has begun and no other can carry on is ended; all else stays for the next run.
 
         Args:
-            payloads: what goes where.
-            replace: leave objects of these keys untouched until `commit`, and take none of them for done.
+            payloads: which files go where.
+            keep_existing: do not touch objects of these keys until `commit`, and reuse none of them.
 
         Raises:
-            ArchiverError: what any of them met. Others are stopped by it, unless it is final and of that file alone.
+            ArchiverError: the failure of any file. It stops the other files, unless it is final and of that file alone.
         """
-        known = None if replace or len(payloads) < WORTH_LISTING else self._means.unfinished().stored_payload()
+        listed = not keep_existing and len(payloads) >= WORTH_LISTING
+        known = self._context.journal().stored_payload() if listed else None
 
-        def move(payload: Payload) -> Moved:
+        def transfer(payload: Payload) -> TransferredFile:
             absent = known is not None and payload.key not in known
-            return self._move_until_sure(payload, beside=replace, absent=absent)
+            return self._transfer_until_sure(payload, keep_existing=keep_existing, absent=absent)
 
-        return self._at_once(move, payloads)
-
-    def _move_until_sure(self, payload: Payload, *, beside: bool, absent: bool) -> Moved:
-        """Move a file, and read it again if nothing but a weak total says that what looks cut off is whole.
-
-        Raises:
-            SourceChanged: it is another one at each reading.
-        """
-        moved, seen = self._move(payload, beside=beside, trust=not beside, absent=absent), set[str]()
-        while moved.weak and moved.evidence.is_cut_off and moved.sha256 not in seen:
-            seen.add(moved.sha256)
-            if len(seen) == READINGS:
-                raise SourceChanged(payload.media.label, "the same bytes twice", f"{READINGS} different files")
-            self._means.log.warning("%s Reading it again.", moved.evidence.findings()[0])
-            label = payload.media.label
-            self.links.refresh(label, self.links.current(label), "what the old one led to looks cut off")
-            if moved.upload is not None:
-                self._means.unfinished().abort(moved.upload)
-            moved = self._move(payload, beside=beside, trust=False)
-        return moved
-
-    def _at_once(self, call: Callable[[T], R], files: Sequence[T]) -> list[R]:
-        with Pool(min(FILES_AT_ONCE, len(files) or 1), self._means.stop, independent=True) as pool:
-            return pool.map(call, files)
-
-    def _secure(self, moved: Sequence[Moved]) -> None:
-        """See to it that what waits for its completion is there; what another run has cleared away is moved again.
-
-        Raises:
-            UploadVanished: others go on clearing it away.
-        """
-        unfinished = self._means.unfinished()
-        for _ in range(LOOKS):
-            waiting = [file for file in moved if file.upload is not None]
-            there = a_few_at_a_time(lambda file: file.upload is None or unfinished.is_waiting(file.upload), waiting)
-            lost = [file for file, is_there in zip(waiting, there, strict=True) if not is_there]
-            if not lost:
-                return
-            for file in lost:
-                self._means.log.warning("%s: another run has ended its upload; it is moved again.", file.payload.path)
-            self._at_once(lambda file: self._move_again(file, beside=True), lost)
-        raise UploadVanished("list_parts", lost[0].payload.key, "other runs go on ending it")
-
-    def _move_again(self, moved: Moved, *, beside: bool) -> None:
-        if moved.begun is not None:
-            self._means.unfinished().abort(moved.begun)
-        again = self._move(moved.payload, beside=beside, trust=False)
-        if not beside:
-            self._complete(again)
-        vars(moved).update(vars(again))  # the same object: whoever tries again begins from here
-
-    def _finish(self, moved: Moved) -> None:
-        """Make an object of a file that waits for it, and prove it; may be called again after an interruption.
-
-        Should its upload be over, or its object not be what was sent, the file is moved again.
-        """
-        try:
-            self._require_still(moved)
-            self._complete(moved)
-        except (UploadVanished, StoredWrong) as lost:
-            self._means.log.warning("%s: it has to be moved again. %s", moved.payload.path, lost)
-            self._move_again(moved, beside=False)
+        return self._at_once(transfer, payloads)
 
     def commit(
         self,
         archive: Archive,
         recording: Recording,
-        moved: Sequence[Moved],
+        files: Sequence[TransferredFile],
         *,
         overwrite: bool = False,
         partial: bool = False,
     ) -> ArchivedRecording:
-        """Make what was moved the recording's archive; may be called again after an interruption.
+        """Make the files the recording's archive; may be called again after an interruption.
 
         Args:
-            moved: from `move_all`, all of the recording.
-            overwrite: it replaces what is archived; without that, a bag that another run committed meanwhile counts.
-            partial: a person wants an archive of what could be moved, though the API names other files.
+            archive: where the recording is archived.
+            recording: as the API described it.
+            files: from `transfer_all`, all of the recording.
+            overwrite: replace what is archived; without that, a bag that another run committed meanwhile counts.
+            partial: a person wants an archive of what could be transferred, though the API names other files.
 
         Raises:
             NothingToDownload: the API names files that it hands out no URL for; all others are stored, and stay.
             UploadVanished: what was to replace an archive is there no more; the old one stays.
-            ArchiverError: whatever `finish` and `Archive.commit` raise.
+            ArchiverError: whatever completing a file, or `Archive.commit`, raises.
         """
         if not overwrite:
-            with suppress(ArchiveDamaged):  # it is mended by what was moved
-                if found := archive.find(recording):
-                    self._clear_own(moved)
-                    return found
+            with suppress(ArchiveDamaged):  # the files mend it
+                if archived := archive.find(recording):
+                    self._abort_own(files)
+                    return archived
         if not partial:
             require_no_missing_media(recording, archive.url(recording))
-        # Without a marker, it was withdrawn, and completing may have begun.
-        if overwrite and archive.unfinished(recording).is_over():
-            self._secure(moved)  # the old archive gives way to nothing less than a whole new one
+        # Without a marker, the old archive was withdrawn, and completing may have begun.
+        if overwrite and archive.journal(recording).is_committed():
+            files = self._secure(files)  # the old archive gives way to nothing less than a whole new one
             archive.withdraw(recording)
         listed = archive.listed(recording)
-        if unproved := [file for file in moved if not _is_as_moved(file, listed.get(file.payload.path))]:
-            self._at_once(self._finish, unproved)
+        proved = self._prove(files, listed)
+        if any(after is not before for after, before in zip(proved, files, strict=True)):
             listed = archive.listed(recording)
-        stored = [_stored(file) for file in moved]
+        stored = [_stored(file) for file in proved]
         missing = [f"{label} is missing: the API hands out no usable URL for it." for label in recording.without_url]
-        for finding in missing:
-            self._means.log.warning("%s The other files are archived.", finding)
-        for finding in (finding for one in stored for finding in one.findings):
-            self._means.log.warning("%s It is archived all the same.", finding)
+        self._warn(stored, missing)
         return archive.commit(recording, stored, listed, missing)
 
-    def _clear_own(self, moved: Sequence[Moved]) -> None:
-        """End the uploads that this run has begun, as they are of no use; those of others may be."""
-        unfinished = self._means.unfinished()
-        a_few_at_a_time(unfinished.abort, [file.begun for file in moved if file.begun is not None])
+    def _warn(self, stored: Sequence[StoredFile], missing: Sequence[str]) -> None:
+        for finding in missing:
+            self._context.log.warning("%s The other files are archived.", finding)
+        for finding in (finding for file in stored for finding in file.findings):
+            self._context.log.warning("%s It is archived all the same.", finding)
 
-    def _move(self, payload: Payload, *, beside: bool, trust: bool, absent: bool = False) -> Moved:
+    def _transfer_until_sure(self, payload: Payload, *, keep_existing: bool, absent: bool) -> TransferredFile:
+        """Transfer a file; read it again if it looks cut off, and nothing but a weak total says that it is whole.
+
+        Raises:
+            SourceChanged: each reading brings another file.
+        """
+        file = self._transfer(payload, keep_existing=keep_existing, reuse_stored=not keep_existing, absent=absent)
+        seen = set[str]()
+        while file.facts.weak and file.evidence.is_cut_off and file.sha256 not in seen:
+            seen.add(file.sha256)
+            if len(seen) == READINGS:
+                raise SourceChanged(payload.media.label, "the same bytes twice", f"{READINGS} different files")
+            self._context.log.warning("%s Reading it again.", file.evidence.findings()[0])
+            label = payload.media.label
+            self.links.refresh(label, self.links.current(label), "what the old one led to looks cut off")
+            if isinstance(file, UploadedFile):
+                self._context.journal().abort(file.upload)
+            file = self._transfer(payload, keep_existing=keep_existing)
+        return file
+
+    def _transfer(
+        self, payload: Payload, *, keep_existing: bool, reuse_stored: bool = False, absent: bool = False
+    ) -> TransferredFile:
+        """Transfer a file; without `keep_existing`, complete it unless another run has committed the recording."""
         for look in range(1, LOOKS + 1):
             try:
-                moved = self._look(payload, beside=beside, trust=trust, absent=absent and look == 1)
-                if moved.upload is not None and not beside and not self._means.unfinished().is_over():
-                    self._complete(moved)
+                file = self._attempt(
+                    payload, keep_existing=keep_existing, reuse_stored=reuse_stored, absent=absent and look == 1
+                )
+                journal = self._context.journal()
+                if isinstance(file, ProvedFile) or keep_existing or journal.is_committed():
+                    return file
+                return complete(self._context.store, journal, file)
             except (UploadVanished, StoredWrong) as lost:
                 # Another run of the same recording was faster, or cleaned up; what it stored may count for us too.
                 if look == LOOKS:
                     raise
-                trust = trust and isinstance(lost, UploadVanished)
-                self._means.log.info("%s: looking again at what is there. %s", payload.path, lost)
-            else:
-                return moved
+                reuse_stored = reuse_stored and isinstance(lost, UploadVanished)
+                self._context.log.info("%s: looking again at what is there. %s", payload.path, lost)
         raise AssertionError
 
-    def _look(self, payload: Payload, **how: bool) -> Moved:
+    def _attempt(self, payload: Payload, **options: bool) -> TransferredFile:
         try:
-            return self._move_from(payload, ranges=True, **how)
+            return self._transfer_from_source(payload, ranges=True, **options)
         except RangesUnproved as unproved:
-            self._means.log.warning("%s Reading it as a whole now.", unproved)
-            return self._move_from(payload, ranges=False, **how)
+            self._context.log.warning("%s Reading it as a whole now.", unproved)
+            return self._transfer_from_source(payload, ranges=False, **options)
 
-    def _move_from(self, payload: Payload, *, ranges: bool, **how: bool) -> Moved:
-        patience = Patience(self._means.limits.patience_s, self._means.stop)
+    def _transfer_from_source(self, payload: Payload, *, ranges: bool, **options: bool) -> TransferredFile:
+        patience = Patience(self._context.limits.patience_s, self._context.stop)
         media = payload.media
         source = Source(self._http, self.links, media.label, patience, media.size, ranges=ranges)
+        transfer = FileTransfer(self._context, payload, source)
         try:
-            file = FileMove(self._means, payload, source)
-            try:
-                return file.move(**how)
-            except Exception as error:
-                self._give_up(file, error)
-                raise
+            return transfer.run(**options)
+        except Exception as error:
+            self._abort_if_useless(transfer, error)
+            raise
         finally:
             source.close()
             with self._counting:
                 self.resumes += source.resumes
 
-    def _give_up(self, file: FileMove, error: Exception) -> None:
-        """End an upload that was begun in vain: nobody can prove what it is of any more, or there is nothing in it.
+    def _abort_if_useless(self, transfer: FileTransfer, error: Exception) -> None:
+        """Abort an upload that was begun in vain: nobody can prove what its parts are of, or it has none.
 
         A run that is being stopped, or whose store is away, looks no closer: what it leaves can be carried on.
         """
-        if file.begun is None:
+        if transfer.begun is None:
             return
-        unfinished = self._means.unfinished()
-        if not file.is_resumable or isinstance(error, UploadVanished | SourceChanged):
-            unfinished.give_up(file.begun)
+        journal = self._context.journal()
+        if not transfer.is_resumable or isinstance(error, UploadVanished | SourceChanged):
+            journal.give_up(transfer.begun)
         elif not isinstance(error, TransferStopped | StoreUnavailable):
             with suppress(ArchiverError):
-                if unfinished.after_failure().holds_nothing(file.begun):
-                    unfinished.give_up(file.begun)
+                if journal.after_failure().holds_nothing(transfer.begun):
+                    journal.give_up(transfer.begun)
 
-    def _complete(self, moved: Moved) -> None:
-        """Make an object of the file's upload, if it still has one, and prove that it is what was sent."""
-        if moved.upload is None:
-            return
-        unfinished = self._means.unfinished()
+    def _secure(self, files: Sequence[TransferredFile]) -> list[TransferredFile]:
+        """Return the files, all of which can be completed: what another run has cleared away is transferred again.
+
+        Raises:
+            UploadVanished: other runs go on clearing it away.
+        """
+        secured, journal = list(files), self._context.journal()
+
+        def is_lost(file: TransferredFile) -> bool:
+            return isinstance(file, UploadedFile) and not journal.is_waiting(file.upload)
+
+        for _ in range(LOOKS):
+            lost = [file for file, gone in zip(secured, a_few_at_a_time(is_lost, secured), strict=True) if gone]
+            if not lost:
+                return secured
+            for file in lost:
+                path = file.facts.payload.path
+                self._context.log.warning("%s: another run has ended its upload; it is transferred again.", path)
+            again = dict(zip(map(id, lost), self._at_once(self._transfer_again, lost), strict=True))
+            secured = [again.get(id(file), file) for file in secured]
+        raise UploadVanished("list_parts", lost[0].facts.payload.key, "other runs go on ending it")
+
+    def _transfer_again(self, file: TransferredFile, *, keep_existing: bool = True) -> TransferredFile:
+        if (own := file.own_upload) is not None:
+            self._context.journal().abort(own)
+        return self._transfer(file.facts.payload, keep_existing=keep_existing)
+
+    def _prove(self, files: Sequence[TransferredFile], listed: dict[str, StoredObject]) -> list[ProvedFile]:
+        """Return the files, all completed and proved; those that the store lists as they were proved are not asked for.
+
+        Args:
+            listed: what the store lists, by path within the bag.
+        """
+
+        def prove(file: TransferredFile) -> ProvedFile:
+            there = listed.get(file.facts.payload.path)
+            return file if isinstance(file, ProvedFile) and _is_listed(file, there) else self._finish(file)
+
+        return self._at_once(prove, files)
+
+    def _finish(self, file: TransferredFile) -> ProvedFile:
+        """Complete a file, or prove it anew; transfer it again if its upload or its object is not what was sent."""
+        store, journal = self._context.store, self._context.journal()
         try:
-            stored = self._completed(unfinished, moved.upload, moved)
-            if moved.sha256:
-                require_bytes(self._means.store, stored, moved)
-            else:
-                moved.sha256 = self._proved(stored, moved)
-        except (StoredWrong, UploadVanished):
-            unfinished.abort(moved.upload)  # if it is still open, so that nobody carries on with it
-            raise
-        moved.etag, moved.upload, moved.parts = stored.etag, None, ()
+            return complete(store, journal, file) if isinstance(file, UploadedFile) else require_still(store, file)
+        except (UploadVanished, StoredWrong) as lost:
+            path = file.facts.payload.path
+            self._context.log.warning("%s: it has to be transferred again. %s", path, lost)
+        again = self._transfer_again(file, keep_existing=False)
+        return complete(store, self._context.journal(), again) if isinstance(again, UploadedFile) else again
 
-    def _require_still(self, moved: Moved) -> None:
-        """Check that what is stored is still what was moved; an upload that waits for completion is not looked at."""
-        if moved.upload is not None:
-            return
-        stored = self._means.store.head(moved.payload.key)
-        if stored is None:
-            raise StoredWrong(moved.payload.key, f"{moved.size} bytes", "nothing")
-        if bare(stored.etag) != bare(moved.etag):
-            require_bytes(self._means.store, stored, moved)
-            moved.etag = stored.etag
+    def _abort_own(self, files: Sequence[TransferredFile]) -> None:
+        """Abort the uploads that this run has begun, as they are of no use; those of others may be."""
+        journal = self._context.journal()
+        a_few_at_a_time(journal.abort, [own for file in files if (own := file.own_upload) is not None])
 
-    def _completed(self, unfinished: Unfinished, upload: Upload, moved: Moved) -> StoredObject:
-        try:
-            return unfinished.complete(upload, moved.parts)
-        except UploadVanished:
-            stored = self._means.store.head(moved.payload.key)
-            # What was sent may be there all the same: by a completion whose answer was lost, or by another run.
-            if stored is None or not self._holds(stored, moved):
-                raise
-            return stored
-        except StoreRefused as refused:
-            if refused.code != "InvalidPart":
-                raise
-        # Another run stored parts again, under other ETags. Whether of the same bytes, reading back has to show.
-        listed = self._means.store.parts(upload)
-        if any(part.number not in listed for part in moved.parts):
-            raise StoredWrong(upload.key, f"{len(moved.parts)} parts", f"{len(listed)}")
-        moved.parts = [replace(part, etag=listed[part.number].etag) for part in moved.parts]
-        moved.sha256 = ""
-        return unfinished.complete(upload, moved.parts)
-
-    def _holds(self, stored: StoredObject, moved: Moved) -> bool:
-        try:
-            return stored.size == moved.size and read_back(self._means.store, stored, moved.parts) == moved.sha256
-        except StoredWrong:
-            return False
-
-    def _proved(self, stored: StoredObject, moved: Moved) -> str:
-        store = self._means.store
-        try:
-            return read_back(store, stored, moved.parts, evidence=moved.evidence)
-        except StoredWrong:
-            # Its metadata would make a later run take it for good; unless it is another object by now.
-            found = store.head(stored.key)
-            if found is not None and found.etag == stored.etag:
-                self._undo(stored.key)
-            raise
-
-    def _undo(self, key: str) -> None:
-        """Delete an object, or where that is not allowed, write an empty one over it, which nothing is taken for."""
-        try:
-            self._means.store.delete([key])
-        except StoreRefused:
-            self._means.store.put(key, b"", "application/octet-stream")
+    def _at_once(self, call: Callable[[T], R], files: Sequence[T]) -> list[R]:
+        with Pool(min(FILES_AT_ONCE, len(files) or 1), self._context.stop, independent=True) as pool:
+            return pool.map(call, files)
 
 
-def _is_as_moved(moved: Moved, listed: StoredObject | None) -> bool:
-    """Tell whether the store lists what was moved; an upload that waits for its completion is no object yet."""
-    if moved.upload is not None or listed is None:
-        return False
-    return (listed.size, bare(listed.etag)) == (moved.size, bare(moved.etag))
+def _is_listed(file: ProvedFile, listed: StoredObject | None) -> bool:
+    """Tell whether the store lists the object that was proved."""
+    return listed is not None and (listed.size, bare(listed.etag)) == (file.facts.size, bare(file.etag))
 
 
-def _stored(moved: Moved) -> StoredFile:
-    path, size, sha256, content_type = moved.payload.path, moved.size, moved.sha256, moved.content_type
-    file = ArchivedFile(path=path, size=size, sha256=sha256, content_type=content_type)
-    return StoredFile(file, moved.etag, (*moved.accepted, *moved.evidence.findings()))
+def _stored(file: ProvedFile) -> StoredFile:
+    facts = file.facts
+    described = ArchivedFile(
+        path=facts.payload.path, size=facts.size, sha256=file.sha256, content_type=facts.content_type
+    )
+    return StoredFile(described, file.etag, file.findings)

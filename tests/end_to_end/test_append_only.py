@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tasks.errors import StoreRefused, UploadVanished
+from tasks.transfer.models import UploadedFile
 from tests.standins.realtimekit import SyntheticContent
 from tests.support.archiving import Archiving, payload
 from tests.support.auditing import audited
@@ -52,12 +53,12 @@ def test_an_upload_whose_record_may_not_be_deleted_is_still_known_to_be_over(ben
     recording = bench.add(2 * bench.part)
     run = bench.run(refusing("delete_object", "abort_multipart_upload"))
     (moved,) = run.move(recording.id, replace=True)
-    assert moved.upload is not None
-    unfinished = run.archive.unfinished(run.recording(recording.id))
-    unfinished.abort(moved.upload)
+    assert isinstance(moved, UploadedFile)
+    journal = run.archive.journal(run.recording(recording.id))
+    journal.abort(moved.upload)
     assert len(bench.uploads()) == 1
     with pytest.raises(UploadVanished):
-        unfinished.complete(moved.upload, moved.parts)
+        journal.complete(moved.upload, moved.parts)
     again = bench.run()
     again.archived(recording.id)
     assert sum(again.counted.read.values()) == 2 * bench.part, "nobody carries on with it"
@@ -67,9 +68,9 @@ def test_an_upload_whose_record_may_not_be_deleted_is_still_known_to_be_over(ben
 def test_an_upload_is_not_aborted_if_those_who_complete_it_cannot_be_told(bench: Archiving) -> None:
     recording = bench.add(2 * bench.part)
     (moved,) = bench.run().move(recording.id, replace=True)
-    assert moved.upload is not None
+    assert isinstance(moved, UploadedFile)
     unable = bench.run(refusing("delete_object", "put_object"))
-    unable.archive.unfinished(unable.recording(recording.id)).abort(moved.upload)
+    unable.archive.journal(unable.recording(recording.id)).abort(moved.upload)
     assert len(bench.left_over()) == 2
     bench.run().archived(recording.id)
     assert bench.left_over() == []

@@ -108,7 +108,7 @@ def test_an_upload_with_another_part_size_is_not_carried_on(bench: Archiving) ->
 @pytest.mark.parametrize("etag", ['W/"weak"', None])
 def test_without_a_strong_etag_nothing_is_carried_on_and_nothing_is_left(bench: Archiving, etag: str | None) -> None:
     recording = bench.add(MediaSource(SyntheticContent(2 * bench.part), etag=etag))
-    upload = bench.run().archive.unfinished(bench.run().recording(recording.id))
+    upload = bench.run().archive.journal(bench.run().recording(recording.id))
     begun = upload.begin(bench.run().payloads(bench.run().recording(recording.id))[0].key, {"etag": ""}, "", {})
     bench.run().store.put_part(begun, 1, b"z" * bench.part)
     run = bench.run()

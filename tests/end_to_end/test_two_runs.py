@@ -16,6 +16,7 @@ import pytest
 from tasks.archive.bag import parse_manifest
 from tasks.archive.commit import StoredFile
 from tasks.errors import RetryableError, UploadVanished
+from tasks.transfer.models import UploadedFile
 from tests.standins.realtimekit import MediaSource, SyntheticContent
 from tests.support.archiving import Archiving, Run, payload
 from tests.support.auditing import audited
@@ -139,7 +140,7 @@ def test_an_upload_that_was_cleared_while_it_was_completed_is_not_trusted(bench:
         if method == "complete_multipart_upload":
             uploads.append(method)
             if len(uploads) == 1:
-                run.archive.unfinished(details).clear()
+                run.archive.journal(details).clear()
                 key = key_of(bench, recording, "data/video/")
                 bench.s3.put_object(Bucket=bench.bucket, Key=key, Body=b"x" * (bench.part + 1))
         return answer
@@ -153,12 +154,12 @@ def test_an_upload_whose_record_is_gone_is_never_completed(bench: Archiving) -> 
     recording = bench.add(bench.part + 1)
     run = bench.run()
     (moved,) = run.move(recording.id, replace=True)
-    assert moved.upload is not None
-    unfinished = run.archive.unfinished(run.recording(recording.id))
+    assert isinstance(moved, UploadedFile)
+    journal = run.archive.journal(run.recording(recording.id))
     for key in bench.stored_keys():
         bench.s3.delete_object(Bucket=bench.bucket, Key=key)
     with pytest.raises(UploadVanished):
-        unfinished.complete(moved.upload, moved.parts)
+        journal.complete(moved.upload, moved.parts)
     assert bench.stored_keys() == []
 
 
@@ -183,7 +184,7 @@ def test_an_overwrite_whose_uploads_another_run_has_ended_moves_them_again_besid
     bench.archived(recording)
     run = bench.run()
     moved = run.move(recording.id, replace=True)
-    run.archive.unfinished(run.recording(recording.id)).clear()
+    run.archive.journal(run.recording(recording.id)).clear()
     stored: list[bool] = []
 
     def look(method: str, _request: dict[str, Any], send: Callable[[], Any]) -> Any:
@@ -292,7 +293,7 @@ def test_a_run_leaves_the_files_of_a_bag_alone_that_another_run_committed_meanwh
     first, replaced = payload(recording), SyntheticContent(1000, seed=5)
     recording.video.replace(replaced)
     (moved,) = run.move(recording.id)
-    assert moved.upload is not None, "it waits beside"
+    assert isinstance(moved, UploadedFile), "it waits beside"
     found = run.archive.find(details)
     assert found is not None
     assert found.files == committed.files

@@ -12,7 +12,7 @@ from prefect import flow
 
 from flows.archive_recording import archive_recording
 from tasks.archive.commit import ArchivedRecording
-from tasks.archive.upload_journal import Unfinished
+from tasks.archive.upload_journal import UploadJournal
 from tasks.errors import (
     ApiRefused,
     ApiUnavailable,
@@ -144,7 +144,7 @@ def test_finding_an_archive_leaves_what_an_overwrite_under_way_has_in_the_store(
     archived = archive_recording(recording.id)
     folder = archived.archive_url.removeprefix(f"s3://{here.bucket}/")
     store = Store(new_s3_client(1), here.bucket, 10)
-    upload = Unfinished(store, folder, LOG).begin(f"{folder}{archived.files[0].path}", {"etag": "another"}, "", {})
+    upload = UploadJournal(store, folder, LOG).begin(f"{folder}{archived.files[0].path}", {"etag": "another"}, "", {})
     before = here.objects()
     assert archive_recording(recording.id).already_archived
     assert here.objects() == before

@@ -1,4 +1,4 @@
-"""The main job for tests, without Prefect: the stand-in at one end, a real store at the other, all of it in between."""
+"""The main job for tests: the stand-in at one end, a real store at the other, production's own pipeline in between."""
 
 from __future__ import annotations
 
@@ -6,22 +6,20 @@ import json
 import logging
 import uuid
 from collections import Counter
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-import httpx
+from pydantic import ByteSize, SecretStr
 
-from tasks.archive.bag import payload_paths
-from tasks.archive.commit import Archive, ArchivedRecording
-from tasks.download.http_client import new_http_client
-from tasks.download.presigned_urls import Link, Links
-from tasks.realtimekit.recordings import API_PATIENCE_S, RealtimeKit, require_media, require_some_media
-from tasks.s3.multipart import Store
-from tasks.text.formatting import MIB
-from tasks.transfer.file_transfer import Limits, Moved, Payload
-from tasks.transfer.transfer import Transfer
+from tasks.cancellation import CancellationGroup
+from tasks.pipeline import Options, archive_recording, commit_archive, fetch_details, transfer_media
+from tasks.session import Attempt, Session, StoreAccess
+from tasks.settings import Settings
+from tasks.text import MIB
+from tasks.transfer import Tally, Transferred
 from tests.standins.realtimekit import MediaSource, StandInRecording, SyntheticContent
 from tests.support.meddling import Meddled
 
@@ -29,7 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from tasks.realtimekit.models import Recording
+    from tasks.archive import Archive, ArchivedRecording
+    from tasks.realtimekit import Recording
+    from tasks.s3 import Store
+    from tasks.transfer import Payload, TransferredFile
     from tests.standins.realtimekit import RealtimeKitStandIn
     from tests.standins.stores import Store as StoreServer
 
@@ -50,11 +51,24 @@ class Setup:
     part_size: int
     concurrency: int = 4
     patience_s: float = 10.0
-    api_patience_s: float = API_PATIENCE_S
     stall_s: float = 5.0
     prefix: str = "archive"
     accept_size: bool = False
     partial: bool = False
+
+    def settings(self) -> Settings:
+        """Return settings that say the same; not checked, as parts may be smaller here than in production."""
+        return Settings.model_construct(
+            archive_url=f"s3://{self.bucket}/{self.prefix}".rstrip("/"),
+            cloudflare_api_token=SecretStr(self.token),
+            cloudflare_account_id=self.account_id,
+            realtimekit_app_id=self.app_id,
+            cloudflare_base_url=self.base_url,
+            transfer_concurrency=self.concurrency,
+            transfer_part_size=ByteSize(self.part_size),
+            transfer_patience=self.patience_s,
+            stall_timeout=self.stall_s,
+        )
 
     def text(self) -> str:
         """Return it as one argument of a command line."""
@@ -66,102 +80,108 @@ class Setup:
         return cls(**json.loads(text))
 
 
-class Counted:
+class Counted(Tally):
     """Counts what moved, by path."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.sizes: dict[str, int] = {}
         self.already: dict[str, int] = {}
         self.read: Counter[str] = Counter()
 
     def begin(self, path: str, size: int, already: int) -> None:
-        """Note that a file is being moved."""
+        """Note that a file is being transferred."""
+        super().begin(path, size, already)
         self.sizes[path], self.already[path] = size, already
 
     def advance(self, path: str, count: int) -> None:
         """Note that bytes were read."""
+        super().advance(path, count)
         self.read[path] += count
+
+
+class Stops(CancellationGroup):
+    """Remembers what stops the latest attempt."""
+
+    latest: Event
+
+    def add(self, stop: Event) -> None:
+        """Note the event."""
+        self.latest = stop
+        super().add(stop)
 
 
 @dataclass
 class Run:
-    """One run's objects, wired as in production but for Prefect; a second run has its own of everything."""
+    """One run with production's own session and pipeline; a second run has a session of its own."""
 
     setup: Setup
     client: Any
-    stop: Event = field(default_factory=Event)
+    stops: Stops = field(default_factory=Stops)
     counted: Counted = field(default_factory=Counted)
 
+    @property
+    def stop(self) -> Event:
+        """What stops the attempt that is under way, or was the last."""
+        return self.stops.latest
+
     @cached_property
+    def attempt(self) -> Attempt:
+        """What a stage works with, for a look at the store: its API is not asked."""
+        return Attempt(self._session(), Event())
+
+    @property
     def store(self) -> Store:
         """The bucket."""
-        return Store(self.client, self.setup.bucket, self.setup.patience_s, self.stop)
+        return self.attempt.store
 
-    @cached_property
+    @property
     def archive(self) -> Archive:
         """The archive in it."""
-        return Archive(self.store, self.setup.prefix, self.setup.app_id, LOG)
-
-    def transfer(self, api: RealtimeKit, recording: Recording, http: httpx.Client) -> Transfer:
-        """Return what moves the recording's files."""
-        links = Links(_links(recording), lambda: _links(api.recording(recording.id)), self.stop, LOG)
-        its = self.setup
-        limits = Limits(its.concurrency, its.part_size, its.patience_s)
-        unfinished = lambda: self.archive.unfinished(recording)  # noqa: E731 - asked anew at every look
-        return Transfer(self.store, http, links, unfinished, limits, self.counted, self.stop, LOG)
+        return self.attempt.archive
 
     def payloads(self, recording: Recording) -> list[Payload]:
         """Return what goes where."""
-        paths, folder = payload_paths(recording), self.archive.folder(recording)
-        metadata = {"recording-id": recording.id, "session-id": recording.session_id}
-        named = [(media, paths[media.label]) for media in recording.media]
-        return [Payload(media, path, folder + path, metadata, self.setup.accept_size) for media, path in named]
+        return self.attempt.payloads(recording)
 
     def recording(self, recording_id: str) -> Recording:
         """Return the recording's details."""
-        with httpx.Client() as http:
-            return self._api(http).recording(recording_id)
+        with closing(self._session()) as session:
+            return fetch_details(session, recording_id)
 
-    def move(self, recording_id: str, *, replace: bool = False) -> list[Moved]:
-        """Move the files only: nothing is committed."""
-        with httpx.Client(timeout=self.setup.stall_s) as http, new_http_client(self.setup.stall_s) as files:
-            api = self._api(http)
-            recording = api.recording(recording_id)
-            return self.transfer(api, recording, files).move_all(self.payloads(recording), replace=replace)
+    def move(self, recording_id: str, *, replace: bool = False) -> list[TransferredFile]:
+        """Transfer the files only: nothing is committed."""
+        with closing(self._session()) as session:
+            recording = fetch_details(session, recording_id)
+            return list(transfer_media(session, recording, self._options(overwrite=replace)).files)
 
-    def commit(self, recording_id: str, moved: Sequence[Moved], *, overwrite: bool = False) -> ArchivedRecording:
-        """Commit what `move` has moved."""
-        with httpx.Client(timeout=self.setup.stall_s) as http, new_http_client(self.setup.stall_s) as files:
-            api = self._api(http)
-            recording = api.recording(recording_id)
-            return self.transfer(api, recording, files).commit(self.archive, recording, moved, overwrite=overwrite)
+    def commit(
+        self, recording_id: str, files: Sequence[TransferredFile], *, overwrite: bool = False
+    ) -> ArchivedRecording:
+        """Commit what `move` has transferred."""
+        with closing(self._session()) as session:
+            recording = fetch_details(session, recording_id)
+            transferred = Transferred(files, 0, 0.0, 0, 0)
+            return commit_archive(session, recording, transferred, self._options(overwrite=overwrite))
 
     def archived(self, recording_id: str, *, overwrite: bool = False) -> ArchivedRecording:
         """Archive a recording, or find that it is."""
-        with httpx.Client(timeout=self.setup.stall_s) as http, new_http_client(self.setup.stall_s) as files:
-            api = self._api(http)
-            recording = api.recording(recording_id)
-            found = None if overwrite else self.archive.find(recording)
-            if found is not None:
-                return found
-            require_some_media(recording)
-            transfer = self.transfer(api, recording, files)
-            payloads = self.payloads(recording)
-            if overwrite:
-                require_media(recording)
-                self.archive.require_no_loss(recording, [payload.path for payload in payloads])
-            moved = transfer.move_all(payloads, replace=overwrite)
-            partial = self.setup.partial
-            return transfer.commit(self.archive, recording, moved, overwrite=overwrite, partial=partial)
+        with closing(self._session()) as session:
+            return archive_recording(session, recording_id, self._options(overwrite=overwrite)).archived
 
-    def _api(self, http: httpx.Client) -> RealtimeKit:
-        its = self.setup
-        ids, patience_s = (its.account_id, its.app_id), its.api_patience_s
-        return RealtimeKit(http, its.base_url, *ids, its.token, stop=self.stop, patience_s=patience_s)
+    def _options(self, *, overwrite: bool) -> Options:
+        return Options(overwrite=overwrite, accept_size=self.setup.accept_size, partial=self.setup.partial)
 
-
-def _links(recording: Recording) -> dict[str, Link]:
-    return {media.label: Link(media.url, media.expires_at, recording.expires) for media in recording.media}
+    def _session(self) -> Session:
+        settings = self.setup.settings()
+        return Session(
+            settings,
+            LOG,
+            store_access=StoreAccess(settings, self.client),
+            views=lambda _recording, _log: [],
+            new_tally=lambda: self.counted,
+            cancellation=self.stops,
+        )
 
 
 @dataclass

@@ -15,6 +15,7 @@ from tasks.audit.log import AuditLog
 from tasks.audit.report import AuditReport, report
 from tasks.audit.schedule import Budget
 from tasks.s3.read_ahead import reading
+from tasks.session import Attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +73,7 @@ def audited_by(
     audit, root, stop = Audit(now, told.append), f"{run.setup.prefix}/", Event()
 
     def new_store(stop: Event = stop) -> Any:
-        return type(run)(run.setup, run.client, stop).store
+        return Attempt(run.attempt.session, stop).store
 
     with reading(at_once) as reader:
         means = Means(new_store(), new_store, root, AuditLog(new_store(Event()), root, LOG), reader, at_once, stop, LOG)

@@ -8,17 +8,17 @@ from __future__ import annotations
 import logging
 import sys
 from contextlib import closing
-from threading import Event
 from typing import TYPE_CHECKING
 
 from tasks import cli
-from tasks.session import Clients, payloads
+from tasks.pipeline import archive_recording
+from tasks.session import Session
 from tasks.settings import Settings, load_settings
-from tasks.text.logs import conceal_logs
-from tasks.transfer.progress import LogLines, Tally, shown
+from tasks.text import conceal_logs
+from tasks.transfer import LogLines
 
 if TYPE_CHECKING:
-    from tasks.archive.commit import ArchivedRecording
+    from tasks.archive import ArchivedRecording
 
 LOG = logging.getLogger(__name__)
 
@@ -27,12 +27,8 @@ def archive(recording_id: str) -> ArchivedRecording:
     """Archive a recording."""
     settings = load_settings(Settings)
     conceal_logs()
-    stop, tally = Event(), Tally()
-    with closing(Clients(settings, LOG)) as clients, shown(tally, [LogLines(LOG)]):
-        recording, archive = clients.api(stop).recording(recording_id), clients.archive(stop)
-        transfer = clients.transfer(recording, tally, stop)
-        moved = transfer.move_all(payloads(archive, recording))
-        return transfer.commit(archive, recording, moved)
+    with closing(Session(settings, LOG, views=lambda _recording, log: [LogLines(log)])) as session:
+        return archive_recording(session, recording_id).archived
 
 
 if __name__ == "__main__":

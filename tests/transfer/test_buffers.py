@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import SourceGone, TransferStopped, UploadVanished
-from tasks.transfer.buffers import Sha256InOrder, Share, Uses, Window
+from tasks.transfer.buffers import BufferLease, BufferPool, LastUse, OrderedSha256
 from tasks.workers import Pool
 
 VANISHED = UploadVanished("upload_part", "s3://bucket/key", "gone")
@@ -25,7 +25,7 @@ def test_sha256_is_that_of_the_whole_in_whatever_order_parts_arrive(parts: list[
     arriving = list(enumerate(parts, 1))
     dice.shuffle(arriving)  # type: ignore[attr-defined]
     released: list[bytearray] = []
-    with Sha256InOrder(released.append) as digest:
+    with OrderedSha256(released.append) as digest:
         for number, body in arriving:
             digest.add(number, bytearray(body))
     assert digest.hexdigest(len(parts)) == hashlib.sha256(b"".join(parts)).hexdigest()
@@ -34,7 +34,7 @@ def test_sha256_is_that_of_the_whole_in_whatever_order_parts_arrive(parts: list[
 
 def test_a_part_that_comes_early_is_kept_until_its_turn() -> None:
     released: list[bytearray] = []
-    with Sha256InOrder(released.append) as digest:
+    with OrderedSha256(released.append) as digest:
         digest.add(2, bytearray(b"bb"))
     assert released == []
     with pytest.raises(RuntimeError, match="0 of 2 parts"):
@@ -43,13 +43,13 @@ def test_a_part_that_comes_early_is_kept_until_its_turn() -> None:
 
 def test_a_buffer_is_given_back_after_the_last_of_its_uses() -> None:
     back: list[bytearray] = []
-    uses, one, other = Uses(back.append, each=2), bytearray(b"same"), bytearray(b"same")
-    uses.over(one)
-    uses.over(other)
+    uses, one, other = LastUse(back.append, uses=2), bytearray(b"same"), bytearray(b"same")
+    uses.end_one(one)
+    uses.end_one(other)
     assert back == []
-    uses.over(other)
+    uses.end_one(other)
     assert back[0] is other
-    uses.over(other)
+    uses.end_one(other)
     assert len(back) == 1, "it begins anew"
 
 
@@ -62,30 +62,30 @@ def test_a_buffer_is_given_back_after_the_last_of_its_uses() -> None:
 def test_files_that_share_a_window_all_get_through_and_never_hold_more_than_fits(
     limit: int, files: list[list[int]], workers: int
 ) -> None:
-    window, stop, peaks = Window(limit), Event(), list[tuple[int, int]]()
+    buffers, stop, peaks = BufferPool(limit), Event(), list[tuple[int, int]]()
     out, lock = set[int](), Lock()
 
     def move_file(sizes: list[int]) -> None:
-        with Share(window) as share, ExitStack() as stack:
+        with BufferLease(buffers) as lease, ExitStack() as stack:
 
             def leave(body: bytearray) -> None:
                 with lock:
                     out.discard(id(body))
-                share.leave(body)
+                lease.release(body)
 
-            uses = Uses(leave, each=2)
-            digest = stack.enter_context(Sha256InOrder(uses.over))
-            pool = stack.enter_context(Pool(workers, stop, share.close))
+            uses = LastUse(leave, uses=2)
+            digest = stack.enter_context(OrderedSha256(uses.end_one))
+            pool = stack.enter_context(Pool(workers, stop, lease.close))
 
             def move(number: int, body: bytearray) -> None:
                 digest.add(number, body)
-                uses.over(body)
+                uses.end_one(body)
 
             for number, size in enumerate(sizes, 1):
-                body = share.enter(size)
+                body = lease.acquire(size)
                 assert body is not None
-                with window.changed:
-                    peaks.append((window.used + sum(map(len, window.spare)), size))
+                with buffers.changed:
+                    peaks.append((buffers.used + sum(map(len, buffers.spare)), size))
                 with lock:
                     assert id(body) not in out, "nobody else holds the buffer"
                     out.add(id(body))
@@ -97,29 +97,29 @@ def test_files_that_share_a_window_all_get_through_and_never_hold_more_than_fits
             future.result(20)
     largest = max(size for sizes in files for size in sizes)
     assert all(used <= max(limit, largest) for used, _ in peaks)
-    assert window.used == 0
+    assert buffers.used == 0
 
 
 def test_a_buffer_that_was_given_back_is_used_again() -> None:
-    window = Window(10)
-    with Share(window) as share:
-        first = share.enter(5)
+    buffers = BufferPool(10)
+    with BufferLease(buffers) as lease:
+        first = lease.acquire(5)
         assert first is not None
-        share.leave(first)
-        assert share.enter(5) is first
-        assert share.enter(5) is not first
+        lease.release(first)
+        assert lease.acquire(5) is first
+        assert lease.acquire(5) is not first
 
 
 def test_what_is_larger_than_the_window_gets_in_alone() -> None:
-    window = Window(10)
-    with Share(window) as share:
-        assert share.enter(25) is not None
-        assert window.used == 25
-    assert window.used == 0
+    buffers = BufferPool(10)
+    with BufferLease(buffers) as lease:
+        assert lease.acquire(25) is not None
+        assert buffers.used == 25
+    assert buffers.used == 0
 
 
 def test_a_failure_wakes_the_one_who_waits_for_room_that_never_comes() -> None:
-    window, stop = Window(2), Event()
+    buffers, stop = BufferPool(2), Event()
     full = Event()
 
     def fail() -> None:
@@ -127,17 +127,17 @@ def test_a_failure_wakes_the_one_who_waits_for_room_that_never_comes() -> None:
         raise VANISHED
 
     def fill() -> None:
-        with Share(window) as share, Pool(1, stop, share.close) as pool:
-            assert share.enter(2) is not None
+        with BufferLease(buffers) as lease, Pool(1, stop, lease.close) as pool:
+            assert lease.acquire(2) is not None
             pool.submit(fail)
             full.set()
-            assert share.enter(1) is None
+            assert lease.acquire(1) is None
             pool.wait()
 
     with pytest.raises(UploadVanished):
         fill()
     assert not stop.is_set()
-    assert window.used == 0
+    assert buffers.used == 0
 
 
 def test_the_first_real_failure_is_raised_and_not_that_the_others_were_stopped() -> None:

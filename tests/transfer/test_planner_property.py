@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tasks.s3.part_ranges import MAX_PARTS, cut, grown_part_size, part_ranges
 from tasks.text.formatting import MIB
-from tasks.transfer.buffers import Sha256InOrder, Share, Window
+from tasks.transfer.buffers import BufferLease, BufferPool, OrderedSha256
 from tasks.workers import Pool
 from tests.support.strategies import examples
 
@@ -54,7 +54,7 @@ def test_a_file_that_is_cut_into_its_parts_is_whole_however_its_bytes_came(
     bodies = list(cut(chunks, (bytearray(part.size) for part in parts)))
     assert bodies == [content[part.start : part.stop] for part in parts]
     released: list[bytearray] = []
-    with Sha256InOrder(released.append) as digest:
+    with OrderedSha256(released.append) as digest:
         for at in data.draw(st.permutations(range(len(parts)))):
             digest.add(parts[at].number, bodies[at])
     assert digest.hexdigest(len(parts)) == hashlib.sha256(content).hexdigest()
@@ -72,14 +72,14 @@ def test_whichever_part_ends_first_the_window_keeps_its_bound_and_all_get_throug
     limit: int, files: list[list[int]], workers: int, choices: list[int]
 ) -> None:
     """The parts that are under way wait until the script lets one of them go."""
-    window, stop, arrived = Window(limit), Event(), queue.Queue[Event]()
+    buffers, stop, arrived = BufferPool(limit), Event(), queue.Queue[Event]()
     held: list[tuple[int, int]] = []
 
     def move_file(sizes: list[int]) -> None:
         with (
-            Share(window) as share,
-            Sha256InOrder(share.leave) as digest,
-            Pool(workers, stop, share.close) as pool,
+            BufferLease(buffers) as lease,
+            OrderedSha256(lease.release) as digest,
+            Pool(workers, stop, lease.close) as pool,
         ):
 
             def move(number: int, body: bytearray) -> None:
@@ -89,9 +89,9 @@ def test_whichever_part_ends_first_the_window_keeps_its_bound_and_all_get_throug
                 digest.add(number, body)
 
             for number, size in enumerate(sizes, 1):
-                body = share.enter(size)
+                body = lease.acquire(size)
                 assert body is not None
-                held.append((window.used, size))
+                held.append((buffers.used, size))
                 pool.submit(move, number, body)
             pool.wait()
 
@@ -110,4 +110,4 @@ def test_whichever_part_ends_first_the_window_keeps_its_bound_and_all_get_throug
             future.result(PATIENCE_S)
     largest = max(size for sizes in files for size in sizes)
     assert all(used <= max(limit, largest) for used, _ in held)
-    assert window.used == 0
+    assert buffers.used == 0

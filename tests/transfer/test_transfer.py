@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tasks.errors import FinalError, SizeDisagrees, SourceMissing, StoredWrong, StoreRefused
-from tasks.transfer.buffers import Window
-from tasks.transfer.file_transfer import Limits
+from tasks.transfer.buffers import BufferPool
+from tasks.transfer.models import Limits
 from tests.standins.realtimekit import Answer, MediaSource, SyntheticContent
 from tests.support.archiving import Archiving, payload
 from tests.support.meddling import refusal
@@ -70,7 +70,7 @@ def test_a_file_that_fits_into_a_part_is_stored_in_one_request_with_its_sha256(b
     moved = bench.run(calls).move(recording.id)
     assert [request["ContentType"] for request in calls.of("put_object")] == ["video/mp4"]
     assert calls.of("create_multipart_upload") == []
-    found = bench.run().store.head(moved[0].payload.key)
+    found = bench.run().store.head(moved[0].facts.payload.key)
     assert found is not None
     assert found.metadata["sha256"] == moved[0].sha256
     assert found.metadata["recording-id"] == recording.id
@@ -85,7 +85,7 @@ def test_a_larger_file_becomes_one_upload_of_parts_all_equal_but_the_last(bench:
     assert sizes == {1: bench.part, 2: bench.part, 3: bench.part, 4: 7}
     (completion,) = calls.of("complete_multipart_upload")
     assert [part["PartNumber"] for part in completion["MultipartUpload"]["Parts"]] == [1, 2, 3, 4]
-    found = bench.run().store.head(moved[0].payload.key)
+    found = bench.run().store.head(moved[0].facts.payload.key)
     assert found is not None
     assert found.content_type == "video/mp4"
     assert found.metadata["recording-id"] == recording.id
@@ -163,13 +163,13 @@ def test_parts_grow_beyond_the_window_without_anybody_waiting_for_ever(rclone: A
 def test_many_files_share_a_small_window(rclone: Archiving, monkeypatch: pytest.MonkeyPatch) -> None:
     used = []
 
-    class Watched(Window):
+    class Watched(BufferPool):
         def buffer(self, size: int) -> bytearray:
             body = super().buffer(size)
             used.append(self.used)
             return body
 
-    monkeypatch.setattr("tasks.transfer.transfer.Window", Watched)
+    monkeypatch.setattr("tasks.session.BufferPool", Watched)
     tracks = {
         "default": {f"{n}.webm": MediaSource(SyntheticContent(50_000 + n, seed=n), "video/webm") for n in range(9)}
     }

@@ -11,7 +11,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from tasks.text.formatting import MIB
-from tasks.transfer.file_transfer import Limits
+from tasks.transfer.models import Limits
 from tests.standins.realtimekit import Answer, Drop, MediaSource, Refuse, SyntheticContent
 from tests.torture.runs.moments import MOMENTS, PART, Life, at_a_byte, at_a_request, at_a_time, at_a_write
 from tests.torture.runs.processes import PATIENCE_S, Ended, Processes

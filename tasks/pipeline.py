@@ -1,0 +1,152 @@
+"""The way of a recording, from its id to a verified, committed archive: start reading here.
+
+    fetch_details        what RealtimeKit says of the recording
+    find_archive         whether it is archived, and whole: then there is nothing to do
+    wait_until_uploaded  until its files can be downloaded
+    transfer_media       every byte into the store, resumed where an earlier run was ended, each file proved
+    commit_archive       checksums and metadata, and the marker last: from then on it is visible as archived
+
+`archive_recording` tells their order, and is the only place that does. The flow runs each stage as a task of Prefect's,
+a command without a Prefect server runs each with retries, and the sweep runs them all in one task.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, ParamSpec, Protocol, TypeVar
+
+from tasks.realtimekit import require_media, require_some_media
+from tasks.text import human_size
+from tasks.transfer import Transferred, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tasks.archive import ArchivedRecording
+    from tasks.realtimekit import Recording
+    from tasks.session import Session
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+RETRY_DELAYS_S = [5.0, 20.0, 60.0]
+"""Between the attempts at a stage; the last one counts for all that follow."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a person may want of an archive, besides that there is one."""
+
+    wait_timeout_s: float = 0.0  # how long to wait for a recording that is not uploaded yet
+    overwrite: bool = False  # archive it again, although it is archived
+    accept_size: bool = False  # take another size than the API announces, if the source holds it twice alike
+    partial: bool = False  # archive without the files that have no usable URL
+
+
+class RunStage(Protocol):
+    """Runs one stage: as it is, or again after an error that is worth it."""
+
+    def __call__(self, stage: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the stage, and return its result."""
+
+
+class Outcome(NamedTuple):
+    """An archive, and what the transfer took; None if the recording was archived already."""
+
+    archived: ArchivedRecording
+    transferred: Transferred | None
+
+
+def run_once(stage: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run a stage as it is."""
+    return stage(*args, **kwargs)
+
+
+def archive_recording(
+    session: Session, recording_id: str, options: Options | None = None, run: RunStage = run_once
+) -> Outcome:
+    """Archive one recording, or find that it is archived.
+
+    Args:
+        session: the run's clients.
+        recording_id: in its canonical form.
+        options: what a person wants.
+        run: how each stage is run.
+
+    Raises:
+        NotUploadedInTime: the wait was too short; the recording as last seen is in it.
+        ArchiverError: whatever a stage meets; final or worth retrying, as the error says.
+    """
+    options = options or Options()
+    recording = run(fetch_details, session, recording_id)
+    # Before the wait: of a recording whose seven days are over, only the archive is left.
+    if not options.overwrite and (archived := run(find_archive, session, recording)):
+        return Outcome(archived, None)
+    ready = run(wait_until_uploaded, session, recording, options.wait_timeout_s)
+    # While this run waited, another may have archived it.
+    if ready is not recording and not options.overwrite and (archived := run(find_archive, session, ready)):
+        return Outcome(archived, None)
+    transferred = run(transfer_media, session, ready, options)
+    return Outcome(run(commit_archive, session, ready, transferred, options), transferred)
+
+
+def fetch_details(session: Session, recording_id: str) -> Recording:
+    """Fetch a recording's details from the API."""
+    with session.attempt() as attempt:
+        recording = attempt.api.recording(recording_id)
+    session.log.info("Recording %s is %s, with %d media files.", recording.id, recording.status, len(recording.media))
+    return recording
+
+
+def find_archive(session: Session, recording: Recording) -> ArchivedRecording | None:
+    """Look whether the recording is archived, and whole; nothing in the store is changed."""
+    with session.attempt() as attempt:
+        archived = attempt.archive.find(recording)
+    if archived is not None:
+        session.log.info("Already archived, and whole: %s", archived.archive_url)
+    return archived
+
+
+def wait_until_uploaded(session: Session, recording: Recording, timeout_s: float) -> Recording:
+    """Wait until the recording is UPLOADED and can be downloaded."""
+    with session.attempt() as attempt:
+        interval_s = session.settings.poll_interval
+        ready = attempt.api.wait_until_uploaded(recording, timeout_s=timeout_s, interval_s=interval_s, log=session.log)
+    require_some_media(ready)
+    return ready
+
+
+def transfer_media(session: Session, recording: Recording, options: Options) -> Transferred:
+    """Bring every media file into the store; with `overwrite`, beside what is archived, which stays as it is."""
+    tally = session.new_tally()
+    with session.attempt() as attempt, shown(tally, session.views(recording)):
+        transfer = attempt.transfer(recording, tally)
+        payloads = attempt.payloads(recording, accept_size=options.accept_size)
+        if options.overwrite:  # of what is archived, nothing is in danger
+            require_media(recording)
+            attempt.archive.require_no_loss(recording, [payload.path for payload in payloads])
+        started = time.monotonic()
+        files = transfer.transfer_all(payloads, keep_existing=options.overwrite)
+    seconds, fetched = time.monotonic() - started, sum(file.done - file.already for file in tally.files())
+    transferred = Transferred(files, fetched, seconds, transfer.links.refreshes, transfer.resumes)
+    session.log.info("%s", transferred)
+    return transferred
+
+
+def commit_archive(
+    session: Session, recording: Recording, transferred: Transferred, options: Options
+) -> ArchivedRecording:
+    """Make the recording's archive visible, whole and at once."""
+    with session.attempt() as attempt:
+        archived = attempt.transfer(recording, session.new_tally()).commit(
+            attempt.archive,
+            recording,
+            transferred.files,
+            overwrite=options.overwrite,
+            partial=options.partial,
+        )
+    session.log.info(
+        "Archived: %s (%d files, %s)", archived.archive_url, len(archived.files), human_size(archived.bytes)
+    )
+    return archived
