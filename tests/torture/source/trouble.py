@@ -96,7 +96,7 @@ def _met(trouble: SourceTrouble, archive: Callable[..., Any], bench: Archiving, 
 
 
 def _setup(expect: Expect) -> dict[str, Any]:
-    return {"patience_s": PATIENCE_S[expect], "api_patience_s": PATIENCE_S[expect], "stall_s": STALL_S}
+    return {"patience_s": PATIENCE_S[expect], "stall_s": STALL_S}
 
 
 def _error_of(
