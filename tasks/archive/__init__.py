@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from tasks.archive.bag import PAYLOAD, payload_paths
-from tasks.archive.commit import Archive, ArchivedFile, ArchivedRecording, StoredFile
+from tasks.archive.commit import Archive
 from tasks.archive.day_listing import stored_files
-from tasks.archive.inventory import AUDIT, Held, Holdings, Sums, held_at, is_a_folder, is_passing, shown, survey
+from tasks.archive.file_names import payload_paths
+from tasks.archive.inventory import Held, Holdings, Sums, held_at, is_a_folder, shown, survey
+from tasks.archive.layout import AUDIT, PAYLOAD, description_key, is_unfinished
 from tasks.archive.lookup import ArchivedBag, open_bag
+from tasks.archive.models import ArchivedFile, ArchivedRecording, StoredFile
 from tasks.archive.upload_journal import UploadJournal
 from tasks.archive.verify import is_marked, read_back
 
@@ -22,10 +24,11 @@ __all__ = [
     "StoredFile",
     "Sums",
     "UploadJournal",
+    "description_key",
     "held_at",
     "is_a_folder",
     "is_marked",
-    "is_passing",
+    "is_unfinished",
     "open_bag",
     "payload_paths",
     "read_back",

@@ -1,4 +1,4 @@
-"""Knows the archive: where a recording lies, whether it is there and whole, and how it becomes visible at once.
+"""The archive of an app: its recordings' bags are found, committed, and withdrawn to be replaced.
 
 One BagIt bag per recording; `bagit.txt` is written last and makes it one. Source: RFC 8493.
 """
@@ -9,64 +9,28 @@ import hashlib
 import json
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict
-
-from tasks.archive import bag
+from tasks.archive import bag, layout
+from tasks.archive.lookup import describe_files, find_bag
+from tasks.archive.models import ArchivedFile, ArchivedRecording
 from tasks.archive.upload_journal import UploadJournal
 from tasks.archive.verify import read_back
 from tasks.errors import ArchiveDamaged, ObjectTooLarge, ReplacementSmaller, StoredWrong
 from tasks.s3 import bare
-from tasks.text import human_size, redacted
-from tasks.workers import a_few_at_a_time
+from tasks.text import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from tasks.archive.lookup import WholeBag
+    from tasks.archive.models import StoredFile
     from tasks.realtimekit import Recording
-    from tasks.s3 import Bucket, Store, StoredObject
+    from tasks.s3 import Store, StoredObject
     from tasks.text import Log
 
 COMMIT_ATTEMPTS = 3
-LOOKS = 2
-"""How often a bag is looked at before it counts as damaged."""
-
-
-class ArchivedFile(BaseModel):
-    """One payload file of an archived recording."""
-
-    model_config = ConfigDict(frozen=True)
-
-    path: str  # within the bag
-    size: int  # bytes
-    sha256: str
-    content_type: str
-
-
-@dataclass(frozen=True)
-class StoredFile:
-    """A payload file, and which object of its key was proved to hold it."""
-
-    file: ArchivedFile
-    etag: str
-    findings: tuple[str, ...] = ()  # what a person has to know of it, in sentences
-
-
-class ArchivedRecording(BaseModel):
-    """What is archived, and where: the flow's result, and the event's payload."""
-
-    model_config = ConfigDict(frozen=True)
-
-    recording_id: str
-    archive_url: str
-    files: tuple[ArchivedFile, ...]
-    bytes: int  # of all files
-    duration_s: float | None
-    findings: tuple[str, ...] = ()  # what a person has to know of it, in sentences; the bag states them too
-    already_archived: bool = False
 
 
 class Archive:
@@ -82,15 +46,12 @@ class Archive:
     def __init__(self, store: Store, prefix: str, app_id: str, log: Log) -> None:
         self._store = store
         self._log = log
-        self._root = "/".join(part for part in (prefix, app_id) if part)
+        self._prefix = prefix
+        self._app_id = app_id
 
     def folder(self, recording: Recording) -> str:
-        """Return the key prefix of a recording's bag, with a slash at its end.
-
-        A recording without any time lies under the year 0000: better found late than not kept.
-        """
-        day = recording.day.strftime("%Y/%m/%d") if recording.day else "0000/00/00"
-        return f"{self._root}/{day}/{recording.id}/"
+        """Return the key prefix of a recording's bag, with a slash at its end."""
+        return layout.recording_folder(self._prefix, self._app_id, recording)
 
     def url(self, recording: Recording) -> str:
         """Return where the recording's bag is, for people and for events."""
@@ -114,8 +75,8 @@ class Archive:
         whole = self._whole(recording)
         if whole is None:
             return None
-        described = self._described(recording, bag.parse_manifest(whole.tags[bag.MANIFEST]))
-        archived = self._archived(recording, described, bag.stated_findings(whole.tags[bag.INFO]))
+        described = self._described(recording, whole.checksums)
+        archived = self._archived(recording, described, bag.stated_findings(whole.tags[layout.INFO]))
         return archived.model_copy(update={"already_archived": True})
 
     def commit(
@@ -143,7 +104,7 @@ class Archive:
         files = [one.file for one in stored]
         findings = sorted([*missing, *(finding for one in stored for finding in one.findings)])
         checksums = {file.path: file.sha256 for file in files}
-        payload = {path: item for path, item in listed.items() if path.startswith(bag.PAYLOAD)}
+        payload = {path: item for path, item in listed.items() if path.startswith(layout.PAYLOAD)}
         self._require_payload(recording, stored, payload)
         self.journal(recording).clear([item.key for item in listed.values()])
         for attempt in range(COMMIT_ATTEMPTS + 1):
@@ -154,15 +115,15 @@ class Archive:
                 return self._archived(recording, described, findings)
             if found is not None:
                 self.withdraw(recording)  # nothing may pass for a bag while its tag files are replaced
-                payload = self.listed(recording, bag.PAYLOAD)
-            elif bag.MANIFEST in listed:  # of a bag that was withdrawn, or nearly committed
+                payload = self.listed(recording, layout.PAYLOAD)
+            elif layout.MANIFEST in listed:  # of a bag that was withdrawn, or nearly committed
                 self._require_kept(recording, set(payload), checksums)
             if attempt < COMMIT_ATTEMPTS:
                 self._delete(recording, payload.keys() - checksums.keys())
                 tags = _tag_files(recording, files, findings)
-                marker = {bag.MARKER: tags.pop(bag.MARKER)}
+                marker = {layout.MARKER: tags.pop(layout.MARKER)}
                 self._write(recording, tags)
-                self._require_payload_still(recording, stored, self.listed(recording, bag.PAYLOAD))
+                self._require_payload_still(recording, stored, self.listed(recording, layout.PAYLOAD))
                 self._write(recording, marker)
         raise StoredWrong(self.url(recording), "the bag that was written", "another one")
 
@@ -184,19 +145,19 @@ class Archive:
         Raises:
             ReplacementSmaller: it has.
         """
-        self._require_kept(recording, set(self.listed(recording, bag.PAYLOAD)), paths)
+        self._require_kept(recording, set(self.listed(recording, layout.PAYLOAD)), paths)
 
     def _require_kept(self, recording: Recording, kept: set[str], paths: Iterable[str]) -> None:
         folder = self.folder(recording)
         with suppress(ValueError, ObjectTooLarge):  # where no manifest can say what belongs to it, all of it counts
-            kept &= bag.parse_manifest(self._store.get(folder + bag.MANIFEST) or b"").keys()
-        lost = Counter(map(_kind, kept)) - Counter(map(_kind, paths))
+            kept &= bag.parse_manifest(self._store.get(folder + layout.MANIFEST) or b"").keys()
+        lost = Counter(map(layout.kind_of, kept)) - Counter(map(layout.kind_of, paths))
         if lost:
             raise ReplacementSmaller(self.url(recording), ", ".join(f"{n} of {kind}/" for kind, n in lost.items()))
 
     def withdraw(self, recording: Recording) -> None:
         """Take back the marker, so that the folder is no bag while its files are replaced."""
-        self._store.delete([self.folder(recording) + bag.MARKER])
+        self._store.delete([self.folder(recording) + layout.MARKER])
 
     def _require_payload(
         self, recording: Recording, stored: Sequence[StoredFile], found: Mapping[str, StoredObject]
@@ -238,19 +199,19 @@ class Archive:
             whole = self._whole(recording)
         except ArchiveDamaged:
             return {}, {}
-        return (bag.parse_manifest(whole.tags[bag.MANIFEST]), whole.listed) if whole else (None, {})
+        return (whole.checksums, whole.listed) if whole else (None, {})
 
     def _write(self, recording: Recording, tags: Mapping[str, bytes]) -> None:
         folder = self.folder(recording)
         for name, content in tags.items():
             content_type = "application/json" if name.endswith(".json") else "text/plain; charset=utf-8"
-            self._store.put(folder + name, content, content_type, if_absent=name == bag.MARKER)
+            self._store.put(folder + name, content, content_type, if_absent=name == layout.MARKER)
 
-    def _whole(self, recording: Recording) -> Whole | None:
-        return whole_bag(self._store, self.folder(recording), self.url(recording))
+    def _whole(self, recording: Recording) -> WholeBag | None:
+        return find_bag(self._store, self.folder(recording), self.url(recording))
 
     def _described(self, recording: Recording, checksums: Mapping[str, str]) -> list[ArchivedFile]:
-        return [file for file, _ in files_of(self._store, self.folder(recording), self.url(recording), checksums)]
+        return [file for file, _ in describe_files(self._store, self.folder(recording), self.url(recording), checksums)]
 
     def _archived(
         self, recording: Recording, files: Sequence[ArchivedFile], findings: Sequence[str]
@@ -265,91 +226,13 @@ class Archive:
         )
 
 
-class Whole(NamedTuple):
-    """A committed bag, as far as its tag files and a listing show."""
-
-    tags: dict[str, bytes]  # content by name
-    listed: dict[str, StoredObject]  # all that lies in its folder, by path
-
-
-def whole_bag(bucket: Bucket, folder: str, url: str) -> Whole | None:
-    """Return a bag that is whole, as far as its tag files and a listing show; None if there is no bag.
-
-    The marker comes first, as without it there is nothing to list; for a listing, some stores read all files. The
-    listing comes last, so that it says what lies there once the tag files were read.
-
-    Args:
-        bucket: where it is.
-        folder: its key prefix, with a slash at its end.
-        url: the same for people.
-
-    Raises:
-        ArchiveDamaged: it is committed but not whole.
-    """
-    findings: list[str] = []
-    for _ in range(LOOKS):  # a bag that is being replaced just now looks torn, until its marker is gone or back
-        try:
-            tags = _tags(bucket, folder)
-        except ObjectTooLarge as large:
-            findings = [f"{large.target.rpartition('/')[2]} has more than {human_size(large.most)}"]
-            continue
-        if tags is None:
-            return None
-        listed = {found.key.removeprefix(folder): found for found in bucket.list(folder)}
-        if bag.MARKER not in listed:
-            return None
-        findings = bag.damage({path: found.size for path, found in listed.items()}, tags)
-        if not findings:
-            return Whole(tags, listed)
-    raise ArchiveDamaged(url, tuple(findings))
-
-
-def _tags(bucket: Bucket, folder: str) -> dict[str, bytes] | None:
-    """Return the content of the tag files that are there, by name; None without the marker."""
-    if (marker := bucket.get(folder + bag.MARKER)) is None:
-        return None
-    names = [name for name in bag.TAG_FILES if name != bag.MARKER]
-    read = a_few_at_a_time(lambda name: bucket.get(folder + name), names)
-    found = {name: content for name, content in zip(names, read, strict=True) if content is not None}
-    return {bag.MARKER: marker} | found
-
-
-def files_of(
-    bucket: Bucket, folder: str, url: str, checksums: Mapping[str, str]
-) -> list[tuple[ArchivedFile, StoredObject]]:
-    """Return a bag's payload files, and the objects that hold them; no payload byte is read.
-
-    Args:
-        bucket: where it is.
-        folder: its key prefix, with a slash at its end.
-        url: the same for people.
-        checksums: SHA-256 by path, as its manifest states.
-
-    Raises:
-        ArchiveDamaged: one is missing.
-    """
-
-    def described(path: str) -> tuple[ArchivedFile, StoredObject]:
-        found = bucket.head(folder + path)
-        if found is None:
-            raise ArchiveDamaged(url, (f"{path} is missing",))
-        sha256, content_type = checksums[path], found.content_type
-        return ArchivedFile(path=path, size=found.size, sha256=sha256, content_type=content_type), found
-
-    return a_few_at_a_time(described, checksums)
-
-
-def _kind(path: str) -> str:
-    return path.split("/")[1]
-
-
 def _tag_files(recording: Recording, files: Sequence[ArchivedFile], findings: Sequence[str]) -> dict[str, bytes]:
     """Return the content of the tag files in the order they are written: the marker last."""
     tags = {
-        bag.DETAILS: json.dumps(redacted(recording.details), indent=2, sort_keys=True).encode() + b"\n",
-        bag.INFO: bag.bag_info(recording, [file.size for file in files], datetime.now(UTC).date(), findings),
-        bag.MANIFEST: bag.manifest({file.path: file.sha256 for file in files}),
-        bag.MARKER: bag.MARKER_TEXT,
+        layout.DETAILS: json.dumps(redacted(recording.details), indent=2, sort_keys=True).encode() + b"\n",
+        layout.INFO: bag.bag_info(recording, [file.size for file in files], datetime.now(UTC).date(), findings),
+        layout.MANIFEST: bag.manifest({file.path: file.sha256 for file in files}),
+        layout.MARKER: bag.MARKER_TEXT,
     }
     stated = {name: hashlib.sha256(content).hexdigest() for name, content in tags.items()}
-    return {bag.TAG_MANIFEST: bag.manifest(stated)} | tags
+    return {layout.TAG_MANIFEST: bag.manifest(stated)} | tags

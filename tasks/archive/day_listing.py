@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from os.path import commonprefix
 from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.archive import bag
+from tasks.archive import layout
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -56,8 +56,8 @@ def _folders_of_day(store: Store, day: str, recording_ids: Collection[str]) -> d
         recording_id, _, path = stored.key.removeprefix(day).partition("/")
         if recording_id not in files:
             continue
-        if path == bag.MARKER:
+        if path == layout.MARKER:
             bags.add(recording_id)
-        elif path.startswith(bag.PAYLOAD):
-            files[recording_id][path.split("/")[1]] += 1
+        elif path.startswith(layout.PAYLOAD):
+            files[recording_id][layout.kind_of(path)] += 1
     return {recording_id: Stored(recording_id in bags, count) for recording_id, count in files.items()}

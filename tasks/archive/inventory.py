@@ -7,15 +7,12 @@ Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from tasks.archive import bag
-from tasks.archive.upload_journal import FOLDER as UNFINISHED
+from tasks.archive import layout
 from tasks.s3 import bare
-from tasks.settings import APP_ID
 from tasks.text import without_secrets
 
 if TYPE_CHECKING:
@@ -24,15 +21,9 @@ if TYPE_CHECKING:
 
     from tasks.s3 import Bucket, StoredObject
 
-AUDIT = "_audit"
-"""What is about the archive and not of a recording; no app is called so."""
 SAMPLES = 5
 """Of foreign keys, to be shown."""
 
-_DAY = rf"(?P<app>{APP_ID})/[0-9]{{4}}/[0-9]{{2}}/[0-9]{{2}}/"
-_IN_BAG = re.compile(rf"(?P<folder>{_DAY}(?P<id>[0-9a-f-]{{36}})/)(?P<path>.+)", re.DOTALL)
-_BAG = re.compile(rf"{_DAY}[0-9a-f-]{{36}}/")
-_BESIDE_BAG = re.compile(rf"{_DAY}[0-9a-f-]{{36}}\.description\.json")
 _WRAP = 1 << 64
 
 
@@ -89,14 +80,14 @@ class Held:
     @property
     def is_bag(self) -> bool:
         """Whether it has the marker."""
-        return bag.MARKER in self.tags
+        return layout.MARKER in self.tags
 
     def add(self, path: str, stored: StoredObject) -> None:
         """Note an object that lies in it."""
-        if not (self.ours and is_passing(path)):
+        if not (self.ours and layout.is_unfinished(path)):
             self.sums.add(stored)
         self.note_time(stored.modified)
-        if path in bag.TAG_FILES:
+        if path in layout.TAG_FILES:
             self.tags.add(path)
 
     def note_time(self, modified: datetime | None) -> None:
@@ -121,8 +112,7 @@ def held_at(folder: str) -> Held:
     Args:
         folder: below the archive's root, with a slash at its end.
     """
-    ours = _BAG.fullmatch(folder)
-    return Held(folder, ours["app"] if ours else "")
+    return Held(folder, layout.parse_folder(folder))
 
 
 def survey(bucket: Bucket, root: str, app_ids: Collection[str] = ()) -> Holdings:
@@ -141,7 +131,7 @@ def survey(bucket: Bucket, root: str, app_ids: Collection[str] = ()) -> Holdings
     for stored in objects:
         listing.add(stored.key.removeprefix(root), stored)
     for folder in folders:
-        if folder != f"{root}{AUDIT}/":
+        if folder != f"{root}{layout.AUDIT}/":
             for stored in bucket.list(folder):
                 listing.add(stored.key.removeprefix(root), stored)
     return listing.holdings()
@@ -162,10 +152,10 @@ class _Listing:
         """
         if is_a_folder(stored):
             return
-        if found := _IN_BAG.fullmatch(path):
-            held = self._ours.setdefault(found["folder"], Held(found["folder"], found["app"]))
-            held.add(found["path"], stored)
-        elif not _BESIDE_BAG.fullmatch(path):
+        if key := layout.parse_key(path):
+            held = self._ours.setdefault(key.folder, Held(key.folder, key.app_id))
+            held.add(key.path, stored)
+        elif not layout.is_description(path):
             folder, slash, name = path.rpartition("/")
             self._elsewhere.setdefault(folder + slash, Held(folder + slash)).add(name, stored)
 
@@ -199,11 +189,6 @@ def _and_above(folder: str) -> Iterable[str]:
     """Return the folders that a folder lies in, outermost first, and itself."""
     parts = folder.split("/")[:-1]
     return ("/".join(parts[:count]) + "/" for count in range(1, len(parts) + 1))
-
-
-def is_passing(path: str) -> bool:
-    """Tell whether a path in one of our bags is that of a trace of a transfer under way, which comes and goes."""
-    return path.startswith(f"{UNFINISHED}/")
 
 
 def is_a_folder(stored: StoredObject) -> bool:

@@ -1,24 +1,106 @@
-"""Knows how to open an archive that somebody names by its address: only where it can be, and only if it is committed.
+"""Reading an archived recording: whether its bag is committed and whole, and what is archived at an address.
 
-An address may come from an event, and so from anybody who can emit one: it is not believed, but looked for.
+An address may come from an event, and so from anybody who can emit one: it is looked for, and not believed.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.archive import bag
-from tasks.archive.commit import files_of, whole_bag
-from tasks.archive.inventory import held_at
-from tasks.errors import NotArchived, NotInArchive
+from tasks.archive import bag, layout
+from tasks.archive.models import ArchivedFile
+from tasks.errors import ArchiveDamaged, NotArchived, NotInArchive, ObjectTooLarge
 from tasks.realtimekit import parse_archived
+from tasks.text import human_size
+from tasks.workers import a_few_at_a_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tasks.archive.commit import ArchivedFile
     from tasks.s3 import Bucket, StoredObject
+
+LOOKS = 2
+"""How often a bag is looked at before it counts as damaged."""
+
+
+class WholeBag(NamedTuple):
+    """A committed bag, whole as far as its tag files and a listing show."""
+
+    tags: dict[str, bytes]  # content by name
+    listed: dict[str, StoredObject]  # all that lies in its folder, by path
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """The SHA-256 that the manifest states, by path."""
+        return bag.parse_manifest(self.tags[layout.MANIFEST])
+
+
+def find_bag(bucket: Bucket, folder: str, url: str) -> WholeBag | None:
+    """Return a bag that is whole, as far as its tag files and a listing show; None if there is no bag.
+
+    The marker comes first: without it there is nothing to list, and some stores read all files for a listing. The
+    listing comes last, so that it says what lies there once the tag files were read.
+
+    Args:
+        bucket: where the bag is.
+        folder: the bag's key prefix, with a slash at its end.
+        url: the same for people.
+
+    Raises:
+        ArchiveDamaged: the bag is committed but not whole.
+    """
+    findings: list[str] = []
+    for _ in range(LOOKS):  # a bag that is being replaced just now looks torn, until its marker is gone or back
+        try:
+            tags = _read_tags(bucket, folder)
+        except ObjectTooLarge as large:
+            findings = [f"{large.target.rpartition('/')[2]} has more than {human_size(large.most)}"]
+            continue
+        if tags is None:
+            return None
+        listed = {stored.key.removeprefix(folder): stored for stored in bucket.list(folder)}
+        if layout.MARKER not in listed:
+            return None
+        findings = bag.damage({path: stored.size for path, stored in listed.items()}, tags)
+        if not findings:
+            return WholeBag(tags, listed)
+    raise ArchiveDamaged(url, tuple(findings))
+
+
+def _read_tags(bucket: Bucket, folder: str) -> dict[str, bytes] | None:
+    """Return the content of the tag files that are there, by name; None without the marker."""
+    if (marker := bucket.get(folder + layout.MARKER)) is None:
+        return None
+    names = [name for name in layout.TAG_FILES if name != layout.MARKER]
+    contents = a_few_at_a_time(lambda name: bucket.get(folder + name), names)
+    read = {name: content for name, content in zip(names, contents, strict=True) if content is not None}
+    return {layout.MARKER: marker} | read
+
+
+def describe_files(
+    bucket: Bucket, folder: str, url: str, checksums: Mapping[str, str]
+) -> list[tuple[ArchivedFile, StoredObject]]:
+    """Return a bag's payload files, and the objects that hold them; no payload byte is read.
+
+    Args:
+        bucket: where the bag is.
+        folder: the bag's key prefix, with a slash at its end.
+        url: the same for people.
+        checksums: SHA-256 by path, as the bag's manifest states.
+
+    Raises:
+        ArchiveDamaged: a file is missing.
+    """
+
+    def describe(path: str) -> tuple[ArchivedFile, StoredObject]:
+        stored = bucket.head(folder + path)
+        if stored is None:
+            raise ArchiveDamaged(url, (f"{path} is missing",))
+        sha256, content_type = checksums[path], stored.content_type
+        return ArchivedFile(path=path, size=stored.size, sha256=sha256, content_type=content_type), stored
+
+    return a_few_at_a_time(describe, checksums)
 
 
 @dataclass(frozen=True)
@@ -47,14 +129,14 @@ def open_bag(bucket: Bucket, root: str, archive_url: str, recording_id: str) -> 
         ArchiveDamaged: there is one, and it is not whole.
     """
     url = archive_url.rstrip("/") + "/"
-    held = held_at(url.removeprefix(f"{root}/")) if url.startswith(f"{root}/") else None
-    if held is None or not held.ours or held.recording_id != recording_id:
+    path = url.removeprefix(f"{root}/") if url.startswith(f"{root}/") else ""
+    if not layout.parse_folder(path) or path.rstrip("/").rpartition("/")[2] != recording_id:
         raise NotInArchive(archive_url, root, recording_id)
     folder = url.removeprefix(f"s3://{bucket.bucket}/")
-    whole = whole_bag(bucket, folder, url)
+    whole = find_bag(bucket, folder, url)
     if whole is None:
         raise NotArchived(url)
-    stated = dict(sorted(bag.parse_manifest(whole.tags[bag.MANIFEST]).items()))
-    files = {file.path: (file, stored) for file, stored in files_of(bucket, folder, url, stated)}
-    recording = parse_archived(whole.tags[bag.DETAILS])
+    checksums = dict(sorted(whole.checksums.items()))
+    files = {file.path: (file, stored) for file, stored in describe_files(bucket, folder, url, checksums)}
+    recording = parse_archived(whole.tags[layout.DETAILS])
     return ArchivedBag(recording_id, url, folder, files, recording.duration_s if recording else None)

@@ -21,7 +21,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tasks.archive import bag
+from tasks.archive import bag, layout
 from tasks.errors import ArchiverError, ObjectTooLarge, StoredWrong, StoreRefused, UploadVanished
 from tasks.s3 import WORTH_ASKING, Upload
 from tasks.workers import a_few_at_a_time
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from tasks.s3 import Part, Store, StoredObject
     from tasks.text import Log
 
-FOLDER = "unfinished"
 LARGEST_RECORD = 64 * 1024
 """Bytes; ours have less than one in a hundred of that."""
 TOLD = 5
@@ -54,7 +53,7 @@ class UploadJournal:
         self._store = store
         self._folder = folder
         self._log = log
-        self._below = f"{folder}{FOLDER}/"
+        self._below = layout.unfinished_folder(folder)
 
     def resumable(self, key: str, origin: Mapping[str, str | int]) -> tuple[Upload, dict[int, Part]] | None:
         """Return the upload to a key that has come furthest and its parts, provided that it is of the same origin.
@@ -137,7 +136,7 @@ class UploadJournal:
 
     def is_committed(self) -> bool:
         """Tell whether the folder is a bag: from then on its files are not to be touched but to overwrite them all."""
-        return self._store.head(self._folder + bag.MARKER) is not None
+        return self._store.head(self._folder + layout.MARKER) is not None
 
     def clear(self, listed: Iterable[str] | None = None) -> None:
         """End all uploads in the folder and delete the records; what the store refuses to clear away is logged.
@@ -181,7 +180,7 @@ class UploadJournal:
 
     def stored_payload(self) -> set[str]:
         """Return the keys of the payload files in the folder, archived or not."""
-        return {stored.key for stored in self._store.list(self._folder + bag.PAYLOAD)}
+        return {stored.key for stored in self._store.list(self._folder + layout.PAYLOAD)}
 
     def manifest_sha256(self, key: str) -> str | None:
         """Return the SHA-256 that the folder's manifest states of an object; None if it states nothing.
@@ -189,7 +188,7 @@ class UploadJournal:
         While a recording is being moved there is a manifest only if its bag was withdrawn to be replaced.
         """
         try:
-            manifest = bag.parse_manifest(self._store.get(self._folder + bag.MANIFEST) or b"")
+            manifest = bag.parse_manifest(self._store.get(self._folder + layout.MANIFEST) or b"")
         except (ValueError, ObjectTooLarge):
             return None
         return manifest.get(key.removeprefix(self._folder))

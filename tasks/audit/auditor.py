@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.archive import Held, bag, held_at, shown, survey
+from tasks.archive import Held, held_at, layout, shown, survey
 from tasks.audit.findings import Damage, Found
 from tasks.audit.fixity import Examined, Finding, examined
 from tasks.audit.log import Record
@@ -119,12 +119,12 @@ class Audit:
         since = self._now - FORGOTTEN
         for held in self.found.holdings.no_bags.values():
             record = self.found.records.get(held.folder)
-            was_bag = bag.MANIFEST in held.tags or (record is not None and record.outcome != "gone")
+            was_bag = layout.MANIFEST in held.tags or (record is not None and record.outcome != "gone")
             idle = held.newest is not None and held.newest < since
             if was_bag and not (idle and _is_idle(means, held.folder, since)):
                 self.found.unsettled.add(held.folder)
             elif was_bag:
-                lost = Finding(kind="missing", path=bag.MARKER, expected="it", found="nothing")
+                lost = Finding(kind="missing", path=layout.MARKER, expected="it", found="nothing")
                 self._damage(held, Examined("damaged", (lost,), sums=held.sums), read=False)
             elif idle:
                 self.found.forgotten.append(held)
@@ -260,7 +260,7 @@ def _is_suspicious(held: Held, records: Mapping[str, Record]) -> bool:
 
     A bag that was never read can only be compared with what all our bags have.
     """
-    if held.ours and not held.tags.issuperset(bag.TAG_FILES):
+    if held.ours and not held.tags.issuperset(layout.TAG_FILES):
         return True
     record = records.get(held.folder)
     return record is not None and record.sizes != held.sums.sizes
@@ -269,7 +269,7 @@ def _is_suspicious(held: Held, records: Mapping[str, Record]) -> bool:
 def _is_idle(means: Means, folder: str, since: datetime) -> bool:
     """Look again whether nobody is at work on a folder: it has no marker, and nothing in it is new."""
     listed = list(means.store.list(f"{means.root}{folder}"))
-    marker = f"{means.root}{folder}{bag.MARKER}"
+    marker = f"{means.root}{folder}{layout.MARKER}"
     return all(one.key != marker and one.modified is not None and one.modified < since for one in listed)
 
 

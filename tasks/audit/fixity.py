@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from tasks.archive import Sums, bag, is_a_folder, is_passing, shown
+from tasks.archive import Sums, bag, is_a_folder, is_unfinished, layout, shown
 from tasks.errors import StoredWrong
 from tasks.text import MIB, human_size
 
@@ -99,7 +99,7 @@ def examined(bucket: Bucket, folder: str, reader: Reader, *, ours: bool, payload
     read = 0
     for _ in range(LOOKS):
         listed = _listed(bucket, folder)
-        if listed is not None and bag.MARKER not in listed:
+        if listed is not None and layout.MARKER not in listed:
             return Examined("no bag", read=read)
         look = _Look(bucket, listed or {}, reader, ours=ours)
         if listed is None:
@@ -110,8 +110,8 @@ def examined(bucket: Bucket, folder: str, reader: Reader, *, ours: bool, payload
         if not look.damaged or listed == _listed(bucket, folder):
             outcome: Outcome = "damaged" if look.damaged else "unverifiable" if look.findings else "whole"
             kept, more = tuple(look.findings[:MOST_FINDINGS]), max(0, look.count - MOST_FINDINGS)
-            sums = Sums.of(stored for path, stored in (listed or {}).items() if not (ours and is_passing(path)))
-            return Examined(outcome, kept, more, sums, read, look.texts.get(bag.DETAILS, b""))
+            sums = Sums.of(stored for path, stored in (listed or {}).items() if not (ours and is_unfinished(path)))
+            return Examined(outcome, kept, more, sums, read, look.texts.get(layout.DETAILS, b""))
     return Examined("unsettled", read=read)
 
 
@@ -138,8 +138,8 @@ class _Look:
         self._bucket = bucket
         self._reader = reader
         self._ours = ours
-        self._payload = {path: stored for path, stored in listed.items() if path.startswith(bag.PAYLOAD)}
-        self._tags = {path: stored for path, stored in listed.items() if not path.startswith(bag.PAYLOAD)}
+        self._payload = {path: stored for path, stored in listed.items() if path.startswith(layout.PAYLOAD)}
+        self._tags = {path: stored for path, stored in listed.items() if not path.startswith(layout.PAYLOAD)}
         self._torn: set[str] = set()  # what the store lists, and does not give
         self._doubtful: set[str] = set()  # manifests that are altered themselves
         self.texts: dict[str, bytes] = {}
@@ -163,7 +163,7 @@ class _Look:
         for one in manifests:
             if one not in known:
                 self.note("unverifiable", one.name, f"one of {', '.join(ALGORITHMS)}", one.algorithm)
-        for name in (bag.MARKER, bag.INFO, bag.DETAILS, *(one.name for one in known)):
+        for name in (layout.MARKER, layout.INFO, layout.DETAILS, *(one.name for one in known)):
             self._read_text(name)
         self._ours = self._ours and not self._others()
         self._at_tag_files([one for one in known if one.of_tags])
@@ -176,7 +176,7 @@ class _Look:
 
     def _others(self) -> bool:
         """Tell whether another program says that it made the bag."""
-        agent = _AGENT.search(self.texts.get(bag.INFO, b""))
+        agent = _AGENT.search(self.texts.get(layout.INFO, b""))
         return agent is not None and not agent[1].startswith(bag.SOFTWARE_AGENT.partition("/")[0].encode())
 
     def _manifest(self, name: str) -> _Manifest:
@@ -198,20 +198,20 @@ class _Look:
     def _at_tag_files(self, manifests: Collection[_Manifest]) -> None:
         """Compare the tag files with what their manifests state; those of ours must be there, and no others."""
         stated = self._stated(manifests, of_tags=True) or {}
-        required = set(bag.TAG_FILES) if self._ours else {bag.MARKER}
+        required = set(layout.TAG_FILES) if self._ours else {layout.MARKER}
         for name in sorted((required | stated.keys()) - self._tags.keys()):
             self.note("missing", name, _said(stated.get(name)), "nothing")
         for name, stored in sorted(self._tags.items()):
-            if name in self._torn or (self._ours and is_passing(name)):
+            if name in self._torn or (self._ours and is_unfinished(name)):
                 continue
             if name in stated:
                 self._at_tag_file(name, stated[name])
-            elif self._ours and name not in bag.TAG_FILES:
+            elif self._ours and name not in layout.TAG_FILES:
                 self.note("unknown", name, "nothing", human_size(stored.size))
-            elif self._ours and stated and name != bag.TAG_MANIFEST:
-                self.note("malformed", bag.TAG_MANIFEST, f"a checksum of {name}", "none")
-        if bag.MARKER in self.texts and not self.texts[bag.MARKER].startswith(b"BagIt-Version:"):
-            self.note("malformed", bag.MARKER, "BagIt-Version: …", "something else")
+            elif self._ours and stated and name != layout.TAG_MANIFEST:
+                self.note("malformed", layout.TAG_MANIFEST, f"a checksum of {name}", "none")
+        if layout.MARKER in self.texts and not self.texts[layout.MARKER].startswith(b"BagIt-Version:"):
+            self.note("malformed", layout.MARKER, "BagIt-Version: …", "something else")
 
     def _at_paths(self, stated: Mapping[str, Mapping[str, str]]) -> None:
         for path in sorted(stated.keys() - self._payload.keys()):
@@ -221,9 +221,9 @@ class _Look:
 
     def _at_oxum(self) -> None:
         """Compare how much there is with Payload-Oxum, which the standard leaves to choice."""
-        oxum, found = bag.stated_oxum(self.texts.get(bag.INFO, b"")), [one.size for one in self._payload.values()]
+        oxum, found = bag.stated_oxum(self.texts.get(layout.INFO, b"")), [one.size for one in self._payload.values()]
         if oxum and oxum != bag.payload_oxum(found):
-            self.note("miscounted", bag.PAYLOAD, _counted(oxum), _counted(bag.payload_oxum(found)))
+            self.note("miscounted", layout.PAYLOAD, _counted(oxum), _counted(bag.payload_oxum(found)))
 
     def _stated(self, manifests: Collection[_Manifest], *, of_tags: bool = False) -> dict[str, dict[str, str]] | None:
         """Return the checksums by algorithm, by path, that manifests state; None if there is none to be understood."""
@@ -258,7 +258,7 @@ class _Look:
             path = line.removeprefix("./")
             if path not in self._payload and path not in self._tags:
                 path = _decoded(path)
-            outside = path.startswith(bag.PAYLOAD) if manifest.of_tags else not path.startswith(bag.PAYLOAD)
+            outside = path.startswith(layout.PAYLOAD) if manifest.of_tags else not path.startswith(layout.PAYLOAD)
             if outside or path.startswith("/") or ".." in re.split(r"[/\\]", path):
                 where = "outside of data/" if manifest.of_tags else "below data/"
                 self.note("malformed", manifest.name, f"paths {where}", path)

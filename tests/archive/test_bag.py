@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.archive import bag
+from tasks.archive import bag, layout
 from tasks.realtimekit.models import MediaFile, Recording, parse_recording
 from tasks.text.formatting import human_size
 from tests.support.anything import steady
@@ -37,18 +37,18 @@ def digests(files: dict[str, bytes]) -> dict[str, str]:
 
 def sealed(tags: dict[str, bytes]) -> dict[str, bytes]:
     """Return tag files with a tag manifest that fits them."""
-    others = {name: content for name, content in tags.items() if name != bag.TAG_MANIFEST}
-    return {**others, bag.TAG_MANIFEST: bag.manifest(digests(others))}
+    others = {name: content for name, content in tags.items() if name != layout.TAG_MANIFEST}
+    return {**others, layout.TAG_MANIFEST: bag.manifest(digests(others))}
 
 
 def tags_of(payload: dict[str, bytes]) -> dict[str, bytes]:
     info = bag.bag_info(a_recording(), [len(content) for content in payload.values()], date(2026, 11, 23))
     return sealed(
         {
-            bag.DETAILS: json.dumps({"id": ID}).encode(),
-            bag.INFO: info,
-            bag.MANIFEST: bag.manifest(digests(payload)),
-            bag.MARKER: bag.MARKER_TEXT,
+            layout.DETAILS: json.dumps({"id": ID}).encode(),
+            layout.INFO: info,
+            layout.MANIFEST: bag.manifest(digests(payload)),
+            layout.MARKER: bag.MARKER_TEXT,
         }
     )
 
@@ -72,7 +72,7 @@ def test_a_bag_is_valid_to_the_library_of_congress_and_to_sha256sum(tmp_path: Pa
     assert found.info["Payload-Oxum"] == "14.3"
     checker = shutil.which("sha256sum")
     assert checker is not None
-    for manifest in (bag.MANIFEST, bag.TAG_MANIFEST):
+    for manifest in (layout.MANIFEST, layout.TAG_MANIFEST):
         subprocess.run([checker, "--strict", "-c", manifest], cwd=folder, check=True, capture_output=True)
 
 
@@ -119,21 +119,21 @@ def test_a_whole_bag_shows_no_damage() -> None:
     assert bag.damage({**LISTED, "bagit.txt": 55, "unfinished/x": 1}, TAGS) == []
 
 
-@pytest.mark.parametrize("name", bag.TAG_FILES)
+@pytest.mark.parametrize("name", layout.TAG_FILES)
 def test_a_missing_tag_file_is_found(name: str) -> None:
     tags = {other: content for other, content in TAGS.items() if other != name}
     assert f"{name} is missing" in bag.damage(LISTED, tags)
 
 
-@pytest.mark.parametrize("name", [name for name in bag.TAG_FILES if name != bag.TAG_MANIFEST])
+@pytest.mark.parametrize("name", [name for name in layout.TAG_FILES if name != layout.TAG_MANIFEST])
 @pytest.mark.parametrize("content", [b"", b"x", b"\xff\xfe"])
 def test_a_tag_file_that_was_changed_is_found(name: str, content: bytes) -> None:
     assert f"{name} is not what tagmanifest-sha256.txt states" in bag.damage(LISTED, TAGS | {name: content})
 
 
-@pytest.mark.parametrize("content", [b"", b"\n", b"garbage\n", b"\xff\xfe", TAGS[bag.TAG_MANIFEST].split(b"\n")[0]])
+@pytest.mark.parametrize("content", [b"", b"\n", b"garbage\n", b"\xff\xfe", TAGS[layout.TAG_MANIFEST].split(b"\n")[0]])
 def test_a_tag_manifest_that_vouches_for_nothing_is_found(content: bytes) -> None:
-    assert bag.damage(LISTED, TAGS | {bag.TAG_MANIFEST: content})
+    assert bag.damage(LISTED, TAGS | {layout.TAG_MANIFEST: content})
 
 
 def test_a_missing_payload_file_is_found() -> None:
@@ -155,7 +155,7 @@ def test_a_payload_file_of_another_size_is_found() -> None:
 
 
 def test_a_payload_size_that_is_not_stated_is_found() -> None:
-    tags = sealed(TAGS | {bag.INFO: b"Bagging-Date: 2026-11-23\n"})
+    tags = sealed(TAGS | {layout.INFO: b"Bagging-Date: 2026-11-23\n"})
     assert bag.damage(LISTED, tags) == ["the payload is 14.3, Payload-Oxum states nothing"]
 
 
@@ -163,7 +163,7 @@ def test_a_payload_size_that_is_not_stated_is_found() -> None:
 def test_a_manifest_with_a_line_that_is_none_is_refused(line: bytes) -> None:
     with pytest.raises(ValueError, match=r"line 2 is not|can't decode"):
         bag.parse_manifest(b"0" * 64 + b"  data/b\n" + line)
-    tags = sealed(TAGS | {bag.MANIFEST: TAGS[bag.MANIFEST] + line})
+    tags = sealed(TAGS | {layout.MANIFEST: TAGS[layout.MANIFEST] + line})
     assert bag.damage(LISTED, tags)[0].startswith("manifest-sha256.txt: ")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.archive.commit import StoredFile
+from tasks.archive.models import StoredFile
 from tasks.errors import ArchiveDamaged, StoreRefused
 from tasks.s3.bucket import LARGEST_READ, READ_CHUNK
 from tests.standins.realtimekit import MediaSource, SyntheticContent

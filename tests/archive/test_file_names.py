@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.archive.bag import LONGEST_NAME, manifest, parse_manifest, payload_paths, safe_name
+from tasks.archive.bag import manifest, parse_manifest
+from tasks.archive.file_names import LONGEST_NAME, payload_paths, safe_name
 from tasks.realtimekit.models import Kind, MediaFile, Recording
 from tests.support.anything import ANY_TEXT, steady
 

@@ -10,8 +10,8 @@ from pathlib import PurePosixPath
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tasks.archive import bag
-from tasks.archive.bag import payload_paths
+from tasks.archive import bag, file_names, layout
+from tasks.archive.file_names import payload_paths
 from tasks.realtimekit.models import Kind, MediaFile, Recording
 from tests.archive.test_bag import LISTED, TAGS, sealed
 from tests.support.anything import ANY_TEXT, ID
@@ -26,7 +26,7 @@ CONTENTS = st.one_of(
     st.lists(LINES, max_size=4).map(lambda lines: "".join(lines).encode(errors="surrogatepass")),
     st.binary(max_size=200),
 )
-FOLDERS = st.fixed_dictionaries({}, optional=dict.fromkeys(bag.TAG_FILES, CONTENTS))
+FOLDERS = st.fixed_dictionaries({}, optional=dict.fromkeys(layout.TAG_FILES, CONTENTS))
 LISTINGS = st.dictionaries(st.sampled_from(list(LISTED)) | ANY_TEXT, st.integers(0, 2**70), max_size=6)
 
 
@@ -49,17 +49,19 @@ def test_whatever_lies_in_a_folder_it_is_found_out_unless_it_is_the_bag_itself(
     findings = bag.damage(listed, tags)
     assert all("\n" not in finding for finding in findings)
     if not findings:
-        stated = bag.parse_manifest(tags[bag.MANIFEST])
+        stated = bag.parse_manifest(tags[layout.MANIFEST])
         assert stated.keys() == {path for path in listed if path.startswith("data/")}
-        assert bag.stated_oxum(tags[bag.INFO]) == bag.payload_oxum(listed[path] for path in stated)
-        vouched = bag.parse_manifest(tags[bag.TAG_MANIFEST])
-        assert all(vouched[name] == hashlib.sha256(tags[name]).hexdigest() for name in tags if name != bag.TAG_MANIFEST)
+        assert bag.stated_oxum(tags[layout.INFO]) == bag.payload_oxum(listed[path] for path in stated)
+        vouched = bag.parse_manifest(tags[layout.TAG_MANIFEST])
+        assert all(
+            vouched[name] == hashlib.sha256(tags[name]).hexdigest() for name in tags if name != layout.TAG_MANIFEST
+        )
 
 
 @examples(50)
 @given(st.dictionaries(st.sampled_from([*TAGS]), CONTENTS, min_size=1))
 def test_a_tag_file_that_differs_is_found_as_long_as_its_manifest_is_what_it_was(changed: dict[str, bytes]) -> None:
-    changed.pop(bag.TAG_MANIFEST, None)
+    changed.pop(layout.TAG_MANIFEST, None)
     differs = any(TAGS[name] != content for name, content in changed.items())
     assert bool(bag.damage(LISTED, TAGS | changed)) == differs
 
@@ -67,7 +69,7 @@ def test_a_tag_file_that_differs_is_found_as_long_as_its_manifest_is_what_it_was
 @examples(50)
 @given(CONTENTS)
 def test_a_bag_that_vouches_for_an_odd_manifest_is_whole_only_if_that_states_the_payload(content: bytes) -> None:
-    if not bag.damage(LISTED, sealed(TAGS | {bag.MANIFEST: content})):
+    if not bag.damage(LISTED, sealed(TAGS | {layout.MANIFEST: content})):
         assert bag.parse_manifest(content).keys() == {path for path in LISTED if path.startswith("data/")}
 
 
@@ -108,12 +110,12 @@ def test_whatever_files_are_called_their_paths_are_safe_short_and_apart(media: l
         assert "leak-canary" not in path
         assert PurePosixPath(path).parts[0] == "data"
         assert not {"", ".", ".."} & set(path.split("/"))
-        assert len(path.encode()) <= len("data/tracks/") + 2 * bag.LONGEST_NAME + 1
-        assert all(len(part.encode()) <= bag.LONGEST_NAME for part in path.split("/"))
+        assert len(path.encode()) <= len("data/tracks/") + 2 * file_names.LONGEST_NAME + 1
+        assert all(len(part.encode()) <= file_names.LONGEST_NAME for part in path.split("/"))
 
 
 @examples(100)
 @given(st.lists(PIECES.filter(lambda piece: "." not in piece), max_size=3), st.sampled_from([".mp4", ".MP4", ".webm"]))
 def test_an_extension_is_kept(pieces: list[str], extension: str) -> None:
-    name = bag.safe_name("".join(pieces).replace("/", "").replace("?", "") + "a" + extension, "fallback")
+    name = file_names.safe_name("".join(pieces).replace("/", "").replace("?", "") + "a" + extension, "fallback")
     assert name.endswith(extension)

@@ -11,7 +11,7 @@ from contextvars import copy_context
 
 from prefect import flow
 
-from tasks.archive.commit import ArchivedFile, ArchivedRecording
+from tasks.archive.models import ArchivedFile, ArchivedRecording
 from tasks.orchestration.server import prefect_at_hand
 from tasks.orchestration.stages import announce, stage
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tasks.archive.commit import ArchivedRecording
+    from tasks.archive.models import ArchivedRecording
     from tests.standins.realtimekit import StandInRecording
 
 

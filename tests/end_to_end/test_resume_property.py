@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tasks.archive import bag
+from tasks.archive import bag, layout
 from tasks.errors import ArchiveDamaged, SourceUnavailable
 from tests.standins.realtimekit import Answer, MediaSource, RealtimeKitStandIn, SyntheticContent
 from tests.support.strategies import examples
@@ -33,8 +33,8 @@ SIZES = st.builds(
     lambda parts, more: parts * PART + more, st.integers(1, MOST_PARTS - 1), st.sampled_from([0, 1, 70_000])
 )
 JUNK = st.sampled_from(
-    ["data/stray.bin", "data/video/other.mp4", "unfinished/x.json", "unfinished/nothing", "recording.json", bag.INFO,
-     bag.MANIFEST, bag.TAG_MANIFEST]
+    ["data/stray.bin", "data/video/other.mp4", "unfinished/x.json", "unfinished/nothing", "recording.json", layout.INFO,
+     layout.MANIFEST, layout.TAG_MANIFEST]
 )  # fmt: skip
 
 
@@ -147,13 +147,13 @@ class Runs(RuleBasedStateMachine):
     @precondition(lambda self: self.bag_is_there)
     def a_tag_file_is_lost(self) -> None:
         """The bag is damaged."""
-        self.place.s3.delete_object(Bucket=self.place.bucket, Key=self.place.folder(self.recording) + bag.INFO)
+        self.place.s3.delete_object(Bucket=self.place.bucket, Key=self.place.folder(self.recording) + layout.INFO)
 
     @rule()
     @precondition(lambda self: self.bag_is_there)
     def the_marker_is_lost(self) -> None:
         """What was a bag is none any more."""
-        self.place.s3.delete_object(Bucket=self.place.bucket, Key=self.place.folder(self.recording) + bag.MARKER)
+        self.place.s3.delete_object(Bucket=self.place.bucket, Key=self.place.folder(self.recording) + layout.MARKER)
         self.committed = {}
 
     # What must hold
@@ -163,9 +163,9 @@ class Runs(RuleBasedStateMachine):
         """Read the folder as a stranger would."""
         folder = self.place.folder(self.recording)
         objects = {key.removeprefix(folder): body for key, body in self.place.objects().items()}
-        if bag.MARKER not in objects:
+        if layout.MARKER not in objects:
             return
-        stated = bag.parse_manifest(objects[bag.MANIFEST])
+        stated = bag.parse_manifest(objects[layout.MANIFEST])
         held = {path: hashlib.sha256(body).hexdigest() for path, body in objects.items() if path.startswith("data/")}
         assert stated == held == self.committed
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tasks.archive.bag import parse_manifest
-from tasks.archive.commit import StoredFile
+from tasks.archive.models import StoredFile
 from tasks.errors import RetryableError, UploadVanished
 from tasks.transfer.models import UploadedFile
 from tests.standins.realtimekit import MediaSource, SyntheticContent

@@ -11,7 +11,7 @@ import pytest
 from prefect import flow
 
 from flows.archive_recording import archive_recording
-from tasks.archive.commit import ArchivedRecording
+from tasks.archive.models import ArchivedRecording
 from tasks.archive.upload_journal import UploadJournal
 from tasks.errors import (
     ApiRefused,

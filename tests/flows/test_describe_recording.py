@@ -17,7 +17,7 @@ from tests.standins import media
 from tests.standins.realtimekit import MediaSource
 
 if TYPE_CHECKING:
-    from tasks.archive.commit import ArchivedRecording
+    from tasks.archive.models import ArchivedRecording
 
 CLOUDFLARES = ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID", "REALTIMEKIT_APP_ID")
 

@@ -35,7 +35,7 @@ from tests.support.archiving import Run, Setup
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
 
-    from tasks.archive.commit import ArchivedRecording
+    from tasks.archive.models import ArchivedRecording
     from tests.standins.requests import ApiRequest
 
 WEEK_H = 7 * 24

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.archive.commit import ArchivedFile
+from tasks.archive.models import ArchivedFile
 from tasks.media.description import Description, MediaFile, differences, markdown, media_file
 from tasks.media.probe import Facts, Stream
 from tasks.media.sandbox import Examined

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.archive.bag import payload_paths
+from tasks.archive.file_names import payload_paths
 from tasks.errors import ArchiverError
 from tasks.realtimekit.models import parse_recording
 from tasks.realtimekit.recordings import RealtimeKit, require_media

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from tasks.archive.bag import safe_name
+from tasks.archive.file_names import safe_name
 from tasks.errors import SourceUnavailable
 from tasks.text.redaction import REMOVED, keep_secret, redacted, showable, without_secrets
 from tests.standins.realtimekit import LEAKY_STORAGE_CONFIG

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.archive.commit import ArchivedFile, ArchivedRecording
+from tasks.archive.models import ArchivedFile, ArchivedRecording
 from tasks.transfer.report import Transferred, report
 
 FILES = (

@@ -1,0 +1,120 @@
+"""Where things lie in an archive: every key and folder name, and how a key is read. Pure text.
+
+{prefix}/{app_id}/{YYYY}/{MM}/{DD}/{recording_id}/        a recording's bag: UTC day on which it was invoked
+    data/video/…  data/audio/…  data/tracks/{layer}/…     its payload
+    recording.json  bag-info.txt  manifest-sha256.txt  tagmanifest-sha256.txt
+    bagit.txt                                             the marker, written last
+    unfinished/…                                          records of uploads under way; gone once it is a bag
+{prefix}/{app_id}/…/{recording_id}.description.json       what the media are; derived
+{prefix}/_audit/…                                         what was audited when
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from tasks.settings import APP_ID
+
+if TYPE_CHECKING:
+    from tasks.realtimekit import Recording
+
+PAYLOAD = "data/"
+MARKER = "bagit.txt"
+DETAILS = "recording.json"
+INFO = "bag-info.txt"
+MANIFEST = "manifest-sha256.txt"
+TAG_MANIFEST = "tagmanifest-sha256.txt"
+TAG_FILES = (MARKER, TAG_MANIFEST, MANIFEST, INFO, DETAILS)
+UNFINISHED = "unfinished"
+AUDIT = "_audit"
+"""What is about the archive and not of a recording; no app has such an id."""
+DESCRIPTION = ".description.json"
+
+_DAY = rf"(?P<app>{APP_ID})/[0-9]{{4}}/[0-9]{{2}}/[0-9]{{2}}/"
+_FOLDER = re.compile(rf"{_DAY}[0-9a-f-]{{36}}/")
+_KEY = re.compile(rf"(?P<folder>{_DAY}(?P<id>[0-9a-f-]{{36}})/)(?P<path>.+)", re.DOTALL)
+_BESIDE = re.compile(rf"{_DAY}[0-9a-f-]{{36}}{re.escape(DESCRIPTION)}")
+
+
+class RecordingKey(NamedTuple):
+    """A key that lies in the folder of a recording."""
+
+    folder: str  # below the archive's root, with a slash at its end
+    app_id: str
+    path: str  # within the folder
+
+
+def recording_folder(prefix: str, app_id: str, recording: Recording) -> str:
+    """Return the key prefix of a recording's bag, with a slash at its end.
+
+    A recording without any time lies under the year 0000: better found late than not kept.
+
+    Args:
+        prefix: the archive's, within the bucket, without slashes at its ends; may be empty.
+        app_id: the app of the recording.
+        recording: its day and its id name the folder.
+    """
+    day = recording.day.strftime("%Y/%m/%d") if recording.day else "0000/00/00"
+    return "/".join(part for part in (prefix, app_id, day, recording.id) if part) + "/"
+
+
+def unfinished_folder(folder: str) -> str:
+    """Return where the records of a recording's uploads lie, with a slash at its end.
+
+    Args:
+        folder: of the recording, with a slash at its end.
+    """
+    return f"{folder}{UNFINISHED}/"
+
+
+def description_key(folder: str) -> str:
+    """Return the key of a recording's description: beside its bag, as a bag is never changed.
+
+    Args:
+        folder: of the recording, with a slash at its end.
+    """
+    return folder.rstrip("/") + DESCRIPTION
+
+
+def kind_of(path: str) -> str:
+    """Return the kind of a payload file: `video`, `audio` or `tracks`.
+
+    Args:
+        path: within the bag, such as `data/video/meeting.mp4`.
+    """
+    return path.split("/")[1]
+
+
+def parse_key(path: str) -> RecordingKey | None:
+    """Read a key; None if it lies in no folder of a recording.
+
+    Args:
+        path: the key below the archive's root.
+    """
+    match = _KEY.fullmatch(path)
+    return RecordingKey(match["folder"], match["app"], match["path"]) if match else None
+
+
+def parse_folder(folder: str) -> str:
+    """Return the app id that a recording's folder names; empty if it is not the folder of a recording.
+
+    Args:
+        folder: below the archive's root, with a slash at its end.
+    """
+    match = _FOLDER.fullmatch(folder)
+    return match["app"] if match else ""
+
+
+def is_description(path: str) -> bool:
+    """Tell whether a key is that of a recording's description.
+
+    Args:
+        path: the key below the archive's root.
+    """
+    return _BESIDE.fullmatch(path) is not None
+
+
+def is_unfinished(path: str) -> bool:
+    """Tell whether a path in a recording's folder is that of a record of an upload under way, which comes and goes."""
+    return path.startswith(f"{UNFINISHED}/")
