@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from tasks.realtimekit import require_media, require_some_media
 from tasks.text import human_size
-from tasks.transfer import Transferred, shown
+from tasks.transfer import Transferred, show_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,7 +120,7 @@ def wait_until_uploaded(session: Session, recording: Recording, timeout_s: float
 def transfer_media(session: Session, recording: Recording, options: Options) -> Transferred:
     """Bring every media file into the store; with `overwrite`, beside what is archived, which stays as it is."""
     tally = session.new_tally()
-    with session.attempt() as attempt, shown(tally, session.views(recording)):
+    with session.attempt() as attempt, show_progress(tally, session.views(recording)):
         transfer = attempt.transfer(recording, tally)
         payloads = attempt.payloads(recording, accept_size=options.accept_size)
         if options.overwrite:  # of what is archived, nothing is in danger

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from tasks.text import Log
-    from tasks.transfer import Moving
+    from tasks.transfer import FileProgress
 
 INTERVAL_S = 5.0
 LONGEST_LINE = 1000
@@ -70,7 +70,7 @@ class ProgressArtifacts:
         self._decoration = Decoration(log)
         self._artifacts: dict[str, UUID] = {}
 
-    def show(self, files: Sequence[Moving]) -> None:
+    def show(self, files: Sequence[FileProgress]) -> None:
         """Create or update the artifacts; a server that is away costs no more than them."""
         for kind in ("video", "audio", "tracks"):
             of_kind = [file for file in files if file.path.startswith(f"{PAYLOAD}{kind}/")]
@@ -80,7 +80,7 @@ class ProgressArtifacts:
     def close(self) -> None:
         """Leave the artifacts as they are."""
 
-    def _show(self, kind: str, files: Sequence[Moving]) -> None:
+    def _show(self, kind: str, files: Sequence[FileProgress]) -> None:
         size = sum(file.size for file in files)
         percent = 100.0 * sum(file.done for file in files) / size if size else 100.0
         description = "  \n".join(cell(str(file), LONGEST_LINE) for file in files)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tasks.transfer.buffers import BufferPool
 from tasks.transfer.models import Limits, Payload, TransferContext, TransferredFile
-from tasks.transfer.progress import Bars, LogLines, Moving, Tally, View, shown
+from tasks.transfer.progress import Bars, FileProgress, LogLines, Tally, View, show_progress
 from tasks.transfer.report import Transferred, report
 from tasks.transfer.transfer import FILES_AT_ONCE, Transfer
 
@@ -12,9 +12,9 @@ __all__ = [
     "FILES_AT_ONCE",
     "Bars",
     "BufferPool",
+    "FileProgress",
     "Limits",
     "LogLines",
-    "Moving",
     "Payload",
     "Tally",
     "Transfer",
@@ -23,5 +23,5 @@ __all__ = [
     "TransferredFile",
     "View",
     "report",
-    "shown",
+    "show_progress",
 ]

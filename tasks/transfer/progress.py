@@ -1,4 +1,4 @@
-"""Knows how to tell people what moves: bars on a terminal, lines at a human pace in a log."""
+"""Progress for people: bars on a terminal, lines at a human pace in a log."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LAST_WORD_S = 2.0
 
 
 @dataclass(frozen=True)
-class Moving:
+class FileProgress:
     """How far one file is."""
 
     path: str
@@ -57,7 +57,7 @@ class Moving:
 
 
 class Tally:
-    """Counts what moves, for all files of a recording; see `tasks.transfer.transfer.Progress`."""
+    """Counts the bytes of all files of a recording; a `Progress` for the transfer, and the source of all views."""
 
     def __init__(self) -> None:
         self._files: dict[str, tuple[int, int, float]] = {}
@@ -65,7 +65,7 @@ class Tally:
         self._lock = Lock()
 
     def begin(self, path: str, size: int, already: int) -> None:
-        """Note that a file of `size` bytes is being moved, of which `already` are in the store."""
+        """Note that a file of `size` bytes is being transferred, of which `already` are in the store."""
         with self._lock:
             self._files[path] = (size, already, time.monotonic())
             self._done[path] = already
@@ -75,25 +75,25 @@ class Tally:
         with self._lock:
             self._done[path] += count
 
-    def files(self) -> list[Moving]:
+    def files(self) -> list[FileProgress]:
         """Return how far each file is."""
         with self._lock:
             return [
-                Moving(path, size, already, self._done[path], since)
+                FileProgress(path, size, already, self._done[path], since)
                 for path, (size, already, since) in self._files.items()
             ]
 
 
 class View(Protocol):
-    """Shows how far the files are, from a thread of its own, every so many seconds."""
+    """Shows how far the files are; called from a thread of its own, every `interval_s` seconds."""
 
     interval_s: float
 
-    def show(self, files: Sequence[Moving]) -> None:
-        """Show it now."""
+    def show(self, files: Sequence[FileProgress]) -> None:
+        """Show the files as they are now."""
 
     def close(self) -> None:
-        """Show no more."""
+        """Show nothing more."""
 
 
 class LogLines:
@@ -108,14 +108,14 @@ class LogLines:
     def __init__(self, log: Log) -> None:
         self._log = log
 
-    def show(self, files: Sequence[Moving]) -> None:
+    def show(self, files: Sequence[FileProgress]) -> None:
         """Log every file that is under way."""
         for file in files:
             if file.done < file.size:
                 self._log.info("%s", file)
 
     def close(self) -> None:
-        """Say nothing: the run's own log lines tell the end."""
+        """Do nothing: the run's own log lines tell the end."""
 
 
 class Bars:
@@ -128,7 +128,7 @@ class Bars:
         self._restore = ExitStack()
         self._restore.enter_context(_logs_above_bars())
 
-    def show(self, files: Sequence[Moving]) -> None:
+    def show(self, files: Sequence[FileProgress]) -> None:
         """Draw every file's bar as it stands now."""
         for file in files:
             name, bar_format = _fitted(file.path)
@@ -138,7 +138,7 @@ class Bars:
                     unit="B", unit_scale=True, unit_divisor=1024, dynamic_ncols=True,
                 )  # fmt: skip
             bar = self._bars[file.path]
-            bar.desc, bar.bar_format = name, bar_format  # somebody may have made the terminal wider
+            bar.desc, bar.bar_format = name, bar_format  # the terminal may have become wider
             bar.update(file.done - bar.n)
 
     def close(self) -> None:
@@ -149,7 +149,7 @@ class Bars:
 
 
 def _fitted(path: str) -> tuple[str, str | None]:
-    """Return what a file is called before its bar, and how the bar looks, None as usual: the figures always have room.
+    """Return a file's name for its bar, and the bar's format, None for the usual one: the figures always have room.
 
     Args:
         path: within the bag; letters that the terminal lacks are escaped.
@@ -185,7 +185,7 @@ def _shortened(text: str, columns: int) -> str:
 
 @contextmanager
 def _logs_above_bars() -> Iterator[None]:
-    """Make the handlers that write to a terminal clear the bars before a line and draw them again after it."""
+    """Have the log handlers that write to a terminal clear the bars before a line, and draw the bars again after it."""
     loggers = [logging.getLogger(), *(logging.getLogger(name) for name in logging.root.manager.loggerDict)]
     handlers = {h for logger in loggers for h in logger.handlers if getattr(h, "stream", None) in (sys.stderr, None)}
     terminal = [handler for handler in handlers if isinstance(handler, logging.StreamHandler)]
@@ -208,8 +208,8 @@ def _between_bars(emit: Callable[[logging.LogRecord], None]) -> Callable[[loggin
 
 
 @contextmanager
-def shown(tally: Tally, views: Sequence[View]) -> Iterator[None]:
-    """Show a tally in several views while the block runs; no view can hold the block up, or fail it."""
+def show_progress(tally: Tally, views: Sequence[View]) -> Iterator[None]:
+    """Show a tally in several views while the block runs; no view can delay the block, or make it fail."""
     over = Event()
     threads = [_watch(tally, view, over) for view in views]
     try:

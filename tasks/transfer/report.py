@@ -1,4 +1,4 @@
-"""Knows what a person is told of an archived recording: what, where, and what it took."""
+"""The report of an archived recording for people: what, where, and what the transfer took."""
 
 from __future__ import annotations
 

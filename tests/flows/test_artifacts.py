@@ -7,7 +7,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from tasks.orchestration.artifacts import ProgressArtifacts
-from tasks.transfer.progress import Moving
+from tasks.transfer.progress import FileProgress
 
 if TYPE_CHECKING:
     import pytest
@@ -23,7 +23,7 @@ def test_a_participants_name_is_no_link_in_the_progress(monkeypatch: pytest.Monk
 
     monkeypatch.setattr("tasks.orchestration.artifacts.create_progress_artifact", create)
     named, other = "data/tracks/[me](javascript_x).webm", "data/tracks/b"
-    files = [Moving(named, 1000, 0, done=1000, since=0.0), Moving(other, 1000, 0, done=0, since=0.0)]
+    files = [FileProgress(named, 1000, 0, done=1000, since=0.0), FileProgress(other, 1000, 0, done=0, since=0.0)]
     ProgressArtifacts("one", logging.getLogger(__name__)).show(files)
     first, second = told[0].split("\n")
     assert "](" not in first

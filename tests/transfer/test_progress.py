@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tqdm.utils import disp_len
 
-from tasks.transfer.progress import LAST_WORD_S, Bars, LogLines, Moving, Tally, shown
+from tasks.transfer.progress import LAST_WORD_S, Bars, FileProgress, LogLines, Tally, show_progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,11 +26,11 @@ class Recorder:
 
     def __init__(self, interval_s: float = 0.001) -> None:
         self.interval_s = interval_s
-        self.shown: list[list[Moving]] = []
+        self.shown: list[list[FileProgress]] = []
         self.closed = False
         self.looked = Event()
 
-    def show(self, files: Sequence[Moving]) -> None:
+    def show(self, files: Sequence[FileProgress]) -> None:
         """Remember."""
         self.shown.append(list(files))
         self.looked.set()
@@ -43,7 +43,7 @@ class Recorder:
 class Broken(Recorder):
     """A view that raises."""
 
-    def show(self, files: Sequence[Moving]) -> None:
+    def show(self, files: Sequence[FileProgress]) -> None:
         """Raise."""
         super().show(files)
         message = "no such artifact"
@@ -57,7 +57,7 @@ class Stuck(Recorder):
         super().__init__()
         self.let_go = Event()
 
-    def show(self, files: Sequence[Moving]) -> None:
+    def show(self, files: Sequence[FileProgress]) -> None:
         """Wait."""
         super().show(files)
         self.let_go.wait(60)
@@ -81,17 +81,17 @@ def test_many_threads_lose_no_byte() -> None:
 
 
 def test_a_line_tells_how_far_how_fast_and_how_long_still() -> None:
-    line = str(Moving("data/video/a.mp4", 1024**2, 0, 512 * 1024, time.monotonic() - 5))
+    line = str(FileProgress("data/video/a.mp4", 1024**2, 0, 512 * 1024, time.monotonic() - 5))
     assert line == "data/video/a.mp4: 512 KiB of 1 MiB (50 %), 102.4 KiB/s, 5 s left"
 
 
 def test_an_empty_file_and_one_that_has_not_begun_can_be_shown() -> None:
-    assert "(100 %)" in str(Moving("data/video/a.mp4", 0, 0, 0, time.monotonic()))
-    assert "an unknown time left" in str(Moving("data/video/a.mp4", 10, 0, 0, time.monotonic()))
+    assert "(100 %)" in str(FileProgress("data/video/a.mp4", 0, 0, 0, time.monotonic()))
+    assert "an unknown time left" in str(FileProgress("data/video/a.mp4", 10, 0, 0, time.monotonic()))
 
 
 def test_what_was_stored_before_counts_as_done_but_not_as_fast() -> None:
-    moving = Moving("data/video/a.mp4", 100, 90, 90, time.monotonic() - 1)
+    moving = FileProgress("data/video/a.mp4", 100, 90, 90, time.monotonic() - 1)
     assert moving.rate == 0
     assert "(90 %)" in str(moving)
 
@@ -99,7 +99,7 @@ def test_what_was_stored_before_counts_as_done_but_not_as_fast() -> None:
 def test_the_end_is_shown_and_the_view_closed() -> None:
     tally, view = Tally(), Recorder(interval_s=60)
     tally.begin("data/video/a.mp4", 4, 0)
-    with shown(tally, [view]):
+    with show_progress(tally, [view]):
         tally.advance("data/video/a.mp4", 4)
     assert [file.done for file in view.shown[-1]] == [4]
     assert len(view.shown) == 1
@@ -109,7 +109,7 @@ def test_the_end_is_shown_and_the_view_closed() -> None:
 @pytest.mark.usefixtures("quick")
 def test_a_view_that_raises_harms_neither_the_transfer_nor_the_other_views(caplog: pytest.LogCaptureFixture) -> None:
     broken, sound = Broken(), Recorder()
-    with shown(Tally(), [broken, sound]):
+    with show_progress(Tally(), [broken, sound]):
         assert broken.looked.wait(10)
         assert sound.looked.wait(10)
     assert broken.closed
@@ -122,21 +122,21 @@ def test_a_view_that_raises_harms_neither_the_transfer_nor_the_other_views(caplo
 def test_a_view_that_hangs_is_left_behind() -> None:
     stuck = Stuck()
     started = time.monotonic()
-    with shown(Tally(), [stuck]):
+    with show_progress(Tally(), [stuck]):
         assert stuck.looked.wait(10)
     assert time.monotonic() - started < LAST_WORD_S
     stuck.let_go.set()
 
 
 def test_a_failed_transfer_is_not_hidden_by_its_views() -> None:
-    with pytest.raises(ZeroDivisionError), shown(Tally(), [Broken()]):
+    with pytest.raises(ZeroDivisionError), show_progress(Tally(), [Broken()]):
         raise ZeroDivisionError
 
 
 def test_log_lines_tell_of_what_is_under_way_alone_and_at_a_human_pace(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     view = LogLines(LOG)
-    done, going = Moving("done.mp4", 4, 0, 4, 0.0), Moving("going.mp4", 4, 0, 1, 0.0)
+    done, going = FileProgress("done.mp4", 4, 0, 4, 0.0), FileProgress("going.mp4", 4, 0, 1, 0.0)
     view.show([done, going])
     view.close()
     (record,) = caplog.records
@@ -151,9 +151,9 @@ def test_a_log_line_appears_above_the_bars(monkeypatch: pytest.MonkeyPatch) -> N
     LOG.addHandler(handler)
     try:
         bars = Bars()
-        bars.show([Moving("data/video/a.mp4", 100, 40, 50, 0.0)])
+        bars.show([FileProgress("data/video/a.mp4", 100, 40, 50, 0.0)])
         LOG.warning("something to tell")
-        bars.show([Moving("data/video/a.mp4", 100, 40, 100, 0.0)])
+        bars.show([FileProgress("data/video/a.mp4", 100, 40, 100, 0.0)])
         bars.close()
         LOG.warning("afterwards")
     finally:
@@ -178,8 +178,8 @@ def test_the_figures_are_seen_however_narrow_the_terminal_and_long_the_name(
     monkeypatch.setattr(sys, "stderr", screen)
     bars = Bars()
     path = f"data/video/{name}"
-    bars.show([Moving(path, 1000 * 1024, 0, 0, 0.0)])
-    bars.show([Moving(path, 1000 * 1024, 0, 640 * 1024, 0.0)])
+    bars.show([FileProgress(path, 1000 * 1024, 0, 0, 0.0)])
+    bars.show([FileProgress(path, 1000 * 1024, 0, 640 * 1024, 0.0)])
     bars.close()
     screen.flush()
     last = screen.buffer.getvalue().decode(encoding).rstrip("\n").rpartition("\r")[2]
