@@ -19,6 +19,8 @@ from tasks.links import Link, Links
 from tasks.moving import Limits, Moved, Payload
 from tasks.realtimekit import API_PATIENCE_S, RealtimeKit, require_media, require_some_media
 from tasks.store import Store
+from tasks.sweep import plan_for
+from tasks.sweep_scope import Scope
 from tasks.transfer import Transfer
 from tasks.units import MIB
 from tasks.wire import new_http_client
@@ -27,9 +29,11 @@ from tests.standins.realtimekit import MediaSource, StandInRecording, SyntheticC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from tasks.details import Recording
+    from tasks.sweep import Plan
     from tests.standins.realtimekit import RealtimeKitStandIn
     from tests.standins.stores import Store as StoreServer
 
@@ -153,6 +157,11 @@ class Run:
             moved = transfer.move_all(payloads, replace=overwrite)
             partial = self.setup.partial
             return transfer.commit(self.archive, recording, moved, overwrite=overwrite, partial=partial)
+
+    def planned(self, now: datetime) -> Plan:
+        """Return what a sweep at that time would do, of the app's recordings of the nine days before."""
+        with httpx.Client() as http:
+            return plan_for(self._api(http), self.archive, self.store, self.setup.app_id, Scope(now))
 
     def _api(self, http: httpx.Client) -> RealtimeKit:
         its = self.setup
