@@ -31,6 +31,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.examples import example, plain, plain_schema, result_of
 from tests.usage import ID, USAGES, usage_of
+from tests.usage import SETTINGS as USUAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +50,22 @@ SETTINGS = {
     "webhook": "WebhookSettings",
 }
 """Which settings each command reads, by what its module calls them."""
+VALUES = {
+    "ARCHIVE_URL": (
+        "s3://bucket", "s3://bucket/", "s3://bucket/a/b/", "s3://bucket/a b!_.*'()-", " s3://bucket/a ", "", "bucket/a",
+        "s3://b", "s3://bucket/a//b", "s3://bucket/../a", "s3://bucket/a?b", "https://bucket/a",
+    ),
+    "CLOUDFLARE_API_TOKEN": ("token", " token ", "", "Bearer token"),
+    "CLOUDFLARE_ACCOUNT_ID": ("a", "a" * 32, "a" * 33, "a/b"),
+    "REALTIMEKIT_APP_ID": ("a", "a" * 64, "a" * 65, "a/b"),
+    "CLOUDFLARE_BASE_URL": ("http://127.0.0.1:9/v4/", "", "api.cloudflare.com", "https://a:b@c", "https://a?b"),
+    "TRANSFER_PART_SIZE": ("8MiB", "5 MiB", "10MB", "8388608", "5GiB", "", "4MiB", "6GiB", "large"),
+    "TRANSFER_CONCURRENCY": ("1", "64", "", "0", "65", "1.5"),
+    "TRANSFER_PATIENCE": ("0.1", "86400", "", "0", "86401", "long"),
+    "STALL_TIMEOUT": ("0.1", "86400", "", "0", "86401", "long"),
+    "POLL_INTERVAL": ("0.1", "86400", "", "0", "86401", "long"),
+    "TASK_RETRIES": ("0", "20", "", "-1", "21"),
+}  # fmt: skip
 NOWHERE = "http://127.0.0.1:9/api"
 LOG = logging.getLogger(__name__)
 
@@ -92,6 +109,22 @@ def settings_of(name: str) -> dict[str, Any]:
     schema = plain(kind.model_json_schema())
     required = schema.get("required", ())
     return {field.upper(): its | {"required": field in required} for field, its in schema["properties"].items()}
+
+
+def values() -> dict[str, dict[str, Any]]:
+    """Return what becomes of texts in environment variables: values, or refusals of that variable alone."""
+    door, invalid = _module("archive_recording"), _module("doctor").SettingsInvalid
+    came: dict[str, dict[str, Any]] = {name: {} for name in VALUES}
+    for name, text in ((name, text) for name, texts in VALUES.items() for text in texts):
+        with pytest.MonkeyPatch.context() as patch:
+            for variable, value in {**USUAL, name: text}.items():
+                patch.setenv(variable, value)
+            try:
+                came[name][text] = door.load_settings(door.Settings, None).model_dump(mode="json")[name.lower()]
+            except invalid as refused:
+                (problem,) = refused.problems
+                came[name][text] = {"refused": problem.partition(":")[0]}
+    return came
 
 
 def events() -> dict[str, Any]:
@@ -186,6 +219,7 @@ SECTIONS: dict[str, Callable[[], Any]] = {
     **{f"result {name}": partial(printed_by, name) for name in FLOWS},
     **{f"settings {name}": partial(settings_of, name) for name in SETTINGS},
     **{f"usage {name}": partial(usage_of, name) for name in USAGES},
+    "values of settings": values,
     "deployments": deployments,
     "events": events,
     "artifacts": artifacts,
