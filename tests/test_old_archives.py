@@ -14,6 +14,7 @@ import bagit
 import pytest
 
 from flows.describe_recording import find_archive
+from tasks.clients import payloads
 from tests.auditing import audited
 from tests.old_archives import (
     AUDITED,
@@ -149,6 +150,18 @@ def test_what_is_written_today_is_what_was_written_then(rclone: Archiving, older
     assert now.keys() == then.keys()
     assert {key: DATED.sub(b"", now[key]) for key in now} == {key: DATED.sub(b"", then[key]) for key in then}
     assert described(rclone) == {key: OLD.index["objects"][key] for key in then}
+
+
+def test_the_flow_stores_files_under_the_keys_and_metadata_of_then(
+    rclone: Archiving, older_kit: RealtimeKitStandIn
+) -> None:
+    app_of = laid_out(rclone, older_kit)
+    for old in WHOLE:
+        run = app_of(old).run()
+        for payload in payloads(run.archive, run.recording(old.id)):
+            stored = OLD.index["objects"][payload.key]["metadata"]
+            assert stored == {**stored, **payload.metadata}
+            assert stored.keys() - payload.metadata.keys() <= {"sha256", "source-etag"}
 
 
 def carried_on(bench: Archiving) -> StandInRecording:
