@@ -30,8 +30,7 @@ from prefect.events.clients import AssertingEventsClient
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.examples import example, plain, plain_schema, result_of
-from tests.usage import ID, USAGES, usage_of
-from tests.usage import SETTINGS as USUAL
+from tests.usage import ID, USAGES, set_up, usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,8 +116,7 @@ def values() -> dict[str, dict[str, Any]]:
     came: dict[str, dict[str, Any]] = {name: {} for name in VALUES}
     for name, text in ((name, text) for name, texts in VALUES.items() for text in texts):
         with pytest.MonkeyPatch.context() as patch:
-            for variable, value in {**USUAL, name: text}.items():
-                patch.setenv(variable, value)
+            set_up(patch, **{name: text})
             try:
                 came[name][text] = door.load_settings(door.Settings, None).model_dump(mode="json")[name.lower()]
             except invalid as refused:

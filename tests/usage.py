@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import io
+import os
 import re
 import shlex
 import signal
@@ -206,6 +207,14 @@ def _came_to(module: Any, line: str) -> tuple[Any, str]:
     return came, printed
 
 
+def set_up(patch: pytest.MonkeyPatch, **different: str) -> None:
+    """Set the usual settings, and no certificates of this machine, as to load these takes longer than all else."""
+    for name in [name for name in os.environ if name.endswith("_CA_BUNDLE") or name.startswith("SSL_CERT_")]:
+        patch.delenv(name)
+    for name, value in (SETTINGS | different).items():
+        patch.setenv(name, value)
+
+
 class _Begun(BaseException):
     """A command has read its arguments, and begins."""
 
@@ -229,8 +238,7 @@ def _at_the_door(module: Any) -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         patch.chdir(folder)
-        for name, value in SETTINGS.items():
-            patch.setenv(name, value)
+        set_up(patch)
         patch.setattr(Flow, "__call__", call)
         patch.setattr(uvicorn.Server, "run", serve)
         patch.setattr(module, "prefect_at_hand", nullcontext, raising=False)
