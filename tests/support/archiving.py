@@ -18,6 +18,7 @@ from tasks.cancellation import CancellationGroup
 from tasks.pipeline import Options, archive_recording, commit_archive, fetch_details, transfer_media
 from tasks.session import Attempt, Session, StoreAccess
 from tasks.settings import Settings
+from tasks.sweep import Scope, plan_for
 from tasks.text import MIB
 from tasks.transfer import Tally, Transferred
 from tests.standins.realtimekit import MediaSource, StandInRecording, SyntheticContent
@@ -25,11 +26,13 @@ from tests.support.meddling import Meddled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from tasks.archive import Archive, ArchivedRecording
     from tasks.realtimekit import Recording
     from tasks.s3 import Store
+    from tasks.sweep import Plan
     from tasks.transfer import Payload, TransferredFile
     from tests.standins.realtimekit import RealtimeKitStandIn
     from tests.standins.stores import Store as StoreServer
@@ -168,6 +171,11 @@ class Run:
         """Archive a recording, or find that it is."""
         with closing(self._session()) as session:
             return archive_recording(session, recording_id, self._options(overwrite=overwrite)).archived
+
+    def planned(self, now: datetime) -> Plan:
+        """Return what a sweep at that time would do, of the app's recordings of the nine days before."""
+        with closing(self._session()) as session, session.attempt() as attempt:
+            return plan_for(attempt.api, attempt.archive, attempt.store, self.setup.app_id, Scope(now))
 
     def _options(self, *, overwrite: bool) -> Options:
         return Options(overwrite=overwrite, accept_size=self.setup.accept_size, partial=self.setup.partial)
