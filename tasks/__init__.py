@@ -3,20 +3,21 @@
     level  wing or module                                              what it holds
     0      text                                                        what people read, and what must not be shown
     0      evidence                                                    what proves that a file is media and whole
-    1      errors environment settings retry cancellation workers      what all others stand on
-    1      process_tuning                                              what is set once for a process
-    2      realtimekit                                                 the API: recordings and their URLs; webhooks
-    2      download                                                    a file behind an expiring URL
-    2      s3                                                          a store: objects and multipart uploads
-    3      archive                                                     one bag per recording
-    4      transfer                                                    from source to store, part by part
-    5      pipeline                                                    a recording's way, told once: start there
-    5      session cli                                                 clients of a run; a command on a terminal
-    6      sweep                                                       what is not archived yet
-    6      audit                                                       whether the archive is what it was
-    6      media                                                       what the files are
-    6      doctor                                                      whether recordings will arrive
-    7      orchestration                                               the only wing that imports Prefect
+    1      errors                                                      every failure, final or worth retrying
+    2      environment settings retry cancellation workers             what all others stand on
+    2      process_tuning                                              what is set once for a process
+    3      realtimekit                                                 the API: recordings and their URLs; webhooks
+    3      download                                                    a file behind an expiring URL
+    3      s3                                                          a store: objects and multipart uploads
+    4      archive                                                     one bag per recording
+    5      transfer                                                    from source to store, part by part
+    6      pipeline                                                    a recording's way, told once: start there
+    6      session cli                                                 clients of a run; a command on a terminal
+    7      sweep                                                       what is not archived yet
+    7      audit                                                       whether the archive is what it was
+    7      media                                                       what the files are
+    7      doctor                                                      whether recordings will arrive
+    8      orchestration                                               the only wing that imports Prefect
 
 A wing imports lower levels only, and never another wing of its own level. From outside, a name is imported from the
 wing's front door (`from tasks.s3 import Bucket`); a module that its front door does not import is a door of its own.

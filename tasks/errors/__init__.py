@@ -1,0 +1,155 @@
+"""Every failure that a caller may meet, each with an answer to one question: is it final, or worth retrying?
+
+ArchiverError
+ ├─ FinalError               trying again as things stand cannot help: a person has to look
+ │   ├─ SettingsInvalid          settings missing or malformed
+ │   ├─ RecordingIdInvalid       not a UUID
+ │   ├─ ApiRefused               401, 403, other 4xx, `success: false`
+ │   │   └─ RecordingNotFound    404
+ │   ├─ ConnectionInsecure       a certificate that nobody vouches for, or no TLS where it must be
+ │   ├─ ApiNonsense              an answer that is not the API's
+ │   │   └─ AnswerTooLarge           the API's, maybe, and more than is read of one
+ │   ├─ RecordingErrored         RealtimeKit failed: no file will ever come
+ │   ├─ NotUploadedInTime        the deadline for waiting has passed
+ │   ├─ NothingToDownload        UPLOADED, but a URL is missing: bucket turned off, or the file has left it
+ │   ├─ SourceGone               404 from a presigned URL, and the seven days are over
+ │   ├─ VideoEmpty               UPLOADED, and 0 bytes
+ │   ├─ SourceLied               answers that cannot be the file, again and again
+ │   ├─ SizeDisagrees            API and source name different sizes
+ │   ├─ StoreRefused             no such bucket, bad credentials, not allowed
+ │   ├─ ObjectTooLarge           a small file of the archive that is none
+ │   ├─ ArchiveDamaged           committed, but not whole
+ │   ├─ ReplacementSmaller       an overwrite that would delete the only copy of something
+ │   ├─ WebhookMalformed         signed, but not as documented
+ │   ├─ CannotHandOut            no deployment's run could archive that recording
+ │   ├─ SweepIncomplete          recordings failed, are at risk, or are lost: all others were seen to
+ │   ├─ DamageFound              an audit found what is no longer what was archived
+ │   ├─ PrefectRefused           Prefect's server, or Cloud, does not take our credentials
+ │   ├─ NotReady                 a checkup found what will keep recordings from arriving
+ │   ├─ NotInArchive             an address that is not one of the archive's
+ │   ├─ NotArchived              no committed archive is there
+ │   └─ ExtraNotInstalled        an optional part of this project is not installed
+ └─ RetryableError           the same call may succeed later, and carries on from what is stored
+     ├─ ApiUnavailable           5xx, time-outs, dropped connections
+     │   └─ ApiThrottled         429
+     ├─ SourceUnavailable        the same, from the presigned URL; and stalls
+     ├─ SourceMissing            404 from a presigned URL, while the API lists the file
+     ├─ LinkRefused              a presigned URL that is refused, fresh ones too
+     ├─ SourceChanged            another object than the one that was begun
+     │   └─ RangesUnproved           nothing proves that its ranges are of one object
+     ├─ StoreUnavailable         the store is away, or throttles
+     │   └─ UploadVanished       a multipart upload that somebody else ended
+     ├─ StoredWrong              what the store received or holds is not what was sent
+     ├─ KeyUnavailable           the public key of RealtimeKit's webhooks
+     ├─ AuditUnfinished          an audit could not read what it was to read: nothing is known of that
+     ├─ PrefectUnavailable       Prefect's server does not answer at the start of a run
+     ├─ Unforeseen               an error that is none of ours
+     └─ TransferStopped          told to stop: the run was cancelled or failed elsewhere
+
+Arguments are positional and plain, so that errors survive pickling between processes. No message ever holds
+a URL's query, a token or a password: sources are named by file, stores by bucket and key.
+"""
+
+from __future__ import annotations
+
+from tasks.errors.archive import (
+    ArchiveDamaged,
+    AuditUnfinished,
+    CannotHandOut,
+    DamageFound,
+    NotArchived,
+    NotInArchive,
+    ReplacementSmaller,
+    SweepIncomplete,
+)
+from tasks.errors.base import ArchiverError, FinalError, RetryableError, TransferStopped, Unforeseen
+from tasks.errors.realtimekit import (
+    AnswerTooLarge,
+    ApiNonsense,
+    ApiRefused,
+    ApiThrottled,
+    ApiUnavailable,
+    KeyUnavailable,
+    NothingToDownload,
+    NotUploadedInTime,
+    RecordingErrored,
+    RecordingIdInvalid,
+    RecordingNotFound,
+    WebhookMalformed,
+)
+from tasks.errors.setup import (
+    ConnectionInsecure,
+    ExtraNotInstalled,
+    NotReady,
+    PrefectRefused,
+    PrefectUnavailable,
+    SettingsInvalid,
+)
+from tasks.errors.source import (
+    LinkRefused,
+    RangesUnproved,
+    SizeDisagrees,
+    SourceChanged,
+    SourceGone,
+    SourceLied,
+    SourceMissing,
+    SourceUnavailable,
+    VideoEmpty,
+)
+from tasks.errors.store import (
+    EXPIRED_CREDENTIALS,
+    ObjectTooLarge,
+    StoredWrong,
+    StoreRefused,
+    StoreUnavailable,
+    UploadVanished,
+)
+
+__all__ = [
+    "EXPIRED_CREDENTIALS",
+    "AnswerTooLarge",
+    "ApiNonsense",
+    "ApiRefused",
+    "ApiThrottled",
+    "ApiUnavailable",
+    "ArchiveDamaged",
+    "ArchiverError",
+    "AuditUnfinished",
+    "CannotHandOut",
+    "ConnectionInsecure",
+    "DamageFound",
+    "ExtraNotInstalled",
+    "FinalError",
+    "KeyUnavailable",
+    "LinkRefused",
+    "NotArchived",
+    "NotInArchive",
+    "NotReady",
+    "NotUploadedInTime",
+    "NothingToDownload",
+    "ObjectTooLarge",
+    "PrefectRefused",
+    "PrefectUnavailable",
+    "RangesUnproved",
+    "RecordingErrored",
+    "RecordingIdInvalid",
+    "RecordingNotFound",
+    "ReplacementSmaller",
+    "RetryableError",
+    "SettingsInvalid",
+    "SizeDisagrees",
+    "SourceChanged",
+    "SourceGone",
+    "SourceLied",
+    "SourceMissing",
+    "SourceUnavailable",
+    "StoreRefused",
+    "StoreUnavailable",
+    "StoredWrong",
+    "SweepIncomplete",
+    "TransferStopped",
+    "Unforeseen",
+    "UploadVanished",
+    "VideoEmpty",
+    "WebhookMalformed",
+]

@@ -1,0 +1,108 @@
+"""Errors of the archive, and of the runs that look after it."""
+
+from __future__ import annotations
+
+from tasks.errors.base import FinalError, RetryableError
+
+
+class ArchiveDamaged(FinalError):
+    """A committed archive that is not whole."""
+
+    def __init__(self, archive_url: str, findings: tuple[str, ...]) -> None:
+        super().__init__(archive_url, findings)
+        self.archive_url, self.findings = archive_url, findings
+
+    def _told(self) -> str:
+        more = f"; and {len(self.findings) - 10} more" if len(self.findings) > 10 else ""
+        return (
+            f"{self.archive_url} is committed, but not whole: {'; '.join(self.findings[:10])}{more}. "
+            "Run again with overwrite while the recording still exists at its source."
+        )
+
+
+class ReplacementSmaller(FinalError):
+    """The archive holds files that the API hands out no more."""
+
+    def __init__(self, archive_url: str, missing: str) -> None:
+        super().__init__(archive_url, missing)
+        self.archive_url, self.missing = archive_url, missing
+
+    def _told(self) -> str:
+        return (
+            f"{self.archive_url} holds more than the API hands out now: {self.missing}. To overwrite it would delete "
+            "what may be the only copy, so nothing was replaced. If that is what you want, delete the folder first."
+        )
+
+
+class NotInArchive(FinalError):
+    """An address is not that of a recording in the archive: nothing is read or written there."""
+
+    def __init__(self, archive_url: str, root: str, recording_id: str) -> None:
+        super().__init__(archive_url, root, recording_id)
+        self.archive_url, self.root, self.recording_id = archive_url, root, recording_id
+
+    def _told(self) -> str:
+        return (
+            f"{self.archive_url[:300]!r} is not where recording {self.recording_id[:80]} could be archived. It must be "
+            f"like {self.root}/APP_ID/YYYY/MM/DD/RECORDING_ID/, with ARCHIVE_URL as this run's settings have it."
+        )
+
+
+class NotArchived(FinalError):
+    """There is no committed archive at an address."""
+
+    def __init__(self, archive_url: str) -> None:
+        super().__init__(archive_url)
+        self.archive_url = archive_url
+
+    def _told(self) -> str:
+        return f"{self.archive_url} holds no archive: there is no bagit.txt. Archive the recording first."
+
+
+class DamageFound(FinalError):
+    """An audit found archives that are no longer what was archived."""
+
+    def __init__(self, told: str) -> None:
+        super().__init__(told)
+        self.told = told
+
+    def _told(self) -> str:
+        return f"The archive is damaged; the audit has changed nothing. {self.told}"
+
+
+class AuditUnfinished(RetryableError):
+    """An audit could not read what it was to read: the store, or some of its objects, did not answer."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def _told(self) -> str:
+        return (
+            f"The audit is unfinished: {self.reason} That is no damage, as far as anybody knows; what was audited is "
+            "recorded, and the next run carries on."
+        )
+
+
+class CannotHandOut(FinalError):
+    """Recordings cannot be handed out as runs of a deployment."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def _told(self) -> str:
+        return (
+            f"Recordings cannot be handed out to other runs: {self.reason}. Without hand_out, the sweep archives them."
+        )
+
+
+class SweepIncomplete(FinalError):
+    """A sweep found, or left, recordings that somebody has to look after."""
+
+    def __init__(self, findings: str) -> None:
+        super().__init__(findings)
+        self.findings = findings
+
+    def _told(self) -> str:
+        return f"The sweep did what it could, but somebody has to look: {self.findings}"
