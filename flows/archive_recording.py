@@ -19,6 +19,7 @@ from tasks.archive import ArchivedRecording
 from tasks.artifacts import publish_report
 from tasks.details import UUID_PATTERN, checked_recording_id
 from tasks.errors import NotUploadedInTime
+from tasks.partial_archive import can_be_completed
 from tasks.recording import (
     announce,
     commit_archive,
@@ -54,14 +55,16 @@ def archive_recording(
         accept_size: Archive a video although the API announces another size, if the source holds the same file at two
             looks. The archive states both sizes.
         partial: Archive the files that can be downloaded, although the API names others without a usable URL. The
-            archive states what is missing.
+            archive states what is missing, and is replaced by the next run or sweep that can have all files.
     """
     recording_id = checked_recording_id(recording_id)
     settings = load_settings(Settings)
     with connected(settings) as clients:
         recording = retried(fetch_details, settings)(clients, recording_id)
         if not overwrite and (found := retried(find_archive, settings)(clients, recording)):
-            return terminal.achieved(found)
+            if not can_be_completed(found, recording):
+                return terminal.achieved(found)
+            overwrite = True  # that archive states that files are missing, and they can be had by now
         try:
             ready = retried(wait_until_uploaded, settings)(clients, recording, wait_timeout)
         except NotUploadedInTime as waited:

@@ -24,6 +24,7 @@ from flows.other_runs import SWEPT, HandingOut, announced, at_work_before, last_
 from flows.prefect_server import prefect_at_hand, settings_of
 from tasks import terminal
 from tasks.artifacts import Decoration
+from tasks.bag import missing_in
 from tasks.errors import (
     ArchiverError,
     CannotHandOut,
@@ -175,6 +176,8 @@ def _crew(clients: Clients, at_once: int) -> Iterator[SimpleQueue[Clients]]:
 
 
 def _archived(archived: ArchivedRecording) -> Outcome:
+    if archived.already_archived and missing_in(archived.findings):
+        return "left", "The API hands out all files in its list, but not in the recording's details."
     if archived.already_archived:
         return "archived", "Another run was faster."
     count = len(archived.files)

@@ -30,6 +30,7 @@ MANIFEST = "manifest-sha256.txt"
 TAG_MANIFEST = "tagmanifest-sha256.txt"
 TAG_FILES = (MARKER, TAG_MANIFEST, MANIFEST, INFO, DETAILS)
 FINDING = "Archive-Finding"
+MISSING = " is missing: the API hands out no usable URL for it."
 """Label of a line in bag-info.txt; there may be several."""
 MARKER_TEXT = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 LONGEST_NAME = 180
@@ -189,6 +190,11 @@ def stated_findings(content: bytes) -> tuple[str, ...]:
     """Return the findings that a bag-info.txt states, in its order."""
     lines = (line.partition(":") for line in content.decode(errors="replace").splitlines())
     return tuple(text.strip() for name, _, text in lines if name == FINDING)
+
+
+def missing_in(findings: Iterable[str]) -> tuple[str, ...]:
+    """Return the labels of the files that findings state to be missing: a bag with such findings is partial."""
+    return tuple(finding.removesuffix(MISSING) for finding in findings if finding.endswith(MISSING))
 
 
 def payload_oxum(sizes: Iterable[int]) -> str:

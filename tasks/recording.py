@@ -27,6 +27,7 @@ from tasks.errors import ArchiverError, NotUploadedInTime, RecordingErrored, Unf
 from tasks.hangup import Stop
 from tasks.heap import settle
 from tasks.logs import conceal_logs
+from tasks.partial_archive import can_be_completed
 from tasks.progress import Bars, LogLines, Tally, shown
 from tasks.realtimekit import require_media, require_some_media
 from tasks.redaction import showable
@@ -231,6 +232,8 @@ def find_unarchived(clients: Clients, app_ids: Sequence[str], scope: Scope) -> P
 def archive_one(clients: Clients, recording_id: str, brake: Brake) -> ArchivedRecording:
     """Archive one of many recordings, all stages in one task; or find that another run has done it meanwhile.
 
+    An archive that states that files are missing is replaced once the API hands out all files.
+
     Args:
         clients: no other recording's, as what ends one hangs up on all who use its connections.
         recording_id: also the name of the task run.
@@ -240,7 +243,8 @@ def archive_one(clients: Clients, recording_id: str, brake: Brake) -> ArchivedRe
         brake.reach(stop)
         api, archive = clients.api(stop), clients.archive(stop)
         recording = api.recording(recording_id)
-        if found := archive.find(recording):
+        found = archive.find(recording)
+        if found and not can_be_completed(found, recording):
             return found
         if recording.status == "ERRORED":
             raise RecordingErrored(recording_id)
@@ -249,9 +253,12 @@ def archive_one(clients: Clients, recording_id: str, brake: Brake) -> ArchivedRe
         require_some_media(recording)
         tally = Tally()
         transfer = clients.transfer(recording, tally, stop)
+        files, overwrite = payloads(archive, recording), found is not None
+        if overwrite:
+            archive.require_no_loss(recording, [file.path for file in files])
         with shown(tally, [LogLines(clients.log)]):
-            moved = transfer.move_all(payloads(archive, recording))
-        archived = transfer.commit(archive, recording, moved)
+            moved = transfer.move_all(files, replace=overwrite)
+        archived = transfer.commit(archive, recording, moved, overwrite=overwrite)
     announce(archived, clients.log)
     return archived
 

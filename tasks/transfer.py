@@ -11,6 +11,7 @@ from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
+from tasks import bag
 from tasks.archive import ArchivedFile, StoredFile
 from tasks.backoff import Patience
 from tasks.checksums import bare
@@ -207,7 +208,7 @@ class Transfer:
             self._at_once(self._finish, unproved)
             listed = archive.listed(recording)
         stored = [_stored(file) for file in moved]
-        missing = [f"{label} is missing: the API hands out no usable URL for it." for label in recording.without_url]
+        missing = [label + bag.MISSING for label in recording.without_url]
         for finding in missing:
             self._means.log.warning("%s The other files are archived.", finding)
         for finding in (finding for one in stored for finding in one.findings):

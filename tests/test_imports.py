@@ -19,7 +19,8 @@ SOURCE = {"download", "links", "answers", "bodies", "wire"}
 AUDIT = {"audit", "audit_found", "audit_log", "audit_order", "audit_report", "fixity", "holdings", "readahead"}
 STORE = {
     "store", "bucket", "calls", "credentials", "endpoint", "handshake", "s3_lines", "archive", "archived_bag", "bag",
-    "checksums", "corner", "day_folders", "dialect", "pace", "parts", "read_back", "s3_errors", "unfinished",
+    "checksums", "corner", "day_folders", "dialect", "pace", "partial_archive", "parts", "read_back", "s3_errors",
+    "unfinished",
 } | AUDIT  # fmt: skip
 
 WITHOUT_PREFECT = """

@@ -225,6 +225,17 @@ def test_files_that_can_be_had_are_stored_though_another_has_no_url(here: World)
     assert "bagit.txt" not in here.objects()
 
 
+def test_a_run_replaces_a_partial_archive_once_all_files_can_be_had(here: World) -> None:
+    tracks = {f"{name}.webm": MediaSource(b"\x1a\x45\xdf\xa3" + name.encode(), "video/webm") for name in "ab"}
+    recording = here.add(tracks={"default": tracks}, file_size=None, without_url=["default/b.webm"])
+    partial = archive_recording(recording.id, partial=True)
+    assert archive_recording(recording.id).files == partial.files
+    recording.without_url = ()
+    whole = archive_recording(recording.id)
+    assert (len(partial.files), len(whole.files), whole.already_archived) == (1, 2, False)
+    assert archive_recording(recording.id).already_archived
+
+
 @pytest.mark.usefixtures("quick_retries")
 def test_waiting_ends_with_its_time_and_burns_no_retry(here: World) -> None:
     with pytest.raises(NotUploadedInTime, match="RECORDING"):
