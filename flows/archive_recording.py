@@ -55,7 +55,8 @@ def archive_recording(
         accept_size: Archive a video although the API announces another size, if the source holds the same file at two
             looks. The archive states both sizes.
         partial: Archive the files that can be downloaded, although the API names others without a usable URL. The
-            archive states what is missing, and is replaced by the next run or sweep that can have all files.
+            archive states what is missing, and is replaced by the next run or sweep that can have all files. With
+            overwrite, an archive is replaced that has no file that the new one has not.
     """
     recording_id = checked_recording_id(recording_id)
     settings = load_settings(Settings)
@@ -74,7 +75,8 @@ def archive_recording(
         # While this run waited, another may have archived it.
         if ready is not recording and not overwrite and (found := retried(find_archive, settings)(clients, ready)):
             return terminal.achieved(found)
-        transferred = retried(transfer_media, settings)(clients, ready, overwrite=overwrite, accept_size=accept_size)
+        transfer = retried(transfer_media, settings)
+        transferred = transfer(clients, ready, overwrite=overwrite, accept_size=accept_size, partial=partial)
         commit = retried(commit_archive, settings)
         archived = commit(clients, ready, transferred, overwrite=overwrite, partial=partial)
         announce(archived, clients.log)

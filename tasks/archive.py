@@ -25,7 +25,7 @@ from tasks.units import human_size
 from tasks.window import a_few_at_a_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from tasks.bucket import Bucket, StoredObject
     from tasks.details import Recording
@@ -35,6 +35,15 @@ if TYPE_CHECKING:
 COMMIT_ATTEMPTS = 3
 LOOKS = 2
 """How often a bag is looked at before it counts as damaged."""
+
+
+def _kind(path: str) -> str:
+    return path.split("/")[1]
+
+
+def which(path: str) -> str:
+    """Return what tells a payload file from the others: there is one video and one audio, whatever their names."""
+    return path if _kind(path) == "tracks" else _kind(path)
 
 
 class ArchivedFile(BaseModel):
@@ -177,24 +186,28 @@ class Archive:
         folder = self.folder(recording)
         return {item.key.removeprefix(folder): item for item in self._store.list(folder + below)}
 
-    def require_no_loss(self, recording: Recording, paths: Iterable[str]) -> None:
+    def require_no_loss(self, recording: Recording, paths: Iterable[str], *, by_name: bool = False) -> None:
         """Check that an archive has no more files of any kind than what is to replace it; names may differ.
 
         Args:
             paths: of the files that are to replace it, within the bag.
+            by_name: names of tracks may not differ, as those that have come may be as many as those that have gone.
 
         Raises:
             ReplacementSmaller: it has.
         """
-        self._require_kept(recording, set(self.listed(recording, bag.PAYLOAD)), paths)
+        self._require_kept(recording, set(self.listed(recording, bag.PAYLOAD)), paths, which if by_name else _kind)
 
-    def _require_kept(self, recording: Recording, kept: set[str], paths: Iterable[str]) -> None:
+    def _require_kept(
+        self, recording: Recording, kept: set[str], paths: Iterable[str], told_by: Callable[[str], str] = _kind
+    ) -> None:
         folder = self.folder(recording)
         with suppress(ValueError, ObjectTooLarge):  # where no manifest can say what belongs to it, all of it counts
             kept &= bag.parse_manifest(self._store.get(folder + bag.MANIFEST) or b"").keys()
-        lost = Counter(map(_kind, kept)) - Counter(map(_kind, paths))
+        lost = Counter(map(told_by, kept)) - Counter(map(told_by, paths))
         if lost:
-            raise ReplacementSmaller(self.url(recording), ", ".join(f"{n} of {kind}/" for kind, n in lost.items()))
+            told = [what if "/" in what else f"{n} of {what}/" for what, n in lost.items()]
+            raise ReplacementSmaller(self.url(recording), ", ".join(told))
 
     def withdraw(self, recording: Recording) -> None:
         """Take back the marker, so that the folder is no bag while its files are replaced."""
@@ -339,10 +352,6 @@ def files_of(
         return ArchivedFile(path=path, size=found.size, sha256=sha256, content_type=content_type), found
 
     return a_few_at_a_time(described, checksums)
-
-
-def _kind(path: str) -> str:
-    return path.split("/")[1]
 
 
 def _tag_files(recording: Recording, files: Sequence[ArchivedFile], findings: Sequence[str]) -> dict[str, bytes]:

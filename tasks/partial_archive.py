@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tasks import bag
+from tasks.archive import which
 from tasks.errors import ObjectTooLarge, StoreRefused
 from tasks.window import a_few_at_a_time
 
@@ -56,9 +57,11 @@ def is_all_there(held: Mapping[str, int], findings: Sequence[str], files: Mappin
 
 
 def can_be_completed(found: ArchivedRecording, recording: Recording) -> bool:
-    """Tell whether an archive states that files are missing, and the API hands out all of the recording by now."""
+    """Tell whether an archive states that files are missing, and the API hands out these and all others by now."""
     if not bag.missing_in(found.findings) or recording.status != "UPLOADED" or recording.without_url:
         return False
+    if not {which(file.path) for file in found.files} <= set(map(which, bag.payload_paths(recording).values())):
+        return False  # as many may have gone as have come
     held = Counter(file.path.split("/")[1] for file in found.files)
     return is_all_there(held, found.findings, Counter(media.kind for media in recording.media))
 

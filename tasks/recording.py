@@ -184,16 +184,20 @@ def wait_until_uploaded(clients: Clients, recording: Recording, timeout_s: float
 
 @stage("transfer media")
 def transfer_media(
-    clients: Clients, recording: Recording, *, overwrite: bool, accept_size: bool = False
+    clients: Clients, recording: Recording, *, overwrite: bool, accept_size: bool = False, partial: bool = False
 ) -> Transferred:
-    """Bring every media file into the store; with `overwrite`, beside what is archived, which stays as it is."""
+    """Bring every media file into the store; with `overwrite`, beside what is archived, which stays as it is.
+
+    With `partial`, files without a usable URL may be missing, but none that the archive has that is replaced.
+    """
     tally = Tally()
     with stoppable(clients) as stop, shown(tally, _views(clients, recording)):
         archive, transfer = clients.archive(stop), clients.transfer(recording, tally, stop)
         files = payloads(archive, recording, accept_size=accept_size)
         if overwrite:  # of what is archived, nothing is in danger
-            require_media(recording)
-            archive.require_no_loss(recording, [file.path for file in files])
+            if not partial:
+                require_media(recording)
+            archive.require_no_loss(recording, [file.path for file in files], by_name=partial)
         started = time.monotonic()
         moved = transfer.move_all(files, replace=overwrite)
     seconds, fetched = time.monotonic() - started, sum(file.done - file.already for file in tally.files())
@@ -255,7 +259,7 @@ def archive_one(clients: Clients, recording_id: str, brake: Brake) -> ArchivedRe
         transfer = clients.transfer(recording, tally, stop)
         files, overwrite = payloads(archive, recording), found is not None
         if overwrite:
-            archive.require_no_loss(recording, [file.path for file in files])
+            archive.require_no_loss(recording, [file.path for file in files], by_name=True)
         with shown(tally, [LogLines(clients.log)]):
             moved = transfer.move_all(files, replace=overwrite)
         archived = transfer.commit(archive, recording, moved, overwrite=overwrite)

@@ -29,6 +29,7 @@ ROWS = 500
 """Of the table in Prefect's UI."""
 REASON = 500
 """Characters of a reason that are kept."""
+AND_PARTIAL = "; as others are still missing, it takes --partial, too"
 OUTCOME_WIDTH, REASON_WIDTH = 24, 40
 """Characters in a line of the table, so that a laptop shows what somebody has to look after without scrolling."""
 
@@ -111,9 +112,12 @@ class Book:
         self._lists["still_to_come"] = [self._swept(one, one.status) for one in plan.coming]
         self._lists["stuck"] = [self._swept(one, one.status) for one in plan.stuck]
         self._lists["errored"] = [self._swept(one) for one in plan.errored]
-        self._lists["gained_files"] = [self._swept(one, more) for one, more in plan.gained]
         self._partly = {one.id for one, _ in plan.partial}
         again = self._partly & {one.id for one in plan.to_archive}
+        self._lists["gained_files"] = [
+            self._swept(one, f"{more}{AND_PARTIAL if one.id in self._partly - again else ''}")
+            for one, more in plan.gained
+        ]
         self._lists["partial"] = [
             self._swept(one, f"{described(stated)} {self._prospect(one, again)}") for one, stated in plan.partial
         ]

@@ -297,6 +297,20 @@ def test_only_an_archive_that_states_that_files_are_missing_is_completed_and_onl
     assert can_be_completed(found, recording(**details)) is can
 
 
+def test_an_archive_is_not_completed_by_tracks_that_are_as_many_but_not_the_same() -> None:
+    def can(*names: str) -> bool:
+        files = {name: {"download_url": f"https://r2.example/{name}"} for name in names}
+        return can_be_completed(found, recording(download_url=[{"layer_name": "x", "download_urls": files}]))
+
+    track = ArchivedFile(path="data/tracks/x/a.webm", size=1, sha256="", content_type="video/webm")
+    found = ArchivedRecording(
+        recording_id="a", archive_url="s3://b/a/", files=(track,), bytes=1, duration_s=None,
+        findings=(f"tracks/x/b.webm{bag.MISSING}",),
+    )  # fmt: skip
+    assert can("a.webm", "b.webm")
+    assert not can("b.webm", "c.webm")
+
+
 def test_a_partial_archive_is_listed_until_the_whole_replaces_it() -> None:
     lacking, ready = one("a", files={"video": 1}, unlinked={"audio": 1}, obstacle="no URL"), one("b", 6.5 * DAY)
     ready = replace(ready, files={"video": 1, "audio": 1})
@@ -318,6 +332,12 @@ def test_a_partial_archive_is_listed_until_the_whole_replaces_it() -> None:
     assert findings(result, Scope(NOW)) == ""
     assert "1 partial" in summary(result)
     assert told_in(json.dumps(rows(result))) == {"a"}, "the next sweep looks at it again"
+
+
+def test_files_that_came_while_others_are_still_missing_are_told_with_the_option_that_it_takes() -> None:
+    its = one("a", 6.5 * DAY, files={"video": 1, "tracks": 1}, unlinked={"audio": 1}, obstacle="no URL")
+    told = findings(partial_book(its).result(dry_run=False), Scope(NOW, DAY))
+    assert "with --overwrite): a (1 more of tracks/; as others are still missing, it takes --partial, too)" in told
 
 
 def partial_book(*recordings: Listed) -> Book:

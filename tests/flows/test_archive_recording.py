@@ -12,6 +12,7 @@ from prefect import flow
 
 from flows.archive_recording import archive_recording
 from tasks.archive import ArchivedRecording
+from tasks.bag import missing_in
 from tasks.errors import (
     ApiRefused,
     ApiUnavailable,
@@ -21,6 +22,7 @@ from tasks.errors import (
     RecordingErrored,
     RecordingIdInvalid,
     RecordingNotFound,
+    ReplacementSmaller,
     SizeDisagrees,
     SourceUnavailable,
     StoreRefused,
@@ -234,6 +236,22 @@ def test_a_run_replaces_a_partial_archive_once_all_files_can_be_had(here: World)
     whole = archive_recording(recording.id)
     assert (len(partial.files), len(whole.files), whole.already_archived) == (1, 2, False)
     assert archive_recording(recording.id).already_archived
+
+
+@pytest.mark.usefixtures("quick_retries")
+def test_a_partial_archive_may_be_replaced_by_one_that_lacks_less_and_never_by_one_that_lacks_more(here: World) -> None:
+    tracks = {f"{name}.webm": MediaSource(b"\x1a\x45\xdf\xa3" + name.encode(), "video/webm") for name in "abc"}
+    recording = here.add(tracks={"default": tracks}, file_size=None, without_url=["default/b.webm", "default/c.webm"])
+    archive_recording(recording.id, partial=True)
+    recording.without_url = ["default/c.webm"]
+    with pytest.raises(NothingToDownload):
+        archive_recording(recording.id, overwrite=True)
+    less = archive_recording(recording.id, overwrite=True, partial=True)
+    assert (len(less.files), list(missing_in(less.findings))) == (2, ["tracks/default/c.webm"])
+    recording.without_url = ["default/a.webm"]
+    with pytest.raises(ReplacementSmaller, match=r"now: data/tracks/default/a\.webm\."):
+        archive_recording(recording.id, overwrite=True, partial=True)
+    assert archive_recording(recording.id).files == less.files
 
 
 @pytest.mark.usefixtures("quick_retries")
