@@ -21,6 +21,7 @@ from prefect.states import Completed
 from pydantic import Field
 
 from tasks import cli
+from tasks.archive import missing_labels
 from tasks.cancellation import CancellationGroup
 from tasks.errors import (
     ArchiverError,
@@ -174,6 +175,8 @@ def _sessions(session: Session, at_once: int, cancellation: CancellationGroup) -
 
 
 def _archived(archived: ArchivedRecording) -> Outcome:
+    if archived.already_archived and missing_labels(archived.findings):
+        return "left", "The API hands out all files in its list, but not in the recording's details."
     if archived.already_archived:
         return "archived", "Another run was faster."
     count = len(archived.files)

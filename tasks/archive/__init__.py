@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tasks.archive.bag import MISSING, missing_labels
 from tasks.archive.commit import Archive
 from tasks.archive.day_listing import stored_files
 from tasks.archive.file_names import payload_paths
@@ -9,11 +10,13 @@ from tasks.archive.inventory import Held, Holdings, Sums, held_at, is_a_folder, 
 from tasks.archive.layout import AUDIT, PAYLOAD, description_key, is_unfinished
 from tasks.archive.lookup import ArchivedBag, open_bag
 from tasks.archive.models import ArchivedFile, ArchivedRecording, StoredFile
+from tasks.archive.partial import can_be_completed, can_be_whole, describe_missing, read_missing
 from tasks.archive.upload_journal import UploadJournal
 from tasks.archive.verify import is_marked, read_back
 
 __all__ = [
     "AUDIT",
+    "MISSING",
     "PAYLOAD",
     "Archive",
     "ArchivedBag",
@@ -24,14 +27,19 @@ __all__ = [
     "StoredFile",
     "Sums",
     "UploadJournal",
+    "can_be_completed",
+    "can_be_whole",
+    "describe_missing",
     "description_key",
     "held_at",
     "is_a_folder",
     "is_marked",
     "is_unfinished",
+    "missing_labels",
     "open_bag",
     "payload_paths",
     "read_back",
+    "read_missing",
     "shown",
     "stored_files",
     "survey",

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 SOFTWARE_AGENT = "realtimekit-archiver/0.1.0"
 FINDING = "Archive-Finding"
 """Label of a line in bag-info.txt; there may be several."""
+MISSING = " is missing: the API hands out no usable URL for it."
+"""The end of a finding that begins with the label of a missing file."""
 MARKER_TEXT = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 _MANIFEST_LINE = re.compile(r"([0-9A-Fa-f]+)[ \t]+\*?(\S.*)")
 
@@ -117,6 +119,11 @@ def stated_findings(content: bytes) -> tuple[str, ...]:
     """Return the findings that a bag-info.txt states, in its order."""
     lines = (line.partition(":") for line in content.decode(errors="replace").splitlines())
     return tuple(text.strip() for name, _, text in lines if name == FINDING)
+
+
+def missing_labels(findings: Iterable[str]) -> tuple[str, ...]:
+    """Return the labels of the files that findings state to be missing: a bag with such findings is partial."""
+    return tuple(finding.removesuffix(MISSING) for finding in findings if finding.endswith(MISSING))
 
 
 def payload_oxum(sizes: Iterable[int]) -> str:

@@ -86,6 +86,15 @@ def kind_of(path: str) -> str:
     return path.split("/")[1]
 
 
+def identity_of(path: str) -> str:
+    """Return what tells a payload file from the others: there is one video and one audio, whatever their names.
+
+    Args:
+        path: within the bag.
+    """
+    return path if kind_of(path) == "tracks" else kind_of(path)
+
+
 def parse_key(path: str) -> RecordingKey | None:
     """Read a key; None if it lies in no folder of a recording.
 

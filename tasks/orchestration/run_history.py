@@ -141,7 +141,7 @@ class LastSweep:
     """What a sweep last told, as its table has it."""
 
     ago: timedelta = timedelta(0)  # 0: there was none, or the server cannot be asked
-    told: frozenset[str] = field(default_factory=frozenset)  # ids of recordings that are stuck or ERRORED
+    told: frozenset[str] = field(default_factory=frozenset)  # ids of recordings that are stuck, ERRORED or partial
 
 
 def last_sweep(now: datetime, log: Log) -> LastSweep:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from tasks.archive import stored_files
+from tasks.archive import can_be_whole, read_missing, stored_files
 from tasks.errors import ApiRefused, NothingToDownload, RecordingNotFound
 from tasks.realtimekit import require_media
 from tasks.sweep.scope import STUCK
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 EMPTY_ASKED = 50
 """Recordings, soonest expiry first, whose details are asked for where the list says that they have no file."""
+PARTIAL_ASKED = 200
+"""Archives whose findings are read where the lists raise doubts that they are whole."""
 SOON = datetime.min.replace(tzinfo=UTC)
 
 
@@ -41,6 +43,7 @@ class Listed:
     expires: datetime | None  # see `Recording.expires`
     folder: str  # of its bag
     files: Mapping[str, int] = field(default_factory=dict)  # how many the API hands out, by kind
+    unlinked: Mapping[str, int] = field(default_factory=dict)  # how many others it names without a usable URL, by kind
     obstacle: str = ""  # why it cannot be downloaded; empty if it can
     gone: bool = False  # the obstacle is that its seven days are over
     elsewhere: bool = False  # the API names a storage of the customer's own
@@ -83,6 +86,7 @@ def listed(recording: Recording, app_id: str, folder: str, now: datetime, *, exp
         expires=recording.expires,
         folder=folder,
         files=dict(Counter(media.kind for media in recording.media)),
+        unlinked=dict(Counter(label.split("/")[0] for label in recording.without_url)),
         obstacle=obstacle,
         gone=bool(obstacle) and (left or expired),
         elsewhere=recording.is_elsewhere,
@@ -132,6 +136,7 @@ class Plan:
     to_archive: tuple[Listed, ...] = ()
     already: int = 0  # are archived
     gained: tuple[tuple[Listed, str], ...] = ()  # archived, but the API has more files now: which
+    partial: tuple[tuple[Listed, tuple[str, ...]], ...] = ()  # archived without some files: what the archives state
     coming: tuple[Listed, ...] = ()  # not uploaded yet
     stuck: tuple[Listed, ...] = ()  # not uploaded for days: somebody has to ask RealtimeKit
     errored: tuple[Listed, ...] = ()  # no file will ever come
@@ -143,10 +148,12 @@ def planned(
     recordings: Iterable[Listed],
     archived: Mapping[str, Mapping[str, int]],
     kept: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
+    partial: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
 ) -> Plan:
     """Decide what is to be done.
 
-    Of a recording whose files are not all handed out, the others are brought into safety, once.
+    Of a recording whose files are not all handed out, the others are brought into safety, once. An archive that states
+    that files are missing is made again once all files are handed out.
 
     What expired without being archived is lost. But recordings that went straight to a storage of the customer's own
     look the same when their time is over: so where the API names such a storage, or hands out nothing at all for any
@@ -157,6 +164,7 @@ def planned(
         recordings: all that the sweep is about.
         archived: how many files of each kind the archives hold, by the recording's id.
         kept: the same of what is stored, but is no archive.
+        partial: what the archives state that lack files, by the recording's id.
     """
     ordered = sorted(recordings, key=lambda one: one.urgency)
     uploaded = [one for one in ordered if one.status == "UPLOADED"]
@@ -167,13 +175,18 @@ def planned(
     on = {one.app_id for one in in_time if one.files and not one.elsewhere}
     missing = [replace(one, overdue=True) if one.app_id in on and _is_overdue(one) else one for one in missing]
     lost = {one.id for one in missing if one.gone and not one.elsewhere and one.app_id not in bucket_off}
-    more = [(one, _gained(one, archived[one.id])) for one in uploaded if one.id in archived]
+    more = [(one, _gained(one.files, archived[one.id])) for one in uploaded if one.id in archived]
     todo = [one for one in missing if not one.obstacle or _is_unsafe(one, kept.get(one.id, {}))]
+    lacking = [(one, partial[one.id]) for one in uploaded if one.id in archived and one.id in partial]
+    again = [
+        one for one, findings in lacking if not one.obstacle and can_be_whole(archived[one.id], findings, one.files)
+    ]
     left = {one.id for one in missing} - {one.id for one in todo} - lost
     return Plan(
-        to_archive=tuple(todo),
-        already=len(uploaded) - len(missing),
+        to_archive=tuple(sorted([*todo, *again], key=lambda one: one.urgency)),
+        already=len(uploaded) - len(missing) - len(again),
         gained=tuple((one, gained) for one, gained in more if gained),
+        partial=tuple(lacking),
         coming=tuple(one for one in others if not one.stuck and not one.is_errored),
         stuck=tuple(one for one in others if one.stuck),
         errored=tuple(one for one in others if one.is_errored),
@@ -183,15 +196,15 @@ def planned(
 
 
 def _is_unsafe(one: Listed, kept: Mapping[str, int]) -> bool:
-    return not one.gone and bool(_gained(one, kept))
+    return not one.gone and bool(_gained(one.files, kept))
 
 
 def _is_overdue(one: Listed) -> bool:
     return bool(one.obstacle) and not one.gone and not one.elsewhere and not one.empty
 
 
-def _gained(one: Listed, archived: Mapping[str, int]) -> str:
-    more = {kind: count - archived.get(kind, 0) for kind, count in one.files.items()}
+def _gained(files: Mapping[str, int], archived: Mapping[str, int]) -> str:
+    more = {kind: count - archived.get(kind, 0) for kind, count in files.items()}
     return ", ".join(f"{count} more of {kind}/" for kind, count in sorted(more.items()) if count > 0)
 
 
@@ -210,7 +223,27 @@ def plan_for(api: RealtimeKit, archive: Archive, store: Store, app_id: str, scop
     # A few of them, as any may be without files for good, or deleted meanwhile.
     if any(_kept_back(api, one) for one in {one.id: one for one in (*doubtful[:2], *doubtful[-1:])}.values()):
         found = [one if one.gone else replace(one, obstacle="") for one in found]
-    return planned(found, archived, kept)
+    return planned(found, archived, kept, _partial(store, found, archived, scope.told))
+
+
+def _partial(
+    store: Store, found: Sequence[Listed], archived: Mapping[str, Mapping[str, int]], told: Container[str]
+) -> dict[str, tuple[str, ...]]:
+    """Return what the archives state that lack files, by the recording's id.
+
+    Those are read that the last sweep told of, as the API may name no file of a recording whose time is over, and those
+    of which the API names more files than they hold. Most of these only gained files, so that the others come first.
+    """
+    doubtful = [one for one in found if one.id in archived and (one.id in told or _is_less(one, archived[one.id]))]
+    doubtful.sort(key=lambda one: (one.id not in told and not one.unlinked, one.urgency))
+    doubtful = doubtful[:PARTIAL_ASKED]
+    stated = read_missing(store, [one.folder for one in doubtful])
+    return {one.id: findings for one, findings in zip(doubtful, stated, strict=True) if findings}
+
+
+def _is_less(one: Listed, archived: Mapping[str, int]) -> bool:
+    named = Counter(one.files) + Counter(one.unlinked) if one.unlinked else one.files
+    return bool(_gained(named, archived))
 
 
 def _asked_again(
@@ -255,6 +288,7 @@ def merged(plans: Iterable[Plan]) -> Plan:
         to_archive=together(lambda plan: plan.to_archive),
         already=sum(plan.already for plan in plans),
         gained=tuple(one for plan in plans for one in plan.gained),
+        partial=tuple(one for plan in plans for one in plan.partial),
         coming=together(lambda plan: plan.coming),
         stuck=together(lambda plan: plan.stuck),
         errored=together(lambda plan: plan.errored),

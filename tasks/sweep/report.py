@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
+from tasks.archive import describe_missing
 from tasks.sweep.plan import SOON
 from tasks.text import cell
 
@@ -28,6 +29,7 @@ ROWS = 500
 """Of the table in Prefect's UI."""
 REASON = 500
 """Characters of a reason that are kept."""
+AND_PARTIAL = "; as others are still missing, it takes --partial, too"
 OUTCOME_WIDTH, REASON_WIDTH = 24, 40
 """Characters in a line of the table, so that a laptop shows what somebody has to look after without scrolling."""
 
@@ -48,7 +50,8 @@ class Swept(BaseModel):
 class Sweep(BaseModel):
     """What a sweep found and did; every recording but those that were archived already is in one of the lists.
 
-    Those at risk are in another list as well, and those that gained files are archived.
+    Those at risk are in another list as well, and those that gained files are archived. Those that are partial are
+    archived, but for some files; where the API hands out all files by now, they are in another list as well.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -67,6 +70,7 @@ class Sweep(BaseModel):
     under_way: tuple[Swept, ...] = ()  # another run is at work on them
     left: tuple[Swept, ...] = ()  # for the next sweep: beyond the limit, or a dry run
     gained_files: tuple[Swept, ...] = ()  # archived, but the API has more files by now
+    partial: tuple[Swept, ...] = ()  # archived without some files, as a person wanted, and still so
 
 
 COLUMNS = {
@@ -78,6 +82,7 @@ COLUMNS = {
     "not_downloadable": "not downloadable",
     "stuck": "STUCK: not uploaded for two days",
     "errored": "ERRORED: no file will come",
+    "partial": "PARTIAL: archived without some files",
     "gained_files": "gained files: run archive-recording with overwrite",
     "archived": "archived",
     "still_to_come": "still to come",
@@ -107,7 +112,15 @@ class Book:
         self._lists["still_to_come"] = [self._swept(one, one.status) for one in plan.coming]
         self._lists["stuck"] = [self._swept(one, one.status) for one in plan.stuck]
         self._lists["errored"] = [self._swept(one) for one in plan.errored]
-        self._lists["gained_files"] = [self._swept(one, more) for one, more in plan.gained]
+        self._partly = {one.id for one, _ in plan.partial}
+        again = self._partly & {one.id for one in plan.to_archive}
+        self._lists["gained_files"] = [
+            self._swept(one, f"{more}{AND_PARTIAL if one.id in self._partly - again else ''}")
+            for one, more in plan.gained
+        ]
+        self._lists["partial"] = [
+            self._swept(one, f"{describe_missing(stated)} {self._prospect(one, again)}") for one, stated in plan.partial
+        ]
         counts = (len(plan.to_archive), plan.already, len(plan.coming), len(plan.not_downloadable), len(plan.lost))
         log.info("%d to archive, %d archived already, %d still to come, %d not downloadable, %d lost.", *counts)
 
@@ -137,6 +150,10 @@ class Book:
     def note(self, one: Listed, outcome: Outcome) -> None:
         """Note what became of a recording."""
         name, reason = outcome
+        if name == "archived" and one.id in self._partly:
+            reason = f"{reason} It replaces an archive without some of these files."
+            for of_it in ("partial", "gained_files"):
+                self._lists[of_it] = [swept for swept in self._lists[of_it] if swept.recording_id != one.id]
         self._lists[name].append(self._swept(one, reason))
         self._to_go -= 1
         self._log.info("Recording %s: %s. %s %d to go.", one.id, COLUMNS[name], reason, self._to_go)
@@ -144,12 +161,19 @@ class Book:
     def result(self, *, dry_run: bool) -> Sweep:
         """Return what the sweep returns."""
         plan, scope = self._plan, self._scope
-        in_danger = {one.id for one in plan.to_archive if one.is_at_risk(scope)}
+        in_danger = {one.id for one in plan.to_archive if one.is_at_risk(scope)} - self._partly
         in_danger |= {one.id for one in plan.not_downloadable if one.overdue and one.is_at_risk(scope)}
         kept_from = [one for name in NOT_ARCHIVED for one in self._lists[name] if one.recording_id in in_danger]
         kept_from.sort(key=lambda one: (one.expires_at or SOON, one.recording_id))
         lists = {name: tuple(ones) for name, ones in self._lists.items()}
         return Sweep(dry_run=dry_run, already_archived=plan.already, at_risk=tuple(kept_from), **lists)
+
+    def _prospect(self, one: Listed, again: Container[str]) -> str:
+        if one.id in again:
+            return "By now the API hands out all files: the recording is to be archived again."
+        if one.expires is not None and one.expires <= self._scope.now:
+            return "The 7 days are over: nothing brings back what is missing."
+        return "The recording is archived again once the API hands out all files."
 
     def _swept(self, one: Listed, reason: str = "") -> Swept:
         return Swept(
@@ -167,19 +191,24 @@ def findings(sweep: Sweep, scope: Scope) -> str:
 
     A lost recording is told for as long after its expiry as it was told before it, and listed quietly after that:
     a sweep that failed for ever would hide what is at risk next, and nothing brings the recording back. What is stuck
-    or ERRORED is told once, and listed quietly by all sweeps that follow.
+    or ERRORED is told once, and listed quietly by all sweeps that follow. What a partial archive lacks is told as a
+    loss is, once its time is over: before that, a person knows who wanted the archive all the same.
 
     Args:
         sweep: the result.
         scope: what it was about.
     """
     lost = [one for one in sweep.lost if one.expires_at is None or scope.now - one.expires_at <= scope.loud]
+    late = [one for one in sweep.partial if one.expires_at and timedelta(0) <= scope.now - one.expires_at <= scope.loud]
     told = {
         "at risk, as they expire soon and are not archived": [
             f"{one.recording_id} ({_when(one.expires_at)})" for one in sweep.at_risk
         ],
         "failed": [f"{one.recording_id} ({_first_sentence(one.reason)})" for one in sweep.failed],
         "lost, as they expired before they were archived": [one.recording_id for one in lost],
+        "archived without files that expired before the API handed them out": [
+            f"{one.recording_id} ({_first_sentence(one.reason)})" for one in late
+        ],
         "stuck, as RealtimeKit does not upload them (ask its support before they are gone)": [
             f"{one.recording_id} ({one.reason})" for one in sweep.stuck if one.recording_id not in scope.told
         ],
@@ -230,7 +259,11 @@ def rows(sweep: Sweep) -> list[dict[str, str]]:
 
 
 def told_in(table: str) -> frozenset[str]:
-    """Return the ids of the recordings that a sweep's table, as Prefect keeps it, told of as stuck or ERRORED."""
+    """Return the ids of the recordings that a sweep's table told of as stuck, ERRORED or partial.
+
+    Args:
+        table: as Prefect keeps it.
+    """
     try:
         rows_told = json.loads(table)
     except ValueError:
@@ -238,7 +271,7 @@ def told_in(table: str) -> frozenset[str]:
     told = [
         str(row.get("recording"))
         for row in (rows_told if isinstance(rows_told, list) else ())
-        if isinstance(row, dict) and str(row.get("outcome")).startswith(("STUCK", "ERRORED"))
+        if isinstance(row, dict) and str(row.get("outcome")).startswith(("STUCK", "ERRORED", "PARTIAL"))
     ]
     return frozenset("".join(name.split()) for name in told)
 

@@ -49,7 +49,9 @@ class Scope:
     unswept: timedelta = timedelta(0)  # since the last sweep told what it had found
     within: timedelta = timedelta(0)  # invoked within that time; 0: whenever
     meeting_id: str = ""  # empty: of any meeting
-    told: frozenset[str] = field(default_factory=frozenset)  # ids of those that the last sweep told of as stuck
+    told: frozenset[str] = field(
+        default_factory=frozenset
+    )  # ids of those that the last sweep told of as stuck, ERRORED or partial
 
     @property
     def loud(self) -> timedelta:

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tasks.archive import bag
+from tasks.archive.models import ArchivedFile, ArchivedRecording
+from tasks.archive.partial import can_be_completed
 from tasks.realtimekit.models import Recording, parse_recording
 from tasks.sweep.plan import Listed, Plan, listed, merged, planned
-from tasks.sweep.report import REASON_WIDTH, Book, Sweep, Swept, findings, rows, told_in
+from tasks.sweep.report import REASON_WIDTH, Book, Sweep, Swept, findings, rows, summary, told_in
 from tasks.sweep.scope import LONGEST_RECORDING, Scope
 
 if TYPE_CHECKING:
@@ -241,6 +244,117 @@ def test_files_that_came_after_the_archiving_are_told_before_they_expire() -> No
 
     assert "1 more of audio/" in told(DAY)
     assert told(DAY + timedelta(seconds=1)) == told(timedelta(seconds=-1)) == ""
+
+
+LACKS_AUDIO = (f"audio{bag.MISSING}", "data/video/a.mp4 has other sizes: a person accepted that.")
+
+
+@pytest.mark.parametrize(
+    ("files", "more", "again"),
+    [
+        ({"video": 1}, {"unlinked": {"audio": 1}, "obstacle": "no URL"}, False),
+        ({"video": 1, "audio": 1}, {}, True),
+        ({"audio": 1}, {}, False),
+        ({"audio": 2}, {}, False),
+        ({"video": 1, "audio": 1, "tracks": 2}, {}, True),
+        ({"video": 1, "audio": 1}, {"unlinked": {"tracks": 1}, "obstacle": "no URL"}, False),
+        ({}, {"obstacle": "gone", "gone": True}, False),
+    ],
+)
+def test_a_partial_archive_is_made_again_when_all_that_it_holds_and_lacks_can_be_had(
+    files: dict[str, int],
+    more: dict[str, Any],
+    again: bool,  # noqa: FBT001 - a row of the table
+) -> None:
+    its, later = one("a", files=files, **more), one("b", DAY / 2)
+    plan = merged([planned([later, its], {"a": Counter(video=1)}, partial={"a": LACKS_AUDIO})])
+    assert plan.to_archive == ((its, later) if again else (later,))
+    assert plan.already == (not again)
+    assert plan.partial == ((its, LACKS_AUDIO),)
+    assert plan.lost == plan.not_downloadable == ()
+
+
+@pytest.mark.parametrize(
+    ("details", "findings", "can"),
+    [
+        ({"audio_download_url": "https://r2.example/a.mp3"}, LACKS_AUDIO, True),
+        ({"audio_download_url": "https://r2.example/a.mp3"}, LACKS_AUDIO[1:], False),
+        ({"audio_download_url": "https://"}, LACKS_AUDIO, False),
+        ({"audio_download_url": "https://r2.example/a.mp3", "download_url": None}, LACKS_AUDIO, False),
+        ({"audio_download_url": "https://r2.example/a.mp3", "status": "ERRORED"}, LACKS_AUDIO, False),
+        ({}, LACKS_AUDIO, False),
+    ],
+)
+def test_only_an_archive_that_states_that_files_are_missing_is_completed_and_only_by_all_files(
+    details: dict[str, Any],
+    findings: tuple[str, ...],
+    can: bool,  # noqa: FBT001 - a row of the table
+) -> None:
+    video = ArchivedFile(path="data/video/a.mp4", size=1, sha256="", content_type="video/mp4")
+    found = ArchivedRecording(
+        recording_id="a", archive_url="s3://b/a/", files=(video,), bytes=1, duration_s=None, findings=findings
+    )
+    assert can_be_completed(found, recording(**details)) is can
+
+
+def test_an_archive_is_not_completed_by_tracks_that_are_as_many_but_not_the_same() -> None:
+    def can(*names: str) -> bool:
+        files = {name: {"download_url": f"https://r2.example/{name}"} for name in names}
+        return can_be_completed(found, recording(download_url=[{"layer_name": "x", "download_urls": files}]))
+
+    track = ArchivedFile(path="data/tracks/x/a.webm", size=1, sha256="", content_type="video/webm")
+    found = ArchivedRecording(
+        recording_id="a", archive_url="s3://b/a/", files=(track,), bytes=1, duration_s=None,
+        findings=(f"tracks/x/b.webm{bag.MISSING}",),
+    )  # fmt: skip
+    assert can("a.webm", "b.webm")
+    assert not can("b.webm", "c.webm")
+
+
+def test_a_partial_archive_is_listed_until_the_whole_replaces_it() -> None:
+    lacking, ready = one("a", files={"video": 1}, unlinked={"audio": 1}, obstacle="no URL"), one("b", 6.5 * DAY)
+    ready = replace(ready, files={"video": 1, "audio": 1})
+    its = partial_book(lacking, ready)
+    planned_only = its.result(dry_run=True)
+    assert [it.reason for it in planned_only.partial] == [
+        f"Without audio. {LACKS_AUDIO[1]} By now the API hands out all files: the recording is to be archived again.",
+        f"Without audio. {LACKS_AUDIO[1]} The recording is archived again once the API hands out all files.",
+    ]
+    assert (planned_only.at_risk, [it.recording_id for it in planned_only.gained_files]) == ((), ["b"])
+    assert its.todo(0, ()) == [ready]
+    its.note(ready, ("archived", "2 KB in 2 files."))
+    result = its.result(dry_run=False)
+    assert [it.recording_id for it in result.partial] == ["a"]
+    assert (result.gained_files, [it.reason for it in result.archived]) == (
+        (),
+        ["2 KB in 2 files. It replaces an archive without some of these files."],
+    )
+    assert findings(result, Scope(NOW)) == ""
+    assert "1 partial" in summary(result)
+    assert told_in(json.dumps(rows(result))) == {"a"}, "the next sweep looks at it again"
+
+
+def test_files_that_came_while_others_are_still_missing_are_told_with_the_option_that_it_takes() -> None:
+    its = one("a", 6.5 * DAY, files={"video": 1, "tracks": 1}, unlinked={"audio": 1}, obstacle="no URL")
+    told = findings(partial_book(its).result(dry_run=False), Scope(NOW, DAY))
+    assert "with --overwrite): a (1 more of tracks/; as others are still missing, it takes --partial, too)" in told
+
+
+def partial_book(*recordings: Listed) -> Book:
+    ids = [it.id for it in recordings]
+    plan = planned(recordings, {name: Counter(video=1) for name in ids}, partial=dict.fromkeys(ids, LACKS_AUDIO))
+    return Book(plan, Scope(NOW), {}, LOG)
+
+
+def test_what_a_partial_archive_lacks_is_told_as_a_loss_when_its_time_is_over_and_not_before() -> None:
+    def told(ago: timedelta, unswept: timedelta = timedelta(0)) -> str:
+        its = replace(one("a", WEEK + ago), files={}, obstacle="gone", gone=ago > timedelta(0))
+        return findings(partial_book(its).result(dry_run=False), Scope(NOW, DAY, unswept))
+
+    assert told(-DAY / 2) == ""
+    text = "1 archived without files that expired before the API handed them out: a (Without audio)"
+    assert told(DAY) == told(3 * DAY, unswept=2 * DAY) == text
+    assert told(DAY + timedelta(seconds=1)) == ""
 
 
 def test_what_has_no_url_though_others_have_is_at_risk_before_it_is_lost() -> None:
