@@ -375,7 +375,7 @@ def test_a_partial_archive_is_listed_and_left_alone_until_the_sweep_can_replace_
     assert sweep.partial[0].reason.startswith("Without tracks/default/b.webm. ")
     assert keys(here) == before
     assert not [folder for folder in asked if whole.id in folder], "ten thousand are not read"
-    monkeypatch.setattr("tasks.sweep.PARTIAL_ASKED", 1)
+    monkeypatch.setattr("tasks.sweep.plan.PARTIAL_ASKED", 1)
     gaining.audio = MediaSource(b"lat\0r", "audio/mpeg")
     assert ids(sweep_recordings().partial) == [recording.id], "those that only gained files do not hide it"
     recording.without_url = ()
