@@ -8,13 +8,12 @@ sent again, as long as anything of ours is away; 4xx, which is never sent again,
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import logging
 import signal
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import httpx
 import uvicorn
@@ -23,12 +22,14 @@ from fastapi.responses import JSONResponse
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, get_current_settings, temporary_settings
+from pydantic import Field
 
-from tasks.cli import DONE, FAILED, failed, number_between
+from tasks.arguments import Metavar, parse_for
+from tasks.cli import DONE, FAILED, failed
 from tasks.errors import KeyUnavailable, SettingsInvalid, WebhookMalformed
 from tasks.orchestration.run_history import AWAY, DEPLOYMENT
 from tasks.orchestration.server import settings_of
-from tasks.orchestration.webhook_runs import AnnouncedRuns
+from tasks.orchestration.webhook_runs import WebhookRuns
 from tasks.realtimekit.webhook_event import read_announcement
 from tasks.realtimekit.webhook_signature import PublishedKey
 from tasks.settings import WebhookSettings
@@ -55,6 +56,9 @@ STOPPED_WITHIN_S = 30
 REQUESTS_AT_ONCE = 1000
 RETRY_AFTER = {"Retry-After": "10"}
 
+Host = Annotated[str, Metavar("HOST")]
+Port = Annotated[int, Field(ge=0, le=65_535), Metavar("PORT")]
+
 log = logging.getLogger("realtimekit-archiver.webhook")
 
 
@@ -71,7 +75,7 @@ class Receiver:
         self._app_id = app_id
         self._key = key
         self._prefect = prefect
-        self._runs = AnnouncedRuns(prefect)
+        self._runs = WebhookRuns(prefect)
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
         self._refusals = ThrottledLog(log, logging.WARNING)
         self._postponed = ThrottledLog(log, logging.ERROR)
@@ -224,20 +228,28 @@ def main(arguments: list[str] | None = None) -> int:
     Args:
         arguments: as on the command line, without the program's name.
     """
-    parser = argparse.ArgumentParser(prog="python -m flows.webhook", description="Take RealtimeKit's webhook.")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen at, default: %(default)s")
-    parser.add_argument(
-        "--port", type=number_between(0, 65_535), default=8020, help="default: %(default)s; 0 takes any that is free"
-    )
-    given = parser.parse_args(arguments)
+    given = parse_for(serve, "python -m flows.webhook", arguments)
     try:
-        settings = _settings()
+        return serve(**given)
     except SettingsInvalid as invalid:
         return failed(invalid)
+
+
+def serve(*, host: Host = "127.0.0.1", port: Port = 8020) -> int:
+    """Take RealtimeKit's webhook, until told to stop.
+
+    Args:
+        host: Address to listen at.
+        port: Port to listen at. 0 takes any that is free.
+
+    Raises:
+        SettingsInvalid: something is missing or malformed.
+    """
+    settings = _settings()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     conceal_logs()
     with temporary_settings(_impatience()):
-        return _serve(new_app(settings), given.host, given.port)
+        return _serve(new_app(settings), host, port)
 
 
 def _settings() -> WebhookSettings:
@@ -247,7 +259,6 @@ def _settings() -> WebhookSettings:
     except SettingsInvalid as invalid:
         problems = invalid.problems
     if not PREFECT_API_URL.value():
-        # A temporary server would take the runs, and have nobody who does them.
         problems += ("PREFECT_API_URL: is missing; runs need a server that workers look at",)
     if problems:
         raise SettingsInvalid(problems)
