@@ -19,7 +19,7 @@ import httpx
 from tasks.doctor.runner import Check, failed, ok, skipped, warning
 from tasks.download import described, send
 from tasks.errors import ApiNonsense, ApiRefused, ApiUnavailable, ArchiverError, LinkRefused, SourceMissing
-from tasks.realtimekit import Cloudflare, RealtimeKit
+from tasks.realtimekit import Cloudflare, RealtimeKit, RecordingStatus
 from tasks.text import quiet_http_logs
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ class ApiCheckup:
 
     @cached_property
     def _listed(self) -> list[Recording] | ArchiverError:
-        return _outcome(lambda: self._kit.newest({"status": "UPLOADED", "expired": False}, LOOKED_AT))
+        return _outcome(lambda: self._kit.newest({"status": RecordingStatus.UPLOADED, "expired": False}, LOOKED_AT))
 
     @cached_property
     def _apps(self) -> list[tuple[str, str]] | ArchiverError:

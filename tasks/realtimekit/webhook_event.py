@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import RecordingIdInvalid, WebhookMalformed
-from tasks.realtimekit.models import checked_recording_id
+from tasks.realtimekit.models import RecordingStatus, checked_recording_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 STATUS_UPDATE = "recording.statusUpdate"
-TO_ARCHIVE = frozenset({"UPLOADED", "ERRORED"})
+TO_ARCHIVE = frozenset({RecordingStatus.UPLOADED, RecordingStatus.ERRORED})
 """Of an ERRORED recording no file will ever come: its run fails at once and says so, where people look for it."""
-UNDER_WAY = frozenset({"INVOKED", "RECORDING", "PAUSED", "UPLOADING"})
+UNDER_WAY = frozenset(
+    {RecordingStatus.INVOKED, RecordingStatus.RECORDING, RecordingStatus.PAUSED, RecordingStatus.UPLOADING}
+)
 
 
 @dataclass(frozen=True)

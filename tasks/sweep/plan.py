@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tasks.archive import can_be_whole, read_missing, stored_files
+from tasks.realtimekit import RecordingStatus
 from tasks.sweep.survey import ignore_kept_back_urls, list_recordings, verify_empty
 
 if TYPE_CHECKING:
@@ -67,8 +68,8 @@ def make_plan(
         partial: what the archives state that lack files, by the recording's id.
     """
     ordered = sorted(recordings, key=lambda one: one.urgency)
-    uploaded = [one for one in ordered if one.status == "UPLOADED"]
-    others = [one for one in ordered if one.status != "UPLOADED"]
+    uploaded = [one for one in ordered if one.status == RecordingStatus.UPLOADED]
+    others = [one for one in ordered if one.status != RecordingStatus.UPLOADED]
     missing = [one for one in uploaded if one.id not in archived]
     in_time = [one for one in uploaded if not one.gone]
     bucket_off = {one.app_id for one in in_time} - {one.app_id for one in in_time if one.files}
@@ -115,7 +116,7 @@ def plan_sweep(api: RealtimeKit, archive: Archive, store: Store, app_id: str, sc
         ApiRefused, ApiNonsense, ApiUnavailable, StoreRefused, StoreUnavailable: half a plan is none.
     """
     recordings = list_recordings(api, archive, app_id, scope)
-    stored = stored_files(store, {one.id: one.folder for one in recordings if one.status == "UPLOADED"})
+    stored = stored_files(store, {one.id: one.folder for one in recordings if one.status == RecordingStatus.UPLOADED})
     archived = {recording_id: folder.files for recording_id, folder in stored.items() if folder.is_bag}
     kept = {recording_id: folder.files for recording_id, folder in stored.items() if not folder.is_bag}
     recordings = verify_empty(api, recordings, archived, scope.now)

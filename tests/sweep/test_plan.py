@@ -15,7 +15,7 @@ import pytest
 from tasks.archive import bag
 from tasks.archive.models import ArchivedFile, ArchivedRecording
 from tasks.archive.partial import can_be_completed
-from tasks.realtimekit.models import Recording, parse_recording
+from tasks.realtimekit.parsing import parse_recording
 from tasks.sweep.ledger import Ledger
 from tasks.sweep.plan import Plan, make_plan, merge_plans
 from tasks.sweep.report import REASON_WIDTH, Sweep, Swept, findings, read_told, rows, summary
@@ -24,6 +24,8 @@ from tasks.sweep.survey import ListedRecording, summarize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from tasks.realtimekit.models import Recording
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 WEEK = timedelta(days=7)
