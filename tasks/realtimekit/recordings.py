@@ -1,4 +1,4 @@
-"""Knows RealtimeKit's recordings: one by its id, the list over its pages, and waiting for a status.
+"""An app's recordings: one by its id, the list over its pages, and waiting until one is UPLOADED.
 
 Source: https://developers.cloudflare.com/api/resources/realtime_kit/subresources/recordings/
 """

@@ -1,4 +1,4 @@
-"""Knows what RealtimeKit's webhook says of a recording, and what is to be done about it: start a run, or nothing.
+"""The event of RealtimeKit's webhook: what it says of a recording, and whether a run is to be started.
 
 Deliveries are repeated and come out of order. So none is believed but for the recording's id: a run looks for itself.
 Source: https://developers.cloudflare.com/realtime/realtimekit/webhooks/
