@@ -1,6 +1,6 @@
 """Checks of a store: whether it takes recordings, and what it does with wrong checksums and unequal parts.
 
-Each is really tried, in a corner of the bucket. Stores that were tried differ in nearly all of it, and none of them
+Each is really tried, in a scratch of the bucket. Stores that were tried differ in nearly all of it, and none of them
 tells: see `tasks.s3.bucket`, `tasks.s3.multipart` and https://docs.aws.amazon.com/AmazonS3/latest/API/.
 """
 
@@ -71,18 +71,18 @@ class StoreCheckup:
     """What to look at on the store's side.
 
     Args:
-        corner: where it is tried.
+        scratch: where it is tried.
         archive_prefix: of what is archived, with a slash at its end: it must be allowed to be listed, too.
         endpoint: the store's address, for people.
         conceal: told of the credentials that are in use, which are nowhere to be shown.
     """
 
     def __init__(
-        self, corner: ScratchPrefix, archive_prefix: str, endpoint: str, conceal: Callable[[Iterable[str | None]], None]
+        self, scratch: ScratchPrefix, archive_prefix: str, endpoint: str, conceal: Callable[[Iterable[str | None]], None]
     ) -> None:
-        self._corner = corner
-        self._store = corner.store
-        self._client = corner.client
+        self._corner = scratch
+        self._store = scratch.store
+        self._client = scratch.client
         self._archive_prefix = archive_prefix
         self._endpoint = endpoint
         self._conceal = conceal
