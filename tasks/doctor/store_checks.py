@@ -78,9 +78,13 @@ class StoreCheckup:
     """
 
     def __init__(
-        self, scratch: ScratchPrefix, archive_prefix: str, endpoint: str, conceal: Callable[[Iterable[str | None]], None]
+        self,
+        scratch: ScratchPrefix,
+        archive_prefix: str,
+        endpoint: str,
+        conceal: Callable[[Iterable[str | None]], None],
     ) -> None:
-        self._corner = scratch
+        self._scratch = scratch
         self._store = scratch.store
         self._client = scratch.client
         self._archive_prefix = archive_prefix
@@ -121,13 +125,13 @@ class StoreCheckup:
     def bucket(self) -> CheckResult:
         """Look whether the bucket is there, and may be listed."""
         began = time.monotonic()
-        next(iter(self._store.list(self._corner.prefix)), None)
+        next(iter(self._store.list(self._scratch.prefix)), None)
         next(iter(self._store.list(self._archive_prefix)), None)
-        return ok(f"s3://{self._corner.bucket} is there and may be listed, in {time.monotonic() - began:.1f} s")
+        return ok(f"s3://{self._scratch.bucket} is there and may be listed, in {time.monotonic() - began:.1f} s")
 
     def write(self) -> CheckResult:
         """Look whether an object can be stored, and is what the store says it is."""
-        key = self._corner.key("object")
+        key = self._scratch.key("object")
         try:
             self._store.put(key, _BODY, _CONTENT_TYPE, {"doctor": "1"})
             stored = self._store.verify(key, len(_BODY), crc64(_BODY))
@@ -143,7 +147,7 @@ class StoreCheckup:
 
     def read(self) -> CheckResult:
         """Look whether an object comes back, whole and in part."""
-        key = self._corner.key("object")
+        key = self._scratch.key("object")
         whole, stored = self._store.get(key), self._store.head(key)
         part = b"".join(self._store.read(stored, 1, 5)) if stored else b""
         if (whole, part) != (_BODY, _BODY[1:5]):
@@ -152,7 +156,7 @@ class StoreCheckup:
 
     def delete(self) -> CheckResult:
         """Look whether an object can be deleted."""
-        key = self._corner.key("object")
+        key = self._scratch.key("object")
         try:
             self._store.delete([key])
         except StoreRefused as refused:
@@ -163,7 +167,7 @@ class StoreCheckup:
         if self._store.head(key) is not None:
             return failed("what was deleted is still there", _RIGHTS)
         with suppress(ArchiverError):
-            if forgotten := self._corner.clear_forgotten():
+            if forgotten := self._scratch.clear_forgotten():
                 return ok(
                     f"done, and it is gone; and so is what a checkup that was killed had left: {forgotten} objects"
                 )
@@ -171,7 +175,7 @@ class StoreCheckup:
 
     def multipart(self) -> CheckResult:
         """Look whether a large object can be stored, found again half-done, and given up."""
-        store, key = self._store, self._corner.key("multipart")
+        store, key = self._store, self._scratch.key("multipart")
         upload = store.begin_upload(key, _CONTENT_TYPE, {})
         part = store.put_part(upload, 1, _BODY)
         found = store.parts(upload).get(1)
@@ -253,7 +257,7 @@ class StoreCheckup:
         upload = {"UploadId": self._begin("unequal")["UploadId"]}
         parts, began = [], time.monotonic()
         for number, size in enumerate(UNEQUAL, 1):
-            body = self._corner.body(size)
+            body = self._scratch.body(size)
             sent = {"PartNumber": number, "Body": body, "ContentMD5": md5_text(body.getvalue())}
             stored = self._required("upload_part", "unequal", **upload, **sent)
             parts.append({"PartNumber": number, "ETag": stored["ETag"]})
@@ -287,19 +291,19 @@ class StoreCheckup:
         Raises:
             StoreUnavailable: the store is away, which is none.
         """
-        key = self._corner.key(name)
+        key = self._scratch.key(name)
         for attempt in count(1):
             try:
-                said: dict[str, Any] = getattr(self._client, method)(Bucket=self._corner.bucket, Key=key, **request)
+                said: dict[str, Any] = getattr(self._client, method)(Bucket=self._scratch.bucket, Key=key, **request)
             except CALL_FAILURES as error:
-                failure = translated(error, method, f"s3://{self._corner.bucket}/{key}")
+                failure = translated(error, method, f"s3://{self._scratch.bucket}/{key}")
             else:
                 return said
             if not isinstance(failure, StoreUnavailable):
                 return failure
             if attempt == ATTEMPTS:
                 raise failure
-            self._corner.stop.wait(backoff(attempt))
+            self._scratch.stop.wait(backoff(attempt))
         raise AssertionError  # it counts for ever
 
 

@@ -42,7 +42,9 @@ def looked(client: Any, bucket: str) -> dict[str, Finding]:
     scratch = ScratchPrefix(client, bucket, "pre")
     conceal = Concealed({})
     try:
-        found = run(StoreCheckup(scratch, "pre/app/", "the endpoint", conceal.add).checks(), 25, lambda _: None, conceal)
+        found = run(
+            StoreCheckup(scratch, "pre/app/", "the endpoint", conceal.add).checks(), 25, lambda _: None, conceal
+        )
     finally:
         left = scratch.close(5)
     assert left == []
