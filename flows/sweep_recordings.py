@@ -20,7 +20,7 @@ from tasks.engine import Engine
 from tasks.errors import CannotHandOut, SweepIncomplete
 from tasks.run_history import SWEEP_TABLE
 from tasks.settings import APP_ID_PATTERN, Settings, load_settings
-from tasks.sweep import Book, Scope, Sweep, archive_all, find_unarchived, findings, hand_out_all, rows, summary
+from tasks.sweep import Ledger, Scope, Sweep, archive_all, find_unarchived, findings, hand_out_all, rows, summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,16 +84,16 @@ def sweep(
         last = engine.history.last_sweep(now)
         scope = Scope(now, at_risk, last.ago, within, meeting_id.lower(), last.reported)
         plan = engine.with_retries(settings)(find_unarchived, session, apps, scope)
-        book = Book(plan, scope, _started_by_webhook(engine, plan, now), engine.log)
+        ledger = Ledger(plan, scope, _started_by_webhook(engine, plan, now), engine.log)
         in_progress = engine.history.recordings_in_progress(now) if plan.to_archive else ()
-        todo = book.todo(0 if dry_run else limit, in_progress)
+        todo = ledger.todo(0 if dry_run else limit, in_progress)
         if dry_run:
-            book.leave(todo)
+            ledger.leave(todo)
         elif start:
-            hand_out_all(todo, start, book.note)
+            hand_out_all(todo, start, ledger.note)
         else:
-            archive_all(engine, todo, session, at_once, book.note)
-        result = book.result(dry_run=dry_run)
+            archive_all(engine, todo, session, at_once, ledger.note)
+        result = ledger.result(dry_run=dry_run)
         publish_table(engine, result)
     if not dry_run and (reasons := findings(result, scope)):
         incomplete = SweepIncomplete(reasons)

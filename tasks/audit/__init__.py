@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.audit.auditor import Audit, Means
+from tasks.audit.auditor import Audit, AuditContext
 from tasks.audit.findings import Damage
 from tasks.audit.log import AuditLog
 from tasks.audit.report import AuditReport, DamagedRecording, alarm, damaged, incomplete, report, rows, summary
@@ -11,13 +11,13 @@ from tasks.audit.stages import AuditSession, reread_recordings, survey_archive
 
 __all__ = [
     "Audit",
+    "AuditContext",
     "AuditLog",
     "AuditReport",
     "AuditSession",
     "Budget",
     "Damage",
     "DamagedRecording",
-    "Means",
     "alarm",
     "damaged",
     "incomplete",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING
 
-from tasks.audit.auditor import Means
+from tasks.audit.auditor import AuditContext
 from tasks.audit.log import AuditLog
 from tasks.s3 import MOST_BODIES, Dialect, Pace, Store, reading
 
@@ -38,7 +38,7 @@ class AuditSession:
         return f"{self.settings.prefix}/" if self.settings.prefix else ""
 
     @contextmanager
-    def attempt(self) -> Iterator[Means]:
+    def attempt(self) -> Iterator[AuditContext]:
         """Give what one attempt at a stage works with; all of it ends with the block."""
         settings, stop = self.settings, Event()
 
@@ -50,18 +50,18 @@ class AuditSession:
         at_once = settings.transfer_concurrency
         with reading(at_once) as reader:
             try:
-                yield Means(new_store(), new_store, self.root, audit_log, reader, at_once, stop, self.log)
+                yield AuditContext(new_store(), new_store, self.root, audit_log, reader, at_once, stop, self.log)
             finally:
                 stop.set()
 
 
 def survey_archive(session: AuditSession, audit: Audit, app_ids: Sequence[str]) -> None:
     """List the archive, and look closer at what is not as it was."""
-    with session.attempt() as means:
-        audit.survey(means, app_ids)
+    with session.attempt() as context:
+        audit.survey(context, app_ids)
 
 
 def reread_recordings(session: AuditSession, audit: Audit, budget: Budget) -> None:
     """Read recordings again, those first that were not read for longest."""
-    with session.attempt() as means:
-        audit.reread(means, budget)
+    with session.attempt() as context:
+        audit.reread(context, budget)

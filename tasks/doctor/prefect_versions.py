@@ -8,7 +8,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from tasks.doctor.runner import Check, Said, failed, ok
+from tasks.doctor.runner import Check, CheckResult, failed, ok
 
 GROUP = "Prefect"
 SERVER = "server"
@@ -21,7 +21,7 @@ def without_server() -> list[Check]:
     return [Check(GROUP, "versions", check_versions), Check(GROUP, SERVER, _none_configured)]
 
 
-def check_versions() -> Said:
+def check_versions() -> CheckResult:
     """Check that the installed versions are those that this project was tested with."""
     listed = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["dependencies"]
     bounds = {bound.name: bound for bound in map(Requirement, listed)}
@@ -36,7 +36,7 @@ def check_versions() -> Said:
     return ok(", ".join(f"{name} {has}" for name, has in installed.items()))
 
 
-def _none_configured() -> Said:
+def _none_configured() -> CheckResult:
     return ok(
         "none is configured (PREFECT_API_URL), and none is needed: all commands work without one; form, schedule, "
         "webhook and events need one"

@@ -33,7 +33,7 @@ from prefect.exceptions import ObjectNotFound, PrefectException
 
 from tasks.errors import ArchiverError, CannotHandOut, PrefectUnavailable
 from tasks.run_history import SWEEP_TABLE, LastSweep, RunHistory
-from tasks.sweep import told_in
+from tasks.sweep import read_told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -117,7 +117,7 @@ class PrefectRunHistory(RunHistory):
         if not last or last[0].updated is None:
             return LastSweep()
         ago = min(max(now - last[0].updated, timedelta(0)), LONGEST_OUTAGE)
-        return LastSweep(ago, told_in(str(last[0].data)))
+        return LastSweep(ago, read_told(str(last[0].data)))
 
     @contextmanager
     def run_starter(self, retry_minutes: int, now: datetime) -> Iterator[Callable[[str], str]]:

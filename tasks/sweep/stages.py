@@ -13,7 +13,7 @@ from tasks.archive import missing_labels
 from tasks.cancellation import CancellationGroup
 from tasks.errors import ArchiverError, NothingToDownload, NotUploadedInTime, SourceGone
 from tasks.session import Session
-from tasks.sweep.plan import merged, plan_for
+from tasks.sweep.plan import merge_plans, plan_sweep
 from tasks.text import human_size
 from tasks.transfer import LogLines
 
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from tasks.archive import ArchivedRecording
     from tasks.engine import Engine
     from tasks.realtimekit import Recording
-    from tasks.sweep.plan import Listed, Plan
-    from tasks.sweep.report import Outcome
+    from tasks.sweep.ledger import Outcome
+    from tasks.sweep.plan import Plan
     from tasks.sweep.scope import Scope
+    from tasks.sweep.survey import ListedRecording
     from tasks.text import Log
     from tasks.transfer import View
 
@@ -35,12 +36,16 @@ def find_unarchived(session: Session, app_ids: Sequence[str], scope: Scope) -> P
     plans = []
     for app_id in app_ids:
         with session.for_app(app_id).attempt() as attempt:
-            plans.append(plan_for(attempt.api, attempt.archive, attempt.store, app_id, scope))
-    return merged(plans)
+            plans.append(plan_sweep(attempt.api, attempt.archive, attempt.store, app_id, scope))
+    return merge_plans(plans)
 
 
 def archive_all(
-    engine: Engine, todo: Sequence[Listed], session: Session, at_once: int, note: Callable[[Listed, Outcome], None]
+    engine: Engine,
+    todo: Sequence[ListedRecording],
+    session: Session,
+    at_once: int,
+    note: Callable[[ListedRecording, Outcome], None],
 ) -> None:
     """Archive recordings in this run, a few at a time; none that fails stops another.
 
@@ -56,7 +61,7 @@ def archive_all(
     at_once, cancellation = min(at_once, len(todo)), CancellationGroup()
     with _sessions(engine, session, at_once, cancellation) as idle, ThreadPoolExecutor(at_once) as threads:
 
-        def archive(listed: Listed) -> ArchivedRecording:
+        def archive(listed: ListedRecording) -> ArchivedRecording:
             own = idle.get()
             try:
                 return engine.run_once(archive_one_recording, own.for_app(listed.app_id), listed.id, engine)
@@ -131,7 +136,9 @@ def _outcome_of_failure(error: BaseException) -> Outcome:
             return "failed", f"{type(error).__name__}, which nobody foresaw. The log of its task run tells more."
 
 
-def hand_out_all(todo: Sequence[Listed], start: Callable[[str], str], note: Callable[[Listed, Outcome], None]) -> None:
+def hand_out_all(
+    todo: Sequence[ListedRecording], start: Callable[[str], str], note: Callable[[ListedRecording, Outcome], None]
+) -> None:
     """Have recordings archived by runs of their own, begun in this order.
 
     Args:
