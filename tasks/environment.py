@@ -51,7 +51,7 @@ def tidy(environment: MutableMapping[str, str] = os.environ) -> None:
 
 
 def keep_loopback_direct(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Let no proxy stand between this machine and itself, where Prefect's temporary server listens.
+    """Let no proxy stand between this machine and itself, where a Prefect server may listen.
 
     NO_PROXY loses what httpx cannot be made with: it takes no networks of IPv6, and no brackets.
     """

@@ -32,7 +32,7 @@ COMMANDS: dict[str, list[str]] = {
     "describe_recording": ["s3://bucket/pre/app/2026/11/20/182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e/"],
     "doctor": ["--json"],
 }
-USAGES = {module: ["--no-such-option"] for module in COMMANDS} | {"archive_recording": ["not-an-id"]}
+USAGES = {module: ["--no-such-option"] for module in [*COMMANDS, "webhook"]} | {"archive_recording": ["not-an-id"]}
 
 
 def run(world: World, module: str, *arguments: str, **changes: str | None) -> subprocess.CompletedProcess[str]:
