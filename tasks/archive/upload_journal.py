@@ -87,13 +87,13 @@ class UploadJournal:
             raise
         return upload
 
-    def learn_dialect(self, upload: Upload, missing: int) -> None:
+    def detect_capabilities(self, upload: Upload, missing: int) -> None:
         """Have the store asked once what it verifies, if it announced nothing and so many missing parts are worth it.
 
         Should that be cut short, `clear` ends what is left of it.
         """
         if not upload.checksummed and missing >= WORTH_ASKING:
-            self._store.learn_dialect(f"{self._below}is-it-verified")
+            self._store.detect_capabilities(f"{self._below}is-it-verified")
 
     def complete(self, upload: Upload, parts: Sequence[Part]) -> StoredObject:
         """Make an object of an upload's parts.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tasks.s3.bucket import Bucket, StoredObject
 from tasks.s3.caller import MOST_BODIES
-from tasks.s3.capabilities import WITH_CRC64NVME, WORTH_ASKING, Dialect, verifies_crc64
+from tasks.s3.capabilities import WITH_CRC64NVME, WORTH_ASKING, StoreCapabilities, verifies_crc64
 from tasks.s3.checksums import bare, combined_crc64, crc64, crc64_text, md5_text
 from tasks.s3.error_codes import CALL_FAILURES, NOT_SUPPORTED, THERE_ALREADY, translated
 from tasks.s3.multipart import Part, Store, Upload, new_s3_client
@@ -20,12 +20,12 @@ __all__ = [
     "WITH_CRC64NVME",
     "WORTH_ASKING",
     "Bucket",
-    "Dialect",
     "Pace",
     "Part",
     "PartRange",
     "Reader",
     "Store",
+    "StoreCapabilities",
     "StoredObject",
     "Upload",
     "bare",

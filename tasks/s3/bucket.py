@@ -53,7 +53,7 @@ class Bucket(Calls):
     @property
     def tells_checksums(self) -> bool:
         """Whether the store may be asked for the checksum of an object."""
-        return self._dialect.takes_checksum_mode
+        return self._capabilities.takes_checksum_mode
 
     def put(
         self,
@@ -70,7 +70,7 @@ class Bucket(Calls):
             if_absent: leave an object that is there alone, and return False, on stores that can tell.
         """
         sent = {"Body": body, "ContentType": content_type, "Metadata": metadata or {}, "ContentMD5": md5_text(body)}
-        conditional = if_absent and self._dialect.takes_if_none_match
+        conditional = if_absent and self._capabilities.takes_if_none_match
         try:
             self._ask("put_object", key, **sent, **({"IfNoneMatch": "*"} if conditional else {}))
         except StoreRefused as refused:
@@ -79,7 +79,7 @@ class Bucket(Calls):
             if not conditional or refused.code not in NOT_SUPPORTED:
                 raise
             self._ask("put_object", key, **sent)
-            self._dialect.takes_if_none_match = False
+            self._capabilities.takes_if_none_match = False
         return True
 
     def head(self, key: str) -> StoredObject | None:
@@ -108,8 +108,8 @@ class Bucket(Calls):
 
     def _described(self, key: str) -> dict[str, Any]:
         """Return an object's description, with its checksum unless the store refuses to be asked for that."""
-        dialect = self._dialect
-        if dialect.takes_checksum_mode:
+        capabilities = self._capabilities
+        if capabilities.takes_checksum_mode:
             try:
                 return self._ask("head_object", key, ChecksumMode="ENABLED")
             except StoreRefused as refused:
@@ -118,9 +118,9 @@ class Bucket(Calls):
         try:
             said = self._ask("head_object", key)
         except StoreRefused as refused:
-            dialect.takes_checksum_mode &= refused.code not in NOT_THERE
+            capabilities.takes_checksum_mode &= refused.code not in NOT_THERE
             raise
-        dialect.takes_checksum_mode = False
+        capabilities.takes_checksum_mode = False
         return said
 
     def get(self, key: str, most: int = LARGEST_READ) -> bytes | None:

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from tasks.errors import ArchiverError, StoredWrong, StoreRefused, StoreUnavailable, UploadVanished
 from tasks.retry import Patience
 from tasks.s3.addressing import require_no_bucket
-from tasks.s3.capabilities import Dialect
+from tasks.s3.capabilities import StoreCapabilities
 from tasks.s3.error_codes import CALL_FAILURES, asks_for_less, is_answer, is_foreign, is_unsure, translated
 from tasks.s3.throttle import Pace
 
@@ -38,7 +38,7 @@ class Calls:
         patience_s: seconds for which failures may go on without any success.
         stop: set to end all waiting at once.
         pace: shared by all who talk to the store; None where nobody else does.
-        dialect: likewise.
+        capabilities: likewise.
     """
 
     def __init__(
@@ -48,11 +48,11 @@ class Calls:
         patience_s: float,
         stop: Event | None = None,
         pace: Pace | None = None,
-        dialect: Dialect | None = None,
+        capabilities: StoreCapabilities | None = None,
     ) -> None:
         self._s3 = client
         self._pace = pace or Pace(MOST_BODIES)
-        self._dialect = dialect or Dialect()
+        self._capabilities = capabilities or StoreCapabilities()
         self.bucket = bucket
         self._stop = stop or Event()
         self._patience = Patience(patience_s, self._stop)
@@ -91,7 +91,7 @@ class Calls:
         Args:
             progress: whether success refills patience; where there is a body to read, only its bytes do.
         """
-        if not self._dialect.answered:
+        if not self._capabilities.answered:
             require_no_bucket(self._s3.meta.endpoint_url, self.bucket, self._s3.list_objects_v2)  # type: ignore[attr-defined]
         named = {"Key": key} if key is not None else {}
         failures = bad_digests = 0
@@ -105,7 +105,7 @@ class Calls:
             failures += 1
             bad_digests += isinstance(came, StoredWrong)
             if isinstance(came, UploadVanished) or bad_digests >= DIGEST_ATTEMPTS or not self._again(came, failures):
-                if not came.retryable and self._dialect.answered:
+                if not came.retryable and self._capabilities.answered:
                     self._patience.progressed()  # "there is none" is an answer like any other
                 raise came
             self._pause(came, failures)
@@ -117,13 +117,15 @@ class Calls:
         except CALL_FAILURES as error:
             failure = translated(error, method, self._at(key or ""))
             # What is refused for its credentials alone may be refused for good.
-            self._dialect.answered |= is_answer(error) and not (isinstance(failure, StoreRefused) and failure.may_pass)
+            self._capabilities.answered |= is_answer(error) and not (
+                isinstance(failure, StoreRefused) and failure.may_pass
+            )
             return failure
         if is_foreign(method, answer):
             if "Body" in answer:
                 answer["Body"].close()
             return StoreUnavailable(method, self._at(key or ""), "the answer is not that of an S3 store")
-        self._dialect.answered = True
+        self._capabilities.answered = True
         return answer
 
     def _again(self, failure: ArchiverError, failures: int) -> bool:
@@ -131,11 +133,11 @@ class Calls:
         if failure.retryable or (failures == 1 and is_unsure(failure)):
             return True
         # At the beginning of a run, it is the settings that are wrong.
-        return isinstance(failure, StoreRefused) and failure.may_pass and self._dialect.answered
+        return isinstance(failure, StoreRefused) and failure.may_pass and self._capabilities.answered
 
     def _pause(self, failure: ArchiverError, failures: int) -> None:
         """Wait before the next attempt, or raise `failure` if patience would end before it."""
-        longest = self._patience_s if self._dialect.answered else FIRST_CONTACT_S
+        longest = self._patience_s if self._capabilities.answered else FIRST_CONTACT_S
         self._patience.seconds = min(self._patience_s, longest)
         self._patience.pause(failure, failures)
 

@@ -35,7 +35,7 @@ _RIGHT = crc64(_BODY)
 _WRONG = _RIGHT ^ 1
 
 
-class Dialect:
+class StoreCapabilities:
     """What is known of a store; shared by all threads that talk to it, in all stages of a run."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Dialect:
         """Whether the store was asked, and verifies the CRC64NVME of parts."""
         return self._verifies_crc64 is True and self.takes_crc64
 
-    def learn(self, client: BaseClient, bucket: str, key: str) -> None:
+    def detect(self, client: BaseClient, bucket: str, key: str) -> None:
         """Ask the store, unless that was done; who comes meanwhile waits for what is found.
 
         Args:

@@ -150,23 +150,23 @@ class Store(Bucket):
 
     def trying_once(self) -> Store:
         """Return the same bucket for tidying up after a failure: each call is tried once, and no stop is heeded."""
-        return Store(self._s3, self.bucket, 0.0, None, self._pace, self._dialect)
+        return Store(self._s3, self.bucket, 0.0, None, self._pace, self._capabilities)
 
-    def learn_dialect(self, key: str) -> None:
+    def detect_capabilities(self, key: str) -> None:
         """Find out by a small upload to a key whether parts may go with CRC64NVME though that is not announced."""
-        self._dialect.learn(self._s3, self.bucket, key)
+        self._capabilities.detect(self._s3, self.bucket, key)
 
     def begin_upload(self, key: str, content_type: str, metadata: Mapping[str, str]) -> Upload:
         """Begin a multipart upload, with CRC64NVME over the full object if the store announces that it verifies it."""
         described = {"ContentType": content_type, "Metadata": metadata}
-        checksum = WITH_CRC64NVME if self._dialect.takes_crc64 else {}
+        checksum = WITH_CRC64NVME if self._capabilities.takes_crc64 else {}
         try:
             said = self._ask("create_multipart_upload", key, **described, **checksum)
         except StoreRefused as refused:
             if not checksum or refused.code not in NOT_SUPPORTED:
                 raise
             said = self._ask("create_multipart_upload", key, **described)
-            self._dialect.takes_crc64 = False
+            self._capabilities.takes_crc64 = False
         return Upload(key, said["UploadId"], said.get("ChecksumAlgorithm") == "CRC64NVME")
 
     def uploads(self, prefix: str) -> Sequence[Upload]:
@@ -219,8 +219,8 @@ class Store(Bucket):
             UploadVanished: the upload is no more.
             StoredWrong: what arrived differs from what was sent, again and again.
         """
-        crc, dialect = crc64(body), self._dialect
-        verified = dialect.takes_crc64 and (upload.checksummed or dialect.verifies_crc64)
+        crc, capabilities = crc64(body), self._capabilities
+        verified = capabilities.takes_crc64 and (upload.checksummed or capabilities.verifies_crc64)
         sent = {"UploadId": upload.id, "PartNumber": number, "Body": body}
         sums = {"ChecksumCRC64NVME": crc64_text(crc)} if verified else {"ContentMD5": md5_text(body)}
         try:
@@ -234,7 +234,7 @@ class Store(Bucket):
                 raise
             else:
                 said = self._ask("upload_part", upload.key, **sent, ContentMD5=md5_text(body))
-                dialect.takes_crc64 = False
+                capabilities.takes_crc64 = False
         return Part(number, len(body), said["ETag"], crc)
 
     def complete(self, upload: Upload, parts: Sequence[Part]) -> StoredObject:
@@ -254,7 +254,7 @@ class Store(Bucket):
         size, crc = sum(part.size for part in parts), combined_crc64((part.crc64, part.size) for part in parts)
         checksum: dict[str, Any] = {}
         # What announced nothing might refuse it (Swift takes any), though it verifies the parts.
-        if upload.checksummed and self._dialect.takes_crc64 and crc is not None:
+        if upload.checksummed and self._capabilities.takes_crc64 and crc is not None:
             checksum = {"ChecksumCRC64NVME": crc64_text(crc), "ChecksumType": "FULL_OBJECT", "MpuObjectSize": size}
         listed = {"Parts": [{"PartNumber": part.number, "ETag": part.etag} for part in parts]}
         try:
@@ -275,7 +275,7 @@ class Store(Bucket):
             if not checksum or refused.code not in NOT_SUPPORTED:
                 raise
             self._ask("complete_multipart_upload", upload.key, **wanted)
-            self._dialect.takes_crc64 = False
+            self._capabilities.takes_crc64 = False
 
     def abort(self, upload: Upload) -> None:
         """Abort an upload; one that is no more is no error."""

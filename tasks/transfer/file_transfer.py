@@ -164,7 +164,7 @@ class FileTransfer:
             log.info("%s: carrying on, %d of %d parts are stored.", path, len(kept), len(ranges))
         if 1 in kept:
             self._source.close()
-        self._journal.learn_dialect(upload, len(missing))
+        self._journal.detect_capabilities(upload, len(missing))
         evidence = Evidence(path, facts.size)
         # In order only from the first byte on; after a resume the digest comes from reading the object back.
         fetched, sha256 = self._move_parts(upload, missing, evidence, hashed=not kept)

@@ -142,8 +142,8 @@ def test_who_comes_while_the_store_is_being_asked_waits_for_what_is_found(swift:
 
     def learn(_: int) -> bool:
         others.release()
-        store.learn_dialect(ASKING)
-        return store._dialect.verifies_crc64
+        store.detect_capabilities(ASKING)
+        return store._capabilities.verifies_crc64
 
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(learn, range(4))) == [True] * 4
@@ -210,8 +210,8 @@ def test_a_page_in_the_stores_place_is_no_answer(rclone: Archiving) -> None:
         return {"ResponseMetadata": {"HTTPStatusCode": 200, "HTTPHeaders": {}}} if call == 3 else send()
 
     store = rclone.run(Watch(page)).store
-    store.learn_dialect(ASKING)
-    assert not store._dialect.verifies_crc64
+    store.detect_capabilities(ASKING)
+    assert not store._capabilities.verifies_crc64
     assert rclone.uploads() == []
 
 
@@ -222,7 +222,7 @@ def test_a_store_that_wants_less_while_it_is_asked_gets_no_less(rclone: Archivin
         return send()
 
     pace, client = Pace(4), Meddled(rclone.s3, Watch(busy))
-    Store(client, rclone.bucket, 10, pace=pace).learn_dialect(ASKING)  # type: ignore[arg-type]
+    Store(client, rclone.bucket, 10, pace=pace).detect_capabilities(ASKING)  # type: ignore[arg-type]
     assert pace.allowed == 4
 
 

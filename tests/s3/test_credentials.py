@@ -12,7 +12,7 @@ from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials
 
 from tasks.errors import StoreRefused
-from tasks.s3.capabilities import Dialect
+from tasks.s3.capabilities import StoreCapabilities
 from tasks.s3.credentials import RenewedCredentials
 from tasks.s3.multipart import Store, new_s3_client
 from tests.torture.store.faults import error_document
@@ -198,8 +198,8 @@ def test_credentials_of_the_environment_do_not_change_under_way_and_are_told_at_
 ) -> None:
     monkeypatch.setenv("AWS_SESSION_TOKEN", OLD)
     guarded = Guarded()
-    dialect = Dialect()
-    store = Store(guarded.client, rclone.bucket, 30, dialect=dialect)
+    capabilities = StoreCapabilities()
+    store = Store(guarded.client, rclone.bucket, 30, capabilities=capabilities)
     store.put("key", b"bytes", "video/mp4")
     guarded.expired = True
     with pytest.raises(StoreRefused, match=r"ExpiredToken.*environment, \.env") as caught:

@@ -15,7 +15,7 @@ import pytest
 
 from tasks.errors import StoreRefused, StoreUnavailable, TransferStopped
 from tasks.s3.addressing import without_bucket
-from tasks.s3.capabilities import Dialect
+from tasks.s3.capabilities import StoreCapabilities
 from tasks.s3.multipart import Store, new_s3_client
 from tests.support.certificates import self_signed
 from tests.torture.store.faults import Broken
@@ -143,8 +143,8 @@ def test_a_certificate_that_changes_under_way_is_waited_out_as_the_settings_were
     certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tasks.retry.FIRST_PAUSE_S", 0.01)
-    dialect, stop, begun = Dialect(), threading.Event(), count(1)
-    dialect.answered = True
+    capabilities, stop, begun = StoreCapabilities(), threading.Event(), count(1)
+    capabilities.answered = True
 
     def begin() -> None:
         if next(begun) > 3:
@@ -153,7 +153,7 @@ def test_a_certificate_that_changes_under_way_is_waited_out_as_the_settings_were
     with over_tls(certificate, begin) as (port, _):
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"https://127.0.0.1:{port}")
         with pytest.raises(TransferStopped):
-            Store(new_s3_client(1), "bucket", 60, stop, dialect=dialect).head("key")
+            Store(new_s3_client(1), "bucket", 60, stop, capabilities=capabilities).head("key")
 
 
 @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"])
