@@ -18,7 +18,7 @@ from tasks.archive import Archive, payload_paths
 from tasks.cancellation import Cancellation, OpenConnections
 from tasks.download import Link, Links, new_http_client, no_cookies
 from tasks.realtimekit import API_PATIENCE_S, RealtimeKit
-from tasks.s3 import Pace, Store, StoreCapabilities, new_s3_client
+from tasks.s3 import Store, StoreCapabilities, Throttle, new_s3_client
 from tasks.transfer import (
     FILES_AT_ONCE,
     Bars,
@@ -67,7 +67,7 @@ class StoreAccess:
     def __init__(self, settings: Settings, client: BaseClient | None = None) -> None:
         self._connections = FILES_AT_ONCE * settings.transfer_concurrency + SPARE_CONNECTIONS
         self.capabilities = StoreCapabilities()
-        self.throttle = Pace(FILES_AT_ONCE * settings.transfer_concurrency)
+        self.throttle = Throttle(FILES_AT_ONCE * settings.transfer_concurrency)
         if client is not None:
             self.client = client
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tasks.audit import AuditContext, AuditLog
 from tasks.orchestration.stages import emit_of_recording, stage
-from tasks.s3 import MOST_BODIES, Pace, Store, StoreCapabilities, reading
+from tasks.s3 import MOST_BODIES, Store, StoreCapabilities, Throttle, reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ class Desk:
     settings: AuditSettings
     s3: BaseClient  # with connections for twice as many as the settings let read at once
     log: Log
-    pace: Pace = field(default_factory=lambda: Pace(MOST_BODIES))
+    throttle: Throttle = field(default_factory=lambda: Throttle(MOST_BODIES))
     capabilities: StoreCapabilities = field(default_factory=StoreCapabilities)
 
     @property
@@ -44,7 +44,7 @@ class Desk:
         its, stop = self.settings, Event()
 
         def new_store(stop: Event = stop) -> Store:
-            return Store(self.s3, its.bucket, its.transfer_patience, stop, self.pace, self.capabilities)
+            return Store(self.s3, its.bucket, its.transfer_patience, stop, self.throttle, self.capabilities)
 
         # What was found out is written down even when all else was told to stop.
         audit_log = AuditLog(new_store(Event()), self.root, self.log)

@@ -10,7 +10,7 @@ from tasks.s3.error_codes import CALL_FAILURES, NOT_SUPPORTED, THERE_ALREADY, tr
 from tasks.s3.multipart import Part, Store, Upload, new_s3_client
 from tasks.s3.part_ranges import PartRange, cut, grown_part_size, part_ranges
 from tasks.s3.read_ahead import Reader, reading
-from tasks.s3.throttle import Pace
+from tasks.s3.throttle import Throttle
 
 __all__ = [
     "CALL_FAILURES",
@@ -20,13 +20,13 @@ __all__ = [
     "WITH_CRC64NVME",
     "WORTH_ASKING",
     "Bucket",
-    "Pace",
     "Part",
     "PartRange",
     "Reader",
     "Store",
     "StoreCapabilities",
     "StoredObject",
+    "Throttle",
     "Upload",
     "bare",
     "combined_crc64",

@@ -15,7 +15,7 @@ from tasks.retry import Patience
 from tasks.s3.addressing import require_no_bucket
 from tasks.s3.capabilities import StoreCapabilities
 from tasks.s3.error_codes import CALL_FAILURES, asks_for_less, is_answer, is_foreign, is_unsure, translated
-from tasks.s3.throttle import Pace
+from tasks.s3.throttle import Throttle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -37,8 +37,8 @@ class Calls:
         bucket: its name.
         patience_s: seconds for which failures may go on without any success.
         stop: set to end all waiting at once.
-        pace: shared by all who talk to the store; None where nobody else does.
-        capabilities: likewise.
+        throttle: shared by all threads that call the store; None if this is the only caller.
+        capabilities: of the store, shared in the same way.
     """
 
     def __init__(
@@ -47,11 +47,11 @@ class Calls:
         bucket: str,
         patience_s: float,
         stop: Event | None = None,
-        pace: Pace | None = None,
+        throttle: Throttle | None = None,
         capabilities: StoreCapabilities | None = None,
     ) -> None:
         self._s3 = client
-        self._pace = pace or Pace(MOST_BODIES)
+        self._throttle = throttle or Throttle(MOST_BODIES)
         self._capabilities = capabilities or StoreCapabilities()
         self.bucket = bucket
         self._stop = stop or Event()
@@ -145,7 +145,7 @@ class Calls:
         call: Callable[..., dict[str, Any]] = getattr(self._s3, method)
         if "Body" not in request:
             return call(**request)
-        with self._pace.turn(self._stop) as turn:
+        with self._throttle.turn(self._stop) as turn:
             try:
                 answer = call(**request)
             except ClientError as error:

@@ -150,7 +150,7 @@ class Store(Bucket):
 
     def trying_once(self) -> Store:
         """Return the same bucket for tidying up after a failure: each call is tried once, and no stop is heeded."""
-        return Store(self._s3, self.bucket, 0.0, None, self._pace, self._capabilities)
+        return Store(self._s3, self.bucket, 0.0, None, self._throttle, self._capabilities)
 
     def detect_capabilities(self, key: str) -> None:
         """Find out by a small upload to a key whether parts may go with CRC64NVME though that is not announced."""

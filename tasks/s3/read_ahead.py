@@ -50,11 +50,11 @@ class Reader:
         Raises:
             StoredWrong: it is not the object that was listed, or the store cannot put it together.
         """
-        pace = _Timing()
-        yield from pace.timed(bucket.read(stored, 0, min(RANGE, stored.size)))
+        timing = _Timing()
+        yield from timing.timed(bucket.read(stored, 0, min(RANGE, stored.size)))
         if stored.size > RANGE:
             reached = RANGE
-            if pace.pays():
+            if timing.pays():
                 for chunk in self._ahead(bucket, stored, reached):
                     reached += len(chunk)
                     yield chunk
@@ -159,6 +159,6 @@ def _of_what_is_there(bucket: Bucket, listed: StoredObject, read: Callable[[Stor
 
 def _range(bucket: Bucket, stored: StoredObject, start: int) -> tuple[list[bytes], bool]:
     """Return a range's bytes, and whether it was worth a request of its own."""
-    pace = _Timing()
-    chunks = list(pace.timed(bucket.read(stored, start, min(start + RANGE, stored.size))))
-    return chunks, pace.pays()
+    timing = _Timing()
+    chunks = list(timing.timed(bucket.read(stored, start, min(start + RANGE, stored.size))))
+    return chunks, timing.pays()

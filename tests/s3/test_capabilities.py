@@ -12,7 +12,7 @@ from botocore.exceptions import ConnectionClosedError
 from tasks.errors import SourceUnavailable
 from tasks.s3.capabilities import WORTH_ASKING
 from tasks.s3.multipart import Store, new_s3_client
-from tasks.s3.throttle import Pace
+from tasks.s3.throttle import Throttle
 from tests.standins.realtimekit import Answer
 from tests.support.archiving import Run
 from tests.support.meddling import Meddled, refusal
@@ -221,9 +221,9 @@ def test_a_store_that_wants_less_while_it_is_asked_gets_no_less(rclone: Archivin
             raise AWAY
         return send()
 
-    pace, client = Pace(4), Meddled(rclone.s3, Watch(busy))
-    Store(client, rclone.bucket, 10, pace=pace).detect_capabilities(ASKING)  # type: ignore[arg-type]
-    assert pace.allowed == 4
+    throttle, client = Throttle(4), Meddled(rclone.s3, Watch(busy))
+    Store(client, rclone.bucket, 10, throttle=throttle).detect_capabilities(ASKING)  # type: ignore[arg-type]
+    assert throttle.allowed == 4
 
 
 def test_an_upload_that_was_begun_with_md5_is_carried_on_with_crc64nvme_once_that_is_worth_asking(
