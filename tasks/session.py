@@ -16,7 +16,7 @@ import httpx
 
 from tasks.archive import Archive, payload_paths
 from tasks.cancellation import Cancellation, OpenConnections
-from tasks.download import Link, Links, new_http_client, no_cookies
+from tasks.download import PresignedUrl, PresignedUrls, new_http_client, no_cookies
 from tasks.realtimekit import API_PATIENCE_S, RealtimeKit
 from tasks.s3 import Store, StoreCapabilities, Throttle, new_s3_client
 from tasks.transfer import (
@@ -208,7 +208,7 @@ class Attempt:
             self.stop,
             log,
         )
-        links = Links(_links(recording), lambda: _links(self.api.recording(recording.id)), self.stop, log)
+        links = PresignedUrls(_links(recording), lambda: _links(self.api.recording(recording.id)), self.stop, log)
         return Transfer(context, self.session.source_http, links)
 
     def payloads(self, recording: Recording, *, accept_size: bool = False) -> list[Payload]:
@@ -225,5 +225,5 @@ class Attempt:
         return [Payload(media, path, folder + path, metadata, accept_size) for media, path in named]
 
 
-def _links(recording: Recording) -> dict[str, Link]:
-    return {media.label: Link(media.url, media.expires_at, recording.expires) for media in recording.media}
+def _links(recording: Recording) -> dict[str, PresignedUrl]:
+    return {media.label: PresignedUrl(media.url, media.expires_at, recording.expires) for media in recording.media}

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from tasks.download.http_client import new_http_client, no_cookies, send
-from tasks.download.presigned_urls import Link, Links
+from tasks.download.presigned_urls import PresignedUrl, PresignedUrls
 from tasks.download.response import SourceObject, described
 from tasks.download.source import Source
 
-__all__ = ["Link", "Links", "Source", "SourceObject", "described", "new_http_client", "no_cookies", "send"]
+__all__ = [
+    "PresignedUrl",
+    "PresignedUrls",
+    "Source",
+    "SourceObject",
+    "described",
+    "new_http_client",
+    "no_cookies",
+    "send",
+]

@@ -37,14 +37,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from typing import TypeAlias
 
-    from tasks.download.presigned_urls import Link, Links
+    from tasks.download.presigned_urls import PresignedUrl, PresignedUrls
     from tasks.errors import ArchiverError
     from tasks.retry import Patience
 
     Body: TypeAlias = Generator[bytes]
 
-LIES_BELIEVED = 4  # impossible answers in a row
-DEAD_ENDS_BELIEVED = 4  # failures in a row after which a URL may lead nowhere for good, and a fresh one be better
+MAX_LIES = 4  # impossible answers in a row
+FAILURES_BEFORE_REFRESH = 4  # failures in a row after which a URL may lead nowhere for good, and a fresh one be better
 MISSING_FOR_S = 120.0
 """How long a 404 is asked again about: a store may need a while to see what was just uploaded. Later runs ask again."""
 
@@ -56,8 +56,8 @@ class Source:
 
     Args:
         http: see `new_http_client`.
-        links: where its URL comes from.
-        label: the file's name in `links`, in logs and in errors.
+        urls: give the file's current URL.
+        label: the file's name in `urls`, in logs and in errors.
         patience: shared by all readers of the file.
         announced: its size in bytes, if the API says so.
         ranges: ask for ranges; without, only for the whole file, which no server may refuse.
@@ -66,7 +66,7 @@ class Source:
     def __init__(
         self,
         http: httpx.Client,
-        links: Links,
+        urls: PresignedUrls,
         label: str,
         patience: Patience,
         announced: int | None = None,
@@ -74,7 +74,7 @@ class Source:
         ranges: bool = True,
     ) -> None:
         self._http = http
-        self._links = links
+        self._urls = urls
         self._label = label
         self._patience = patience
         self._announced = announced
@@ -96,16 +96,16 @@ class Source:
             SourceUnavailable, SourceMissing, LinkRefused, ApiUnavailable, TransferStopped: worth retrying.
         """
         self.close()
-        setbacks = _Setbacks(self._links, self._label, self._patience)
+        setbacks = _Setbacks(self._urls, self._label, self._patience)
         while True:
             self._patience.check()
-            link = self._links.current(self._label)
+            presigned = self._urls.current(self._label)
             try:
-                self._object = self._open_once(link, first_bytes)
+                self._object = self._open_once(presigned, first_bytes)
             except RangesUnproved:
                 self._ranges = False
             except _SURVIVABLE as failure:
-                setbacks.overcome(failure, link)
+                setbacks.overcome(failure, presigned)
             else:
                 return self._object
 
@@ -115,7 +115,7 @@ class Source:
         Raises:
             ArchiverError: as for `open`.
         """
-        self._links.refresh(self._label, self._links.current(self._label), "the file is looked at once more")
+        self._urls.refresh(self._label, self._urls.current(self._label), "the file is looked at once more")
         return self.open(first_bytes)
 
     def close(self) -> None:
@@ -144,21 +144,21 @@ class Source:
         """
         yielded = hashlib.sha256()
 
-        def body(link: Link, offset: int, stop: int) -> Body:
-            with closing(self._range_body(link, 0, stop)) as pieces:
+        def body(presigned: PresignedUrl, offset: int, stop: int) -> Body:
+            with closing(self._range_body(presigned, 0, stop)) as pieces:
                 for piece in proved(self._label, pieces, offset, yielded.digest()):
                     yielded.update(piece)
                     yield piece
 
         return self._read(body, 0, self._known.size)
 
-    def _read(self, body: Callable[[Link, int, int], Body], start: int, stop: int) -> Iterator[bytes]:
-        offset, setbacks = start, _Setbacks(self._links, self._label, self._patience)
+    def _read(self, body: Callable[[PresignedUrl, int, int], Body], start: int, stop: int) -> Iterator[bytes]:
+        offset, setbacks = start, _Setbacks(self._urls, self._label, self._patience)
         while offset < stop:
             self._patience.check()
-            link, began = self._links.current(self._label), offset
+            presigned, began = self._urls.current(self._label), offset
             try:
-                with closing(body(link, offset, stop)) as pieces:
+                with closing(body(presigned, offset, stop)) as pieces:
                     for piece in pieces:
                         offset += len(piece)
                         setbacks.progressed(len(piece))
@@ -166,7 +166,7 @@ class Source:
                 if offset < stop and offset - began < MOVING_BYTES:
                     raise SourceUnavailable(self._label, f"it sends {offset - began} bytes at a time")
             except _SURVIVABLE as failure:
-                setbacks.overcome(failure, link)
+                setbacks.overcome(failure, presigned)
                 with self._lock:
                     self.resumes += 1
         self._patience.progressed()
@@ -178,9 +178,9 @@ class Source:
             raise RuntimeError(message)
         return self._object
 
-    def _open_once(self, link: Link, first_bytes: int) -> SourceObject:
+    def _open_once(self, presigned: PresignedUrl, first_bytes: int) -> SourceObject:
         headers = {"Range": f"bytes=0-{first_bytes - 1}"} if self._ranges else {}
-        response = send(self._http, self._label, link.url, headers)
+        response = send(self._http, self._label, presigned.url, headers)
         try:
             found, end = described(self._label, response, first_bytes if self._ranges else None, self._announced)
             pieces = self._pieces(response, 0, end)
@@ -189,16 +189,16 @@ class Source:
         except BaseException:
             response.close()
             raise
-        self._links.worked(self._label)
+        self._urls.note_success(self._label)
         if end == 0 or (not found.ranged and end < found.size):
             response.close()
         else:
             self._first = _Answer(response, pieces, end)
         return found
 
-    def _range_body(self, link: Link, start: int, stop: int) -> Body:
+    def _range_body(self, presigned: PresignedUrl, start: int, stop: int) -> Body:
         """Yield what a single answer brings of a range: as much as it promised, or an error after some of it."""
-        answer = (self._take_first() if start == 0 else None) or self._request_range(link, start, stop)
+        answer = (self._take_first() if start == 0 else None) or self._request_range(presigned, start, stop)
         with closing(answer.response):
             pieces, promised = answer.pieces, answer.end - start
             if self._known.ranged and not announced(answer.response):
@@ -216,12 +216,12 @@ class Source:
             first, self._first = self._first, None
         return first
 
-    def _request_range(self, link: Link, start: int, stop: int) -> _Answer:
+    def _request_range(self, presigned: PresignedUrl, start: int, stop: int) -> _Answer:
         known = self._known
         headers = {"Range": f"bytes={start}-{stop - 1}"} if known.ranged else {}
         if known.ranged and self._conditional:
             headers["If-Match"] = known.etag
-        response = send(self._http, self._label, link.url, headers)
+        response = send(self._http, self._label, presigned.url, headers)
         if response.status_code == httpx.codes.PRECONDITION_FAILED:
             # Some refuse their own ETag. What is sent without the condition has to name it all the same.
             self._conditional = False
@@ -230,7 +230,7 @@ class Source:
         except BaseException:
             response.close()
             raise
-        self._links.worked(self._label)
+        self._urls.note_success(self._label)
         return _Answer(response, self._pieces(response, start, end), end)
 
 
@@ -246,8 +246,8 @@ class _Answer:
 class _Setbacks:
     """What went wrong for one reader since it last moved, and what each failure asks for."""
 
-    def __init__(self, links: Links, label: str, patience: Patience) -> None:
-        self._links = links
+    def __init__(self, urls: PresignedUrls, label: str, patience: Patience) -> None:
+        self._urls = urls
         self._label = label
         self._patience = patience
         self._gained = 0
@@ -263,37 +263,37 @@ class _Setbacks:
         if self._gained >= MOVING_BYTES:
             self._failures = self._lies = 0
 
-    def overcome(self, failure: ArchiverError, link: Link) -> None:
+    def overcome(self, failure: ArchiverError, presigned: PresignedUrl) -> None:
         """Do what the failure asks for before the next attempt, or raise it."""
         self._gained = 0
         try:
-            self._renew(failure, link)
+            self._renew(failure, presigned)
         except (ApiUnavailable, SourceUnavailable) as away:
             failure = away
         if not isinstance(failure, LinkRefused):
             self._patience.pause(failure, self._failures)
             self._failures += 1
 
-    def _renew(self, failure: ArchiverError, link: Link) -> None:
+    def _renew(self, failure: ArchiverError, presigned: PresignedUrl) -> None:
         if isinstance(failure, LinkRefused):
-            self._links.refused(self._label, link, failure)
+            self._urls.replace_refused(self._label, presigned, failure)
         elif isinstance(failure, SourceLied | SourceChanged):
             self._lies += 1
-            if self._lies >= LIES_BELIEVED:
+            if self._lies >= MAX_LIES:
                 raise failure
             if isinstance(failure, RangesUnproved):
                 return  # another server of the same file may do better
             # A page where the file should be is how some servers say "expired".
-            self._links.refresh(self._label, link, "the old one led to something else")
+            self._urls.refresh(self._label, presigned, "the old one led to something else")
         elif isinstance(failure, SourceMissing):
-            self._require_hope(failure, link)
-            self._links.refresh(self._label, link, "the old one led to nothing")
-        elif (self._failures + 1) % DEAD_ENDS_BELIEVED == 0:
-            self._links.refresh(self._label, link, "the old one leads nowhere")
+            self._require_hope(failure, presigned)
+            self._urls.refresh(self._label, presigned, "the old one led to nothing")
+        elif (self._failures + 1) % FAILURES_BEFORE_REFRESH == 0:
+            self._urls.refresh(self._label, presigned, "the old one leads nowhere")
 
-    def _require_hope(self, missing: SourceMissing, link: Link) -> None:
+    def _require_hope(self, missing: SourceMissing, presigned: PresignedUrl) -> None:
         """Raise, unless what is missing may still appear."""
-        if link.is_of_the_past():
+        if presigned.is_past_retention():
             raise SourceGone(self._label)
         now = time.monotonic()
         self._missing_since = now if self._missing_since is None else self._missing_since

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     import httpx
 
     from tasks.archive import Archive, ArchivedRecording
-    from tasks.download import Links
+    from tasks.download import PresignedUrls
     from tasks.realtimekit import Recording
     from tasks.s3 import StoredObject
     from tasks.transfer.models import Payload, TransferContext, TransferredFile
@@ -64,7 +64,7 @@ class Transfer:
         links: the files' URLs by label.
     """
 
-    def __init__(self, context: TransferContext, http: httpx.Client, links: Links) -> None:
+    def __init__(self, context: TransferContext, http: httpx.Client, links: PresignedUrls) -> None:
         self._context = context
         self._http = http
         self._counting = Lock()
