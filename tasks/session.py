@@ -16,7 +16,7 @@ import httpx
 
 from tasks.archive import Archive, payload_paths
 from tasks.cancellation import Cancellation, OpenConnections
-from tasks.download import PresignedUrl, PresignedUrls, new_http_client, no_cookies
+from tasks.download import PresignedUrl, PresignedUrls, new_empty_cookie_jar, new_http_client
 from tasks.realtimekit import API_PATIENCE_S, RealtimeKit
 from tasks.s3 import Store, StoreCapabilities, Throttle, new_s3_client
 from tasks.transfer import (
@@ -112,7 +112,7 @@ class Session:
         self.cancellation = cancellation
         self._views = views
         self._owns_store_access = store_access is None
-        self.api_http = httpx.Client(timeout=min(API_TIMEOUT_S, settings.stall_timeout), cookies=no_cookies())
+        self.api_http = httpx.Client(timeout=min(API_TIMEOUT_S, settings.stall_timeout), cookies=new_empty_cookie_jar())
         self.source_http = new_http_client(settings.stall_timeout)
         self.connections = OpenConnections(self.api_http, self.source_http)
 

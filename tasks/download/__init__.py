@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tasks.download.http_client import new_http_client, no_cookies, send
+from tasks.download.http_client import new_empty_cookie_jar, new_http_client, send_get
 from tasks.download.presigned_urls import PresignedUrl, PresignedUrls
-from tasks.download.response import SourceObject, described
+from tasks.download.response import SourceObject, describe_object
 from tasks.download.source import Source
 
 __all__ = [
@@ -12,8 +12,8 @@ __all__ = [
     "PresignedUrls",
     "Source",
     "SourceObject",
-    "described",
+    "describe_object",
+    "new_empty_cookie_jar",
     "new_http_client",
-    "no_cookies",
-    "send",
+    "send_get",
 ]

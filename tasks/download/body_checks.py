@@ -19,7 +19,7 @@ WORTH_JUDGING = 8
 """Bytes that may already show that a file is no text: two letters of the widest encoding."""
 
 
-def exactly(label: str, pieces: Iterable[bytes], promised: int, wanted: int) -> Generator[bytes]:
+def require_length(label: str, pieces: Iterable[bytes], promised: int, wanted: int) -> Generator[bytes]:
     """Yield the first `wanted` of the `promised` bytes of a body.
 
     The last piece comes only when the body has ended where it promised to: what goes on was never the range.
@@ -46,7 +46,7 @@ def exactly(label: str, pieces: Iterable[bytes], promised: int, wanted: int) -> 
     yield last
 
 
-def counted(label: str, pieces: Iterable[bytes], promised: int) -> Generator[bytes]:
+def hold_until_complete(label: str, pieces: Iterable[bytes], promised: int) -> Generator[bytes]:
     """Yield the pieces of a body whose length nobody announced, once its end has shown that they are so many bytes.
 
     What a broken connection has brought is kept, as ever. But nothing of a body that comes to a proper end elsewhere:
@@ -72,7 +72,7 @@ def counted(label: str, pieces: Iterable[bytes], promised: int) -> Generator[byt
         raise broken
 
 
-def media(label: str, pieces: Iterable[bytes], promised: int, doubt: str = "") -> Generator[bytes]:
+def require_media(label: str, pieces: Iterable[bytes], promised: int, doubt: str = "") -> Generator[bytes]:
     """Yield the pieces of a body from the file's first byte on, unless it begins as a text or a document.
 
     An error page may well come with status 200, its own length, and whatever type the file was stored with. So nothing
@@ -99,14 +99,14 @@ def media(label: str, pieces: Iterable[bytes], promised: int, doubt: str = "") -
         raise
     if (looks_like_text := is_text(head[:TEXT_HEAD])) or (doubt and not container_of(head)):
         if len(head) < enough:
-            return  # it ended early, as `exactly` finds: nothing of it counts
+            return  # it ended early, as `require_length` finds: nothing of it counts
         raise SourceLied(label, "media", "a text or a document (HTML, XML, JSON …)" if looks_like_text else doubt)
     if head:
         yield head
     yield from pieces
 
 
-def proved(label: str, pieces: Iterable[bytes], count: int, sha256: bytes) -> Generator[bytes]:
+def skip_known_start(label: str, pieces: Iterable[bytes], count: int, sha256: bytes) -> Generator[bytes]:
     """Yield what comes after the first `count` bytes, once these have proved to be the ones with that SHA-256.
 
     Raises:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import httpcore
 import httpx
 
-from tasks.download.response import beginning
+from tasks.download.response import read_beginning
 from tasks.environment import insecure
 from tasks.errors import ConnectionInsecure, SourceUnavailable
 from tasks.retry import MOVING_BYTES
@@ -37,7 +37,7 @@ def new_http_client(stall_timeout_s: float) -> httpx.Client:
     """
     quiet_http_logs()
     return httpx.Client(
-        cookies=no_cookies(),
+        cookies=new_empty_cookie_jar(),
         headers={"Accept-Encoding": "identity", "User-Agent": "realtimekit-archiver"},
         follow_redirects=True,
         max_redirects=MAX_REDIRECTS,
@@ -46,12 +46,12 @@ def new_http_client(stall_timeout_s: float) -> httpx.Client:
     )
 
 
-def no_cookies() -> CookieJar:
+def new_empty_cookie_jar() -> CookieJar:
     """Return a jar that stays empty: neither API nor presigned URL needs a cookie, and an odd one spoils requests."""
     return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
-def send(http: httpx.Client, label: str, url: str, headers: Mapping[str, str]) -> httpx.Response:
+def send_get(http: httpx.Client, label: str, url: str, headers: Mapping[str, str]) -> httpx.Response:
     """Send a GET and return its answer, of which the body is still to come; a few redirects are followed.
 
     Raises:
@@ -59,16 +59,16 @@ def send(http: httpx.Client, label: str, url: str, headers: Mapping[str, str]) -
         ConnectionInsecure: there is nobody whom the file could be taken from.
     """
     try:
-        return _followed(http, label, http.build_request("GET", url, headers=headers))
+        return _follow_redirects(http, label, http.build_request("GET", url, headers=headers))
     except (httpx.RequestError, httpx.InvalidURL) as error:
-        failure, distrusted = _plain(error), insecure(error)
+        failure, distrusted = _describe_error(error), insecure(error)
     if distrusted:
         raise ConnectionInsecure(f"{label}, the server of its URL", distrusted)
     # Raised outside of the handler: httpx's errors hold the request, and with it the URL.
     raise SourceUnavailable(label, failure)
 
 
-def pieces_of(label: str, response: httpx.Response) -> Iterator[bytes]:
+def read_pieces(label: str, response: httpx.Response) -> Iterator[bytes]:
     """Yield a body as it comes in, not decoded.
 
     Raises:
@@ -77,30 +77,30 @@ def pieces_of(label: str, response: httpx.Response) -> Iterator[bytes]:
     try:
         yield from response.iter_raw()
     except httpx.RequestError as error:
-        failure = _plain(error)
+        failure = _describe_error(error)
     else:
         return
     raise SourceUnavailable(label, failure)
 
 
-def _followed(http: httpx.Client, label: str, request: httpx.Request) -> httpx.Response:
+def _follow_redirects(http: httpx.Client, label: str, request: httpx.Request) -> httpx.Response:
     """Return the answer at the end of the redirects; httpx itself would read all of what comes with each of them."""
     for _ in range(1 + MAX_REDIRECTS):
         response = http.send(request, stream=True, follow_redirects=False)
         if response.next_request is None:
             return response
         with closing(response):
-            beginning(response)
+            read_beginning(response)
         request = response.next_request
     raise SourceUnavailable(label, f"more than {MAX_REDIRECTS} redirects")
 
 
-def _plain(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     """Name a failure without any URL's query: some of httpx's messages quote what they choked on."""
     return showable(f"{type(error).__name__}: {error}".partition("?")[0]).rstrip(": ")[:200]
 
 
-def moving(label: str, pieces: Iterator[bytes], patience_s: float) -> Iterator[bytes]:
+def require_progress(label: str, pieces: Iterator[bytes], patience_s: float) -> Iterator[bytes]:
     """Yield pieces as they come, unless they trickle: a byte in time is no stall, yet no recording arrives that way.
 
     Args:

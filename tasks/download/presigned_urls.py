@@ -74,7 +74,7 @@ class PresignedUrls:
         self.refreshes = 0
 
     def current(self, label: str) -> PresignedUrl:
-        """Return the file's URL; if it is about to expire, one thread refreshes it first, and no other waits for that."""
+        """Return the file's URL; if it is about to expire, one thread refreshes it first; no other thread waits."""
         presigned = self._urls[label]
         if presigned.expires_within(REFRESH_AHEAD_S) and self._lock.acquire(blocking=False):
             try:

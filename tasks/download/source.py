@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from tasks.download.body_checks import counted, exactly, media, proved
-from tasks.download.http_client import moving, pieces_of, send
-from tasks.download.response import SourceObject, announced, described, doubt_of, end_of
+from tasks.download.body_checks import hold_until_complete, require_length, require_media, skip_known_start
+from tasks.download.http_client import read_pieces, require_progress, send_get
+from tasks.download.response import SourceObject, describe_object, find_doubt, find_end, is_length_announced
 from tasks.errors import (
     ApiUnavailable,
     LinkRefused,
@@ -146,7 +146,7 @@ class Source:
 
         def body(presigned: PresignedUrl, offset: int, stop: int) -> Body:
             with closing(self._range_body(presigned, 0, stop)) as pieces:
-                for piece in proved(self._label, pieces, offset, yielded.digest()):
+                for piece in skip_known_start(self._label, pieces, offset, yielded.digest()):
                     yielded.update(piece)
                     yield piece
 
@@ -180,9 +180,9 @@ class Source:
 
     def _open_once(self, presigned: PresignedUrl, first_bytes: int) -> SourceObject:
         headers = {"Range": f"bytes=0-{first_bytes - 1}"} if self._ranges else {}
-        response = send(self._http, self._label, presigned.url, headers)
+        response = send_get(self._http, self._label, presigned.url, headers)
         try:
-            found, end = described(self._label, response, first_bytes if self._ranges else None, self._announced)
+            found, end = describe_object(self._label, response, first_bytes if self._ranges else None, self._announced)
             pieces = self._pieces(response, 0, end)
             # No header proves that it is the file, and not a document in its place: its first bytes have to.
             pieces = chain([next(pieces, b"")], pieces) if end else pieces
@@ -201,13 +201,13 @@ class Source:
         answer = (self._take_first() if start == 0 else None) or self._request_range(presigned, start, stop)
         with closing(answer.response):
             pieces, promised = answer.pieces, answer.end - start
-            if self._known.ranged and not announced(answer.response):
-                pieces = counted(self._label, pieces, promised)
-            yield from exactly(self._label, pieces, promised, min(answer.end, stop) - start)
+            if self._known.ranged and not is_length_announced(answer.response):
+                pieces = hold_until_complete(self._label, pieces, promised)
+            yield from require_length(self._label, pieces, promised, min(answer.end, stop) - start)
 
     def _pieces(self, response: httpx.Response, start: int, end: int) -> Iterator[bytes]:
-        pieces = moving(self._label, pieces_of(self._label, response), self._patience.seconds)
-        for piece in pieces if start else media(self._label, pieces, end, doubt_of(response)):
+        pieces = require_progress(self._label, read_pieces(self._label, response), self._patience.seconds)
+        for piece in pieces if start else require_media(self._label, pieces, end, find_doubt(response)):
             self._patience.check()
             yield piece
 
@@ -221,12 +221,12 @@ class Source:
         headers = {"Range": f"bytes={start}-{stop - 1}"} if known.ranged else {}
         if known.ranged and self._conditional:
             headers["If-Match"] = known.etag
-        response = send(self._http, self._label, presigned.url, headers)
+        response = send_get(self._http, self._label, presigned.url, headers)
         if response.status_code == httpx.codes.PRECONDITION_FAILED:
             # Some refuse their own ETag. What is sent without the condition has to name it all the same.
             self._conditional = False
         try:
-            end = end_of(self._label, response, start, stop, known)
+            end = find_end(self._label, response, start, stop, known)
         except BaseException:
             response.close()
             raise

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import av
 import pytest
 
-from tasks.download.body_checks import media
+from tasks.download.body_checks import require_media
 from tasks.errors import SourceLied, SourceUnavailable
 from tasks.evidence.containers import HEAD, container_of
 from tasks.evidence.media_evidence import TEXT_HEAD, Evidence, is_text
@@ -99,7 +99,7 @@ def test_media_are_never_taken_for_text_whatever_pieces_they_come_in(name: str) 
     assert not is_text(data[:TEXT_HEAD])
     for step in (5, 1460, len(data)):
         pieces = (data[start : start + step] for start in range(0, len(data), step))
-        assert b"".join(media("audio", pieces, len(data), doubt="Content-Type text/plain")) == data
+        assert b"".join(require_media("audio", pieces, len(data), doubt="Content-Type text/plain")) == data
 
 
 def test_a_video_without_its_index_and_bytes_of_no_container_are_told() -> None:
@@ -150,7 +150,7 @@ def test_a_text_is_no_media_whatever_it_begins_with_and_however_little_of_it_com
     text = TEXTS[name]
     pieces = (text[start : start + step] for start in range(0, len(text), step))
     with pytest.raises(SourceLied, match="a text or a document"):
-        list(media("audio", pieces, len(text)))
+        list(require_media("audio", pieces, len(text)))
 
 
 def test_media_are_handed_on_at_their_first_bytes_and_texts_are_held_back() -> None:
@@ -158,7 +158,7 @@ def test_media_are_handed_on_at_their_first_bytes_and_texts_are_held_back() -> N
         yield first
         pytest.fail("it asked for more")
 
-    assert next(media("video", endless(video_mp4()[:16]), 10**6)) == video_mp4()[:16]
+    assert next(require_media("video", endless(video_mp4()[:16]), 10**6)) == video_mp4()[:16]
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_what_a_broken_connection_brought_counts_unless_it_may_be_the_beginning_
         yield first
         raise SourceUnavailable("video", "it broke")
 
-    handed_on = media("video", breaking(), 10**6)
+    handed_on = require_media("video", breaking(), 10**6)
     if kept:
         assert next(handed_on) == first
     with pytest.raises(SourceUnavailable):
