@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tasks.audit import AuditContext, AuditLog
 from tasks.orchestration.stages import emit_of_recording, stage
-from tasks.s3 import MOST_BODIES, Store, StoreCapabilities, Throttle, reading
+from tasks.s3 import MAX_BODIES, Store, StoreCapabilities, Throttle, open_reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ class Desk:
     settings: AuditSettings
     s3: BaseClient  # with connections for twice as many as the settings let read at once
     log: Log
-    throttle: Throttle = field(default_factory=lambda: Throttle(MOST_BODIES))
+    throttle: Throttle = field(default_factory=lambda: Throttle(MAX_BODIES))
     capabilities: StoreCapabilities = field(default_factory=StoreCapabilities)
 
     @property
@@ -49,7 +49,7 @@ class Desk:
         # What was found out is written down even when all else was told to stop.
         audit_log = AuditLog(new_store(Event()), self.root, self.log)
         at_once = its.transfer_concurrency
-        with reading(at_once) as reader:
+        with open_reader(at_once) as reader:
             try:
                 yield AuditContext(new_store(), new_store, self.root, audit_log, reader, at_once, stop, self.log)
             finally:

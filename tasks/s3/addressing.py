@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from tasks.errors import ArchiverError, StoreRefused
-from tasks.s3.error_codes import CALL_FAILURES, NOT_THERE, translated
+from tasks.s3.error_codes import CALL_FAILURES, NOT_FOUND, translate_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _R2 = ".r2.cloudflarestorage.com"
 
 
-def without_bucket(url: str, bucket: str) -> str | None:
+def remove_bucket(url: str, bucket: str) -> str | None:
     """Return the address as it would be without the bucket, in its path or its host; None if the bucket is in neither.
 
     Args:
@@ -46,7 +46,7 @@ def require_no_bucket(url: str, bucket: str, ask: Callable[..., dict[str, Any]])
     Raises:
         StoreRefused: it does, so that all would be stored below the bucket's name.
     """
-    corrected = without_bucket(url, bucket)
+    corrected = remove_bucket(url, bucket)
     if corrected is None or not _asks_for_an_object(url, bucket, ask):
         return
     message = (
@@ -64,6 +64,6 @@ def _asks_for_an_object(url: str, bucket: str, ask: Callable[..., dict[str, Any]
     try:
         ask(Bucket=bucket, MaxKeys=1)
     except CALL_FAILURES as error:
-        failure: ArchiverError = translated(error, "list_objects_v2", f"s3://{bucket}")
-        return isinstance(failure, StoreRefused) and failure.code in NOT_THERE
+        failure: ArchiverError = translate_error(error, "list_objects_v2", f"s3://{bucket}")
+        return isinstance(failure, StoreRefused) and failure.code in NOT_FOUND
     return False

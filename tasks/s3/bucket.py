@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.errors import ObjectTooLarge, StoredWrong, StoreRefused, StoreUnavailable
 from tasks.s3.caller import Calls
-from tasks.s3.checksums import Body, bare, crc64_number, md5_text
+from tasks.s3.checksums import Body, bare_etag, decode_crc64, encode_md5
 from tasks.s3.error_codes import (
+    ALREADY_EXISTS,
     ANOTHER_OBJECT,
     BODY_FAILURES,
+    NOT_FOUND,
     NOT_SUPPORTED,
-    NOT_THERE,
-    THERE_ALREADY,
     WITHOUT_REASON,
-    plain,
+    describe_error,
 )
 from tasks.text import MIB
 
@@ -51,7 +51,7 @@ class Bucket(Calls):
     """The objects of one bucket; every call survives hiccups for as long as patience lasts."""
 
     @property
-    def tells_checksums(self) -> bool:
+    def reports_checksums(self) -> bool:
         """Whether the store may be asked for the checksum of an object."""
         return self._capabilities.takes_checksum_mode
 
@@ -69,12 +69,12 @@ class Bucket(Calls):
         Args:
             if_absent: leave an object that is there alone, and return False, on stores that can tell.
         """
-        sent = {"Body": body, "ContentType": content_type, "Metadata": metadata or {}, "ContentMD5": md5_text(body)}
+        sent = {"Body": body, "ContentType": content_type, "Metadata": metadata or {}, "ContentMD5": encode_md5(body)}
         conditional = if_absent and self._capabilities.takes_if_none_match
         try:
             self._ask("put_object", key, **sent, **({"IfNoneMatch": "*"} if conditional else {}))
         except StoreRefused as refused:
-            if conditional and refused.code in THERE_ALREADY:
+            if conditional and refused.code in ALREADY_EXISTS:
                 return False
             if not conditional or refused.code not in NOT_SUPPORTED:
                 raise
@@ -85,28 +85,28 @@ class Bucket(Calls):
     def head(self, key: str) -> StoredObject | None:
         """Return what the store says of an object, or None if there is none."""
         try:
-            said = self._headed(key)
+            said = self._head_with_reason(key)
         except StoreRefused as refused:
-            if refused.code in NOT_THERE:
+            if refused.code in NOT_FOUND:
                 return None
             raise
         # rclone gives the names of metadata back with a capital letter.
         metadata = {name.lower(): value for name, value in said.get("Metadata", {}).items()}
         whole = said.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
-        crc64 = crc64_number(said.get("ChecksumCRC64NVME")) if whole else None
+        crc64 = decode_crc64(said.get("ChecksumCRC64NVME")) if whole else None
         return StoredObject(key, said["ContentLength"], said["ETag"], said.get("ContentType", ""), metadata, crc64)
 
-    def _headed(self, key: str) -> dict[str, Any]:
+    def _head_with_reason(self, key: str) -> dict[str, Any]:
         """Return an object's description; of a refusal, which HEAD gives without a reason, GET tells the reason."""
         try:
-            return self._described(key)
+            return self._head_with_checksum(key)
         except StoreRefused as refused:
             if refused.code not in WITHOUT_REASON:
                 raise
         self._call("get_object", key, {}, progress=False)["Body"].close()
-        return self._described(key)
+        return self._head_with_checksum(key)
 
-    def _described(self, key: str) -> dict[str, Any]:
+    def _head_with_checksum(self, key: str) -> dict[str, Any]:
         """Return an object's description, with its checksum unless the store refuses to be asked for that."""
         capabilities = self._capabilities
         if capabilities.takes_checksum_mode:
@@ -118,7 +118,7 @@ class Bucket(Calls):
         try:
             said = self._ask("head_object", key)
         except StoreRefused as refused:
-            capabilities.takes_checksum_mode &= refused.code not in NOT_THERE
+            capabilities.takes_checksum_mode &= refused.code not in NOT_FOUND
             raise
         capabilities.takes_checksum_mode = False
         return said
@@ -141,12 +141,12 @@ class Bucket(Calls):
                     while len(body) <= most and (chunk := answer.read(READ_CHUNK)):
                         body += chunk
             except StoreRefused as refused:
-                if refused.code in NOT_THERE:
+                if refused.code in NOT_FOUND:
                     return None
                 raise
             except BODY_FAILURES as error:
                 failures += 1
-                self._pause(StoreUnavailable("get_object", self._at(key), plain(error)), failures)
+                self._pause(StoreUnavailable("get_object", self._at(key), describe_error(error)), failures)
             else:
                 self._patience.progressed()
                 if len(body) > most:
@@ -176,7 +176,7 @@ class Bucket(Calls):
                         self._patience.progressed()
                         yield chunk
             except BODY_FAILURES as error:
-                failure = plain(error)
+                failure = describe_error(error)
             if offset < stop:
                 failures += 1
                 self._pause(StoreUnavailable("get_object", self._at(stored.key), failure), failures)
@@ -191,19 +191,19 @@ class Bucket(Calls):
                 raise
             said = {"ETag": f"{refused.code}: {refused.message}"}
         # rclone neither heeds If-Match nor calls a range 206.
-        found = bare(said.get("ETag", stored.etag)), said.get("ContentLength")
+        found = bare_etag(said.get("ETag", stored.etag)), said.get("ContentLength")
         begins = offset == 0 or str(said.get("ContentRange", "")).startswith(f"bytes {offset}-")
-        if found != (bare(stored.etag), stop - offset) or not begins:
+        if found != (bare_etag(stored.etag), stop - offset) or not begins:
             if "Body" in said:
                 said["Body"].close()
-            expected = f"{stop - offset} bytes from {offset} on, ETag {bare(stored.etag)}"
+            expected = f"{stop - offset} bytes from {offset} on, ETag {bare_etag(stored.etag)}"
             raise StoredWrong(self._at(stored.key), expected, f"{found[1] or 'no'} bytes, ETag {found[0]}")
         return said["Body"]
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """List the objects below a prefix, in the order of their keys."""
         for page in self._pages("list_objects_v2", None, _NEXT_PAGE, Prefix=prefix):
-            yield from map(_listed, page.get("Contents", ()))
+            yield from map(_parse_listed_object, page.get("Contents", ()))
 
     def level(self, prefix: str) -> tuple[Sequence[str], Sequence[StoredObject]]:
         """List one level below a prefix: the prefixes of its folders, and the objects in none of them.
@@ -213,7 +213,7 @@ class Bucket(Calls):
         """
         pages = tuple(self._pages("list_objects_v2", None, _NEXT_PAGE, Prefix=prefix, Delimiter="/"))
         folders = [item["Prefix"] for page in pages for item in page.get("CommonPrefixes", ())]
-        objects = [_listed(item) for page in pages for item in page.get("Contents", ())]
+        objects = [_parse_listed_object(item) for page in pages for item in page.get("Contents", ())]
         return folders, objects
 
     def delete(self, keys: Iterable[str]) -> None:
@@ -235,5 +235,5 @@ class Bucket(Calls):
         return found
 
 
-def _listed(item: Mapping[str, Any]) -> StoredObject:
+def _parse_listed_object(item: Mapping[str, Any]) -> StoredObject:
     return StoredObject(item["Key"], item["Size"], item["ETag"], modified=item.get("LastModified"))

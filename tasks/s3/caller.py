@@ -14,7 +14,14 @@ from tasks.errors import ArchiverError, StoredWrong, StoreRefused, StoreUnavaila
 from tasks.retry import Patience
 from tasks.s3.addressing import require_no_bucket
 from tasks.s3.capabilities import StoreCapabilities
-from tasks.s3.error_codes import CALL_FAILURES, asks_for_less, is_answer, is_foreign, is_unsure, translated
+from tasks.s3.error_codes import (
+    CALL_FAILURES,
+    is_answer,
+    is_foreign,
+    is_throttling,
+    may_pass_next_time,
+    translate_error,
+)
 from tasks.s3.throttle import Throttle
 
 if TYPE_CHECKING:
@@ -25,7 +32,7 @@ if TYPE_CHECKING:
 FIRST_CONTACT_S = 15.0
 """Patience until the store has answered once: a wrong endpoint should not take minutes to be told."""
 DIGEST_ATTEMPTS = 4
-MOST_BODIES = 64
+MAX_BODIES = 64
 """Under way at once, until the store asks for less."""
 
 
@@ -51,7 +58,7 @@ class Calls:
         capabilities: StoreCapabilities | None = None,
     ) -> None:
         self._s3 = client
-        self._throttle = throttle or Throttle(MOST_BODIES)
+        self._throttle = throttle or Throttle(MAX_BODIES)
         self._capabilities = capabilities or StoreCapabilities()
         self.bucket = bucket
         self._stop = stop or Event()
@@ -113,9 +120,9 @@ class Calls:
     def _attempt(self, method: str, key: str | None, request: Mapping[str, object]) -> dict[str, Any] | ArchiverError:
         """Call boto3 once, and return its answer, or what failed."""
         try:
-            answer = self._sent(method, request)
+            answer = self._send(method, request)
         except CALL_FAILURES as error:
-            failure = translated(error, method, self._at(key or ""))
+            failure = translate_error(error, method, self._at(key or ""))
             # What is refused for its credentials alone may be refused for good.
             self._capabilities.answered |= is_answer(error) and not (
                 isinstance(failure, StoreRefused) and failure.may_pass
@@ -130,7 +137,7 @@ class Calls:
 
     def _again(self, failure: ArchiverError, failures: int) -> bool:
         """Tell whether to try again after so many failures in a row."""
-        if failure.retryable or (failures == 1 and is_unsure(failure)):
+        if failure.retryable or (failures == 1 and may_pass_next_time(failure)):
             return True
         # At the beginning of a run, it is the settings that are wrong.
         return isinstance(failure, StoreRefused) and failure.may_pass and self._capabilities.answered
@@ -141,7 +148,7 @@ class Calls:
         self._patience.seconds = min(self._patience_s, longest)
         self._patience.pause(failure, failures)
 
-    def _sent(self, method: str, request: Mapping[str, object]) -> dict[str, Any]:
+    def _send(self, method: str, request: Mapping[str, object]) -> dict[str, Any]:
         call: Callable[..., dict[str, Any]] = getattr(self._s3, method)
         if "Body" not in request:
             return call(**request)
@@ -149,7 +156,7 @@ class Calls:
             try:
                 answer = call(**request)
             except ClientError as error:
-                if asks_for_less(error):
+                if is_throttling(error):
                     turn.refused()
                 raise
             turn.taken()

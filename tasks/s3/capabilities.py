@@ -14,8 +14,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tasks.errors import ArchiverError, StoredWrong
-from tasks.s3.checksums import crc64, crc64_text
-from tasks.s3.error_codes import CALL_FAILURES, is_foreign, translated
+from tasks.s3.checksums import crc64, encode_crc64
+from tasks.s3.error_codes import CALL_FAILURES, is_foreign, translate_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 WITH_CRC64NVME = {"ChecksumAlgorithm": "CRC64NVME", "ChecksumType": "FULL_OBJECT"}
 """How an upload is begun whose parts and whole are to be verified."""
-WORTH_ASKING = 8
+MIN_PARTS_TO_DETECT = 8
 """Missing parts from which on a store is asked. It takes four small requests, some 10 ms of processor and four round
 trips, once; the MD5 of eight parts of 8 MiB takes 130 ms, for each such file again."""
 _BODY = b"Is this verified?"
@@ -69,7 +69,7 @@ class StoreCapabilities:
             try:
                 answer: dict[str, Any] = getattr(client, method)(Bucket=bucket, Key=key, **request)
             except CALL_FAILURES as error:
-                return translated(error, method, f"s3://{bucket}/{key}")
+                return translate_error(error, method, f"s3://{bucket}/{key}")
             return answer
 
         with self._asking:
@@ -91,10 +91,10 @@ def verifies_crc64(call: Call) -> bool:
     upload = {"UploadId": begun["UploadId"]}
     part = {**upload, "PartNumber": 1, "Body": _BODY}
     try:
-        wrong = call("upload_part", **part, ChecksumCRC64NVME=crc64_text(_WRONG))
+        wrong = call("upload_part", **part, ChecksumCRC64NVME=encode_crc64(_WRONG))
         if not isinstance(wrong, StoredWrong):
             return False
-        right = call("upload_part", **part, ChecksumCRC64NVME=crc64_text(_RIGHT))
+        right = call("upload_part", **part, ChecksumCRC64NVME=encode_crc64(_RIGHT))
         return not isinstance(right, ArchiverError) and not is_foreign("upload_part", right)
     finally:
         call("abort_multipart_upload", **upload)

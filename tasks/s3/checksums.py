@@ -22,7 +22,7 @@ def crc64(body: Body, so_far: int = 0) -> int:
     return int(crc64nvme(body, so_far))
 
 
-def combined_crc64(parts: Iterable[tuple[int | None, int]]) -> int | None:
+def combine_crc64(parts: Iterable[tuple[int | None, int]]) -> int | None:
     """Return the CRC64NVME of what adjacent parts make; None if that of a part is not known, or there is none.
 
     Args:
@@ -36,12 +36,12 @@ def combined_crc64(parts: Iterable[tuple[int | None, int]]) -> int | None:
     return whole
 
 
-def crc64_text(crc: int) -> str:
+def encode_crc64(crc: int) -> str:
     """Return a CRC64NVME as S3's headers carry it."""
     return base64.b64encode(crc.to_bytes(8, "big")).decode()
 
 
-def crc64_number(text: str | None) -> int | None:
+def decode_crc64(text: str | None) -> int | None:
     """Return the CRC64NVME that a header carries; None if it carries none."""
     try:
         decoded = base64.b64decode(text or "", validate=True)
@@ -50,16 +50,16 @@ def crc64_number(text: str | None) -> int | None:
     return int.from_bytes(decoded, "big") if len(decoded) == 8 else None
 
 
-def md5_text(body: Body) -> str:
+def encode_md5(body: Body) -> str:
     """Return the Content-MD5 of `body`."""
     return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
 
 
 def is_md5_of(etag: str, body: Body) -> bool:
     """Tell whether an ETag is the MD5 of `body`; where a store encrypts, it is not."""
-    return bare(etag) == hashlib.md5(body, usedforsecurity=False).hexdigest()
+    return bare_etag(etag) == hashlib.md5(body, usedforsecurity=False).hexdigest()
 
 
-def bare(etag: str) -> str:
+def bare_etag(etag: str) -> str:
     """Return an ETag without its quotes: stores are not of one mind about them."""
     return etag.strip('"').lower()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from botocore.credentials import ReadOnlyCredentials
 
-READ_ANEW_EACH_S = 1.0
+MIN_RELOAD_INTERVAL_S = 1.0
 """No more often: all parts under way fail together, and a program is started each time."""
 RENEWABLE = "CredentialsRenewable"
 """Where a refusal's metadata tell that other credentials may come from the same place."""
@@ -75,7 +75,7 @@ class RenewedCredentials:
 
     def _renew(self) -> None:
         with self._lock:
-            if not self._doubted or time.monotonic() - self._read_at < READ_ANEW_EACH_S:
+            if not self._doubted or time.monotonic() - self._read_at < MIN_RELOAD_INTERVAL_S:
                 return
             self._read_at = time.monotonic()
             try:

@@ -15,7 +15,7 @@ from urllib3.exceptions import HTTPError as Urllib3Error
 from tasks.errors import ArchiverError, StoredWrong, StoreRefused, StoreUnavailable, UploadVanished
 from tasks.retry import retry_after_seconds
 from tasks.s3.credentials import RENEWABLE
-from tasks.s3.tls_failures import misconfigured
+from tasks.s3.tls_failures import find_misconfiguration
 from tasks.text import showable
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ NOT_SUPPORTED = frozenset({
 """How stores refuse a header, a parameter or an operation that they do not know."""
 WITHOUT_REASON = frozenset({"400", "403"})
 """Refusals of HEAD: an answer to that has no body that could say why."""
-THERE_ALREADY = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412"})
-NOT_THERE = frozenset({"NoSuchKey", "NotFound", "404"})
-ANOTHER_OBJECT = THERE_ALREADY | NOT_THERE | {"InvalidRange", "BrokenMPU"}
+ALREADY_EXISTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412"})
+NOT_FOUND = frozenset({"NoSuchKey", "NotFound", "404"})
+ANOTHER_OBJECT = ALREADY_EXISTS | NOT_FOUND | {"InvalidRange", "BrokenMPU"}
 """How a store says, while an object is being read, that it is not the one that was asked for, or broken."""
 
 _BAD_DIGEST = frozenset({"BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"})
@@ -54,30 +54,30 @@ _NO_CREDENTIALS_NOW = frozenset({
 _WITH_ANY_TYPE = frozenset({"head_object", "get_object"})
 
 
-def translated(error: AnyError, operation: str, target: str) -> ArchiverError:
+def translate_error(error: AnyError, operation: str, target: str) -> ArchiverError:
     """Return our error for one of boto3's: may the caller try again, and what should a person do?"""
     if isinstance(error, ClientError):
-        return _answered(error, operation, target)
+        return _translate_response(error, operation, target)
     name = type(error).__name__
     if not isinstance(error, BotoCoreError | Urllib3Error):
         # Not its text: that quotes all of the answer, whoever gave it.
         return StoreUnavailable(operation, target, f"the answer is not S3's ({name})")
-    if (found := misconfigured(error)) is not None:
-        return _passing(StoreRefused(operation, target, found[0], _line(found[1])))
+    if (found := find_misconfiguration(error)) is not None:
+        return _mark_passing(StoreRefused(operation, target, found[0], _safe_line(found[1])))
     if isinstance(error, BotoConnectionError | HTTPClientError | Urllib3Error) or name in _BROKEN_ANSWERS:
-        return StoreUnavailable(operation, target, plain(error))
-    refused = StoreRefused(operation, target, name, _line(str(error)))
-    return _passing(refused) if name in _NO_CREDENTIALS_NOW else refused
+        return StoreUnavailable(operation, target, describe_error(error))
+    refused = StoreRefused(operation, target, name, _safe_line(str(error)))
+    return _mark_passing(refused) if name in _NO_CREDENTIALS_NOW else refused
 
 
-def _passing(refused: StoreRefused) -> StoreRefused:
+def _mark_passing(refused: StoreRefused) -> StoreRefused:
     refused.may_pass = True
     return refused
 
 
-def _answered(error: ClientError, operation: str, target: str) -> ArchiverError:
+def _translate_response(error: ClientError, operation: str, target: str) -> ArchiverError:
     said = error.response.get("Error", {})
-    code, message = _line(said.get("Code") or "unknown"), _line(said.get("Message") or "no message")
+    code, message = _safe_line(said.get("Code") or "unknown"), _safe_line(said.get("Message") or "no message")
     status = _status(error)
     if code == "NoSuchUpload":
         return UploadVanished(operation, target, message)
@@ -108,13 +108,13 @@ def _status(error: ClientError) -> int:
     return status
 
 
-def asks_for_less(error: ClientError) -> bool:
+def is_throttling(error: ClientError) -> bool:
     """Tell whether the store refuses a request because there are too many of them."""
     status = _status(error)
     return status in {429, 503} or error.response.get("Error", {}).get("Code") in _TOO_MUCH
 
 
-def is_unsure(error: ArchiverError) -> bool:
+def may_pass_next_time(error: ArchiverError) -> bool:
     """Tell whether a refusal may be of this request alone, and not of the next one.
 
     A request that is late was signed by a wrong clock, or by a machine that slept with it in its hands; an answer to
@@ -141,11 +141,11 @@ def _headers(answer: Mapping[str, Any]) -> Mapping[str, str]:
     return headers
 
 
-def plain(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """Name a failure in one line, without any URL's query."""
-    return _line(f"{type(error).__name__}: {error}".partition("?")[0])
+    return _safe_line(f"{type(error).__name__}: {error}".partition("?")[0])
 
 
-def _line(text: object) -> str:
+def _safe_line(text: object) -> str:
     """Return what the other side said as one short line that can be shown: it may repeat what we sent."""
     return " ".join(showable(str(text)).split())[:300].rstrip(".")

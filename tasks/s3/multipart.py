@@ -22,7 +22,7 @@ from botocore.utils import parse_timestamp
 from tasks.errors import StoreRefused, UploadVanished
 from tasks.s3.bucket import Bucket, StoredObject
 from tasks.s3.capabilities import WITH_CRC64NVME
-from tasks.s3.checksums import Body, combined_crc64, crc64, crc64_number, crc64_text, is_md5_of, md5_text
+from tasks.s3.checksums import Body, combine_crc64, crc64, decode_crc64, encode_crc64, encode_md5, is_md5_of
 from tasks.s3.connections import send_in_pieces
 from tasks.s3.credentials import Provider, RenewedCredentials
 from tasks.s3.error_codes import NOT_SUPPORTED
@@ -148,7 +148,7 @@ class Upload:
 class Store(Bucket):
     """A bucket with its multipart uploads."""
 
-    def trying_once(self) -> Store:
+    def without_retries(self) -> Store:
         """Return the same bucket for tidying up after a failure: each call is tried once, and no stop is heeded."""
         return Store(self._s3, self.bucket, 0.0, None, self._throttle, self._capabilities)
 
@@ -187,7 +187,7 @@ class Store(Bucket):
                 ]
         return found
 
-    def listed_uploads(self, prefix: str) -> Sequence[Upload] | None:
+    def list_uploads_if_supported(self, prefix: str) -> Sequence[Upload] | None:
         """Return the multipart uploads under way below a prefix; None on a store that lists none at all."""
         try:
             return self.uploads(prefix)
@@ -208,7 +208,7 @@ class Store(Bucket):
         places = {"PartNumberMarker": "NextPartNumberMarker"}
         for page in self._pages("list_parts", upload.key, places, UploadId=upload.id):
             for item in page.get("Parts", ()):
-                crc = crc64_number(item.get("ChecksumCRC64NVME"))
+                crc = decode_crc64(item.get("ChecksumCRC64NVME"))
                 parts[item["PartNumber"]] = Part(item["PartNumber"], item["Size"], item["ETag"], crc)
         return parts
 
@@ -222,7 +222,7 @@ class Store(Bucket):
         crc, capabilities = crc64(body), self._capabilities
         verified = capabilities.takes_crc64 and (upload.checksummed or capabilities.verifies_crc64)
         sent = {"UploadId": upload.id, "PartNumber": number, "Body": body}
-        sums = {"ChecksumCRC64NVME": crc64_text(crc)} if verified else {"ContentMD5": md5_text(body)}
+        sums = {"ChecksumCRC64NVME": encode_crc64(crc)} if verified else {"ContentMD5": encode_md5(body)}
         try:
             said = self._ask("upload_part", upload.key, **sent, **sums)
         except StoreRefused as refused:
@@ -233,7 +233,7 @@ class Store(Bucket):
             elif not verified or refused.code not in NOT_SUPPORTED:
                 raise
             else:
-                said = self._ask("upload_part", upload.key, **sent, ContentMD5=md5_text(body))
+                said = self._ask("upload_part", upload.key, **sent, ContentMD5=encode_md5(body))
                 capabilities.takes_crc64 = False
         return Part(number, len(body), said["ETag"], crc)
 
@@ -251,14 +251,14 @@ class Store(Bucket):
             # Some stores take a list with gaps for the whole.
             message = f"parts are missing: there are {[part.number for part in parts]}"
             raise ValueError(message)
-        size, crc = sum(part.size for part in parts), combined_crc64((part.crc64, part.size) for part in parts)
+        size, crc = sum(part.size for part in parts), combine_crc64((part.crc64, part.size) for part in parts)
         checksum: dict[str, Any] = {}
         # What announced nothing might refuse it (Swift takes any), though it verifies the parts.
         if upload.checksummed and self._capabilities.takes_crc64 and crc is not None:
-            checksum = {"ChecksumCRC64NVME": crc64_text(crc), "ChecksumType": "FULL_OBJECT", "MpuObjectSize": size}
+            checksum = {"ChecksumCRC64NVME": encode_crc64(crc), "ChecksumType": "FULL_OBJECT", "MpuObjectSize": size}
         listed = {"Parts": [{"PartNumber": part.number, "ETag": part.etag} for part in parts]}
         try:
-            self._completed(upload, listed, checksum)
+            self._complete(upload, listed, checksum)
         except UploadVanished:
             # Its answer was lost, or another run completed it, or aborted it: an older object may be there instead.
             found = self.head(upload.key)
@@ -267,7 +267,7 @@ class Store(Bucket):
             return found
         return self.verify(upload.key, size, crc)
 
-    def _completed(self, upload: Upload, listed: dict[str, Any], checksum: dict[str, Any]) -> None:
+    def _complete(self, upload: Upload, listed: dict[str, Any], checksum: dict[str, Any]) -> None:
         wanted = {"UploadId": upload.id, "MultipartUpload": listed}
         try:
             self._ask("complete_multipart_upload", upload.key, **wanted, **checksum)

@@ -30,7 +30,7 @@ class PartRange:
         return self.stop - self.start
 
 
-def grown_part_size(size: int, part_size: int) -> int:
+def grow_part_size(size: int, part_size: int) -> int:
     """Return the part size that a file of `size` bytes needs so that 10,000 parts suffice, in whole MiB if it grows."""
     needed = -(-size // MAX_PARTS)
     return part_size if needed <= part_size else -(-needed // MIB) * MIB
@@ -44,7 +44,7 @@ def part_ranges(size: int, part_size: int) -> list[PartRange]:
     ]
 
 
-def cut(chunks: Iterable[bytes], bodies: Iterable[bytearray]) -> Iterator[bytearray]:
+def fill_buffers(chunks: Iterable[bytes], bodies: Iterable[bytearray]) -> Iterator[bytearray]:
     """Yield the bodies, filled one after the other with the bytes of `chunks`.
 
     Raises:

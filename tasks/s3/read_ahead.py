@@ -18,7 +18,7 @@ from threading import Semaphore
 from typing import TYPE_CHECKING, TypeVar
 
 from tasks.errors import StoredWrong
-from tasks.s3.checksums import bare
+from tasks.s3.checksums import bare_etag
 from tasks.text import MIB
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Reader:
             while ahead or (starts and paid >= 0):
                 # As many more as have paid: where they do not, none was asked for in vain.
                 while starts and len(ahead) <= paid and self._room.acquire(blocking=not ahead):
-                    ahead.append(self._threads.submit(_range, bucket, stored, starts.popleft()))
+                    ahead.append(self._threads.submit(_read_range, bucket, stored, starts.popleft()))
                 chunks, pays = ahead[0].result()
                 paid += 1 if pays else -1  # one answer that was late says little
                 yield from chunks
@@ -98,7 +98,7 @@ class Reader:
                     one.update(chunk)
             return {name: one.hexdigest() for name, one in hashes.items()}
 
-        return _of_what_is_there(bucket, stored, digests)
+        return _read_current(bucket, stored, digests)
 
     def content(self, bucket: Bucket, stored: StoredObject) -> bytes:
         """Return a small object's bytes.
@@ -106,7 +106,7 @@ class Reader:
         Raises:
             StoredWrong: see `chunks`.
         """
-        return _of_what_is_there(bucket, stored, lambda stored: b"".join(self.chunks(bucket, stored)))
+        return _read_current(bucket, stored, lambda stored: b"".join(self.chunks(bucket, stored)))
 
 
 class _Timing:
@@ -133,7 +133,7 @@ class _Timing:
 
 
 @contextmanager
-def reading(connections: int) -> Iterator[Reader]:
+def open_reader(connections: int) -> Iterator[Reader]:
     """Give a reader with threads of its own, which end with the block.
 
     Args:
@@ -146,18 +146,18 @@ def reading(connections: int) -> Iterator[Reader]:
             threads.shutdown(cancel_futures=True)
 
 
-def _of_what_is_there(bucket: Bucket, listed: StoredObject, read: Callable[[StoredObject], T]) -> T:
+def _read_current(bucket: Bucket, listed: StoredObject, read: Callable[[StoredObject], T]) -> T:
     """Read what was listed; there are stores that list other ETags than they answer with."""
     try:
         return read(listed)
     except StoredWrong:
         found = bucket.head(listed.key)
-        if found is None or found.size != listed.size or bare(found.etag) == bare(listed.etag):
+        if found is None or found.size != listed.size or bare_etag(found.etag) == bare_etag(listed.etag):
             raise
         return read(found)
 
 
-def _range(bucket: Bucket, stored: StoredObject, start: int) -> tuple[list[bytes], bool]:
+def _read_range(bucket: Bucket, stored: StoredObject, start: int) -> tuple[list[bytes], bool]:
     """Return a range's bytes, and whether it was worth a request of its own."""
     timing = _Timing()
     chunks = list(timing.timed(bucket.read(stored, start, min(start + RANGE, stored.size))))

@@ -22,7 +22,7 @@ _OF_FILES = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirector
 _DEEPEST = 8
 
 
-def misconfigured(error: Exception) -> tuple[str, str] | None:
+def find_misconfiguration(error: Exception) -> tuple[str, str] | None:
     """Return a short name and the reason of a failure that the settings are to blame for; None for all others.
 
     The reason never quotes a header.

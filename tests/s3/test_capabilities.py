@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ConnectionClosedError
 
 from tasks.errors import SourceUnavailable
-from tasks.s3.capabilities import WORTH_ASKING
+from tasks.s3.capabilities import MIN_PARTS_TO_DETECT
 from tasks.s3.multipart import Store, new_s3_client
 from tasks.s3.throttle import Throttle
 from tests.standins.realtimekit import Answer
@@ -56,7 +56,7 @@ class Watch:
 
 @pytest.fixture
 def two_parts_are_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.archive.upload_journal.WORTH_ASKING", 2)
+    monkeypatch.setattr("tasks.archive.upload_journal.MIN_PARTS_TO_DETECT", 2)
 
 
 def interrupted(bench: Archiving, run: Run, parts: int = 3) -> StandInRecording:
@@ -121,10 +121,10 @@ def test_rclone_is_asked_once_and_gets_md5(rclone: Archiving) -> None:
 def test_only_files_of_many_parts_are_worth_the_question(rclone: Archiving) -> None:
     watch = Watch()
     run = rclone.run(watch)
-    for size in (100, rclone.part, (WORTH_ASKING - 1) * rclone.part):
+    for size in (100, rclone.part, (MIN_PARTS_TO_DETECT - 1) * rclone.part):
         run.archived(rclone.add(size).id)
     assert watch.asking == []
-    run.archived(rclone.add((WORTH_ASKING - 1) * rclone.part + 1).id)
+    run.archived(rclone.add((MIN_PARTS_TO_DETECT - 1) * rclone.part + 1).id)
     assert watch.asking == ASKED_IN_VAIN
 
 
@@ -231,7 +231,7 @@ def test_an_upload_that_was_begun_with_md5_is_carried_on_with_crc64nvme_once_tha
 ) -> None:
     first, second = Watch(), Watch()
     recording = interrupted(swift, swift.run(first, concurrency=1))
-    monkeypatch.setattr("tasks.archive.upload_journal.WORTH_ASKING", 2)
+    monkeypatch.setattr("tasks.archive.upload_journal.MIN_PARTS_TO_DETECT", 2)
     (file,) = swift.run(second).archived(recording.id).files
     assert recording.video is not None
     assert file.sha256 == recording.video.sha256()

@@ -30,7 +30,7 @@ OLD, NEW = "old-token", "new-token"
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.retry.FIRST_PAUSE_S", 0.02)
     monkeypatch.setattr("tasks.retry.LONGEST_PAUSE_S", 0.1)
-    monkeypatch.setattr("tasks.s3.credentials.READ_ANEW_EACH_S", 0.0)
+    monkeypatch.setattr("tasks.s3.credentials.MIN_RELOAD_INTERVAL_S", 0.0)
 
 
 class Guarded:
@@ -106,7 +106,7 @@ def test_an_object_is_looked_at_with_new_credentials_though_head_cannot_say_that
     found = store.head("key")
     assert found is not None
     assert found.size == 5
-    assert store.tells_checksums
+    assert store.reports_checksums
 
 
 def test_a_program_that_gives_credentials_is_asked_again_before_they_were_to_expire(
@@ -179,7 +179,7 @@ def test_credentials_that_have_expired_before_a_run_are_told_after_one_more_look
 
 
 def test_parts_that_fail_together_start_a_program_once_a_second_at_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.s3.credentials.READ_ANEW_EACH_S", 60.0)
+    monkeypatch.setattr("tasks.s3.credentials.MIN_RELOAD_INTERVAL_S", 60.0)
     asked: list[Credentials] = []
 
     def find() -> Credentials:

@@ -86,7 +86,7 @@ def test_one_refusal_of_a_head_that_had_no_reason_is_not_taken_for_the_stores_wa
 
     store._s3 = Meddled(rclone.s3, once_broken)  # type: ignore[assignment]
     assert store.head("key")
-    assert store.tells_checksums
+    assert store.reports_checksums
 
 
 @pytest.mark.parametrize("error", REFUSALS, ids=str)
@@ -144,7 +144,7 @@ def test_why_an_object_may_not_be_looked_at_is_found_out_where_an_answer_has_a_b
     store = rclone.run(meddle).store
     with pytest.raises(StoreRefused, match=rf"{code}.*{told}"):
         store.head("key")
-    assert store.tells_checksums
+    assert store.reports_checksums
 
 
 @pytest.fixture

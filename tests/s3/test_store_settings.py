@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tasks.errors import StoreRefused, StoreUnavailable, TransferStopped
-from tasks.s3.addressing import without_bucket
+from tasks.s3.addressing import remove_bucket
 from tasks.s3.capabilities import StoreCapabilities
 from tasks.s3.multipart import Store, new_s3_client
 from tests.support.certificates import self_signed
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from tests.support.archiving import Archiving
 
-NOT_THERE = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 SECRET = "kept-to-ourselves"
 
 
@@ -79,7 +79,7 @@ def over_tls(certificate: Path, begin: Callable[[], object] = lambda: None) -> I
         begin()
         with context.wrap_socket(connection, server_side=True) as line:
             line.recv(64 * 1024)
-            line.sendall(NOT_THERE)
+            line.sendall(NOT_FOUND)
 
     with answering(meet) as server:
         yield server
@@ -209,7 +209,7 @@ def test_a_proxys_address_that_is_none_is_final_and_its_password_is_not_shown(
     ],
 )
 def test_an_address_is_looked_at_for_the_buckets_name_in_its_path_and_its_host(url: str, corrected: str | None) -> None:
-    assert without_bucket(url, "films") == corrected
+    assert remove_bucket(url, "films") == corrected
 
 
 def test_an_address_that_names_the_bucket_is_refused_with_the_right_one_before_a_byte_moves(

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tasks.errors import TransferStopped
-from tasks.s3.error_codes import asks_for_less
+from tasks.s3.error_codes import is_throttling
 from tasks.s3.multipart import Store
 from tasks.s3.throttle import Throttle
 from tests.support.meddling import Meddled, refusal
@@ -99,7 +99,7 @@ def test_who_waits_for_a_turn_looks_whether_to_stop(monkeypatch: pytest.MonkeyPa
 )
 def test_what_asks_for_less_is_told_from_what_is_merely_broken(status: int, code: str, *, less: bool) -> None:
     said = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    assert asks_for_less(ClientError(said, "UploadPart")) is less  # type: ignore[arg-type]
+    assert is_throttling(ClientError(said, "UploadPart")) is less  # type: ignore[arg-type]
 
 
 def test_a_store_that_refuses_a_part_gets_fewer_at_once_and_the_part_again(
