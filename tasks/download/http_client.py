@@ -10,12 +10,12 @@ from contextlib import closing
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING
 
-import httpcore
 import httpx
 
 from tasks.download.response import read_beginning
 from tasks.environment import insecure
 from tasks.errors import ConnectionInsecure, SourceUnavailable
+from tasks.process_tuning import read_larger_chunks
 from tasks.retry import MOVING_BYTES
 from tasks.text import quiet_http_logs, showable
 
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S = 10.0
 MAX_REDIRECTS = 5
 
-# At httpx's 64 KiB a time, reading takes a third more of the processor than at this.
-httpcore.HTTP11Connection.READ_NUM_BYTES = 256 * 1024
-
 
 def new_http_client(stall_timeout_s: float) -> httpx.Client:
     """Return a client for presigned URLs: raw bytes, and a connection without a byte counts as dead.
@@ -36,6 +33,7 @@ def new_http_client(stall_timeout_s: float) -> httpx.Client:
         stall_timeout_s: seconds without a byte.
     """
     quiet_http_logs()
+    read_larger_chunks()
     return httpx.Client(
         cookies=new_empty_cookie_jar(),
         headers={"Accept-Encoding": "identity", "User-Agent": "realtimekit-archiver"},

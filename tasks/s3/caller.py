@@ -40,7 +40,7 @@ class Calls:
     """Calls of a store for one bucket.
 
     Args:
-        client: see `tasks.s3.multipart.new_s3_client`.
+        client: see `tasks.s3.client.new_s3_client`.
         bucket: its name.
         patience_s: seconds for which failures may go on without any success.
         stop: set to end all waiting at once.

@@ -6,123 +6,19 @@ they differ in which checksums they verify, and in what becomes of an upload tha
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
-
-import boto3
-import botocore.session
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError
-from botocore.utils import parse_timestamp
 
 from tasks.errors import StoreRefused, UploadVanished
 from tasks.s3.bucket import Bucket, StoredObject
 from tasks.s3.capabilities import WITH_CRC64NVME
 from tasks.s3.checksums import Body, combine_crc64, crc64, decode_crc64, encode_crc64, encode_md5, is_md5_of
-from tasks.s3.connections import send_in_pieces
-from tasks.s3.credentials import Provider, RenewedCredentials
 from tasks.s3.error_codes import NOT_SUPPORTED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from botocore.awsrequest import AWSRequest
-    from botocore.client import BaseClient
-
-CONNECT_TIMEOUT_S = 10.0
-
-
-def new_s3_client(connections: int, answer_timeout_s: float = 60.0) -> BaseClient:
-    """Return a boto3 client that reads its credentials, region and endpoint as boto3 always does.
-
-    AWS_REGION counts too, as for every other program of Amazon's: boto3 alone knows AWS_DEFAULT_REGION only.
-
-    Args:
-        connections: how many requests may be under way at once.
-        answer_timeout_s: seconds without a byte of an answer after which a connection counts as dead: to put a large
-            object together takes a store its time.
-    """
-    config = Config(
-        # Without these two boto3 adds checksum trailers that some stores refuse and one kept inside the object.
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-        retries={"total_max_attempts": 1},  # Bucket retries, with progress in mind
-        max_pool_connections=connections,
-        connect_timeout=min(CONNECT_TIMEOUT_S, answer_timeout_s),
-        read_timeout=answer_timeout_s,
-        tcp_keepalive=True,
-    )
-    send_in_pieces()
-    try:
-        core = botocore.session.get_session()
-        core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
-        # Each object and part goes with its MD5 or CRC64NVME, in a header that is signed. The SHA-256 besides, which
-        # boto3 adds over plain http and where there is no MD5, is a third of all work: only for those who ask for it.
-        signed = _asks_for_signed_bodies(core)
-        core.register_component("credential_provider", Provider(core.get_component("credential_provider")))
-        session = boto3.Session(botocore_session=core)
-        config = config.merge(Config(s3={"payload_signing_enabled": signed}, user_agent=_user_agent(core)))
-        region = session.region_name or os.environ.get("AWS_REGION")
-        client: BaseClient = session.client("s3", region_name=region, config=config)
-        client.meta.events.register("before-call.s3.HeadBucket", _take_no_redirect)
-        client.meta.events.register_last("before-call.s3", _expect_nothing)
-        if isinstance(credentials := core.get_credentials(), RenewedCredentials):
-            client.meta.events.register("after-call.s3", credentials.note)
-        if not signed:
-            client.meta.events.register("request-created.s3.UploadPart", _put_body_aside)
-            client.meta.events.register_last("request-created.s3", _put_body_back)
-    except (BotoCoreError, ValueError) as error:
-        refusal = StoreRefused("the configuration", "the AWS_* settings", type(error).__name__, str(error).rstrip("."))
-    else:
-        return client
-    raise refusal
-
-
-def _asks_for_signed_bodies(core: botocore.session.Session) -> bool:
-    """Tell whether the AWS profile says so: there are buckets whose policy wants it."""
-    its = core.get_scoped_config().get("s3")
-    return isinstance(its, dict) and str(its.get("payload_signing_enabled", "")).lower() == "true"
-
-
-def _user_agent(core: botocore.session.Session) -> str | None:
-    """Return what boto3 says of itself, which it would put together twice for each request: a tenth of all its work.
-
-    None for those who set an app id of their own: it is in the longer text only.
-    """
-    return None if core.get_config_variable("user_agent_appid") else core.user_agent()
-
-
-def _timestamp(value: str) -> datetime:
-    """Parse a time that a store writes; botocore's way takes most of the time that a listing does, a time per key."""
-    try:
-        if value.endswith(" GMT"):
-            return parsedate_to_datetime(value).replace(tzinfo=UTC)
-        return datetime.fromisoformat(value) if "T" in value else parse_timestamp(value)
-    except (ValueError, OverflowError):
-        return parse_timestamp(value)
-
-
-def _take_no_redirect(params: dict[str, Any], **_: object) -> None:
-    """Let boto3 look for a redirected bucket's region once: where that is redirected, too, it would do so for ever."""
-    params["context"].setdefault("s3_redirect", {})["redirected"] = True
-
-
-def _expect_nothing(params: dict[str, Any], **_: object) -> None:
-    """Send bodies without "Expect: 100-continue": some proxies answer that with 417, and others let it wait."""
-    params["headers"].pop("Expect", None)
-
-
-def _put_body_aside(request: AWSRequest, **_: object) -> None:
-    """Sign a part without its body, which is not signed: to sign it, awscrt would be given a copy."""
-    request.context["aside"], request.data = request.data, b""
-
-
-def _put_body_back(request: AWSRequest, **_: object) -> None:
-    request.data = request.context.pop("aside", request.data)
+    from datetime import datetime
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from tasks.doctor.scratch_prefix import ScratchPrefix
 from tasks.doctor.store_checks import ANSWER_TIMEOUT_S, StoreCheckup, note_dates
 from tasks.errors import ArchiverError, TransferStopped
 from tasks.s3.checksums import crc64, encode_crc64
-from tasks.s3.multipart import new_s3_client
+from tasks.s3.client import new_s3_client
 from tasks.text.redaction import Concealed
 from tests.clock import with_rclone
 from tests.standins.stores import RcloneStore, Store

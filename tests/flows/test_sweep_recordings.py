@@ -21,7 +21,7 @@ from flows.archive_recording import archive_recording
 from flows.sweep_recordings import main, sweep_recordings
 from tasks.archive.partial import read_missing
 from tasks.errors import ApiRefused, ApiUnavailable, CannotHandOut, StoreUnavailable, SweepIncomplete
-from tasks.s3.multipart import new_s3_client
+from tasks.s3.client import new_s3_client
 from tasks.sweep.report import Sweep
 from tests.flows.duty import asked
 from tests.flows.world import MIB, World, eventually

@@ -10,8 +10,9 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ResponseStre
 
 from tasks.errors import RetryableError, StoredWrong, StoreRefused, StoreUnavailable, TransferStopped
 from tasks.s3.capabilities import StoreCapabilities
+from tasks.s3.client import new_s3_client
 from tasks.s3.error_codes import is_answer
-from tasks.s3.multipart import Store, new_s3_client
+from tasks.s3.multipart import Store
 from tasks.text.formatting import MIB
 from tests.support.meddling import Meddled, once, raising, refusal
 

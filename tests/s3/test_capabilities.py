@@ -11,7 +11,8 @@ from botocore.exceptions import ConnectionClosedError
 
 from tasks.errors import SourceUnavailable
 from tasks.s3.capabilities import MIN_PARTS_TO_DETECT
-from tasks.s3.multipart import Store, new_s3_client
+from tasks.s3.client import new_s3_client
+from tasks.s3.multipart import Store
 from tasks.s3.throttle import Throttle
 from tests.standins.realtimekit import Answer
 from tests.support.archiving import Run

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.utils import parse_timestamp
 
-from tasks.s3.multipart import _timestamp, new_s3_client
+from tasks.s3.client import _timestamp, new_s3_client
 
 if TYPE_CHECKING:
     from tests.support.archiving import Archiving
@@ -52,7 +52,7 @@ def test_what_is_no_time_is_the_error_that_botocore_makes_of_it(told: str) -> No
 
 def test_a_body_may_take_longer_than_the_connecting_may_as_long_as_it_moves(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a slow line, a part of 8 MiB needs longer than the 10 s that connecting may take, however often it is sent."""
-    monkeypatch.setattr("tasks.s3.multipart.CONNECT_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("tasks.s3.client.CONNECT_TIMEOUT_S", 0.5)
     body, received = bytearray(24 * 1024 * 1024), bytearray()  # bytes would be read from like a file
 
     def take_slowly(listener: socket.socket) -> None:

@@ -13,8 +13,9 @@ from botocore.credentials import Credentials
 
 from tasks.errors import StoreRefused
 from tasks.s3.capabilities import StoreCapabilities
+from tasks.s3.client import new_s3_client
 from tasks.s3.credentials import RenewedCredentials
-from tasks.s3.multipart import Store, new_s3_client
+from tasks.s3.multipart import Store
 from tests.torture.store.faults import error_document
 
 if TYPE_CHECKING:

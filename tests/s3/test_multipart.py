@@ -12,7 +12,8 @@ from botocore.compat import HTTPHeaders
 
 from tasks.errors import StoredWrong, StoreRefused, UploadVanished
 from tasks.s3.checksums import combine_crc64, encode_crc64
-from tasks.s3.multipart import Part, Store, Upload, new_s3_client
+from tasks.s3.client import new_s3_client
+from tasks.s3.multipart import Part, Store, Upload
 from tests.support.meddling import losing_the_answer, once, refusal
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ import pytest
 from tasks.errors import StoreRefused, StoreUnavailable, TransferStopped
 from tasks.s3.addressing import remove_bucket
 from tasks.s3.capabilities import StoreCapabilities
-from tasks.s3.multipart import Store, new_s3_client
+from tasks.s3.client import new_s3_client
+from tasks.s3.multipart import Store
 from tests.support.certificates import self_signed
 from tests.torture.store.faults import Broken
 from tests.torture.store.proxy import StoreProxy

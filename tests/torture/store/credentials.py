@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.s3.multipart import new_s3_client
+from tasks.s3.client import new_s3_client
 from tests.torture.scenario import Expect, Outcome, Scenario, Verdict, judged
 from tests.torture.store.faults import refusal
 from tests.torture.store.passing import STAGES
