@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import httpx
 
 from tasks.download.response import read_beginning
-from tasks.environment import insecure
 from tasks.errors import ConnectionInsecure, SourceUnavailable
 from tasks.process_tuning import read_larger_chunks
 from tasks.retry import MOVING_BYTES
 from tasks.text import quiet_http_logs, showable
+from tasks.tls import explain_distrust
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -59,7 +59,7 @@ def send_get(http: httpx.Client, label: str, url: str, headers: Mapping[str, str
     try:
         return _follow_redirects(http, label, http.build_request("GET", url, headers=headers))
     except (httpx.RequestError, httpx.InvalidURL) as error:
-        failure, distrusted = _describe_error(error), insecure(error)
+        failure, distrusted = _describe_error(error), explain_distrust(error)
     if distrusted:
         raise ConnectionInsecure(f"{label}, the server of its URL", distrusted)
     # Raised outside of the handler: httpx's errors hold the request, and with it the URL.

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import httpx
 
-from tasks.environment import insecure
 from tasks.errors import (
     AnswerTooLarge,
     ApiNonsense,
@@ -22,6 +21,7 @@ from tasks.errors import (
 )
 from tasks.retry import Patience, retry_after_seconds
 from tasks.text import showable
+from tasks.tls import explain_distrust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -91,7 +91,7 @@ class Cloudflare:
             ) as response:
                 body = _read(response)
         except httpx.RequestError as error:
-            failure, distrusted = f"{type(error).__name__}: {error}", insecure(error)
+            failure, distrusted = f"{type(error).__name__}: {error}", explain_distrust(error)
         if distrusted:
             raise ConnectionInsecure(httpx.URL(url).netloc.decode(), distrusted)
         if failure:  # raised outside of the handler: httpx's error holds the request, and with it the token

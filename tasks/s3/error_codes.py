@@ -14,8 +14,8 @@ from urllib3.exceptions import HTTPError as Urllib3Error
 
 from tasks.errors import ArchiverError, StoredWrong, StoreRefused, StoreUnavailable, UploadVanished
 from tasks.retry import retry_after_seconds
+from tasks.s3.connection_failures import find_misconfiguration
 from tasks.s3.credentials import RENEWABLE
-from tasks.s3.tls_failures import find_misconfiguration
 from tasks.text import showable
 
 if TYPE_CHECKING:
