@@ -16,7 +16,7 @@ from tasks.download.response import read_beginning
 from tasks.errors import ConnectionInsecure, SourceUnavailable
 from tasks.process_tuning import read_larger_chunks
 from tasks.retry import MOVING_BYTES
-from tasks.text import quiet_http_logs, showable
+from tasks.text import quiet_http_logs, safe_line
 from tasks.tls import explain_distrust
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _follow_redirects(http: httpx.Client, label: str, request: httpx.Request) ->
 
 def _describe_error(error: Exception) -> str:
     """Name a failure without any URL's query: some of httpx's messages quote what they choked on."""
-    return showable(f"{type(error).__name__}: {error}".partition("?")[0]).rstrip(": ")[:200]
+    return safe_line(f"{type(error).__name__}: {error}".partition("?")[0].rstrip(": "), 200)
 
 
 def require_progress(label: str, pieces: Iterator[bytes], patience_s: float) -> Iterator[bytes]:

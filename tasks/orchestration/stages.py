@@ -25,7 +25,7 @@ from tasks.pipeline import RETRY_DELAYS_S
 from tasks.process_tuning import settle
 from tasks.session import Session, show_on_terminal_or_in_log
 from tasks.sweep import merge_plans, plan_sweep
-from tasks.text import conceal_logs, showable
+from tasks.text import conceal_logs, safe_line, showable
 from tasks.transfer import LogLines
 
 if TYPE_CHECKING:
@@ -131,8 +131,9 @@ def foreseen() -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - that is what it is for
         get_run_logger().error("%s", showable("".join(traceback.format_exception(error))))
         place = traceback.extract_tb(error.__traceback__)[-1]
-        text = " ".join(showable(str(error)).split())[:300].rstrip(".")
-        failure = Unforeseen(type(error).__name__, text, f"line {place.lineno} of {Path(place.filename).name}")
+        failure = Unforeseen(
+            type(error).__name__, safe_line(str(error)), f"line {place.lineno} of {Path(place.filename).name}"
+        )
     else:
         return
     raise failure

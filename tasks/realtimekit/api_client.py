@@ -20,7 +20,7 @@ from tasks.errors import (
     TransferStopped,
 )
 from tasks.retry import Patience, retry_after_seconds
-from tasks.text import showable
+from tasks.text import safe_line
 from tasks.tls import explain_distrust
 
 if TYPE_CHECKING:
@@ -121,9 +121,8 @@ class Cloudflare:
         return envelope
 
     def _fit(self, text: str) -> str:
-        """Return what the other side said as one short line that can be shown."""
-        line = " ".join(showable(text.replace(self._token, "***")).split())
-        return "".join(c for c in line if c.isprintable())[:300].rstrip(". ")
+        """Return a message of the API as one short line that may be shown, without the token."""
+        return safe_line(text.replace(self._token, "***"))
 
 
 def _as_it_is() -> Callable[[bytes, int], bytes]:

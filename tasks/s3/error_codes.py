@@ -16,7 +16,7 @@ from tasks.errors import ArchiverError, StoredWrong, StoreRefused, StoreUnavaila
 from tasks.retry import retry_after_seconds
 from tasks.s3.connection_failures import find_misconfiguration
 from tasks.s3.credentials import RENEWABLE
-from tasks.text import showable
+from tasks.text import safe_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,10 +63,10 @@ def translate_error(error: AnyError, operation: str, target: str) -> ArchiverErr
         # Not its text: that quotes all of the answer, whoever gave it.
         return StoreUnavailable(operation, target, f"the answer is not S3's ({name})")
     if (found := find_misconfiguration(error)) is not None:
-        return _mark_passing(StoreRefused(operation, target, found[0], _safe_line(found[1])))
+        return _mark_passing(StoreRefused(operation, target, found[0], safe_line(found[1])))
     if isinstance(error, BotoConnectionError | HTTPClientError | Urllib3Error) or name in _BROKEN_ANSWERS:
         return StoreUnavailable(operation, target, describe_error(error))
-    refused = StoreRefused(operation, target, name, _safe_line(str(error)))
+    refused = StoreRefused(operation, target, name, safe_line(str(error)))
     return _mark_passing(refused) if name in _NO_CREDENTIALS_NOW else refused
 
 
@@ -77,7 +77,7 @@ def _mark_passing(refused: StoreRefused) -> StoreRefused:
 
 def _translate_response(error: ClientError, operation: str, target: str) -> ArchiverError:
     said = error.response.get("Error", {})
-    code, message = _safe_line(said.get("Code") or "unknown"), _safe_line(said.get("Message") or "no message")
+    code, message = safe_line(str(said.get("Code") or "unknown")), safe_line(str(said.get("Message") or "no message"))
     status = _status(error)
     if code == "NoSuchUpload":
         return UploadVanished(operation, target, message)
@@ -143,9 +143,4 @@ def _headers(answer: Mapping[str, Any]) -> Mapping[str, str]:
 
 def describe_error(error: Exception) -> str:
     """Name a failure in one line, without any URL's query."""
-    return _safe_line(f"{type(error).__name__}: {error}".partition("?")[0])
-
-
-def _safe_line(text: object) -> str:
-    """Return what the other side said as one short line that can be shown: it may repeat what we sent."""
-    return " ".join(showable(str(text)).split())[:300].rstrip(".")
+    return safe_line(f"{type(error).__name__}: {error}".partition("?")[0])
