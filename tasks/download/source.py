@@ -1,15 +1,15 @@
-"""Knows how to get a file through whatever breaks: one file behind expiring URLs, readable at any offset.
+"""Source: one file behind expiring URLs, which can be read at any offset in spite of failures.
 
-Nobody above knows of expiry, drops or stalls: `Source.read` yields exactly the bytes asked for, of exactly the
-object that was opened, or raises. A *refresh* (new URL) is not a *retry* (the same again), and progress refills
-the patience for retries. What goes over the wire is in `tasks.download.http_client`, what an answer means in
-`tasks.download.response`, where a URL comes from in `tasks.download.presigned_urls`.
+`Source.read` yields exactly the requested bytes, of exactly the object that was opened, or raises; its callers do not
+deal with expiry, broken connections or stalls. A *refresh* gets a new URL, a *retry* uses the same URL again; progress
+refills the patience for retries. Requests are in `tasks.download.http_client`, the meaning of an answer in
+`tasks.download.response`, URLs in `tasks.download.presigned_urls`, the reaction to a failure in
+`tasks.download.recovery`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import time
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
@@ -20,13 +20,12 @@ import httpx
 
 from tasks.download.body_checks import hold_until_complete, require_length, require_media, skip_known_start
 from tasks.download.http_client import read_pieces, require_progress, send_get
+from tasks.download.recovery import Recovery
 from tasks.download.response import SourceObject, describe_object, find_doubt, find_end, is_length_announced
 from tasks.errors import (
-    ApiUnavailable,
     LinkRefused,
     RangesUnproved,
     SourceChanged,
-    SourceGone,
     SourceLied,
     SourceMissing,
     SourceUnavailable,
@@ -38,15 +37,9 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from tasks.download.presigned_urls import PresignedUrl, PresignedUrls
-    from tasks.errors import ArchiverError
     from tasks.retry import Patience
 
     Body: TypeAlias = Generator[bytes]
-
-MAX_LIES = 4  # impossible answers in a row
-FAILURES_BEFORE_REFRESH = 4  # failures in a row after which a URL may lead nowhere for good, and a fresh one be better
-MISSING_FOR_S = 120.0
-"""How long a 404 is asked again about: a store may need a while to see what was just uploaded. Later runs ask again."""
 
 _SURVIVABLE = (SourceUnavailable, LinkRefused, SourceLied, SourceChanged, SourceMissing)
 
@@ -82,21 +75,21 @@ class Source:
         self._conditional = True
         self._object: SourceObject | None = None
         self._first: _Answer | None = None
-        self._lock = Lock()  # for the first answer and the count
+        self._lock = Lock()  # guards the first answer and the count
         self.resumes = 0
 
     def open(self, first_bytes: int) -> SourceObject:
-        """Ask for the beginning of the file, and so for its size, validator and type; next to nothing is read yet.
+        """Request the beginning of the file, and so its size, validator and type; almost nothing is read yet.
 
         Args:
-            first_bytes: how much the first reader is going to want, so that its answer is already on the way.
+            first_bytes: how many bytes the first reader will request, so that its answer is already on the way.
 
         Raises:
             SourceGone, SourceLied: final.
             SourceUnavailable, SourceMissing, LinkRefused, ApiUnavailable, TransferStopped: worth retrying.
         """
         self.close()
-        setbacks = _Setbacks(self._urls, self._label, self._patience)
+        recovery = Recovery(self._urls, self._label, self._patience)
         while True:
             self._patience.check()
             presigned = self._urls.current(self._label)
@@ -105,12 +98,12 @@ class Source:
             except RangesUnproved:
                 self._ranges = False
             except _SURVIVABLE as failure:
-                setbacks.overcome(failure, presigned)
+                recovery.recover(failure, presigned)
             else:
                 return self._object
 
     def open_anew(self, first_bytes: int) -> SourceObject:
-        """Do what `open` does, through a fresh URL.
+        """Open the file as `open` does, through a fresh URL.
 
         Raises:
             ArchiverError: as for `open`.
@@ -119,7 +112,7 @@ class Source:
         return self.open(first_bytes)
 
     def close(self) -> None:
-        """Drop the answer that `open` began, if nobody has read it."""
+        """Close the answer that `open` received, unless a reader has taken it."""
         first = self._take_first()
         if first is not None:
             first.response.close()
@@ -137,10 +130,11 @@ class Source:
     def read_all(self) -> Iterator[bytes]:
         """Yield the whole file from a source without ranges or without a strong validator.
 
-        After a drop it begins again, skips what was already yielded, and proves by its hash that this was the same.
+        After a broken connection it reads from the first byte again, skips the bytes that were yielded, and proves by
+        their hash that they are the same.
 
         Raises:
-            SourceChanged: the beginning is not what it was; and as for `read`.
+            SourceChanged: the beginning differs from the first reading; and as for `read`.
         """
         yielded = hashlib.sha256()
 
@@ -153,7 +147,7 @@ class Source:
         return self._read(body, 0, self._known.size)
 
     def _read(self, body: Callable[[PresignedUrl, int, int], Body], start: int, stop: int) -> Iterator[bytes]:
-        offset, setbacks = start, _Setbacks(self._urls, self._label, self._patience)
+        offset, recovery = start, Recovery(self._urls, self._label, self._patience)
         while offset < stop:
             self._patience.check()
             presigned, began = self._urls.current(self._label), offset
@@ -161,12 +155,12 @@ class Source:
                 with closing(body(presigned, offset, stop)) as pieces:
                     for piece in pieces:
                         offset += len(piece)
-                        setbacks.progressed(len(piece))
+                        recovery.note_progress(len(piece))
                         yield piece
                 if offset < stop and offset - began < MOVING_BYTES:
                     raise SourceUnavailable(self._label, f"it sends {offset - began} bytes at a time")
             except _SURVIVABLE as failure:
-                setbacks.overcome(failure, presigned)
+                recovery.recover(failure, presigned)
                 with self._lock:
                     self.resumes += 1
         self._patience.progressed()
@@ -184,7 +178,7 @@ class Source:
         try:
             found, end = describe_object(self._label, response, first_bytes if self._ranges else None, self._announced)
             pieces = self._pieces(response, 0, end)
-            # No header proves that it is the file, and not a document in its place: its first bytes have to.
+            # No header proves that the body is the file, and not a document in its place: its first bytes have to.
             pieces = chain([next(pieces, b"")], pieces) if end else pieces
         except BaseException:
             response.close()
@@ -197,7 +191,7 @@ class Source:
         return found
 
     def _range_body(self, presigned: PresignedUrl, start: int, stop: int) -> Body:
-        """Yield what a single answer brings of a range: as much as it promised, or an error after some of it."""
+        """Yield the bytes of a range that a single answer brings: all that it promised, or some and then an error."""
         answer = (self._take_first() if start == 0 else None) or self._request_range(presigned, start, stop)
         with closing(answer.response):
             pieces, promised = answer.pieces, answer.end - start
@@ -223,7 +217,7 @@ class Source:
             headers["If-Match"] = known.etag
         response = send_get(self._http, self._label, presigned.url, headers)
         if response.status_code == httpx.codes.PRECONDITION_FAILED:
-            # Some refuse their own ETag. What is sent without the condition has to name it all the same.
+            # Some servers refuse their own ETag. An answer without the condition has to have that ETag all the same.
             self._conditional = False
         try:
             end = find_end(self._label, response, start, stop, known)
@@ -236,66 +230,8 @@ class Source:
 
 @dataclass(frozen=True)
 class _Answer:
-    """An answer that may be the range, its body still to be read, and where in the file that ends."""
+    """An answer that may be the range: its body, not read yet, and the offset in the file where the body ends."""
 
     response: httpx.Response
     pieces: Iterator[bytes]
     end: int
-
-
-class _Setbacks:
-    """What went wrong for one reader since it last moved, and what each failure asks for."""
-
-    def __init__(self, urls: PresignedUrls, label: str, patience: Patience) -> None:
-        self._urls = urls
-        self._label = label
-        self._patience = patience
-        self._gained = 0
-        self._failures = 0
-        self._lies = 0
-        self._missing_since: float | None = None
-
-    def progressed(self, count: int) -> None:
-        """Note that `count` bytes came."""
-        self._patience.progressed(count)
-        self._gained += count
-        self._missing_since = None
-        if self._gained >= MOVING_BYTES:
-            self._failures = self._lies = 0
-
-    def overcome(self, failure: ArchiverError, presigned: PresignedUrl) -> None:
-        """Do what the failure asks for before the next attempt, or raise it."""
-        self._gained = 0
-        try:
-            self._renew(failure, presigned)
-        except (ApiUnavailable, SourceUnavailable) as away:
-            failure = away
-        if not isinstance(failure, LinkRefused):
-            self._patience.pause(failure, self._failures)
-            self._failures += 1
-
-    def _renew(self, failure: ArchiverError, presigned: PresignedUrl) -> None:
-        if isinstance(failure, LinkRefused):
-            self._urls.replace_refused(self._label, presigned, failure)
-        elif isinstance(failure, SourceLied | SourceChanged):
-            self._lies += 1
-            if self._lies >= MAX_LIES:
-                raise failure
-            if isinstance(failure, RangesUnproved):
-                return  # another server of the same file may do better
-            # A page where the file should be is how some servers say "expired".
-            self._urls.refresh(self._label, presigned, "the old one led to something else")
-        elif isinstance(failure, SourceMissing):
-            self._require_hope(failure, presigned)
-            self._urls.refresh(self._label, presigned, "the old one led to nothing")
-        elif (self._failures + 1) % FAILURES_BEFORE_REFRESH == 0:
-            self._urls.refresh(self._label, presigned, "the old one leads nowhere")
-
-    def _require_hope(self, missing: SourceMissing, presigned: PresignedUrl) -> None:
-        """Raise, unless what is missing may still appear."""
-        if presigned.is_past_retention():
-            raise SourceGone(self._label)
-        now = time.monotonic()
-        self._missing_since = now if self._missing_since is None else self._missing_since
-        if now - self._missing_since > MISSING_FOR_S:
-            raise missing

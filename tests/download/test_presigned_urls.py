@@ -10,7 +10,7 @@ import pytest
 
 from tasks.download import presigned_urls
 from tasks.download.presigned_urls import MAX_REFUSED_URLS
-from tasks.download.source import FAILURES_BEFORE_REFRESH
+from tasks.download.recovery import FAILURES_BEFORE_REFRESH
 from tasks.errors import ApiNonsense, ApiUnavailable, LinkRefused, SourceUnavailable
 from tests.standins.realtimekit import (
     Answer,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.download.source import MAX_LIES
+from tasks.download.recovery import MAX_LIES
 from tasks.errors import ArchiverError
 from tests.standins.realtimekit import (
     Answer,
