@@ -1,6 +1,6 @@
-"""Knows httpx: how a request for bytes goes out, and that neither its logs nor its errors may let a URL out.
+"""HTTP client for presigned URLs: requests, redirects, bodies, and errors that never show a URL.
 
-A presigned URL is a key to the file. httpx logs it whole, and its errors hold the request; nothing of that passes here.
+A presigned URL is a key to the file. httpx logs whole URLs, and its errors hold the request; neither may be shown.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ MAX_REDIRECTS = 5
 
 
 def new_http_client(stall_timeout_s: float) -> httpx.Client:
-    """Return a client for presigned URLs: raw bytes, and a connection without a byte counts as dead.
+    """Return a client for presigned URLs, which asks for bytes without content coding.
 
     Args:
-        stall_timeout_s: seconds without a byte.
+        stall_timeout_s: seconds without a byte after which a connection counts as dead.
     """
     quiet_http_logs()
     read_larger_chunks()
@@ -45,16 +45,16 @@ def new_http_client(stall_timeout_s: float) -> httpx.Client:
 
 
 def new_empty_cookie_jar() -> CookieJar:
-    """Return a jar that stays empty: neither API nor presigned URL needs a cookie, and an odd one spoils requests."""
+    """Return a cookie jar that stays empty: neither API nor sources need cookies; malformed ones break requests."""
     return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
 def send_get(http: httpx.Client, label: str, url: str, headers: Mapping[str, str]) -> httpx.Response:
-    """Send a GET and return its answer, of which the body is still to come; a few redirects are followed.
+    """Send a GET request, follow up to `MAX_REDIRECTS` redirects, and return the answer before its body is read.
 
     Raises:
-        SourceUnavailable: there is no answer.
-        ConnectionInsecure: there is nobody whom the file could be taken from.
+        SourceUnavailable: no answer came.
+        ConnectionInsecure: the server cannot be trusted.
     """
     try:
         return _follow_redirects(http, label, http.build_request("GET", url, headers=headers))
@@ -62,15 +62,15 @@ def send_get(http: httpx.Client, label: str, url: str, headers: Mapping[str, str
         failure, distrusted = _describe_error(error), explain_distrust(error)
     if distrusted:
         raise ConnectionInsecure(f"{label}, the server of its URL", distrusted)
-    # Raised outside of the handler: httpx's errors hold the request, and with it the URL.
+    # Raised outside the handler: httpx's errors hold the request, and with it the URL.
     raise SourceUnavailable(label, failure)
 
 
 def read_pieces(label: str, response: httpx.Response) -> Iterator[bytes]:
-    """Yield a body as it comes in, not decoded.
+    """Yield the pieces of a body as they arrive, not decoded.
 
     Raises:
-        SourceUnavailable: it breaks off or stalls.
+        SourceUnavailable: the connection breaks or stalls.
     """
     try:
         yield from response.iter_raw()
@@ -82,7 +82,7 @@ def read_pieces(label: str, response: httpx.Response) -> Iterator[bytes]:
 
 
 def _follow_redirects(http: httpx.Client, label: str, request: httpx.Request) -> httpx.Response:
-    """Return the answer at the end of the redirects; httpx itself would read all of what comes with each of them."""
+    """Return the answer after all redirects; httpx itself would read the whole body of each redirect."""
     for _ in range(1 + MAX_REDIRECTS):
         response = http.send(request, stream=True, follow_redirects=False)
         if response.next_request is None:
@@ -94,20 +94,22 @@ def _follow_redirects(http: httpx.Client, label: str, request: httpx.Request) ->
 
 
 def _describe_error(error: Exception) -> str:
-    """Name a failure without any URL's query: some of httpx's messages quote what they choked on."""
+    """Return the name and message of a failure without a URL's query: some of httpx's messages quote the URL."""
     return safe_line(f"{type(error).__name__}: {error}".partition("?")[0].rstrip(": "), 200)
 
 
 def require_progress(label: str, pieces: Iterator[bytes], patience_s: float) -> Iterator[bytes]:
-    """Yield pieces as they come, unless they trickle: a byte in time is no stall, yet no recording arrives that way.
+    """Yield the pieces of a body as they arrive, unless they arrive too slowly for a recording to be archived.
+
+    A byte before each time-out is no stall, so that the client's time-out alone would wait for such a body forever.
 
     Args:
         label: of the file.
         pieces: of an answer's body.
-        patience_s: seconds of waiting for them, within which at least `MOVING_BYTES` have to come.
+        patience_s: seconds of waiting in which at least `MOVING_BYTES` have to arrive.
 
     Raises:
-        SourceUnavailable: they do not.
+        SourceUnavailable: fewer bytes arrive.
     """
     waited, came = 0.0, 0
     while True:

@@ -1,7 +1,7 @@
-"""Knows whether a store's address names the bucket as well: then all keys would begin with the bucket's name once more.
+"""Addressing: a check that a store's address does not name the bucket, whose name would then begin all keys.
 
-R2's dashboard shows such an address. The same may be right elsewhere, where a path or a host is called like a bucket;
-so the store is asked for a listing. At the wrong address that is a request for an object, of which there is none.
+R2's dashboard shows such an address. For another store the same address may be right, if a path or a host has the name
+of a bucket; so the store is asked for a listing. At a wrong address that is a request for an object that is not there.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _R2 = ".r2.cloudflarestorage.com"
 
 
 def remove_bucket(url: str, bucket: str) -> str | None:
-    """Return the address as it would be without the bucket, in its path or its host; None if the bucket is in neither.
+    """Return an address without the bucket's name in its path or host; None if neither holds the name.
 
     Args:
         url: of the endpoint.
-        bucket: its name.
+        bucket: the bucket's name.
     """
     parts = urlsplit(url)
     above, _, last = parts.path.rstrip("/").rpartition("/")
@@ -36,15 +36,15 @@ def remove_bucket(url: str, bucket: str) -> str | None:
 
 
 def require_no_bucket(url: str, bucket: str, ask: Callable[..., dict[str, Any]]) -> None:
-    """Check that a store's address does not name the bucket; the store is asked only where that is possible.
+    """Check that a store's address does not name the bucket; the store is asked only if the address may do so.
 
     Args:
         url: of the endpoint.
-        bucket: its name.
-        ask: lists the bucket.
+        bucket: the bucket's name.
+        ask: boto3's method that lists the bucket.
 
     Raises:
-        StoreRefused: it does, so that all would be stored below the bucket's name.
+        StoreRefused: the address names the bucket, so that all keys would begin with the bucket's name.
     """
     corrected = remove_bucket(url, bucket)
     if corrected is None or not _asks_for_an_object(url, bucket, ask):

@@ -1,6 +1,6 @@
-"""Knows a bucket: objects stored, described, listed, and read whole through all that may interrupt it.
+"""A bucket: puts, describes, lists, reads and deletes objects, and continues reads after failures.
 
-Sources: https://docs.aws.amazon.com/AmazonS3/latest/API/ and the stores that were tried: Amazon's contract,
+Sources: https://docs.aws.amazon.com/AmazonS3/latest/API/ and the stores that were tried: Amazon's documentation,
 R2, Ceph, OpenStack Swift and rclone differ in checksums, in `If-None-Match`, and in what they call an ETag.
 """
 
@@ -30,13 +30,14 @@ if TYPE_CHECKING:
 
 READ_CHUNK = 1024 * 1024
 LARGEST_READ = 64 * MIB
-"""Bytes of an object that is read at once: a manifest of half a million files, twice the API's largest answer."""
+"""Bytes of the largest object that is read into memory: a manifest of half a million files, or twice the API's largest
+answer."""
 _NEXT_PAGE = {"ContinuationToken": "NextContinuationToken"}
 
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object as the store describes it; a listing knows neither content type nor metadata."""
+    """An object as the store describes it; a listing has neither content type nor metadata."""
 
     key: str
     size: int
@@ -44,11 +45,11 @@ class StoredObject:
     content_type: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     crc64: int | None = None
-    modified: datetime | None = None  # as listings say
+    modified: datetime | None = None  # from listings only
 
 
 class Bucket(Calls):
-    """The objects of one bucket; every call survives hiccups for as long as patience lasts."""
+    """The objects of one bucket; each call is retried while patience lasts."""
 
     @property
     def reports_checksums(self) -> bool:
@@ -64,10 +65,10 @@ class Bucket(Calls):
         *,
         if_absent: bool = False,
     ) -> bool:
-        """Store an object in one go, its MD5 with it, and tell whether it was written.
+        """Store an object with its MD5 in one request, and tell whether the object was written.
 
         Args:
-            if_absent: leave an object that is there alone, and return False, on stores that can tell.
+            if_absent: keep an object that exists, and return False, on stores that support `If-None-Match`.
         """
         sent = {"Body": body, "ContentType": content_type, "Metadata": metadata or {}, "ContentMD5": encode_md5(body)}
         conditional = if_absent and self._capabilities.takes_if_none_match
@@ -83,21 +84,21 @@ class Bucket(Calls):
         return True
 
     def head(self, key: str) -> StoredObject | None:
-        """Return what the store says of an object, or None if there is none."""
+        """Return the store's description of an object, or None if there is no object at the key."""
         try:
             said = self._head_with_reason(key)
         except StoreRefused as refused:
             if refused.code in NOT_FOUND:
                 return None
             raise
-        # rclone gives the names of metadata back with a capital letter.
+        # rclone returns the names of metadata with a capital letter.
         metadata = {name.lower(): value for name, value in said.get("Metadata", {}).items()}
         whole = said.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
         crc64 = decode_crc64(said.get("ChecksumCRC64NVME")) if whole else None
         return StoredObject(key, said["ContentLength"], said["ETag"], said.get("ContentType", ""), metadata, crc64)
 
     def _head_with_reason(self, key: str) -> dict[str, Any]:
-        """Return an object's description; of a refusal, which HEAD gives without a reason, GET tells the reason."""
+        """Return an object's description; after a refusal of HEAD, which has no reason, a GET finds the reason."""
         try:
             return self._head_with_checksum(key)
         except StoreRefused as refused:
@@ -107,7 +108,7 @@ class Bucket(Calls):
         return self._head_with_checksum(key)
 
     def _head_with_checksum(self, key: str) -> dict[str, Any]:
-        """Return an object's description, with its checksum unless the store refuses to be asked for that."""
+        """Return an object's description, with the checksum unless the store refuses the header that asks for it."""
         capabilities = self._capabilities
         if capabilities.takes_checksum_mode:
             try:
@@ -127,17 +128,17 @@ class Bucket(Calls):
         """Return a small object's content, or None if there is none.
 
         Args:
-            most: bytes that are read; others may have written it.
+            most: bytes that are read; another program may have written a larger object.
 
         Raises:
-            ObjectTooLarge: it has more.
+            ObjectTooLarge: the object has more bytes.
         """
         failures = 0
         while True:
             try:
                 with closing(self._call("get_object", key, {}, progress=False)["Body"]) as answer:
                     body = bytearray()
-                    # Up to its end, which alone proves that the answer did not end early.
+                    # Up to the end of the body: only that proves that the answer did not end early.
                     while len(body) <= most and (chunk := answer.read(READ_CHUNK)):
                         body += chunk
             except StoreRefused as refused:
@@ -154,15 +155,15 @@ class Bucket(Calls):
                 return bytes(body)
 
     def read(self, stored: StoredObject, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """Yield an object's bytes in order, carried on where a connection drops.
+        """Yield an object's bytes in order; after a broken connection, continue at the next byte.
 
         Args:
-            stored: from `head`; its ETag makes sure that all bytes are of that object.
-            start: offset of the first byte that is wanted.
-            stop: offset behind the last one; None for the object's end.
+            stored: from `head`; the ETag makes sure that all bytes are of that object.
+            start: offset of the first byte.
+            stop: offset after the last byte; None for the object's end.
 
         Raises:
-            StoredWrong: it is another object now, or one that the store cannot put together.
+            StoredWrong: another object is at the key now, or the store cannot assemble the object.
         """
         offset, failures = start, 0
         stop = stored.size if stop is None else stop
@@ -182,7 +183,7 @@ class Bucket(Calls):
                 self._pause(StoreUnavailable("get_object", self._at(stored.key), failure), failures)
 
     def _body(self, stored: StoredObject, offset: int, stop: int) -> Any:
-        """Return boto3's body of the bytes from `offset` to `stop`, provided that these are what the store answers."""
+        """Return boto3's body of the bytes from `offset` to `stop`, after a check that the answer is this range."""
         wanted = {"IfMatch": stored.etag, "Range": f"bytes={offset}-{stop - 1}"}
         try:
             said = self._call("get_object", stored.key, wanted, progress=False)
@@ -190,7 +191,7 @@ class Bucket(Calls):
             if refused.code not in ANOTHER_OBJECT:
                 raise
             said = {"ETag": f"{refused.code}: {refused.message}"}
-        # rclone neither heeds If-Match nor calls a range 206.
+        # rclone ignores If-Match, and answers a range with another status than 206.
         found = bare_etag(said.get("ETag", stored.etag)), said.get("ContentLength")
         begins = offset == 0 or str(said.get("ContentRange", "")).startswith(f"bytes {offset}-")
         if found != (bare_etag(stored.etag), stop - offset) or not begins:
@@ -206,7 +207,7 @@ class Bucket(Calls):
             yield from map(_parse_listed_object, page.get("Contents", ()))
 
     def level(self, prefix: str) -> tuple[Sequence[str], Sequence[StoredObject]]:
-        """List one level below a prefix: the prefixes of its folders, and the objects in none of them.
+        """List one level below a prefix: the prefixes of the folders, and the objects that are in no folder.
 
         Args:
             prefix: with a slash at its end, or empty.
@@ -222,7 +223,7 @@ class Bucket(Calls):
             self._ask("delete_object", key)
 
     def verify(self, key: str, size: int, crc64: int | None) -> StoredObject:
-        """Compare an object with what was sent: its size, and its checksum where the store knows one.
+        """Compare an object's size with what was sent, and the checksum if the store has one.
 
         Raises:
             StoredWrong: they differ.

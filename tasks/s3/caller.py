@@ -1,4 +1,4 @@
-"""Knows how to call a store: again through all hiccups, for as long as patience lasts, at the pace that the store sets.
+"""Calls of a store: retries while patience lasts, throttling that the store asks for, and translation of errors.
 
 Sources: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html and the stores that were tried.
 """
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
 FIRST_CONTACT_S = 15.0
-"""Patience until the store has answered once: a wrong endpoint should not take minutes to be told."""
+"""Seconds of patience until the store has answered once: a wrong endpoint should be reported at once."""
 DIGEST_ATTEMPTS = 4
 MAX_BODIES = 64
-"""Under way at once, until the store asks for less."""
+"""Requests with a body at the same time, until the store asks for fewer."""
 
 
 class Calls:
@@ -42,7 +42,7 @@ class Calls:
     Args:
         client: see `tasks.s3.client.new_s3_client`.
         bucket: its name.
-        patience_s: seconds for which failures may go on without any success.
+        patience_s: seconds of failures without any success, after which the last failure is raised.
         stop: set to end all waiting at once.
         throttle: shared by all threads that call the store; None if this is the only caller.
         capabilities: of the store, shared in the same way.
@@ -74,10 +74,10 @@ class Calls:
         """Yield a listing's pages.
 
         Args:
-            places: what a request calls the place to go on from, and what a page calls that of the next one.
+            places: names of the markers in a request, with the names of the next markers in a page.
 
         Raises:
-            StoreUnavailable: the store says that there is more, but not from where on.
+            StoreUnavailable: the store says that the listing goes on, but gives no new marker.
         """
         after: dict[str, Any] = {}
         while True:
@@ -96,7 +96,7 @@ class Calls:
         """Call boto3 until it succeeds, fails for good, or patience ends.
 
         Args:
-            progress: whether success refills patience; where there is a body to read, only its bytes do.
+            progress: whether success refills patience; if the answer has a body to read, only its bytes do.
         """
         if not self._capabilities.answered:
             require_no_bucket(self._s3.meta.endpoint_url, self.bucket, self._s3.list_objects_v2)  # type: ignore[attr-defined]
@@ -113,17 +113,17 @@ class Calls:
             bad_digests += isinstance(came, StoredWrong)
             if isinstance(came, UploadVanished) or bad_digests >= DIGEST_ATTEMPTS or not self._again(came, failures):
                 if not came.retryable and self._capabilities.answered:
-                    self._patience.progressed()  # "there is none" is an answer like any other
+                    self._patience.progressed()  # "not found" is an answer like any other
                 raise came
             self._pause(came, failures)
 
     def _attempt(self, method: str, key: str | None, request: Mapping[str, object]) -> dict[str, Any] | ArchiverError:
-        """Call boto3 once, and return its answer, or what failed."""
+        """Call boto3 once, and return the answer or the translated failure."""
         try:
             answer = self._send(method, request)
         except CALL_FAILURES as error:
             failure = translate_error(error, method, self._at(key or ""))
-            # What is refused for its credentials alone may be refused for good.
+            # A refusal for renewable credentials may be final: it does not count as the first answer of a good store.
             self._capabilities.answered |= is_answer(error) and not (
                 isinstance(failure, StoreRefused) and failure.may_pass
             )
@@ -136,10 +136,10 @@ class Calls:
         return answer
 
     def _again(self, failure: ArchiverError, failures: int) -> bool:
-        """Tell whether to try again after so many failures in a row."""
+        """Tell whether to try again after this number of failures in a row."""
         if failure.retryable or (failures == 1 and may_pass_next_time(failure)):
             return True
-        # At the beginning of a run, it is the settings that are wrong.
+        # Before the first answer of a run, wrong settings are the likely reason.
         return isinstance(failure, StoreRefused) and failure.may_pass and self._capabilities.answered
 
     def _pause(self, failure: ArchiverError, failures: int) -> None:

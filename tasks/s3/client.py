@@ -35,14 +35,14 @@ def new_s3_client(connections: int, answer_timeout_s: float = 60.0) -> BaseClien
 
     Args:
         connections: how many requests may be under way at once.
-        answer_timeout_s: seconds without a byte of an answer after which a connection counts as dead: to put a large
-            object together takes a store its time.
+        answer_timeout_s: seconds without a byte of an answer after which a connection counts as dead; a store needs
+            some time to assemble a large object.
     """
     config = Config(
         # Without these two boto3 adds checksum trailers that some stores refuse and one kept inside the object.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
-        retries={"total_max_attempts": 1},  # Bucket retries, with progress in mind
+        retries={"total_max_attempts": 1},  # `tasks.s3.caller` retries, with patience that progress refills
         max_pool_connections=connections,
         connect_timeout=min(CONNECT_TIMEOUT_S, answer_timeout_s),
         read_timeout=answer_timeout_s,
@@ -51,17 +51,17 @@ def new_s3_client(connections: int, answer_timeout_s: float = 60.0) -> BaseClien
     send_in_pieces()
     try:
         core = botocore.session.get_session()
-        core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
-        # Each object and part goes with its MD5 or CRC64NVME, in a header that is signed. The SHA-256 besides, which
-        # boto3 adds over plain http and where there is no MD5, is a third of all work: only for those who ask for it.
+        core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_parse_timestamp)
+        # Each object and part is sent with its MD5 or CRC64NVME, in a signed header. boto3 adds a SHA-256 over plain
+        # http and if there is no MD5; that is a third of all work, so it is only added if the profile asks for it.
         signed = _asks_for_signed_bodies(core)
         core.register_component("credential_provider", Provider(core.get_component("credential_provider")))
         session = boto3.Session(botocore_session=core)
-        config = config.merge(Config(s3={"payload_signing_enabled": signed}, user_agent=_user_agent(core)))
+        config = config.merge(Config(s3={"payload_signing_enabled": signed}, user_agent=_compose_user_agent(core)))
         region = session.region_name or os.environ.get("AWS_REGION")
         client: BaseClient = session.client("s3", region_name=region, config=config)
-        client.meta.events.register("before-call.s3.HeadBucket", _take_no_redirect)
-        client.meta.events.register_last("before-call.s3", _expect_nothing)
+        client.meta.events.register("before-call.s3.HeadBucket", _refuse_second_redirect)
+        client.meta.events.register_last("before-call.s3", _remove_expect)
         if isinstance(credentials := core.get_credentials(), RenewedCredentials):
             client.meta.events.register("after-call.s3", credentials.note)
         if not signed:
@@ -75,21 +75,21 @@ def new_s3_client(connections: int, answer_timeout_s: float = 60.0) -> BaseClien
 
 
 def _asks_for_signed_bodies(core: botocore.session.Session) -> bool:
-    """Tell whether the AWS profile says so: there are buckets whose policy wants it."""
-    its = core.get_scoped_config().get("s3")
-    return isinstance(its, dict) and str(its.get("payload_signing_enabled", "")).lower() == "true"
+    """Tell whether the AWS profile asks for signed bodies, as the policy of some buckets requires."""
+    options = core.get_scoped_config().get("s3")
+    return isinstance(options, dict) and str(options.get("payload_signing_enabled", "")).lower() == "true"
 
 
-def _user_agent(core: botocore.session.Session) -> str | None:
-    """Return what boto3 says of itself, which it would put together twice for each request: a tenth of all its work.
+def _compose_user_agent(core: botocore.session.Session) -> str | None:
+    """Return boto3's User-Agent, which boto3 would compose twice for each request: a tenth of its processor time.
 
-    None for those who set an app id of their own: it is in the longer text only.
+    None if the settings hold an app id, which only the longer User-Agent of a request contains.
     """
     return None if core.get_config_variable("user_agent_appid") else core.user_agent()
 
 
-def _timestamp(value: str) -> datetime:
-    """Parse a time that a store writes; botocore's way takes most of the time that a listing does, a time per key."""
+def _parse_timestamp(value: str) -> datetime:
+    """Parse a store's timestamp; botocore's parser would take most of the time of a listing, which has one per key."""
     try:
         if value.endswith(" GMT"):
             return parsedate_to_datetime(value).replace(tzinfo=UTC)
@@ -98,18 +98,18 @@ def _timestamp(value: str) -> datetime:
         return parse_timestamp(value)
 
 
-def _take_no_redirect(params: dict[str, Any], **_: object) -> None:
-    """Let boto3 look for a redirected bucket's region once: where that is redirected, too, it would do so for ever."""
+def _refuse_second_redirect(params: dict[str, Any], **_: object) -> None:
+    """Let boto3 look for a redirected bucket's region once: if that request is redirected too, boto3 would not end."""
     params["context"].setdefault("s3_redirect", {})["redirected"] = True
 
 
-def _expect_nothing(params: dict[str, Any], **_: object) -> None:
-    """Send bodies without "Expect: 100-continue": some proxies answer that with 417, and others let it wait."""
+def _remove_expect(params: dict[str, Any], **_: object) -> None:
+    """Send bodies without "Expect: 100-continue": some proxies answer 417 to that header, others do not answer."""
     params["headers"].pop("Expect", None)
 
 
 def _put_body_aside(request: AWSRequest, **_: object) -> None:
-    """Sign a part without its body, which is not signed: to sign it, awscrt would be given a copy."""
+    """Sign a part's request without the body, which the signature does not cover: awscrt would get a copy of it."""
     request.context["aside"], request.data = request.data, b""
 
 

@@ -18,12 +18,12 @@ _DEEPEST = 8
 
 
 def find_misconfiguration(error: Exception) -> tuple[str, str] | None:
-    """Return a short name and the reason of a failure that the settings are to blame for; None for all others.
+    """Return a code and the reason of a failure that wrong settings cause; None for any other failure.
 
     The reason never quotes a header.
 
     Args:
-        error: one of boto3's.
+        error: of boto3.
     """
     causes = tuple(_causes(error))
     if isinstance(error, SSLError):
@@ -31,7 +31,7 @@ def find_misconfiguration(error: Exception) -> tuple[str, str] | None:
         return (kind.value, reason) if kind else None
     if type(error) is not HTTPClientError:
         return None
-    # The text of the cause quotes the header, or the proxy's address with its password.
+    # The text of the cause is not shown: it quotes the header, or the proxy's address with the password.
     values = [cause for cause in causes if isinstance(cause, ValueError)]
     if any(isinstance(value, UnicodeError) or str(value).startswith("Invalid header") for value in values):
         return "UnusableHeader", "a header of the request cannot be sent"
@@ -39,7 +39,7 @@ def find_misconfiguration(error: Exception) -> tuple[str, str] | None:
 
 
 def _causes(error: BaseException | None, depth: int = 0) -> Iterator[BaseException]:
-    """Yield an error and what it was made of: botocore and urllib3 hand causes on as arguments."""
+    """Yield an error and its causes, which botocore and urllib3 also pass on as arguments."""
     if error is None or depth > _DEEPEST:
         return
     yield error

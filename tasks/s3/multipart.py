@@ -1,7 +1,7 @@
-"""Knows multipart uploads: their parts, checksum dialects and completion, on top of a bucket's objects.
+"""Multipart uploads of a bucket: begun, listed, filled with parts, completed and aborted.
 
 Sources: https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html and the stores that were tried:
-they differ in which checksums they verify, and in what becomes of an upload that is over.
+they differ in the checksums that they verify, and in their answers for uploads that are completed or aborted.
 """
 
 from __future__ import annotations
@@ -28,32 +28,32 @@ class Part:
     number: int
     size: int
     etag: str
-    crc64: int | None = None  # None where the store did not keep it and we did not send the part
+    crc64: int | None = None  # None if the store does not keep it, for a part that an earlier run sent
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A multipart upload that is under way."""
+    """A multipart upload that is neither completed nor aborted."""
 
     key: str
     id: str = field(repr=False)
-    checksummed: bool = False  # the store announced that it verifies CRC64NVME, of the parts and of the whole
-    begun: datetime | None = field(default=None, compare=False)  # as listings say
+    checksummed: bool = False  # the store announced that it verifies CRC64NVME of the parts and of the object
+    begun: datetime | None = field(default=None, compare=False)  # from listings only
 
 
 class Store(Bucket):
     """A bucket with its multipart uploads."""
 
     def without_retries(self) -> Store:
-        """Return the same bucket for tidying up after a failure: each call is tried once, and no stop is heeded."""
+        """Return the same bucket for the cleanup after a failure: each call is tried once, also after a stop."""
         return Store(self._s3, self.bucket, 0.0, None, self._throttle, self._capabilities)
 
     def detect_capabilities(self, key: str) -> None:
-        """Find out by a small upload to a key whether parts may go with CRC64NVME though that is not announced."""
+        """Detect by a small upload to a key whether the store verifies CRC64NVME of parts without announcing it."""
         self._capabilities.detect(self._s3, self.bucket, key)
 
     def begin_upload(self, key: str, content_type: str, metadata: Mapping[str, str]) -> Upload:
-        """Begin a multipart upload, with CRC64NVME over the full object if the store announces that it verifies it."""
+        """Begin a multipart upload, with CRC64NVME of the full object unless the store refuses it."""
         described = {"ContentType": content_type, "Metadata": metadata}
         checksum = WITH_CRC64NVME if self._capabilities.takes_crc64 else {}
         try:
@@ -66,10 +66,10 @@ class Store(Bucket):
         return Upload(key, said["UploadId"], said.get("ChecksumAlgorithm") == "CRC64NVME")
 
     def uploads(self, prefix: str) -> Sequence[Upload]:
-        """Return the multipart uploads under way below a prefix."""
+        """Return the multipart uploads below a prefix that are neither completed nor aborted."""
         found: list[Upload] = []
         places = {"KeyMarker": "NextKeyMarker", "UploadIdMarker": "NextUploadIdMarker"}
-        # rclone answers NoSuchUpload where there never was an upload.
+        # rclone answers NoSuchUpload if there has never been an upload.
         with suppress(UploadVanished):
             for page in self._pages("list_multipart_uploads", None, places, Prefix=prefix):
                 found += [
@@ -84,7 +84,7 @@ class Store(Bucket):
         return found
 
     def list_uploads_if_supported(self, prefix: str) -> Sequence[Upload] | None:
-        """Return the multipart uploads under way below a prefix; None on a store that lists none at all."""
+        """Return what `uploads` returns, or None if the store does not support listing uploads."""
         try:
             return self.uploads(prefix)
         except StoreRefused as refused:
@@ -93,12 +93,12 @@ class Store(Bucket):
             return None
 
     def parts(self, upload: Upload) -> dict[int, Part]:
-        """Return the parts that an upload already has, by number.
+        """Return the stored parts of an upload, by number.
 
-        Swift goes on answering for an upload that is completed: only `uploads` tells whether it is still open.
+        Swift lists the parts of a completed upload too: only `uploads` tells whether an upload is still open.
 
         Raises:
-            UploadVanished: the upload is no more.
+            UploadVanished: there is no such upload any more.
         """
         parts: dict[int, Part] = {}
         places = {"PartNumberMarker": "NextPartNumberMarker"}
@@ -109,11 +109,11 @@ class Store(Bucket):
         return parts
 
     def put_part(self, upload: Upload, number: int, body: Body) -> Part:
-        """Store one part; the store verifies its checksum.
+        """Store one part with a checksum that the store verifies.
 
         Raises:
-            UploadVanished: the upload is no more.
-            StoredWrong: what arrived differs from what was sent, again and again.
+            UploadVanished: there is no such upload any more.
+            StoredWrong: in several attempts, the bytes that arrived differ from the bytes that were sent.
         """
         crc, capabilities = crc64(body), self._capabilities
         verified = capabilities.takes_crc64 and (upload.checksummed or capabilities.verifies_crc64)
@@ -122,7 +122,7 @@ class Store(Bucket):
         try:
             said = self._ask("upload_part", upload.key, **sent, **sums)
         except StoreRefused as refused:
-            # rclone takes no part twice; it has it if an answer was lost, or another run was faster.
+            # rclone refuses a part that it has: its answer was lost, or another run sent the part first.
             there = self.parts(upload).get(number) if refused.code in NOT_SUPPORTED else None
             if there is not None and is_md5_of(there.etag, body):
                 said = {"ETag": there.etag}
@@ -134,29 +134,29 @@ class Store(Bucket):
         return Part(number, len(body), said["ETag"], crc)
 
     def complete(self, upload: Upload, parts: Sequence[Part]) -> StoredObject:
-        """Make an object of an upload's parts, and see that it is there with the right size and checksum.
+        """Complete an upload, and verify the size and the checksum of the object.
 
         Args:
-            parts: all of them, in order.
+            parts: all parts, in order.
 
         Raises:
-            UploadVanished: the upload is no more, and no checksum of the store proves that it became the object.
-            StoredWrong: the object is not what was sent.
+            UploadVanished: there is no such upload, and no checksum proves that the object was made of it.
+            StoredWrong: the object differs from what was sent.
         """
         if not parts or [part.number for part in parts] != list(range(1, len(parts) + 1)):
-            # Some stores take a list with gaps for the whole.
+            # Some stores accept a list with gaps, and make an object without the missing bytes.
             message = f"parts are missing: there are {[part.number for part in parts]}"
             raise ValueError(message)
         size, crc = sum(part.size for part in parts), combine_crc64((part.crc64, part.size) for part in parts)
         checksum: dict[str, Any] = {}
-        # What announced nothing might refuse it (Swift takes any), though it verifies the parts.
+        # A store that announced nothing might refuse this checksum (Swift ignores it), though it verifies the parts.
         if upload.checksummed and self._capabilities.takes_crc64 and crc is not None:
             checksum = {"ChecksumCRC64NVME": encode_crc64(crc), "ChecksumType": "FULL_OBJECT", "MpuObjectSize": size}
         listed = {"Parts": [{"PartNumber": part.number, "ETag": part.etag} for part in parts]}
         try:
             self._complete(upload, listed, checksum)
         except UploadVanished:
-            # Its answer was lost, or another run completed it, or aborted it: an older object may be there instead.
+            # The answer was lost, or another run completed or aborted the upload: the object may be an older one.
             found = self.head(upload.key)
             if found is None or crc is None or (found.size, found.crc64) != (size, crc):
                 raise
@@ -174,11 +174,11 @@ class Store(Bucket):
             self._capabilities.takes_crc64 = False
 
     def abort(self, upload: Upload) -> None:
-        """Abort an upload; one that is no more is no error."""
+        """Abort an upload; an upload that no longer exists is no error."""
         try:
             self._ask("abort_multipart_upload", upload.key, UploadId=upload.id)
         except UploadVanished:
             pass
         except StoreRefused as refused:
-            if refused.code != "NoSuchKey":  # how Swift says that it is completed
+            if refused.code != "NoSuchKey":  # Swift's answer for a completed upload
                 raise

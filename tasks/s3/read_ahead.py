@@ -1,10 +1,10 @@
-"""Knows how to read stored objects as fast as the store gives them: ranges ahead of their turn, hashed in order.
+"""Read-ahead: stored objects are read in parallel ranges where that is faster, and hashed in order.
 
-Where a connection is slow and a request cheap, as with the large providers, an object comes in parallel ranges. Where a
-request is what costs, as with rclone, which reads the whole file for the ETag of each answer, it comes in one.
+If a connection is slow and a request is cheap, as with the large providers, an object is read in parallel ranges. If a
+request is expensive, as with rclone, which reads the whole file for the ETag of each answer, it is read in one.
 
-Many may read at once. What is in memory is bounded over all of them: who waits for room holds none, and who holds some
-never waits for more, so that they cannot wait for each other.
+Many threads may read objects at the same time. The number of ranges in memory is limited over all of them, without a
+deadlock: a thread waits for memory only while it holds no range.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 RANGE = 8 * MIB
-"""Bytes of one request; what is not larger is read in one."""
+"""Bytes of one request; a smaller object is read in one request."""
 
 
 class Reader:
-    """Reads objects in ranges, for many at once.
+    """Reads objects in ranges, for many threads at once.
 
     Args:
-        threads: read ranges.
-        most: ranges that are in memory.
+        threads: that read ranges.
+        most: the largest number of ranges in memory.
     """
 
     def __init__(self, threads: ThreadPoolExecutor, most: int) -> None:
@@ -48,7 +48,7 @@ class Reader:
         """Yield an object's bytes in order.
 
         Raises:
-            StoredWrong: it is not the object that was listed, or the store cannot put it together.
+            StoredWrong: it is not the object that was listed, or the store cannot assemble the object.
         """
         timing = _Timing()
         yield from timing.timed(bucket.read(stored, 0, min(RANGE, stored.size)))
@@ -61,17 +61,17 @@ class Reader:
             yield from bucket.read(stored, reached)
 
     def _ahead(self, bucket: Bucket, stored: StoredObject, start: int) -> Iterator[bytes]:
-        """Yield what comes after `start`, up to the end, or to where it has turned out that this does not pay."""
+        """Yield the bytes from `start` to the end, or until parallel ranges have turned out not to be faster."""
         starts = deque(range(start, stored.size, RANGE))
         ahead = deque[Future[tuple[list[bytes], bool]]]()
         paid = 1
         try:
             while ahead or (starts and paid >= 0):
-                # As many more as have paid: where they do not, none was asked for in vain.
+                # One more range ahead for each that was faster, so that few requests are wasted where none is.
                 while starts and len(ahead) <= paid and self._room.acquire(blocking=not ahead):
                     ahead.append(self._threads.submit(_read_range, bucket, stored, starts.popleft()))
                 chunks, pays = ahead[0].result()
-                paid += 1 if pays else -1  # one answer that was late says little
+                paid += 1 if pays else -1  # a single late answer proves little
                 yield from chunks
                 ahead.popleft()
                 self._room.release()
@@ -110,13 +110,13 @@ class Reader:
 
 
 class _Timing:
-    """How long a range took: to its first byte, and from there on."""
+    """The seconds that a range took to its first byte, and from its first byte to its last."""
 
     latency_s = 0.0
     flow_s = 0.0
 
     def timed(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """Yield the chunks; what becomes of them takes no time here."""
+        """Yield the chunks, and measure the waiting for them without the time that their consumer takes."""
         asked, first = time.monotonic(), True
         for chunk in chunks:
             took, first_one, first = time.monotonic() - asked, first, False
@@ -128,16 +128,16 @@ class _Timing:
             asked = time.monotonic()
 
     def pays(self) -> bool:
-        """Tell whether more requests make it faster: not if they wait longer than their bytes take to come."""
+        """Tell whether parallel requests are faster: not if a request waits longer than its bytes take to arrive."""
         return self.flow_s > self.latency_s
 
 
 @contextmanager
 def open_reader(connections: int) -> Iterator[Reader]:
-    """Give a reader with threads of its own, which end with the block.
+    """Provide a reader with its own threads, which end with the block.
 
     Args:
-        connections: how many ranges are read at once; one and a half times as many may be in memory.
+        connections: the number of ranges that are read at once; one and a half times as many may be in memory.
     """
     with ThreadPoolExecutor(connections) as threads:
         try:
@@ -147,7 +147,7 @@ def open_reader(connections: int) -> Iterator[Reader]:
 
 
 def _read_current(bucket: Bucket, listed: StoredObject, read: Callable[[StoredObject], T]) -> T:
-    """Read what was listed; there are stores that list other ETags than they answer with."""
+    """Read a listed object; some stores list another ETag than they answer with."""
     try:
         return read(listed)
     except StoredWrong:
@@ -158,7 +158,7 @@ def _read_current(bucket: Bucket, listed: StoredObject, read: Callable[[StoredOb
 
 
 def _read_range(bucket: Bucket, stored: StoredObject, start: int) -> tuple[list[bytes], bool]:
-    """Return a range's bytes, and whether it was worth a request of its own."""
+    """Return a range's bytes, and whether a parallel request for it was worth its time."""
     timing = _Timing()
     chunks = list(timing.timed(bucket.read(stored, start, min(start + RANGE, stored.size))))
     return chunks, timing.pays()
