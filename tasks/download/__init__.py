@@ -1,4 +1,4 @@
-"""One file behind an expiring URL, read at any offset, through whatever breaks."""
+"""A file behind an expiring URL, read at any offset in spite of failures, with checks on each answer."""
 
 from __future__ import annotations
 

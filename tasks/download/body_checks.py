@@ -10,7 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from tasks.errors import SourceChanged, SourceLied, SourceUnavailable
-from tasks.evidence import TEXT_HEAD, container_of, is_text
+from tasks.evidence import TEXT_HEAD, identify_container, is_text
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -97,7 +97,7 @@ def require_media(label: str, pieces: Iterable[bytes], promised: int, doubt: str
         if head and not doubt and not is_text(head):
             yield head  # bytes before a broken connection count
         raise
-    if (looks_like_text := is_text(head[:TEXT_HEAD])) or (doubt and not container_of(head)):
+    if (looks_like_text := is_text(head[:TEXT_HEAD])) or (doubt and not identify_container(head)):
         if len(head) < enough:
             return  # the body ended early, which `require_length` raises: no byte of it counts
         raise SourceLied(label, "media", "a text or a document (HTML, XML, JSON …)" if looks_like_text else doubt)

@@ -13,7 +13,7 @@ import pytest
 
 from tasks.download.body_checks import require_media
 from tasks.errors import SourceLied, SourceUnavailable
-from tasks.evidence.containers import HEAD, container_of
+from tasks.evidence.containers import HEAD, identify_container
 from tasks.evidence.media_evidence import TEXT_HEAD, Evidence, is_text
 from tests.standins.media import audio_mp3, boxes, track_webm, video_mp4
 from tests.support.media_files import remuxed
@@ -119,7 +119,7 @@ def test_no_bytes_at_all_make_the_look_at_them_fail() -> None:
                 data[dice.randrange(len(data))] = dice.randrange(256)
             findings(bytes(data), dice.choice([1, 333, 8192]))
     for _ in range(200):
-        container_of(dice.randbytes(dice.randrange(HEAD)))
+        identify_container(dice.randbytes(dice.randrange(HEAD)))
 
 
 PAGE = "<!DOCTYPE html><html><body>Bitte warten Sie …</body></html>"
@@ -180,7 +180,7 @@ def test_what_a_broken_connection_brought_counts_unless_it_may_be_the_beginning_
 
 
 def test_a_mistake_in_following_a_container_costs_no_recording(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.evidence.media_evidence.container_of", lambda _: "tar")
+    monkeypatch.setattr("tasks.evidence.media_evidence.identify_container", lambda _: "tar")
     monkeypatch.setattr("tasks.evidence.containers._is_tar_header", bool)
     header = bytes(124) + b"not a number" + bytes(376)
     assert "could not be followed (ValueError)" in findings(header * 8)[0]
