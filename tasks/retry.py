@@ -72,8 +72,17 @@ class Patience:
         delay = max(error.retry_after or 0.0, backoff(attempt))
         if now + delay - since > self.seconds:
             raise error
-        if self._stop.wait(delay):
-            raise TransferStopped
+        wait_unless_stopped(self._stop, delay)
+
+
+def wait_unless_stopped(stop: Event, seconds: float) -> None:
+    """Wait for `seconds`.
+
+    Raises:
+        TransferStopped: `stop` was set meanwhile.
+    """
+    if stop.wait(seconds):
+        raise TransferStopped
 
 
 def backoff(attempt: int) -> float:

@@ -9,7 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from tasks.errors import ApiNonsense, ApiUnavailable, ArchiverError, LinkRefused, SourceUnavailable, TransferStopped
-from tasks.retry import backoff
+from tasks.retry import backoff, wait_unless_stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -103,8 +103,7 @@ class PresignedUrls:
             if len(refused) > MAX_REFUSED_URLS:
                 raise refusal
             self._share_failure(known)
-            if self._stop.wait(backoff(len(refused) - 1)):
-                raise TransferStopped
+            wait_unless_stopped(self._stop, backoff(len(refused) - 1))
             self._replace(label, f"the old one was refused: {refusal.reason}")
 
     def refresh(self, label: str, presigned: PresignedUrl, why: str) -> None:
