@@ -182,6 +182,7 @@ class Run:
 
     @cached_property
     def _store_access(self) -> StoreAccess:
+        """What all sessions of the run know of the store, as those of a sweep do."""
         return StoreAccess(self.setup.settings(), self.client)
 
     def _session(self) -> Session:
