@@ -20,6 +20,7 @@ from tests.benchmarks.figures import Result
 from tests.benchmarks.plot import draw
 from tests.benchmarks.stage import STORES, Stage, say
 from tests.benchmarks.table import markdown, text
+from tests.support.marked_section import write_section
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,6 +36,10 @@ SCENARIOS: Mapping[str, Callable[[Stage], Result]] = {
     "cold": cold.cold,
     "growth": growth.growth,
 }
+PUBLISHED = Path(__file__).parents[2] / ".readme"
+"""The folder of the published results and of their plot."""
+README = Path(__file__).with_name("README.md")
+"""The document that shows the published results."""
 USUAL = "rclone"
 """The store whose results are called by the scenario alone."""
 
@@ -42,6 +47,7 @@ USUAL = "rclone"
 def main() -> int:
     """Measure what is asked for, and write tables, facts and a plot as it goes; return the process's exit code."""
     given = _parser().parse_args()
+    given.out = PUBLISHED if given.publish else given.out
     if given.list:
         sys.stdout.writelines(f"{name:10} {(run.__doc__ or '').splitlines()[0]}\n" for name, run in SCENARIOS.items())
         return 0
@@ -65,6 +71,8 @@ def main() -> int:
             result.scenario = _title(name, given.store)
             kept[result.scenario] = result
             _write(kept, given.out)
+            if given.publish:
+                write_section(README, "tables", published(kept))
             sys.stdout.write(f"{text(result)}\n\n")
             sys.stdout.flush()
     if failed:
@@ -81,6 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--store", choices=sorted(STORES), default=USUAL, help="default: %(default)s")
     add("--out", type=Path, default=Path("benchmarks"), metavar="DIR",
         help="for benchmarks.json, .md, .png; other scenarios there stay; default: %(default)s/")  # fmt: skip
+    add("--publish", action="store_true",
+        help="keep the results in .readme/ and write the tables into tests/benchmarks/README.md")  # fmt: skip
     add("--quick", action="store_true", help="one round, small sizes: to see that it works")
     add("--list", action="store_true", help="name the scenarios")
     return parser
@@ -106,12 +116,22 @@ def _kept(folder: Path) -> dict[str, Result]:
 
 
 def _write(results: Mapping[str, Result], folder: Path) -> None:
-    titles = [_title(name, store) for name in SCENARIOS for store in (USUAL, *sorted(STORES.keys() - {USUAL}))]
-    ordered = {title: results[title] for title in titles if title in results}
+    ordered = _ordered(results)
     facts = {name: result.facts() for name, result in ordered.items()}
     (folder / "benchmarks.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
-    (folder / "benchmarks.md").write_text("\n".join(markdown(result) for result in ordered.values()))
+    if folder != PUBLISHED:  # whose tables are in README
+        (folder / "benchmarks.md").write_text(published(results))
     draw(ordered, folder / "benchmarks.png")
+
+
+def published(results: Mapping[str, Result]) -> str:
+    """Return the tables of all results in Markdown, in the order of the scenarios."""
+    return "\n".join(markdown(result) for result in _ordered(results).values())
+
+
+def _ordered(results: Mapping[str, Result]) -> dict[str, Result]:
+    titles = [_title(name, store) for name in SCENARIOS for store in (USUAL, *sorted(STORES.keys() - {USUAL}))]
+    return {title: results[title] for title in titles if title in results}
 
 
 if __name__ == "__main__":

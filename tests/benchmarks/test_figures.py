@@ -10,13 +10,16 @@ import time
 from typing import TYPE_CHECKING
 
 import httpx
+import pytest
 
+from tests.benchmarks import __main__ as command
 from tests.benchmarks.far import ROUND_TRIP_S, far
 from tests.benchmarks.figures import MIB, RSS, WALL, Result, Row, ratio
 from tests.benchmarks.many import AT_ONCE, Taken, lasting, share
 from tests.benchmarks.table import cells, markdown, text
 from tests.standins.loopback import Delivery, LoopbackServer
 from tests.standins.wire import Reply
+from tests.support.marked_section import read_section, write_section
 from tests.support.measure import measured, quiet
 
 if TYPE_CHECKING:
@@ -65,6 +68,21 @@ def test_what_was_skipped_says_why() -> None:
 
 def test_facts_survive_the_file() -> None:
     assert Result.of_facts(json.loads(json.dumps(RESULT.facts()))) == RESULT
+
+
+def test_the_readme_shows_the_published_results() -> None:
+    published = json.loads((command.PUBLISHED / "benchmarks.json").read_text())
+    results = {name: Result.of_facts(facts) for name, facts in published.items()}
+    assert read_section(command.README, "tables") == command.published(results).strip()
+
+
+def test_a_section_is_replaced_between_its_markers_only(tmp_path: Path) -> None:
+    document = tmp_path / "README.md"
+    document.write_text("above\n<!-- begin: one, by hand -->\nold\n<!-- end: one -->\nbelow\n")
+    write_section(document, "one", r"new \1")
+    assert document.read_text() == ("above\n<!-- begin: one, by hand -->\n\nnew \\1\n\n<!-- end: one -->\nbelow\n")
+    with pytest.raises(ValueError, match="expected one section"):
+        write_section(document, "two", "new")
 
 
 def test_prefects_share_is_what_is_left_without_ours() -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from tests.support.marked_section import write_section
 from tests.support.measure import measured
 from tests.torture.peers.table import Comparison, Tried, facts, markdown, text_head, text_row
 from tests.torture.peers.tools import TOOLS, installed, leading_to, variables, version
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     from tests.torture.source.trouble import SourceTrouble
     from tests.torture.stage import Stage
 
+PUBLISHED = Path(__file__).with_name("peers.json")
+"""The published results."""
+README = Path(__file__).parents[1] / "README.md"
+"""The document that shows the published results."""
 OURS = "realtimekit-archiver"
 HANGS = "hangs"
 LIMIT_S = 120.0
@@ -135,7 +140,8 @@ def compare(arguments: argparse.Namespace) -> int:
 
     Args:
         arguments: `only`, names of troubles; without any, `long` means all of them and not just the telling ones;
-            `store` and `seed`; `markdown` and `json`, files to write or None.
+            `store` and `seed`; `markdown` and `json`, files to write or None; `publish`, whether the published results
+            are replaced once all troubles were met.
 
     Returns:
         The exit code: 1 if our own pipeline ever let something wrong be seen, 2 if there is no such trouble.
@@ -156,6 +162,9 @@ def compare(arguments: argparse.Namespace) -> int:
                 _say(text_row(comparison, trouble.name))
                 _write(comparison, arguments)
     _say(text_row(comparison, None))
+    if arguments.publish:
+        PUBLISHED.write_text(facts(comparison), encoding="utf-8")
+        write_section(README, "peers", markdown(comparison))
     wrong = {Verdict.LIE, Verdict.HALF}
     return int(any(verdicts[OURS].verdict in wrong for verdicts in comparison.verdicts.values()))
 

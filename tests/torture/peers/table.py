@@ -1,4 +1,4 @@
-"""What came of a comparison of tools, as a table for a terminal, for a README, and as JSON."""
+"""What came of a comparison of tools, as a table for a terminal, in Markdown, and as JSON."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def facts(comparison: Comparison) -> str:
 
 
 def markdown(comparison: Comparison) -> str:
-    """Return the comparison for a README: the counts per tool, and folded away each verdict and each command."""
+    """Return the comparison in Markdown: the counts per tool, and folded away each verdict and each command."""
     versions = ", ".join(f"{part} {number}" for part, number in sorted(comparison.versions.items()))
     said = f"{len(comparison.verdicts)} sources, {comparison.date}, store {comparison.store}: {versions}."
     folded = [
