@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tasks.archive import bag, layout
 from tasks.archive.file_names import payload_paths
 from tasks.errors import ObjectTooLarge, StoreRefused
+from tasks.realtimekit import RecordingStatus
 from tasks.workers import a_few_at_a_time
 
 if TYPE_CHECKING:
@@ -58,7 +59,11 @@ def can_be_whole(held: Mapping[str, int], findings: Sequence[str], files: Mappin
 
 def can_be_completed(archived: ArchivedRecording, recording: Recording) -> bool:
     """Tell whether an archive states that files are missing, and the API hands out these and all others by now."""
-    if not bag.missing_labels(archived.findings) or recording.status != "UPLOADED" or recording.without_url:
+    if (
+        not bag.missing_labels(archived.findings)
+        or recording.status != RecordingStatus.UPLOADED
+        or recording.without_url
+    ):
         return False
     held_files = {layout.identity_of(file.path) for file in archived.files}
     if not held_files <= set(map(layout.identity_of, payload_paths(recording).values())):

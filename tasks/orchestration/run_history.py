@@ -32,7 +32,7 @@ from prefect.events.filters import EventFilter, EventOccurredFilter, EventResour
 from prefect.exceptions import ObjectNotFound, PrefectException
 
 from tasks.errors import ArchiverError, CannotHandOut, PrefectUnavailable
-from tasks.sweep import told_in
+from tasks.sweep import read_told
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -156,7 +156,7 @@ def last_sweep(now: datetime, log: Log) -> LastSweep:
     if not last or last[0].updated is None:
         return LastSweep()
     ago = min(max(now - last[0].updated, timedelta(0)), LONGEST_OUTAGE)
-    return LastSweep(ago, told_in(str(last[0].data)))
+    return LastSweep(ago, read_told(str(last[0].data)))
 
 
 def _was_heard_of(client: SyncPrefectClient, run: FlowRun, now: datetime) -> bool:

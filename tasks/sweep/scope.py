@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tasks.realtimekit import RETENTION
+from tasks.realtimekit import RETENTION, RecordingStatus
 
 if TYPE_CHECKING:
     from tasks.realtimekit import Params
 
-UNDER_WAY = ("INVOKED", "RECORDING", "UPLOADING")
+UNDER_WAY = (RecordingStatus.INVOKED, RecordingStatus.RECORDING, RecordingStatus.UPLOADING)
 """All that older versions of the API's list can be asked for besides UPLOADED."""
-NOT_UPLOADED = (*UNDER_WAY, "PAUSED", "ERRORED")
+NOT_UPLOADED = (*UNDER_WAY, RecordingStatus.PAUSED, RecordingStatus.ERRORED)
 LONGEST_RECORDING = timedelta(days=1)
 STUCK = 2 * LONGEST_RECORDING
 """So long after it was begun, a recording that is still not uploaded is no longer only on its way."""
@@ -63,13 +63,17 @@ class Scope:
         since = self.now - (self.within or RETENTION + 2 * LONGEST_RECORDING)
         looks = [
             Look(self._of(NOT_UPLOADED), since, otherwise=self._of(UNDER_WAY)),
-            Look(self._of(("UPLOADED",)), since),
+            Look(self._of((RecordingStatus.UPLOADED,)), since),
         ]
         if not self.within:
-            looks.append(Look(self._of(("UPLOADED",), expired=False), before=since))
+            looks.append(Look(self._of((RecordingStatus.UPLOADED,), expired=False), before=since))
         if not self.within or self.within > RETENTION:
             expired = self.now - RETENTION - LONGEST_RECORDING - self.loud
-            looks.append(Look(self._of(("UPLOADED",), expired=True), max(expired, since) if self.within else expired))
+            looks.append(
+                Look(
+                    self._of((RecordingStatus.UPLOADED,), expired=True), max(expired, since) if self.within else expired
+                )
+            )
         return looks
 
     def _of(self, statuses: tuple[str, ...], **asked: bool) -> Params:

@@ -36,21 +36,24 @@ SCENARIOS: Mapping[str, Callable[[Stage], Result]] = {
     "cold": cold.cold,
     "growth": growth.growth,
 }
-PUBLISHED = Path(__file__).parents[2] / ".readme"
-"""The folder of the published results and of their plot."""
-README = Path(__file__).with_name("README.md")
-"""The document that shows the published results."""
 USUAL = "rclone"
 """The store whose results are called by the scenario alone."""
+ROOT = Path(__file__).resolve().parents[2]
+PUBLISHED = ROOT / ".readme"
+"""The folder of the figures that the project states."""
+DOCUMENT = ROOT / "tests" / "benchmarks" / "README.md"
+SECTION = "benchmarks"
+"""The section of the document that holds the tables."""
 
 
 def main() -> int:
     """Measure what is asked for, and write tables, facts and a plot as it goes; return the process's exit code."""
     given = _parser().parse_args()
-    given.out = PUBLISHED if given.publish else given.out
     if given.list:
         sys.stdout.writelines(f"{name:10} {(run.__doc__ or '').splitlines()[0]}\n" for name, run in SCENARIOS.items())
         return 0
+    if given.publish:
+        return publish(given.out)
     if source.available() is None:
         say("The source is nginx, which is not here: apt-get install nginx-light")
         return 2
@@ -71,8 +74,6 @@ def main() -> int:
             result.scenario = _title(name, given.store)
             kept[result.scenario] = result
             _write(kept, given.out)
-            if given.publish:
-                write_section(README, "tables", published(kept))
             sys.stdout.write(f"{text(result)}\n\n")
             sys.stdout.flush()
     if failed:
@@ -89,10 +90,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--store", choices=sorted(STORES), default=USUAL, help="default: %(default)s")
     add("--out", type=Path, default=Path("benchmarks"), metavar="DIR",
         help="for benchmarks.json, .md, .png; other scenarios there stay; default: %(default)s/")  # fmt: skip
-    add("--publish", action="store_true",
-        help="keep the results in .readme/ and write the tables into tests/benchmarks/README.md")  # fmt: skip
     add("--quick", action="store_true", help="one round, small sizes: to see that it works")
     add("--list", action="store_true", help="name the scenarios")
+    add("--publish", action="store_true",
+        help="measure nothing: write the results in DIR into .readme/ and tests/benchmarks/README.md")  # fmt: skip
     return parser
 
 
@@ -117,21 +118,43 @@ def _kept(folder: Path) -> dict[str, Result]:
 
 def _write(results: Mapping[str, Result], folder: Path) -> None:
     ordered = _ordered(results)
-    facts = {name: result.facts() for name, result in ordered.items()}
-    (folder / "benchmarks.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
-    if folder != PUBLISHED:  # whose tables are in README
-        (folder / "benchmarks.md").write_text(published(results))
-    draw(ordered, folder / "benchmarks.png")
-
-
-def published(results: Mapping[str, Result]) -> str:
-    """Return the tables of all results in Markdown, in the order of the scenarios."""
-    return "\n".join(markdown(result) for result in _ordered(results).values())
+    _write_facts(ordered, folder)
+    (folder / "benchmarks.md").write_text(tables(ordered))
 
 
 def _ordered(results: Mapping[str, Result]) -> dict[str, Result]:
     titles = [_title(name, store) for name in SCENARIOS for store in (USUAL, *sorted(STORES.keys() - {USUAL}))]
     return {title: results[title] for title in titles if title in results}
+
+
+def _write_facts(results: Mapping[str, Result], folder: Path) -> None:
+    facts = {name: result.facts() for name, result in results.items()}
+    (folder / "benchmarks.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+    draw(results, folder / "benchmarks.png")
+
+
+def tables(results: Mapping[str, Result]) -> str:
+    """Return the tables of all results in Markdown."""
+    return "\n".join(markdown(result) for result in results.values())
+
+
+def publish(measured: Path) -> int:
+    """Make measured results the project's figures; published scenarios that were not measured again stay.
+
+    Args:
+        measured: the folder that a measurement wrote to; without one, the tables and the plot are written anew.
+
+    Returns:
+        The process's exit code: 2 if a result is of `--quick`, and nothing is published.
+    """
+    results = _kept(measured)
+    if quick := [name for name, result in results.items() if "quick" in result.about]:
+        say(f"Measured with --quick, and not published: {', '.join(quick)}")
+        return 2
+    ordered = _ordered(_kept(PUBLISHED) | results)
+    _write_facts(ordered, PUBLISHED)
+    write_section(DOCUMENT, SECTION, tables(ordered))
+    return 0
 
 
 if __name__ == "__main__":

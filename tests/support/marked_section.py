@@ -1,8 +1,7 @@
-"""A section of a document that a command writes: the text between two markers."""
+"""The section of a document that a command writes: everything between two comments that name the section."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,30 +9,29 @@ if TYPE_CHECKING:
 
 
 def read_section(document: Path, name: str) -> str:
-    """Return the text between a document's markers `<!-- begin: NAME, … -->` and `<!-- end: NAME -->`.
+    """Return the text between a section's markers.
 
     Raises:
-        ValueError: the document does not have both markers, exactly once and in this order.
+        ValueError: the document does not have each of the two markers exactly once, in their order.
     """
-    return _section(document.read_text(encoding="utf-8"), document, name).group("text").strip("\n")
+    return _split(document, name)[1]
 
 
 def write_section(document: Path, name: str, text: str) -> None:
-    """Replace the text between two markers, and nothing else.
+    """Replace the text between a section's markers; all else in the document stays as it is.
 
     Raises:
-        ValueError: as `read_section`; the document stays as it is.
+        ValueError: the document does not have each of the two markers exactly once, in their order.
     """
-    whole = document.read_text(encoding="utf-8")
-    section = _section(whole, document, name)
-    start, end = section.span("text")
-    replaced = "\n\n" + text.strip("\n") + "\n\n"
-    document.write_text(whole[:start] + replaced + whole[end:], encoding="utf-8")
+    before, _, after = _split(document, name)
+    document.write_text(f"{before}{text}{after}", encoding="utf-8")
 
 
-def _section(whole: str, document: Path, name: str) -> re.Match[str]:
-    pattern = rf"<!-- begin: {re.escape(name)}\b.*?-->(?P<text>.*?)<!-- end: {re.escape(name)} -->"
-    sections = list(re.finditer(pattern, whole, re.DOTALL))
-    if len(sections) != 1:
-        raise ValueError(f"{document}: expected one section between the markers of {name!r}, found {len(sections)}")
-    return sections[0]
+def _split(document: Path, name: str) -> tuple[str, str, str]:
+    text = document.read_text(encoding="utf-8")
+    begin, end = f"<!-- begin: {name} -->\n\n", f"\n<!-- end: {name} -->\n"
+    before, begins, rest = text.partition(begin)
+    section, ends, after = rest.partition(end)
+    if not (begins and ends) or text.count(begin) + text.count(end) != 2:
+        raise ValueError(f"{document}: expected one section {begin.strip()} … {end.strip()}")
+    return before + begin, section, end + after

@@ -15,13 +15,17 @@ import pytest
 from tasks.archive import bag
 from tasks.archive.models import ArchivedFile, ArchivedRecording
 from tasks.archive.partial import can_be_completed
-from tasks.realtimekit.models import Recording, parse_recording
-from tasks.sweep.plan import Listed, Plan, listed, merged, planned
-from tasks.sweep.report import REASON_WIDTH, Book, Sweep, Swept, findings, rows, summary, told_in
+from tasks.realtimekit.parsing import parse_recording
+from tasks.sweep.ledger import Ledger
+from tasks.sweep.plan import Plan, make_plan, merge_plans
+from tasks.sweep.report import REASON_WIDTH, Sweep, Swept, findings, read_told, rows, summary
 from tasks.sweep.scope import LONGEST_RECORDING, Scope
+from tasks.sweep.survey import ListedRecording, summarize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from tasks.realtimekit.models import Recording
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 WEEK = timedelta(days=7)
@@ -38,9 +42,11 @@ def at(ago: timedelta) -> str:
     return (NOW - ago).isoformat()
 
 
-def one(name: str, ago: timedelta = DAY, **more: Any) -> Listed:
+def one(name: str, ago: timedelta = DAY, **more: Any) -> ListedRecording:
     its: dict[str, Any] = {"status": "UPLOADED", "invoked": NOW - ago, "expires": NOW - ago + WEEK}
-    return Listed(**({"id": name, "app_id": "app", "folder": f"app/day/{name}/", "files": {"video": 1}} | its | more))
+    return ListedRecording(
+        **({"id": name, "app_id": "app", "folder": f"app/day/{name}/", "files": {"video": 1}} | its | more)
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,28 +70,28 @@ def test_without_any_time_nobody_knows_the_expiry_and_it_comes_first() -> None:
     assert recording(invoked_time=None).expires is None
     timeless = one("z", expires=None)
     assert timeless.is_at_risk(Scope(NOW))
-    assert planned([one("a", 6 * DAY), timeless], {}).to_archive == (timeless, one("a", 6 * DAY))
+    assert make_plan([one("a", 6 * DAY), timeless], {}).to_archive == (timeless, one("a", 6 * DAY))
 
 
 def test_soonest_expiry_comes_first_over_all_apps() -> None:
-    plans = [planned([one("a"), one("b", 5 * DAY)], {}), planned([one("c", 3 * DAY, app_id="other")], {})]
-    assert [it.id for it in merged(plans).to_archive] == ["b", "c", "a"]
+    plans = [make_plan([one("a"), one("b", 5 * DAY)], {}), make_plan([one("c", 3 * DAY, app_id="other")], {})]
+    assert [it.id for it in merge_plans(plans).to_archive] == ["b", "c", "a"]
 
 
-def look(its: Recording, *, expired: bool = False) -> Listed:
-    return listed(its, "app", "app/day/a/", NOW, expired=expired)
+def look(its: Recording, *, expired: bool = False) -> ListedRecording:
+    return summarize(its, "app", "app/day/a/", NOW, expired=expired)
 
 
 @pytest.mark.parametrize("ago", [DAY, 8 * DAY])
 def test_what_has_its_urls_is_archived_though_by_our_clock_its_time_is_over(ago: timedelta) -> None:
     its = look(recording(invoked_time=at(ago)))
-    assert planned([its], {}).to_archive == (its,)
+    assert make_plan([its], {}).to_archive == (its,)
 
 
 def test_what_the_api_calls_expired_before_its_time_is_tried_as_long_as_it_has_urls() -> None:
-    assert planned([its := look(recording(), expired=True)], {}).to_archive == (its,)
-    assert planned([its := look(recording(download_url=None), expired=True)], {}).lost == (its,)
-    assert planned([its := look(recording(invoked_time=at(8 * DAY)), expired=True)], {}).lost == (its,)
+    assert make_plan([its := look(recording(), expired=True)], {}).to_archive == (its,)
+    assert make_plan([its := look(recording(download_url=None), expired=True)], {}).lost == (its,)
+    assert make_plan([its := look(recording(invoked_time=at(8 * DAY)), expired=True)], {}).lost == (its,)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +111,7 @@ def test_what_is_not_uploaded_is_on_its_way_for_two_days_and_stuck_after_that(
     status: str, ago: timedelta, where: str
 ) -> None:
     its = look(recording(status=status, download_url=None, invoked_time=at(ago)))
-    plan = planned([its], {})
+    plan = make_plan([its], {})
     assert {name: getattr(plan, name) for name in ("coming", "stuck", "errored")} == {
         "coming": (), "stuck": (), "errored": ()
     } | {where: (its,)}  # fmt: skip
@@ -117,28 +123,28 @@ def test_what_is_stuck_or_errored_fails_one_sweep_and_is_listed_by_the_others() 
     assert f"before they are gone): {swept(1).recording_id} (PAUSED)" in told
     assert f"1 ERRORED, of which no file will ever come: {swept(2).recording_id}" in told
     table = json.dumps(rows(first))
-    assert told_in(table) == {swept(1).recording_id, swept(2).recording_id}
-    assert findings(first, Scope(NOW, told=told_in(table))) == ""
+    assert read_told(table) == {swept(1).recording_id, swept(2).recording_id}
+    assert findings(first, Scope(NOW, told=read_told(table))) == ""
     assert len(rows(first)) == 2
 
 
 @pytest.mark.parametrize("table", ["", "null", "{}", "[1]", '[{"outcome": 1}]', '[{"recording": "a"}]'])
 def test_a_table_that_is_none_told_nothing(table: str) -> None:
-    assert told_in(table) == frozenset()
+    assert read_told(table) == frozenset()
 
 
 def test_what_is_archived_is_never_lost_nor_archived_again() -> None:
     gone = look(recording(download_url=None, invoked_time=at(8 * DAY)), expired=True)
-    assert planned([gone, one("b")], {"a": Counter(), "b": Counter(video=1)}) == Plan(already=2)
+    assert make_plan([gone, one("b")], {"a": Counter(), "b": Counter(video=1)}) == Plan(already=2)
 
 
 def test_where_realtimekits_bucket_is_off_nothing_is_lost_but_where_it_is_on_it_is() -> None:
     off = look(recording(download_url=None))
     gone = one("b", 8 * DAY, obstacle="gone", gone=True, files={})
     assert off.obstacle.startswith("RealtimeKit's bucket was turned off")
-    assert planned([off, gone], {}).not_downloadable == (gone, off)
-    assert planned([off, gone, one("c")], {}).lost == (gone,)
-    assert planned([one("c"), one("b", 8 * DAY, obstacle="gone", gone=True, elsewhere=True)], {}).lost == ()
+    assert make_plan([off, gone], {}).not_downloadable == (gone, off)
+    assert make_plan([off, gone, one("c")], {}).lost == (gone,)
+    assert make_plan([one("c"), one("b", 8 * DAY, obstacle="gone", gone=True, elsewhere=True)], {}).lost == ()
 
 
 @pytest.mark.parametrize(
@@ -160,7 +166,7 @@ def test_the_customers_r2_is_told_from_realtimekits_bucket_by_the_bucket_that_it
     young = look(recording(id="b", download_url=None, storage_config=storage))
     gone = look(recording(download_url=None, storage_config=storage, invoked_time=at(8 * DAY)), expired=True)
     assert told in young.obstacle
-    plan = planned([young, gone, one("c")], {})
+    plan = make_plan([young, gone, one("c")], {})
     assert [it.id for it in plan.lost] == ([] if elsewhere else ["a"])
     assert [it.overdue for it in plan.not_downloadable if it.id == "b"] == [not elsewhere]
 
@@ -171,7 +177,7 @@ def test_a_track_recording_in_which_nobody_spoke_is_not_at_risk() -> None:
     assert look(recording(download_url=[])).empty
     gone = look(recording(download_url=[], invoked_time=at(8 * DAY)), expired=True)
     assert not gone.empty, "by then, the API may hand out nothing for what it had"
-    assert planned([gone, one("other")], {}).lost == (gone,)
+    assert make_plan([gone, one("other")], {}).lost == (gone,)
 
 
 def test_a_file_without_a_url_is_at_risk_when_its_time_comes_and_what_lies_in_an_own_storage_is_not() -> None:
@@ -185,8 +191,8 @@ def test_a_file_without_a_url_is_at_risk_when_its_time_comes_and_what_lies_in_an
     assert [it.recording_id for it in result.at_risk] == ["a"]
 
 
-def book(recordings: list[Listed], kept: Mapping[str, Mapping[str, int]] = MappingProxyType({})) -> Book:
-    return Book(planned(recordings, {}, kept), Scope(NOW), {}, LOG)
+def book(recordings: list[ListedRecording], kept: Mapping[str, Mapping[str, int]] = MappingProxyType({})) -> Ledger:
+    return Ledger(make_plan(recordings, {}, kept), Scope(NOW), {}, LOG)
 
 
 def test_what_another_run_is_at_work_on_is_left_to_it_unless_it_is_at_risk() -> None:
@@ -199,7 +205,7 @@ def test_what_another_run_is_at_work_on_is_left_to_it_unless_it_is_at_risk() -> 
 def test_counts_are_compared_by_kind() -> None:
     fewer, same = one("a", files={"tracks": 3}), one("b", files={"video": 1})
     archived = {"a": Counter(tracks=1, audio=1), "b": Counter(video=1, audio=1)}
-    assert planned([fewer, same], archived).gained == ((fewer, "2 more of tracks/"),)
+    assert make_plan([fewer, same], archived).gained == ((fewer, "2 more of tracks/"),)
 
 
 def test_the_lists_overlap_so_that_what_moves_on_meanwhile_is_still_met() -> None:
@@ -267,7 +273,7 @@ def test_a_partial_archive_is_made_again_when_all_that_it_holds_and_lacks_can_be
     again: bool,  # noqa: FBT001 - a row of the table
 ) -> None:
     its, later = one("a", files=files, **more), one("b", DAY / 2)
-    plan = merged([planned([later, its], {"a": Counter(video=1)}, partial={"a": LACKS_AUDIO})])
+    plan = merge_plans([make_plan([later, its], {"a": Counter(video=1)}, partial={"a": LACKS_AUDIO})])
     assert plan.to_archive == ((its, later) if again else (later,))
     assert plan.already == (not again)
     assert plan.partial == ((its, LACKS_AUDIO),)
@@ -331,7 +337,7 @@ def test_a_partial_archive_is_listed_until_the_whole_replaces_it() -> None:
     )
     assert findings(result, Scope(NOW)) == ""
     assert "1 partial" in summary(result)
-    assert told_in(json.dumps(rows(result))) == {"a"}, "the next sweep looks at it again"
+    assert read_told(json.dumps(rows(result))) == {"a"}, "the next sweep looks at it again"
 
 
 def test_files_that_came_while_others_are_still_missing_are_told_with_the_option_that_it_takes() -> None:
@@ -340,10 +346,10 @@ def test_files_that_came_while_others_are_still_missing_are_told_with_the_option
     assert "with --overwrite): a (1 more of tracks/; as others are still missing, it takes --partial, too)" in told
 
 
-def partial_book(*recordings: Listed) -> Book:
+def partial_book(*recordings: ListedRecording) -> Ledger:
     ids = [it.id for it in recordings]
-    plan = planned(recordings, {name: Counter(video=1) for name in ids}, partial=dict.fromkeys(ids, LACKS_AUDIO))
-    return Book(plan, Scope(NOW), {}, LOG)
+    plan = make_plan(recordings, {name: Counter(video=1) for name in ids}, partial=dict.fromkeys(ids, LACKS_AUDIO))
+    return Ledger(plan, Scope(NOW), {}, LOG)
 
 
 def test_what_a_partial_archive_lacks_is_told_as_a_loss_when_its_time_is_over_and_not_before() -> None:
@@ -369,18 +375,18 @@ def test_what_has_no_url_though_others_have_is_at_risk_before_it_is_lost() -> No
 def test_files_that_can_be_had_are_brought_into_safety_once_though_others_have_no_url() -> None:
     layers = [{"download_urls": {"a.webm": {"download_url": "https://r2.example/a"}, "b.webm": {}}}]
     some = look(recording(download_url=layers))
-    assert planned([some], {}).to_archive == (some,)
-    assert planned([some], {}, {"a": {"tracks": 1}}).not_downloadable == (some,)
+    assert make_plan([some], {}).to_archive == (some,)
+    assert make_plan([some], {}, {"a": {"tracks": 1}}).not_downloadable == (some,)
     none = replace(some, files={})
-    assert planned([none], {}).not_downloadable == (none,)
+    assert make_plan([none], {}).not_downloadable == (none,)
     late, its = replace(some, expires=NOW + DAY / 2), book([replace(some, expires=NOW + DAY / 2)])
     its.note(late, ("not_downloadable", some.obstacle))
     assert [swept.recording_id for swept in its.result(dry_run=False).at_risk] == ["a"], "it is safe, but no archive"
     gone = look(recording(download_url=layers, invoked_time=at(8 * DAY)), expired=True)
-    assert planned([gone], {}).lost == (gone,)
+    assert make_plan([gone], {}).lost == (gone,)
 
 
-def at_risk(*recordings: Listed) -> list[str]:
+def at_risk(*recordings: ListedRecording) -> list[str]:
     return [swept.recording_id for swept in book(list(recordings)).result(dry_run=False).at_risk]
 
 

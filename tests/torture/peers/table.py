@@ -7,12 +7,12 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from string import ascii_uppercase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from tests.torture.peers.tools import Tool
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from tests.torture.peers.tools import Tool
 
 SHORT: Mapping[str, str] = {
     "archived intact": "ok",
@@ -66,6 +66,18 @@ class Comparison:
     def names(self) -> list[str]:
         """Return the tools' names, ours first."""
         return [self.ours, *(tool.name for tool in self.tools)]
+
+    @classmethod
+    def of_facts(cls, known: Mapping[str, Any]) -> Comparison:
+        """Return the comparison that `facts` wrote, without the parts that each tool is made of."""
+        tools = tuple(Tool(name, words[-1], (), words[0]) for name, words in known["commands"].items())
+        troubles: Mapping[str, Mapping[str, Any]] = known["troubles"]
+        ours = next(name for name in known["lies"] if name not in known["commands"])
+        same = {key: known[key] for key in ("versions", "store", "seed", "date")}
+        comparison = cls(ours, tools, absent=tuple(known["absent"]), **same)
+        for name, trouble in troubles.items():
+            comparison.add(name, trouble["what"], {tool: Tried(**tried) for tool, tried in trouble["tools"].items()})
+        return comparison
 
     def counts(self, name: str) -> Counter[str]:
         """Return how often a tool met with which verdict."""

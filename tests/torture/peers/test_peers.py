@@ -16,9 +16,9 @@ from tests.standins.faults import HTML
 from tests.standins.realtimekit import Answer, Drop, HtmlPage, SyntheticContent
 from tests.support.marked_section import read_section
 from tests.torture.peers import peers
-from tests.torture.peers.peers import HANGS, OURS, judged_object, run_tool, try_tool
+from tests.torture.peers.peers import DOCUMENT, HANGS, OURS, PUBLISHED, SECTION, judged_object, run_tool, try_tool
 from tests.torture.peers.table import Comparison, Tried, facts, markdown, text_row
-from tests.torture.peers.tools import HTTPX_UPLOAD_FILEOBJ, RCLONE_COPYURL, TOOLS, Tool
+from tests.torture.peers.tools import HTTPX_UPLOAD_FILEOBJ, RCLONE_COPYURL, Tool
 from tests.torture.peers.troubles import HONEST, TELLING, troubles_for_tools
 from tests.torture.scenario import Expect, Verdict
 from tests.torture.source.scripts import always, in_turn, tracks
@@ -132,6 +132,13 @@ def test_troubles_have_one_name_each_and_the_telling_ones_are_among_them() -> No
     assert not set(TELLING) - set(names)
 
 
+def test_the_document_states_what_the_last_published_comparison_brought() -> None:
+    published = PUBLISHED.read_text(encoding="utf-8")
+    comparison = Comparison.of_facts(json.loads(published))
+    assert facts(comparison) == published
+    assert read_section(DOCUMENT, SECTION) == markdown(comparison), "run `python -m tests.torture --peers --publish`"
+
+
 @with_rclone
 def test_the_comparison_sets_us_beside_the_others_and_writes_it_down(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -139,15 +146,10 @@ def test_the_comparison_sets_us_beside_the_others_and_writes_it_down(
     monkeypatch.setattr(peers, "installed", lambda: PROGRAMS)
     monkeypatch.setattr(peers, "TOOLS", (RCLONE_COPYURL, Tool("of elsewhere", "", ("no-such-package",), "python")))
     files = {"json": tmp_path / "peers.json", "markdown": tmp_path / "peers.md"}
-    monkeypatch.setattr(peers, "PUBLISHED", tmp_path / "published.json")
-    monkeypatch.setattr(peers, "README", tmp_path / "README.md")
-    peers.README.write_text("above\n<!-- begin: peers, written -->old<!-- end: peers -->\nbelow\n")
     names = ["html-200", "one-of-thirty-lies"]
-    asked = argparse.Namespace(store="rclone", seed=1, only=names, long=False, publish=True, **files)
+    asked = argparse.Namespace(store="rclone", seed=1, only=names, long=False, publish=False, **files)
     assert peers.compare(asked) == 0
     known = json.loads(files["json"].read_text())
-    assert peers.PUBLISHED.read_text() == files["json"].read_text()
-    assert read_section(peers.README, "peers") == files["markdown"].read_text().strip()
     verdicts = {name: tried["verdict"] for name, tried in known["troubles"]["html-200"]["tools"].items()}
     assert verdicts == {OURS: "safe error", "rclone copyurl": "lie"}
     assert list(known["troubles"]) == ["html-200"], "tracks are not for tools of one file"
@@ -174,15 +176,3 @@ def test_tables_count_lies_per_tool() -> None:
     assert "| **ours** | 0 | 3 | 0 | 0 | 0 |" in lines
     assert "| trouble one (`one`) | error | **LIE** |" in lines
     assert json.loads(facts(comparison))["lies"] == {"ours": 0, "curl | tee": 2}
-
-
-def test_the_readme_shows_the_published_results() -> None:
-    published = json.loads(peers.PUBLISHED.read_text())
-    tools = tuple(tool for tool in TOOLS if tool.name in published["commands"])
-    assert {tool.name: tool.arguments() for tool in tools} == published["commands"]
-    about = [published[name] for name in ("versions", "absent", "store", "seed", "date")]
-    comparison = Comparison(OURS, tools, *about)
-    for name, trouble in published["troubles"].items():
-        verdicts = {tool: Tried(**result) for tool, result in trouble["tools"].items()}
-        comparison.add(name, trouble["what"], verdicts)
-    assert read_section(peers.README, "peers") == markdown(comparison).strip()
