@@ -20,7 +20,7 @@ from tasks.orchestration.reschedule import again_later
 from tasks.orchestration.server import prefect_at_hand, settings_of
 from tasks.orchestration.stages import announce, as_tasks, open_session
 from tasks.pipeline import Options
-from tasks.realtimekit import UUID_PATTERN, checked_recording_id
+from tasks.realtimekit import UUID_PATTERN, parse_recording_id
 from tasks.settings import Settings, load_settings
 from tasks.transfer import report
 
@@ -49,7 +49,7 @@ def archive_recording(
             archive states what is missing, and is replaced by the next run or sweep that can have all files. With
             overwrite, an archive is replaced that has no file that the new one has not.
     """
-    recording_id = checked_recording_id(recording_id)
+    recording_id = parse_recording_id(recording_id)
     settings = load_settings(Settings)
     options = Options(wait_timeout, overwrite, accept_size, partial)
     with open_session(settings) as session:
@@ -83,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
 
     def archive() -> ArchivedRecording:
-        recording_id = checked_recording_id(given.recording_id)
+        recording_id = parse_recording_id(given.recording_id)
         settings_of(Settings)  # what is wrong with them is told before Prefect starts anything
         with prefect_at_hand():
             return archive_recording(

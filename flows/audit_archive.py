@@ -16,10 +16,20 @@ from prefect.logging import get_run_logger
 from pydantic import Field
 
 from tasks import cli
-from tasks.audit import Audit, AuditReport, Budget, alarm, damaged, incomplete, report, rows, summary
+from tasks.audit import (
+    Audit,
+    AuditReport,
+    Budget,
+    describe_damage,
+    describe_unfinished,
+    report,
+    rows,
+    summarize_damage,
+    summary,
+)
 from tasks.errors import ArchiverError, AuditUnfinished, DamageFound
 from tasks.orchestration.artifacts import Decoration
-from tasks.orchestration.audit_stages import Desk, announce_damage, reread_recordings, survey_archive
+from tasks.orchestration.audit_stages import AuditSession, announce_damage, reread_recordings, survey_archive
 from tasks.orchestration.server import prefect_at_hand, settings_of
 from tasks.orchestration.stages import prepare_process, retried
 from tasks.s3 import new_s3_client
@@ -73,20 +83,20 @@ def audit_archive(
     prepare_process()
     log = get_run_logger()
     s3 = new_s3_client(2 * settings.transfer_concurrency + SPARE_CONNECTIONS)
-    desk, url, its_app = Desk(settings, s3, log), settings.archive_url, settings.realtimekit_app_id
+    session, url, app_id = AuditSession(settings, s3, log), settings.archive_url, settings.realtimekit_app_id
     budget = Budget(max_gigabytes * GB, max_minutes * 60)
 
     def tell(damage: Damage) -> None:
-        announce_damage(damaged(damage, url, datetime.now(UTC), its_app), log)
+        announce_damage(describe_damage(damage, url, datetime.now(UTC), app_id), log)
 
     audit, unfinished = Audit(datetime.now(UTC), tell), ""
-    retried(survey_archive, settings)(desk, audit, app_ids)
+    retried(survey_archive, settings)(session, audit, app_ids)
     if deep:
         try:
-            retried(reread_recordings, settings)(desk, audit, budget)
+            retried(reread_recordings, settings)(session, audit, budget)
         except ArchiverError as error:
             unfinished = str(error)
-    result = report(audit.found, url, datetime.now(UTC), within_days, its_app, deep=deep, unfinished=unfinished)
+    result = report(audit.findings, url, datetime.now(UTC), within_days, app_id, deep=deep, unfinished=unfinished)
     _publish(result, log)
     _require_all_well(result)
     return cli.achieved(result)
@@ -102,7 +112,7 @@ def _publish(audit: AuditReport, log: Log) -> None:
 
 
 def _require_all_well(audit: AuditReport) -> None:
-    told, missing = alarm(audit), incomplete(audit)
+    told, missing = summarize_damage(audit), describe_unfinished(audit)
     if not told and not missing:
         return
     error: ArchiverError = DamageFound(f"{told}. {missing}".strip()) if told else AuditUnfinished(missing)

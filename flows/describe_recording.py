@@ -20,13 +20,13 @@ from pydantic import Field
 
 from tasks import cli
 from tasks.archive import ArchivedBag, ArchivedFile, open_bag
-from tasks.media.description import Description, MediaFile, differences, markdown, media_file
-from tasks.media.ranged_file import Ranges
-from tasks.media.sandbox import examined
+from tasks.media.description import Description, MediaFile, compare_files, describe_file, render_markdown
+from tasks.media.ranged_file import BlockReader
+from tasks.media.sandbox import examine_file
 from tasks.orchestration.artifacts import Decoration
 from tasks.orchestration.server import prefect_at_hand, settings_of
 from tasks.orchestration.stages import prepare_process, retried, stage
-from tasks.realtimekit import UUID_PATTERN, checked_recording_id
+from tasks.realtimekit import UUID_PATTERN, parse_recording_id
 from tasks.s3 import Store, new_s3_client
 from tasks.settings import ArchiveSettings, load_settings
 from tasks.text import human_size
@@ -61,7 +61,7 @@ def describe_recording(
         bytes: Filled in by the event, to be compared with the archive. Leave it at 0.
         duration_s: How many seconds the recording lasted. Leave it at 0 for what the archive says of it.
     """
-    recording_id = checked_recording_id(recording_id)
+    recording_id = parse_recording_id(recording_id)
     settings = load_settings(ArchiveSettings)
     prepare_process()
     store = Store(new_s3_client(CONNECTIONS), settings.bucket, settings.transfer_patience)
@@ -94,9 +94,9 @@ def examine_media(store: Store, archived: ArchivedBag, duration_s: float) -> tup
     """Find out what each file is, each in a process of its own; and make a picture of the first video that has one."""
     log, described, poster = get_run_logger(), list[MediaFile](), b""
     for path, (file, stored) in archived.files.items():
-        ranges = Ranges(_fetcher(store, stored), file.size, BUDGET)
-        found = examined(ranges, poster=not poster and path.startswith("data/video/"))
-        described.append(media_file(file, found, duration_s))
+        ranges = BlockReader(_fetcher(store, stored), file.size, BUDGET)
+        found = examine_file(ranges, poster=not poster and path.startswith("data/video/"))
+        described.append(describe_file(file, found, duration_s))
         poster = poster or found.poster
         log.info("%s: read %s of %s.", path, human_size(ranges.fetched), human_size(file.size))
         for finding in described[-1].findings:
@@ -115,7 +115,7 @@ def store_description(store: Store, archived: ArchivedBag, description: Descript
 def _disagreements(archived: ArchivedBag, files: tuple[ArchivedFile, ...], size: int) -> list[str]:
     """Return what the event said that is not so; an archive may have been replaced since."""
     its_files = [file for file, _ in archived.files.values()]
-    found = differences(files, its_files)
+    found = compare_files(files, its_files)
     if size not in (0, its_size := sum(file.size for file in its_files)):
         found.append(f"the event told of {size:,} bytes, the archive holds {its_size:,}")
     return found
@@ -126,7 +126,7 @@ def _fetcher(store: Store, stored: StoredObject) -> Callable[[int, int], bytes]:
 
 
 def _publish(description: Description, poster: bytes) -> None:
-    text, key = markdown(description, poster), f"described-{description.recording_id}"
+    text, key = render_markdown(description, poster), f"described-{description.recording_id}"
     Decoration(get_run_logger()).attempt(
         "description", lambda: create_markdown_artifact(text, key, "What the recording's media are")
     )
@@ -154,7 +154,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
 
     def describe() -> Description:
-        recording_id = checked_recording_id(given.archive_url.rstrip("/").rpartition("/")[2])
+        recording_id = parse_recording_id(given.archive_url.rstrip("/").rpartition("/")[2])
         settings_of(ArchiveSettings)  # what is wrong with them is told before Prefect starts anything
         with prefect_at_hand():
             return describe_recording(recording_id, given.archive_url)

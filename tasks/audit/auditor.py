@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.archive import Held, held_at, layout, shown, survey
-from tasks.audit.findings import Damage, Found
-from tasks.audit.fixity import Examined, Finding, examined
+from tasks.audit.findings import AuditFindings, Damage
+from tasks.audit.fixity import Finding, Verification, verify_bag
 from tasks.audit.log import Record
-from tasks.audit.schedule import granted, in_order
+from tasks.audit.schedule import order_bags, select_bags
 from tasks.errors import ArchiverError, StoreRefused, StoreUnavailable
 from tasks.text import human_size
 
@@ -68,7 +68,7 @@ class Audit:
     """
 
     def __init__(self, now: datetime, on_damage: Callable[[Damage], None]) -> None:
-        self.found = Found()
+        self.findings = AuditFindings()
         self._now = now
         self._began = self._written = time.monotonic()
         self._on_damage = on_damage
@@ -85,7 +85,7 @@ class Audit:
         Raises:
             StoreUnavailable, StoreRefused: half a list would be none.
         """
-        found = self.found
+        found = self.findings
         found.holdings = survey(context.store, context.root, app_ids)
         of_these = tuple(f"{app_id}/" for app_id in app_ids) or ("",)
         known = context.audit_log.read(self._at())
@@ -106,51 +106,51 @@ class Audit:
             StoreUnavailable, StoreRefused: the store is away; what was audited is recorded.
         """
         budget.drop_plans()
-        bags = [held for folder, held in self.found.holdings.bags.items() if folder not in self.found.reread]
-        queue = granted(*in_order(bags, self.found.records), budget)
+        bags = [held for folder, held in self.findings.holdings.bags.items() if folder not in self.findings.reread]
+        queue = select_bags(*order_bags(bags, self.findings.records), budget)
         self._examine_all(context, queue, payload=True, budget=budget)
 
     def _at(self) -> datetime:
-        self.found.seconds = time.monotonic() - self._began
-        return self._now + timedelta(seconds=self.found.seconds)
+        self.findings.seconds = time.monotonic() - self._began
+        return self._now + timedelta(seconds=self.findings.seconds)
 
     def _look_for_lost_markers(self, context: AuditContext) -> None:
         """Tell bags that lost their marker from folders that never became bags, and from those at work on."""
         since = self._now - FORGOTTEN
-        for held in self.found.holdings.no_bags.values():
-            record = self.found.records.get(held.folder)
+        for held in self.findings.holdings.no_bags.values():
+            record = self.findings.records.get(held.folder)
             was_bag = layout.MANIFEST in held.tags or (record is not None and record.outcome != "gone")
             idle = held.newest is not None and held.newest < since
             if was_bag and not (idle and _is_idle(context, held.folder, since)):
-                self.found.unsettled.add(held.folder)
+                self.findings.unsettled.add(held.folder)
             elif was_bag:
                 lost = Finding(kind="missing", path=layout.MARKER, expected="it", found="nothing")
-                self._damage(held, Examined("damaged", (lost,), sums=held.sums), read=False)
+                self._damage(held, Verification("damaged", (lost,), sums=held.sums), read=False)
             elif idle:
-                self.found.forgotten.append(held)
+                self.findings.forgotten.append(held)
 
     def _look_for_lost_bags(self, context: AuditContext) -> None:
         """Look for what earlier audits knew: a bag that is gone is told once, as somebody may have deleted it."""
-        holdings = self.found.holdings
-        for folder, record in list(self.found.records.items()):
+        holdings = self.findings.holdings
+        for folder, record in list(self.findings.records.items()):
             if folder in holdings.bags or folder in holdings.no_bags or record.outcome == "gone":
                 continue
             if next(iter(context.store.list(f"{context.root}{folder}")), None) is not None:
-                self.found.unsettled.add(folder)
+                self.findings.unsettled.add(folder)
                 continue
             said = f"{record.objects} objects, {human_size(record.size)}"
             gone = Finding(kind="missing", path="", expected=said, found="nothing: the whole recording is gone")
-            self._damage(held_at(folder), Examined("damaged", (gone,)), read=False, outcome="gone")
+            self._damage(held_at(folder), Verification("damaged", (gone,)), read=False, outcome="gone")
 
     def _examine_all(
         self, context: AuditContext, queue: Iterable[Held], *, payload: bool, budget: Budget | None = None
     ) -> None:
-        bags, under_way = iter(queue), dict[Future[Examined | str], Held]()
+        bags, under_way = iter(queue), dict[Future[Verification | str], Held]()
         with ThreadPoolExecutor(context.at_once) as threads:
             try:
                 while True:
                     while len(under_way) < context.at_once and (held := next(bags, None)):
-                        under_way[threads.submit(_examined, context, held, payload=payload)] = held
+                        under_way[threads.submit(_verify, context, held, payload=payload)] = held
                     if not under_way:
                         break
                     done, _ = wait(under_way, WRITTEN_EVERY_S, FIRST_COMPLETED)
@@ -169,15 +169,21 @@ class Audit:
                 raise
 
     def _note(
-        self, context: AuditContext, held: Held, future: Future[Examined | str], *, payload: bool, budget: Budget | None
+        self,
+        context: AuditContext,
+        held: Held,
+        future: Future[Verification | str],
+        *,
+        payload: bool,
+        budget: Budget | None,
     ) -> None:
         """Note what came of examining a bag."""
         result = future.result()
-        found = self.found
+        found = self.findings
         if isinstance(result, str):
             found.unread[held.folder] = result
             context.log.warning("%s cannot be read: %s", shown(held.folder), result)
-            self._record(self._made(held, Examined("unsettled", sums=held.sums), read=False, outcome="unread"))
+            self._record(self._made(held, Verification("unsettled", sums=held.sums), read=False, outcome="unread"))
             if len(found.unread) >= HOPELESS and not found.reread:
                 raise StoreUnavailable("reading", context.root, f"none of {HOPELESS} bags can be read: {result}")
             read = 0
@@ -188,8 +194,8 @@ class Audit:
         if budget is not None:
             budget.spent(held.sums.size, read)
 
-    def _settle(self, context: AuditContext, held: Held, result: Examined, *, payload: bool) -> None:
-        found = self.found
+    def _settle(self, context: AuditContext, held: Held, result: Verification, *, payload: bool) -> None:
+        found = self.findings
         found.unread.pop(held.folder, None)
         if result.outcome in {"no bag", "unsettled"}:
             found.unsettled.add(held.folder)
@@ -207,17 +213,17 @@ class Audit:
             found.damaged.pop(held.folder, None)
             self._record(self._made(held, result, read=True))
 
-    def _damage(self, held: Held, result: Examined, *, read: bool, outcome: str = "damaged") -> None:
+    def _damage(self, held: Held, result: Verification, *, read: bool, outcome: str = "damaged") -> None:
         record = self._made(held, result, read=read, outcome=outcome)
         self._record(record)
         damage = Damage(held, record, result.details)
-        self.found.damaged[held.folder] = damage
+        self.findings.damaged[held.folder] = damage
         if held.folder not in self._told:
             self._told.add(held.folder)
             self._on_damage(damage)
 
-    def _made(self, held: Held, result: Examined, *, read: bool, outcome: str = "") -> Record:
-        at, before = self._at(), self.found.records.get(held.folder)
+    def _made(self, held: Held, result: Verification, *, read: bool, outcome: str = "") -> Record:
+        at, before = self._at(), self.findings.records.get(held.folder)
         sums = result.sums if result.sums.objects else held.sums
         was_read = before.read_at if before and before.versions == sums.versions else None
         return Record.model_validate(
@@ -236,7 +242,7 @@ class Audit:
         )
 
     def _record(self, record: Record) -> None:
-        self.found.records[record.folder] = record
+        self.findings.records[record.folder] = record
         self._unwritten.append(record)
 
     def _write_if_due(self, context: AuditContext) -> None:
@@ -252,7 +258,7 @@ class Audit:
         context.audit_log.append(self._unwritten, self._at())
         self._unwritten, self._urgent = [], False
         self._written = time.monotonic()
-        found = self.found
+        found = self.findings
         rate = f"{human_size(found.read / max(found.seconds, 0.001))}/s"
         context.log.info("%d bags read, %s, %s.", len(found.reread), human_size(found.read), rate)
 
@@ -275,7 +281,7 @@ def _is_idle(context: AuditContext, folder: str, since: datetime) -> bool:
     return all(one.key != marker and one.modified is not None and one.modified < since for one in listed)
 
 
-def _examined(context: AuditContext, held: Held, *, payload: bool) -> Examined | str:
+def _verify(context: AuditContext, held: Held, *, payload: bool) -> Verification | str:
     """Examine a bag; return why it cannot be read, if it alone cannot.
 
     Raises:
@@ -284,7 +290,7 @@ def _examined(context: AuditContext, held: Held, *, payload: bool) -> Examined |
     folder, failure = f"{context.root}{held.folder}", ""
     for _ in range(2):
         try:
-            return examined(context.new_store(), folder, context.reader, ours=held.ours, payload=payload)
+            return verify_bag(context.new_store(), folder, context.reader, ours=held.ours, payload=payload)
         except (StoreUnavailable, StoreRefused) as error:
             context.store.level(folder)  # waits for a store that is away, and raises if it does not come back
             failure = str(error)

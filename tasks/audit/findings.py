@@ -27,7 +27,7 @@ class Damage:
 
 
 @dataclass
-class Found:
+class AuditFindings:
     """What an audit has found out so far; it stays, whatever ends the audit."""
 
     holdings: Holdings = field(default_factory=Holdings)

@@ -66,7 +66,7 @@ class Finding(BaseModel):
 
 
 @dataclass(frozen=True)
-class Examined:
+class Verification:
     """What came of examining a bag."""
 
     outcome: Outcome
@@ -83,7 +83,7 @@ class _Manifest(NamedTuple):
     of_tags: bool
 
 
-def examined(bucket: Bucket, folder: str, reader: Reader, *, ours: bool, payload: bool = True) -> Examined:
+def verify_bag(bucket: Bucket, folder: str, reader: Reader, *, ours: bool, payload: bool = True) -> Verification:
     """Examine one bag, and look again before anything is called damage.
 
     Args:
@@ -100,7 +100,7 @@ def examined(bucket: Bucket, folder: str, reader: Reader, *, ours: bool, payload
     for _ in range(LOOKS):
         listed = _listed(bucket, folder)
         if listed is not None and layout.MARKER not in listed:
-            return Examined("no bag", read=read)
+            return Verification("no bag", read=read)
         look = _Look(bucket, listed or {}, reader, ours=ours)
         if listed is None:
             look.note("unverifiable", "", f"at most {MOST_OBJECTS:,} objects", "more")
@@ -111,8 +111,8 @@ def examined(bucket: Bucket, folder: str, reader: Reader, *, ours: bool, payload
             outcome: Outcome = "damaged" if look.damaged else "unverifiable" if look.findings else "whole"
             kept, more = tuple(look.findings[:MOST_FINDINGS]), max(0, look.count - MOST_FINDINGS)
             sums = Sums.of(stored for path, stored in (listed or {}).items() if not (ours and is_unfinished(path)))
-            return Examined(outcome, kept, more, sums, read, look.texts.get(layout.DETAILS, b""))
-    return Examined("unsettled", read=read)
+            return Verification(outcome, kept, more, sums, read, look.texts.get(layout.DETAILS, b""))
+    return Verification("unsettled", read=read)
 
 
 def _listed(bucket: Bucket, folder: str) -> dict[str, StoredObject] | None:

@@ -19,7 +19,7 @@ from tasks.text import cell, human_size
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tasks.audit.findings import Damage, Found
+    from tasks.audit.findings import AuditFindings, Damage
 
 NAMED = 5
 """How many recordings a message names; the others are counted."""
@@ -120,7 +120,7 @@ class AuditReport(BaseModel):
 
 
 def report(
-    found: Found, url: str, now: datetime, within_days: int, app_id: str, *, deep: bool, unfinished: str = ""
+    found: AuditFindings, url: str, now: datetime, within_days: int, app_id: str, *, deep: bool, unfinished: str = ""
 ) -> AuditReport:
     """Return what an audit found.
 
@@ -141,7 +141,9 @@ def report(
         reread=len(found.reread),
         bytes_read=found.read,
         seconds=round(found.seconds, 1),
-        damaged=tuple(damaged(one, url, now, app_id) for one in sorted(damages, key=lambda one: one.held.folder)),
+        damaged=tuple(
+            describe_damage(one, url, now, app_id) for one in sorted(damages, key=lambda one: one.held.folder)
+        ),
         unread=tuple(
             UnreadRecording(
                 recording_id=shown(held_at(folder).recording_id), archive_url=f"{url}/{shown(folder)}", reason=why
@@ -153,7 +155,7 @@ def report(
     )
 
 
-def coverage(found: Found, now: datetime, within_days: int) -> Coverage:
+def coverage(found: AuditFindings, now: datetime, within_days: int) -> Coverage:
     """Return how much of the archive was read again, counting only readings of what lies there now."""
     readings = []
     for folder, held in found.holdings.bags.items():
@@ -171,7 +173,7 @@ def coverage(found: Found, now: datetime, within_days: int) -> Coverage:
     )
 
 
-def damaged(damage: Damage, url: str, now: datetime, app_id: str) -> DamagedRecording:
+def describe_damage(damage: Damage, url: str, now: datetime, app_id: str) -> DamagedRecording:
     """Return what is told of a damaged recording.
 
     Args:
@@ -209,7 +211,7 @@ def _source_expires(damage: Damage) -> datetime | None:
         return None
 
 
-def _notices(found: Found, url: str) -> Iterator[Notice]:
+def _notices(found: AuditFindings, url: str) -> Iterator[Notice]:
     holdings = found.holdings
     if not holdings.bags:
         yield Notice(what="no recordings", where=url, detail="there is no bag; check ARCHIVE_URL")
@@ -247,7 +249,7 @@ def summary(audit: AuditReport) -> str:
     return f"{'. '.join(told)}. This audit {done}: {human_size(audit.bytes_read)} in {audit.seconds:.0f} s ({rate}/s)"
 
 
-def alarm(audit: AuditReport) -> str:
+def summarize_damage(audit: AuditReport) -> str:
     """Return what is damaged, bounded in length; empty if nothing is."""
     if not audit.damaged:
         return ""
@@ -255,7 +257,7 @@ def alarm(audit: AuditReport) -> str:
     return f"{len(audit.damaged)} damaged: {_named(new_first)}"
 
 
-def incomplete(audit: AuditReport) -> str:
+def describe_unfinished(audit: AuditReport) -> str:
     """Return what an audit could not do, bounded in length; empty if it did all."""
     told = [audit.unfinished] if audit.unfinished else []
     if audit.unread:

@@ -73,7 +73,7 @@ def is_new(held: Held, record: Record | None) -> bool:
     return record is None or record.versions != held.sums.versions
 
 
-def in_order(bags: Iterable[Held], records: Mapping[str, Record]) -> tuple[list[Held], list[Held]]:
+def order_bags(bags: Iterable[Held], records: Mapping[str, Record]) -> tuple[list[Held], list[Held]]:
     """Return the bags to read in their order, and apart from them those that an earlier audit had trouble with.
 
     Args:
@@ -93,7 +93,7 @@ def in_order(bags: Iterable[Held], records: Mapping[str, Record]) -> tuple[list[
     return sorted(usual, key=urgency), sorted(troubled, key=urgency)
 
 
-def granted(usual: Iterable[Held], troubled: Iterable[Held], budget: Budget) -> Iterator[Held]:
+def select_bags(usual: Iterable[Held], troubled: Iterable[Held], budget: Budget) -> Iterator[Held]:
     """Yield the bags to read, in turn, each as soon as the next is asked for, until the budget is used up."""
     first, again = deque(usual), deque(troubled)
     while first or again:

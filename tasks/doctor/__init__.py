@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from tasks.doctor.clock_skew import Clocks
+from tasks.doctor.clock_skew import ClockSkew
 from tasks.doctor.runner import (
     Check,
     CheckResult,
     Checkup,
     Finding,
+    all_passed,
+    describe_unforeseen,
     failed,
     ok,
-    run,
+    run_checks,
     skipped,
-    sound,
-    unforeseen,
     warning,
 )
 from tasks.doctor.scratch_prefix import ScratchPrefix
@@ -23,17 +23,17 @@ __all__ = [
     "Check",
     "CheckResult",
     "Checkup",
-    "Clocks",
+    "ClockSkew",
     "Finding",
     "ScratchPrefix",
     "View",
+    "all_passed",
+    "describe_unforeseen",
     "failed",
     "ok",
     "rows",
-    "run",
+    "run_checks",
     "skipped",
-    "sound",
     "summary",
-    "unforeseen",
     "warning",
 ]

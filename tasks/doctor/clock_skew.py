@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from threading import Lock
 
 
-class Clocks:
+class ClockSkew:
     """What servers' answers say about the time; any thread may add to it."""
 
     def __init__(self) -> None:

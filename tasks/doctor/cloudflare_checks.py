@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from threading import Event
 
-    from tasks.doctor.clock_skew import Clocks
+    from tasks.doctor.clock_skew import ClockSkew
     from tasks.doctor.runner import CheckResult
     from tasks.realtimekit import Recording
     from tasks.settings import Settings
@@ -46,7 +46,7 @@ _FIRST_BYTE = {"Range": "bytes=0-0"}
 _TOKENS = "https://dash.cloudflare.com/profile/api-tokens"
 
 
-def new_api_client(clocks: Clocks) -> httpx.Client:
+def new_api_client(clocks: ClockSkew) -> httpx.Client:
     """Return a client for the API that does not wait for long, and notes what its answers say about the time."""
     quiet_http_logs()
     sent: dict[int, float] = {}
@@ -62,7 +62,7 @@ def new_api_client(clocks: Clocks) -> httpx.Client:
     return httpx.Client(timeout=TIMEOUT_S, event_hooks={"request": [note_request], "response": [note_response]})
 
 
-class ApiCheckup:
+class CloudflareChecks:
     """What to look at on Cloudflare's side; each look after those that it needs, as they share what they found.
 
     Args:

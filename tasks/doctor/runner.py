@@ -78,7 +78,7 @@ def skipped(told: str) -> CheckResult:
 
 
 LATE = failed("no answer in time", "Check the network, and whether that server is overloaded.")
-Look: TypeAlias = Callable[[], CheckResult]
+CheckFunction: TypeAlias = Callable[[], CheckResult]
 
 
 @dataclass(frozen=True)
@@ -87,14 +87,14 @@ class Check:
 
     group: str
     name: str  # no two alike
-    look: Look  # may raise anything
+    look: CheckFunction  # may raise anything
     needs: tuple[str, ...] = ()  # checks that must not have failed
     after: tuple[str, ...] = ()  # checks that must be over, whatever came of them
     limit_s: float = LIMIT_S
     late: CheckResult = LATE  # what it means if it takes longer
 
 
-def run(
+def run_checks(
     checks: Sequence[Check], within_s: float, report: Callable[[Finding], None], conceal: Callable[[str], str]
 ) -> tuple[Finding, ...]:
     """Run checks, and return their findings in the order of the checks.
@@ -191,18 +191,18 @@ def _answer(check: Check, answers: SimpleQueue[tuple[str, CheckResult]]) -> None
     except ArchiverError as error:
         said = failed(str(error))
     except BaseException as error:  # noqa: BLE001 - it is the answer
-        said = unforeseen(error)
+        said = describe_unforeseen(error)
     answers.put((check.name, said))
 
 
-def unforeseen(error: BaseException) -> CheckResult:
+def describe_unforeseen(error: BaseException) -> CheckResult:
     """Tell of an error that is nobody's to foresee: its kind and place, and not its text, which may hold anything."""
     places = traceback.extract_tb(error.__traceback__)[-1:]
     where = "".join(f", at line {place.lineno} of {Path(place.filename).name}" for place in places)
     return failed(f"{type(error).__name__}, which nobody foresaw{where}")
 
 
-def sound(findings: Iterable[Finding]) -> bool:
+def all_passed(findings: Iterable[Finding]) -> bool:
     """Tell whether nothing failed."""
     return all(finding.status != "failed" for finding in findings)
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from botocore.client import BaseClient
 
-    from tasks.doctor.clock_skew import Clocks
+    from tasks.doctor.clock_skew import ClockSkew
     from tasks.doctor.runner import CheckResult
     from tasks.doctor.scratch_prefix import ScratchPrefix
 
@@ -54,7 +54,7 @@ _SLOW = "See whether the line is fast enough: an hour of video is about 300 MB."
 _RIGHTS = "Give the credentials the right to list, read, write and delete in the bucket, and to abort uploads."
 
 
-def note_dates(client: BaseClient, clocks: Clocks) -> None:
+def note_dates(client: BaseClient, clocks: ClockSkew) -> None:
     """Have what the store's answers say about the time noted, refusals as well."""
 
     def note_request(context: dict[str, Any], **_: object) -> None:
@@ -67,7 +67,7 @@ def note_dates(client: BaseClient, clocks: Clocks) -> None:
     client.meta.events.register("after-call.s3", note_response)
 
 
-class StoreCheckup:
+class StoreChecks:
     """What to look at on the store's side.
 
     Args:

@@ -24,7 +24,7 @@ EVENT = "realtimekit.archive.damaged"
 
 
 @dataclass(frozen=True)
-class Desk:
+class AuditSession:
     """Where an audit is done."""
 
     settings: AuditSettings
@@ -39,16 +39,16 @@ class Desk:
         return f"{self.settings.prefix}/" if self.settings.prefix else ""
 
     @contextmanager
-    def means(self) -> Iterator[AuditContext]:
+    def attempt(self) -> Iterator[AuditContext]:
         """Give what a stage works with; all of it ends with the stage."""
-        its, stop = self.settings, Event()
+        settings, stop = self.settings, Event()
 
         def new_store(stop: Event = stop) -> Store:
-            return Store(self.s3, its.bucket, its.transfer_patience, stop, self.pace, self.dialect)
+            return Store(self.s3, settings.bucket, settings.transfer_patience, stop, self.pace, self.dialect)
 
         # What was found out is written down even when all else was told to stop.
         audit_log = AuditLog(new_store(Event()), self.root, self.log)
-        at_once = its.transfer_concurrency
+        at_once = settings.transfer_concurrency
         with reading(at_once) as reader:
             try:
                 yield AuditContext(new_store(), new_store, self.root, audit_log, reader, at_once, stop, self.log)
@@ -57,16 +57,16 @@ class Desk:
 
 
 @stage("survey archive")
-def survey_archive(desk: Desk, audit: Audit, app_ids: Sequence[str]) -> None:
+def survey_archive(session: AuditSession, audit: Audit, app_ids: Sequence[str]) -> None:
     """List the archive, and look closer at what is not as it was."""
-    with desk.means() as context:
+    with session.attempt() as context:
         audit.survey(context, app_ids)
 
 
 @stage("re-read recordings")
-def reread_recordings(desk: Desk, audit: Audit, budget: Budget) -> None:
+def reread_recordings(session: AuditSession, audit: Audit, budget: Budget) -> None:
     """Read recordings again, those first that were not read for longest."""
-    with desk.means() as context:
+    with session.attempt() as context:
         audit.reread(context, budget)
 
 

@@ -18,10 +18,10 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows import doctor as module
 from flows.doctor import doctor, examine, main
-from tasks.doctor.clock_skew import Clocks
+from tasks.doctor.clock_skew import ClockSkew
 from tasks.errors import NotReady
 from tasks.orchestration import prefect_checks
-from tasks.orchestration.prefect_checks import PrefectCheckup
+from tasks.orchestration.prefect_checks import PrefectChecks
 from tasks.s3.multipart import Store as StoreOfOurs
 from tests.flows.duty import asked
 from tests.flows.test_prefect_yaml import DEPLOYMENTS
@@ -213,7 +213,7 @@ NOON = 1_795_000_000.0
 def test_the_clock_is_told_long_before_signatures_are_refused(
     monkeypatch: pytest.MonkeyPatch, cloudflare: float, store: float, status: str, told: str
 ) -> None:
-    clocks = Clocks()
+    clocks = ClockSkew()
     monkeypatch.setattr(clocks, "ahead", lambda: {"Cloudflare": cloudflare, "the store": store})
     said = module._of_clock(clocks)
     assert said.status == status
@@ -225,7 +225,7 @@ def test_the_clock_is_told_long_before_signatures_are_refused(
 
 def test_without_a_prefect_server_it_is_told_what_works_without_one(alone: World) -> None:
     assert alone.bucket
-    of = {check.name: check.look() for check in PrefectCheckup().checks()}
+    of = {check.name: check.look() for check in PrefectChecks().checks()}
     assert {name: said.status for name, said in of.items()} == {"versions": "ok", "server": "ok"}
     assert "work from a terminal" in of["server"].told
 
@@ -234,7 +234,7 @@ def test_a_version_out_of_bounds_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(
         prefect_checks, "version", {"prefect": "3.8.8", "fastapi": "0.155.0", "sqlalchemy": "2.1.0b1"}.get
     )
-    said = PrefectCheckup().versions()
+    said = PrefectChecks().versions()
     assert said.status == "failed"
     assert said.told == "fastapi 0.155.0, not <0.151,>=0.139; sqlalchemy 2.1.0b1, not <2.1"
 
@@ -288,7 +288,7 @@ def test_what_prefect_lacks_is_told_until_it_lacks_nothing(here: World, monkeypa
 def test_as_a_flow_it_leaves_a_table_and_fails_if_something_failed(
     here: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(PrefectCheckup, "checks", lambda _: [])
+    monkeypatch.setattr(PrefectChecks, "checks", lambda _: [])
     assert doctor().ok
     (table,) = here.ask_prefect("artifacts", artifacts={"key": {"any_": ["doctor"]}}, sort="CREATED_DESC", limit=1)
     assert "my-first-app" in table["data"]
