@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.archive import Held, held_at, layout, shown, survey
+from tasks.archive import Finding, Held, held_at, layout, shown, survey
 from tasks.audit.findings import AuditFindings, Damage
-from tasks.audit.fixity import Finding, Verification, verify_bag
+from tasks.audit.fixity import Verification, verify_bag
 from tasks.audit.log import Record
 from tasks.audit.schedule import order_bags, select_bags
 from tasks.errors import ArchiverError, StoreRefused, StoreUnavailable

@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tasks.archive import AUDIT
-from tasks.audit.fixity import Finding  # noqa: TC001 - pydantic reads it when the model is made
+from tasks.archive import (
+    AUDIT,
+    Finding,
+)
 from tasks.errors import ObjectTooLarge
 from tasks.text import MIB
 

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from tasks.archive import held_at, shown
-from tasks.audit.fixity import Finding  # noqa: TC001 - pydantic reads it when the model is made
+from tasks.archive import (
+    Finding,
+    held_at,
+    shown,
+)
 from tasks.audit.schedule import is_new
 from tasks.realtimekit import RETENTION, parse_archived
 from tasks.text import cell, human_size
