@@ -279,7 +279,7 @@ def test_credentials_that_may_not_delete_are_no_obstacle_but_told(rclone: Archiv
     client: Any = Meddled(rclone.s3, dialect)
     scratch = ScratchPrefix(client, rclone.bucket, "")
     scratch.store.put(scratch.key("object"), b"x", "text/plain")
-    said = StoreChecks(scratch, "pre/app/", "the endpoint", Concealed({}).add).delete()
+    said = StoreChecks(scratch, "pre/app/", "the endpoint", Concealed({}).add).check_delete()
     assert said.status == "warning"
     assert "recordings are archived" in said.told
 
