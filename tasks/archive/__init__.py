@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from tasks.archive.bag import MISSING, missing_labels
+from tasks.archive.bag_findings import Finding, Findings
+from tasks.archive.bag_verifier import (
+    BagVerifier,
+    compare_text,
+    describe_checksums,
+    find_manifests,
+    is_of_another_program,
+)
 from tasks.archive.commit import Archive
 from tasks.archive.day_listing import stored_files
 from tasks.archive.file_names import payload_paths
@@ -22,6 +30,9 @@ __all__ = [
     "ArchivedBag",
     "ArchivedFile",
     "ArchivedRecording",
+    "BagVerifier",
+    "Finding",
+    "Findings",
     "Held",
     "Holdings",
     "StoredFile",
@@ -29,11 +40,15 @@ __all__ = [
     "UploadJournal",
     "can_be_completed",
     "can_be_whole",
+    "compare_text",
+    "describe_checksums",
     "describe_missing",
     "description_key",
+    "find_manifests",
     "held_at",
     "is_a_folder",
     "is_marked",
+    "is_of_another_program",
     "is_unfinished",
     "missing_labels",
     "open_bag",

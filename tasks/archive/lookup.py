@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.archive import bag, layout
+from tasks.archive.bag_verifier import find_damage
 from tasks.archive.models import ArchivedFile
 from tasks.errors import ArchiveDamaged, NotArchived, NotInArchive, ObjectTooLarge
 from tasks.realtimekit import parse_archived
@@ -62,7 +63,7 @@ def find_bag(bucket: Bucket, folder: str, url: str) -> WholeBag | None:
         listed = {stored.key.removeprefix(folder): stored for stored in bucket.list(folder)}
         if layout.MARKER not in listed:
             return None
-        findings = bag.damage({path: stored.size for path, stored in listed.items()}, tags)
+        findings = find_damage({path: stored.size for path, stored in listed.items()}, tags)
         if not findings:
             return WholeBag(tags, listed)
     raise ArchiveDamaged(url, tuple(findings))

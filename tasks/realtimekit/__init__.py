@@ -13,7 +13,7 @@ from tasks.realtimekit.models import (
     MediaFile,
     Recording,
     RecordingStatus,
-    checked_recording_id,
+    parse_recording_id,
 )
 from tasks.realtimekit.parsing import parse_archived
 from tasks.realtimekit.recordings import API_PATIENCE_S, RealtimeKit
@@ -28,8 +28,8 @@ __all__ = [
     "RealtimeKit",
     "Recording",
     "RecordingStatus",
-    "checked_recording_id",
     "parse_archived",
+    "parse_recording_id",
     "require_media",
     "require_no_missing_media",
     "require_some_media",

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from tasks.realtimekit.models import MediaFile, Recording
-from tasks.realtimekit.tracks import decoded, tracks_in
+from tasks.realtimekit.tracks import decode_json, find_tracks
 from tasks.text import without_secrets
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def parse_archived(text: bytes) -> Recording | None:
 
 
 def _video(details: Mapping[str, Any]) -> Iterator[MediaFile]:
-    download = decoded(details.get("download_url"))
+    download = decode_json(details.get("download_url"))
     if not download or isinstance(download, list | dict):
         return
     url, name = _url(download), _name(details.get("output_file_name"))
@@ -85,7 +85,7 @@ def _audio(details: Mapping[str, Any]) -> Iterator[MediaFile]:
 
 def _tracks(details: Mapping[str, Any]) -> Iterator[MediaFile]:
     expires_at = _time(details.get("download_url_expiry"))
-    for track in tracks_in(details.get("download_url")):
+    for track in find_tracks(details.get("download_url")):
         url = _url(track.url)
         yield MediaFile("tracks", _name(track.layer), _name(track.name) or _name_in(url), url, expires_at, None)
 
