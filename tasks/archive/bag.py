@@ -138,5 +138,17 @@ def stated_oxum(content: bytes) -> str:
     return found[1].decode() if found else ""
 
 
+def stated_agent(content: bytes) -> str:
+    """Return the program that a bag-info.txt states to have made the bag; empty if it states none."""
+    found = re.search(rb"^Bag-Software-Agent:[ \t]*(.*)$", content, re.MULTILINE | re.IGNORECASE)
+    return found[1].decode(errors="replace").strip() if found else ""
+
+
+def is_of_others(content: bytes) -> bool:
+    """Tell whether a bag-info.txt states that another program made the bag."""
+    agent = stated_agent(content)
+    return bool(agent) and not agent.startswith(SOFTWARE_AGENT.partition("/")[0])
+
+
 def _one_line(text: str) -> str:
     return " ".join(text.split())

@@ -66,6 +66,7 @@ class Held:
     sums: Sums = field(default_factory=Sums)
     tags: set[str] = field(default_factory=set)  # those of our tag files that are there
     newest: datetime | None = None  # when something in it was last written
+    marked: datetime | None = None  # when the marker was written
 
     @property
     def ours(self) -> bool:
@@ -89,6 +90,8 @@ class Held:
         self.note_time(stored.modified)
         if path in layout.TAG_FILES:
             self.tags.add(path)
+        if path == layout.MARKER:
+            self.marked = stored.modified
 
     def note_time(self, modified: datetime | None) -> None:
         """Note when something in it was written."""
@@ -102,6 +105,7 @@ class Holdings:
 
     bags: dict[str, Held] = field(default_factory=dict)  # by folder
     no_bags: dict[str, Held] = field(default_factory=dict)  # where we archive, but without the marker
+    descriptions: dict[str, StoredObject] = field(default_factory=dict)  # by the folder of what they describe
     foreign: int = 0  # objects that belong to none of them
     samples: list[str] = field(default_factory=list)  # of their keys, fit to be shown
 
@@ -115,23 +119,24 @@ def held_at(folder: str) -> Held:
     return Held(folder, layout.parse_folder(folder))
 
 
-def survey(bucket: Bucket, root: str, app_ids: Collection[str] = ()) -> Holdings:
+def survey(bucket: Bucket, root: str, below: Collection[str] = ()) -> Holdings:
     """List an archive.
 
     Args:
         bucket: where it is.
         root: its key prefix, with a slash at its end, or empty.
-        app_ids: whose recordings to look at; none for all that is below the root.
+        below: the folders to look at, without a slash at their ends, such as an app's id; none for all that is below
+            the root.
 
     Raises:
         StoreRefused, StoreUnavailable: it cannot be listed; half a list would be none.
     """
-    folders, objects = ([f"{root}{app_id}/" for app_id in app_ids], ()) if app_ids else bucket.level(root)
+    folders, objects = ([f"{root}{folder}/" for folder in below], ()) if below else bucket.level(root)
     listing = _Listing()
     for stored in objects:
         listing.add(stored.key.removeprefix(root), stored)
     for folder in folders:
-        if folder != f"{root}{layout.AUDIT}/":
+        if folder not in {f"{root}{layout.AUDIT}/", f"{root}{layout.CATALOG}/"}:
             for stored in bucket.list(folder):
                 listing.add(stored.key.removeprefix(root), stored)
     return listing.holdings()
@@ -143,6 +148,7 @@ class _Listing:
     def __init__(self) -> None:
         self._ours: dict[str, Held] = {}
         self._elsewhere: dict[str, Held] = {}  # by the folder that the object itself lies in
+        self._descriptions: dict[str, StoredObject] = {}
 
     def add(self, path: str, stored: StoredObject) -> None:
         """Sort in an object.
@@ -155,13 +161,15 @@ class _Listing:
         if key := layout.parse_key(path):
             held = self._ours.setdefault(key.folder, Held(key.folder, key.app_id))
             held.add(key.path, stored)
-        elif not layout.is_description(path):
+        elif layout.is_description(path):
+            self._descriptions[layout.described_folder(path)] = stored
+        else:
             folder, slash, name = path.rpartition("/")
             self._elsewhere.setdefault(folder + slash, Held(folder + slash)).add(name, stored)
 
     def holdings(self) -> Holdings:
         """Return what was sorted in: elsewhere, a folder with the marker is a bag with all that is below it."""
-        held = Holdings()
+        held = Holdings(descriptions=self._descriptions)
         for folder, one in self._ours.items():
             (held.bags if one.is_bag else held.no_bags)[folder] = one
         # A marker above our folders would make one bag of them all.

@@ -21,6 +21,7 @@ ArchiverError
  │   ├─ ArchiveDamaged           committed, but not whole
  │   ├─ ReplacementSmaller       an overwrite that would delete the only copy of something
  │   ├─ WebhookMalformed         signed, but not as documented
+ │   ├─ CatalogNewer             a newer version of this program has written the catalog
  │   ├─ CannotHandOut            no deployment's run could archive that recording
  │   ├─ SweepIncomplete          recordings failed, are at risk, or are lost: all others were seen to
  │   ├─ DamageFound              an audit found what is no longer what was archived
@@ -56,6 +57,7 @@ from tasks.errors.archive import (
     ArchiveDamaged,
     AuditUnfinished,
     CannotHandOut,
+    CatalogNewer,
     DamageFound,
     NotArchived,
     NotInArchive,
@@ -116,6 +118,7 @@ __all__ = [
     "ArchiverError",
     "AuditUnfinished",
     "CannotHandOut",
+    "CatalogNewer",
     "ConnectionInsecure",
     "DamageFound",
     "ExtraNotInstalled",
