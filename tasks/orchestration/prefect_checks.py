@@ -170,7 +170,9 @@ class PrefectCheckup:
     def database(self) -> CheckResult:
         """Look whether the server has the database that it needs, as far as it tells: it keeps the URL to itself."""
         several = len(self._living) > 1
-        advice = "Give the server PostgreSQL: PREFECT_API_DATABASE_CONNECTION_URL, as README says at Several machines."
+        advice = (
+            "Give the server PostgreSQL: PREFECT_API_DATABASE_CONNECTION_URL, see Several machines in flows/README.md."
+        )
         kind = self._asked(_database)
         if kind == "SQLite":
             if several:
