@@ -6,7 +6,7 @@ from tasks.archive.bag import MISSING, is_of_others, missing_labels, parse_manif
 from tasks.archive.commit import Archive
 from tasks.archive.day_listing import stored_files
 from tasks.archive.file_names import payload_paths
-from tasks.archive.inventory import Held, Holdings, Sums, held_at, is_a_folder, shown, survey
+from tasks.archive.inventory import Held, Holdings, Sums, held_at, is_a_folder, months_held, shown, survey
 from tasks.archive.layout import (
     AUDIT,
     CATALOG,
@@ -58,6 +58,7 @@ __all__ = [
     "is_unfinished",
     "missing_labels",
     "month_of",
+    "months_held",
     "open_bag",
     "parse_catalog_path",
     "parse_folder",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from tasks.archive import layout
 from tasks.s3 import bare
 from tasks.text import without_secrets
+from tasks.workers import a_few_at_a_time
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -140,6 +141,25 @@ def survey(bucket: Bucket, root: str, below: Collection[str] = ()) -> Holdings:
             for stored in bucket.list(folder):
                 listing.add(stored.key.removeprefix(root), stored)
     return listing.holdings()
+
+
+def months_held(bucket: Bucket, root: str, app_ids: Collection[str] = ()) -> list[layout.Month]:
+    """Return the months that have folders, of all apps; each can be surveyed apart from the others, at the same time.
+
+    Args:
+        bucket: where the archive is.
+        root: its key prefix, with a slash at its end, or empty.
+        app_ids: whose months; none for all apps.
+    """
+    apps = [f"{root}{app_id}/" for app_id in app_ids] or bucket.level(root)[0]
+    years = _below(bucket, [app for app in apps if layout.is_app(app.removeprefix(root))])
+    months = _below(bucket, [year for year in years if layout.is_year(year.removeprefix(root))])
+    return [month for folder in months if (month := layout.parse_month(folder.removeprefix(root)))]
+
+
+def _below(bucket: Bucket, folders: Collection[str]) -> list[str]:
+    """Return the folders in folders; what others put beside them, however much it is, is not gone into."""
+    return [folder for level in a_few_at_a_time(bucket.level, folders) for folder in level[0]]
 
 
 class _Listing:

@@ -38,6 +38,7 @@ _DAY = rf"(?P<app>{APP_ID})/[0-9]{{4}}/[0-9]{{2}}/[0-9]{{2}}/"
 _FOLDER = re.compile(rf"{_DAY}[0-9a-f-]{{36}}/")
 _KEY = re.compile(rf"(?P<folder>{_DAY}(?P<id>[0-9a-f-]{{36}})/)(?P<path>.+)", re.DOTALL)
 _BESIDE = re.compile(rf"{_DAY}[0-9a-f-]{{36}}{re.escape(DESCRIPTION)}")
+_MONTH_FOLDER = re.compile(rf"(?P<app>{APP_ID})/(?P<year>[0-9]{{4}})/(?P<month>[0-9]{{2}})/")
 _MONTH = re.compile(rf"{CATALOG}/app_id=(?P<app>{APP_ID})/month=(?P<month>[0-9]{{4}}-[0-9]{{2}})/recordings\.parquet")
 
 
@@ -64,6 +65,34 @@ class Month(NamedTuple):
     def catalog_path(self) -> str:
         """The path of the month's catalog file below the archive's root, as Hive names partitions."""
         return f"{CATALOG}/app_id={self.app_id}/month={self.month}/recordings.parquet"
+
+
+def is_app(path: str) -> bool:
+    """Tell whether a folder in the archive's root may be an app's.
+
+    Args:
+        path: below the archive's root, with a slash at its end.
+    """
+    return not path.startswith((AUDIT, CATALOG)) and re.fullmatch(f"{APP_ID}/", path) is not None
+
+
+def is_year(path: str) -> bool:
+    """Tell whether a folder is of an app's year.
+
+    Args:
+        path: below the archive's root, with a slash at its end.
+    """
+    return re.fullmatch(f"{APP_ID}/[0-9]{{4}}/", path) is not None
+
+
+def parse_month(path: str) -> Month | None:
+    """Return the month whose folder a path is; None if it is none.
+
+    Args:
+        path: below the archive's root, with a slash at its end.
+    """
+    match = _MONTH_FOLDER.fullmatch(path)
+    return Month(match["app"], f"{match['year']}-{match['month']}") if match else None
 
 
 def month_of(folder: str) -> Month:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.archive import Month, month_of, parse_folder, survey
+from tasks.archive import Month, month_of, months_held, parse_folder, survey
 from tasks.catalog.bag_row import bag_version, read_row, unreadable_row
 from tasks.catalog.dataset import Source, by_age, newest_of
 from tasks.catalog.models import CatalogReport
@@ -74,7 +74,7 @@ class _Bags:
     """The bags of some months, as listed."""
 
     held: dict[Month, dict[str, Held]] = field(default_factory=dict)  # by folder
-    descriptions: Mapping[str, StoredObject] = field(default_factory=dict)  # by folder
+    descriptions: dict[str, StoredObject] = field(default_factory=dict)  # by folder
 
     def versions(self, month: Month) -> dict[str, str]:
         """Return the version of each bag of a month, by its folder."""
@@ -132,12 +132,15 @@ class _Update:
         return {*stale, newest} if newest and self._seals else set(stale)
 
     def _list_bags(self, months: Collection[Month]) -> _Bags:
-        """List the bags of some months, or of all."""
-        holdings = survey(self._context.bucket, self._dataset.root, [month.folder for month in months] or self._app_ids)
-        bags = _Bags(descriptions=holdings.descriptions)
-        for folder, held in holdings.bags.items():
-            if held.ours:
-                bags.held.setdefault(month_of(folder), {})[folder] = held
+        """List the bags of some months, or of all; months at the same time, as a long listing comes page by page."""
+        bucket, root = self._context.bucket, self._dataset.root
+        listed = months or months_held(bucket, root, self._app_ids)
+        bags = _Bags()
+        for holdings in a_few_at_a_time(lambda month: survey(bucket, root, [month.folder]), listed):
+            bags.descriptions |= holdings.descriptions
+            for folder, held in holdings.bags.items():
+                if held.ours:
+                    bags.held.setdefault(month_of(folder), {})[folder] = held
         return bags
 
     def _stale(self, bags: _Bags, files: Files, months: Collection[Month]) -> list[Month]:
