@@ -10,14 +10,13 @@ import ipaddress
 import os
 import re
 import ssl
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, MutableMapping
+    from collections.abc import Mapping, MutableMapping
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
@@ -52,7 +51,7 @@ def tidy(environment: MutableMapping[str, str] = os.environ) -> None:
 
 
 def keep_loopback_direct(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Let no proxy stand between this machine and itself, where Prefect's temporary server listens.
+    """Let no proxy stand between this machine and itself, where a Prefect server may listen.
 
     NO_PROXY loses what httpx cannot be made with: it takes no networks of IPv6, and no brackets.
     """
@@ -150,17 +149,3 @@ def insecure(error: BaseException) -> str:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"its certificate is not accepted ({cause.verify_message})"
     return "it does not speak TLS" if cause is not None and cause.reason in NO_TLS else ""
-
-
-@contextmanager
-def kept_from_children() -> Iterator[None]:
-    """Hide this project's secrets from the processes that are started meanwhile; no other thread may need them."""
-    hidden = {
-        name: os.environ[name] for name in os.environ if name == "CLOUDFLARE_API_TOKEN" or name.startswith("AWS_")
-    }
-    for name in hidden:
-        del os.environ[name]
-    try:
-        yield
-    finally:
-        os.environ.update(hidden)
