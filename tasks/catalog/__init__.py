@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tasks.catalog.dataset import Dataset
+from tasks.catalog.find import find_rows, json_line, parse_duration, parse_time, table_line
 from tasks.catalog.models import AuditRecord, AuditRecords, CatalogContext, CatalogReport
 from tasks.catalog.schema import COLUMNS, SCHEMA_VERSION, Row
 from tasks.catalog.search import Query, could_match, search
@@ -19,6 +20,11 @@ __all__ = [
     "Query",
     "Row",
     "could_match",
+    "find_rows",
+    "json_line",
+    "parse_duration",
+    "parse_time",
     "search",
+    "table_line",
     "update_catalog",
 ]

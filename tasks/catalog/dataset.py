@@ -25,7 +25,7 @@ from tasks.text import MIB
 from tasks.workers import a_few_at_a_time
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from tasks.s3 import Bucket, StoredObject
 
@@ -134,11 +134,6 @@ class Dataset:
     def rows(self, month: Month) -> list[Row]:
         """Return the rows of a month; none if there is no file, or none that can be read as one of ours."""
         return parquet.decode(self._content(month))
-
-    def all_rows(self, months: Collection[Month]) -> Iterable[Row]:
-        """Return the rows of months, each with the columns that stand in the path alone."""
-        for month, rows in zip(months, a_few_at_a_time(self.rows, months), strict=True):
-            yield from ({"app_id": month.app_id, "month": month.month} | row for row in rows)
 
     def write(self, month: Month, rows: list[Row], source: Source, others: Mapping[str, SealedSource]) -> None:
         """Replace the file of a month; without rows, there is none."""

@@ -21,6 +21,7 @@ ArchiverError
  │   ├─ ArchiveDamaged           committed, but not whole
  │   ├─ ReplacementSmaller       an overwrite that would delete the only copy of something
  │   ├─ WebhookMalformed         signed, but not as documented
+ │   ├─ CatalogMissing           there is no catalog
  │   ├─ CatalogNewer             a newer version of this program has written the catalog
  │   ├─ CannotHandOut            no deployment's run could archive that recording
  │   ├─ SweepIncomplete          recordings failed, are at risk, or are lost: all others were seen to
@@ -57,6 +58,7 @@ from tasks.errors.archive import (
     ArchiveDamaged,
     AuditUnfinished,
     CannotHandOut,
+    CatalogMissing,
     CatalogNewer,
     DamageFound,
     NotArchived,
@@ -118,6 +120,7 @@ __all__ = [
     "ArchiverError",
     "AuditUnfinished",
     "CannotHandOut",
+    "CatalogMissing",
     "CatalogNewer",
     "ConnectionInsecure",
     "DamageFound",

@@ -84,6 +84,17 @@ class AuditUnfinished(RetryableError):
         )
 
 
+class CatalogMissing(FinalError):
+    """There is no catalog."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.url = url
+
+    def _told(self) -> str:
+        return f"There is no catalog below {self.url}. Make it: uv run python -m flows.update_catalog"
+
+
 class CatalogNewer(FinalError):
     """A newer version of this program has written the catalog, with columns that this one would drop."""
 
