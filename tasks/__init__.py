@@ -4,7 +4,7 @@
     0      text                                                        what people read, and what must not be shown
     0      evidence                                                    what proves that a file is media and whole
     1      errors                                                      every failure, final or worth retrying
-    2      environment settings retry cancellation workers             what all others stand on
+    2      environment settings retry cancellation workers tls         what all others stand on
     2      process_tuning                                              what is set once for a process
     2      prefect_settings run_history                                Prefect, as far as is known without it
     3      realtimekit                                                 the API: recordings and their URLs; webhooks

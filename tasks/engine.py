@@ -19,7 +19,7 @@ from tasks.pipeline import RETRY_DELAYS_S
 from tasks.process_tuning import settle
 from tasks.run_history import RunHistory
 from tasks.session import Session, show_on_terminal_or_in_log
-from tasks.text import conceal_logs, showable
+from tasks.text import conceal_logs, safe_line, showable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -108,7 +108,7 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - that is what it is for
             self.log.error("%s", showable("".join(traceback.format_exception(error))))  # noqa: TRY400
             place = traceback.extract_tb(error.__traceback__)[-1]
-            text = " ".join(showable(str(error)).split())[:300].rstrip(".")
+            text = safe_line(str(error))
             failure = Unforeseen(type(error).__name__, text, f"line {place.lineno} of {Path(place.filename).name}")
         else:
             return

@@ -12,7 +12,8 @@ from urllib.request import proxy_bypass
 import httpx
 import pytest
 
-from tasks.environment import insecure, secrets, tidy
+from tasks.environment import secrets, tidy
+from tasks.tls import explain_distrust
 from tests.support.certificates import self_signed
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def test_the_secrets_are_the_keys_and_the_passwords_of_proxies() -> None:
 def test_a_certificate_that_nobody_vouches_for_is_told_from_a_line_that_broke(impostor: str) -> None:
     with pytest.raises(httpx.ConnectError) as raised:
         httpx.get(impostor)
-    assert insecure(raised.value) == "its certificate is not accepted (self-signed certificate)"
+    assert explain_distrust(raised.value) == "its certificate is not accepted (self-signed certificate)"
     with pytest.raises(httpx.ConnectError) as raised:
         httpx.get("http://127.0.0.1:9")
-    assert insecure(raised.value) == ""
+    assert explain_distrust(raised.value) == ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tasks.audit.auditor import AuditContext
 from tasks.audit.log import AuditLog
-from tasks.s3 import MOST_BODIES, Dialect, Pace, Store, reading
+from tasks.s3 import MAX_BODIES, Store, StoreCapabilities, Throttle, open_reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,8 +29,8 @@ class AuditSession:
     settings: AuditSettings
     s3: BaseClient  # with connections for twice as many as the settings let read at once
     log: Log
-    throttle: Pace = field(default_factory=lambda: Pace(MOST_BODIES))
-    capabilities: Dialect = field(default_factory=Dialect)
+    throttle: Throttle = field(default_factory=lambda: Throttle(MAX_BODIES))
+    capabilities: StoreCapabilities = field(default_factory=StoreCapabilities)
 
     @property
     def root(self) -> str:
@@ -48,7 +48,7 @@ class AuditSession:
         # What was found out is written down even when all else was told to stop.
         audit_log = AuditLog(new_store(Event()), self.root, self.log)
         at_once = settings.transfer_concurrency
-        with reading(at_once) as reader:
+        with open_reader(at_once) as reader:
             try:
                 yield AuditContext(new_store(), new_store, self.root, audit_log, reader, at_once, stop, self.log)
             finally:

@@ -22,9 +22,9 @@ from prefect.settings import (
 )
 
 from tasks.doctor import GROUP, PROJECT, SERVER, Check, check_versions, failed, ok, skipped, warning
-from tasks.environment import insecure
 from tasks.errors import PrefectUnavailable
 from tasks.orchestration.server import server_host
+from tasks.tls import explain_distrust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,7 +82,7 @@ class PrefectCheckup:
             return failed(f"{server_host()} answers HTTP {status}", "Check PREFECT_API_URL, and PREFECT_API_KEY or "
                           "PREFECT_API_AUTH_STRING.")  # fmt: skip
         except (PrefectException, httpx.HTTPError) as error:
-            name = insecure(error) or type(error).__name__
+            name = explain_distrust(error) or type(error).__name__
             return failed(
                 f"{server_host()} does not answer ({name})", f"Start it ({_START}), or correct PREFECT_API_URL."
             )

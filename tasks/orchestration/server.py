@@ -20,10 +20,11 @@ from prefect.settings import (
 )
 from pydantic_settings import BaseSettings
 
-from tasks.environment import insecure, of_certificates
+from tasks.environment import of_certificates
 from tasks.errors import ArchiverError, ConnectionInsecure, PrefectRefused, PrefectUnavailable, SettingsInvalid
 from tasks.process_tuning import settle
 from tasks.settings import load_settings
+from tasks.tls import explain_distrust
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,6 +121,6 @@ def _failure(error: Exception) -> ArchiverError:
         return PrefectUnavailable(server_host(), f"HTTP {status}")
     if isinstance(cause, ValueError | TypeError):  # no JSON, or no version
         return PrefectUnavailable(server_host(), "something else does; the URL of a server of your own ends with /api")
-    if reason := insecure(cause):
+    if reason := explain_distrust(cause):
         return ConnectionInsecure(server_host(), reason)
     return PrefectUnavailable(server_host(), type(cause).__name__)

@@ -30,7 +30,8 @@ from tasks.errors import (
     SourceUnavailable,
     StoreRefused,
 )
-from tasks.s3.multipart import Store, new_s3_client
+from tasks.s3.client import new_s3_client
+from tasks.s3.multipart import Store
 from tests.flows.running import archive_recording
 from tests.flows.world import eventually
 from tests.standins.realtimekit import Answer, MediaSource, StandInRecording

@@ -21,7 +21,7 @@ from flows.sweep_recordings import main
 from flows.sweep_recordings import sweep_recordings as sweep_flow
 from tasks.archive.partial import read_missing
 from tasks.errors import ApiRefused, ApiUnavailable, CannotHandOut, StoreUnavailable, SweepIncomplete
-from tasks.s3.multipart import new_s3_client
+from tasks.s3.client import new_s3_client
 from tasks.sweep.report import Sweep
 from tests.flows.duty import asked
 from tests.flows.running import archive_recording, sweep_recordings
@@ -133,7 +133,7 @@ def test_what_expires_soon_and_is_not_archived_fails_the_run(here: World) -> Non
 def test_an_empty_video_and_a_file_that_is_missing_are_at_risk_and_not_lost(
     here: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.download.source.MISSING_FOR_S", -1.0)
+    monkeypatch.setattr("tasks.download.recovery.MISSING_FOR_S", -1.0)
     empty, missing = aged(here, WEEK_H - 2, video=b""), aged(here, WEEK_H - 3)
     here.kit.file_faults = lambda request: Answer(404) if request.name == missing.video_name else None
     raised, sweep = incomplete(at_once=1)
