@@ -20,7 +20,7 @@ from tasks.audit import AuditLog
 from tasks.catalog import CatalogContext, CatalogReport, Dataset
 from tasks.catalog import update_catalog as update_dataset
 from tasks.engine import Engine
-from tasks.s3 import MOST_BODIES, Dialect, Pace, Store, new_s3_client
+from tasks.s3 import MAX_BODIES, Store, StoreCapabilities, Throttle, new_s3_client
 from tasks.session import SPARE_CONNECTIONS
 from tasks.settings import APP_ID_PATTERN, ArchiveSettings, load_settings
 
@@ -90,7 +90,11 @@ def write_catalog(
     settings: ArchiveSettings, s3: BaseClient, log: Log, *, archive_url: str, app_ids: Collection[str], rebuild: bool
 ) -> CatalogReport:
     """Compare the catalog with the archive, and write what differs."""
-    throttle, capabilities, root = Pace(MOST_BODIES), Dialect(), f"{settings.prefix}/" if settings.prefix else ""
+    throttle, capabilities, root = (
+        Throttle(MAX_BODIES),
+        StoreCapabilities(),
+        f"{settings.prefix}/" if settings.prefix else "",
+    )
     stop = Event()
 
     def new_store() -> Store:

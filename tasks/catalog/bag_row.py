@@ -24,7 +24,7 @@ from tasks.archive import (
 )
 from tasks.catalog.schema import COLUMNS, Row
 from tasks.realtimekit import parse_archived
-from tasks.s3 import bare
+from tasks.s3 import bare_etag
 from tasks.text import without_secrets
 from tasks.workers import a_few_at_a_time
 
@@ -69,7 +69,7 @@ class Description(BaseModel):
 
 def bag_version(held: Held, description: StoredObject | None) -> str:
     """Return a text that is another one whenever the bag or its description is; a listing is enough for it."""
-    described = f"{bare(description.etag)} {description.size} {description.modified}" if description else ""
+    described = f"{bare_etag(description.etag)} {description.size} {description.modified}" if description else ""
     text = f"{held.sums.versions} {held.marked} {described}"
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 

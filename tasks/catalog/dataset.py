@@ -20,7 +20,7 @@ from tasks.archive import CATALOG, Month, is_a_folder, parse_catalog_path, shown
 from tasks.catalog import parquet
 from tasks.catalog.schema import SCHEMA_VERSION, Row
 from tasks.errors import CatalogNewer, ObjectTooLarge
-from tasks.s3 import bare
+from tasks.s3 import bare_etag
 from tasks.text import MIB
 from tasks.workers import a_few_at_a_time
 
@@ -123,9 +123,11 @@ class Dataset:
         """
         if files.newest:
             self._learn(files.newest, files)
-        unknown = [month for month, stored in files.listed.items() if (month, bare(stored.etag)) not in self._sources]
+        unknown = [
+            month for month, stored in files.listed.items() if (month, bare_etag(stored.etag)) not in self._sources
+        ]
         a_few_at_a_time(lambda month: self._learn(month, files), unknown)
-        sources = {month: self._sources[month, bare(stored.etag)] for month, stored in files.listed.items()}
+        sources = {month: self._sources[month, bare_etag(stored.etag)] for month, stored in files.listed.items()}
         for month, source in sources.items():
             if source and source.schema_version > SCHEMA_VERSION:
                 raise CatalogNewer(f"{self.url}{self._key(month)}", source.schema_version, SCHEMA_VERSION)
@@ -153,14 +155,14 @@ class Dataset:
     def to_seal(self, files: Files) -> dict[str, SealedSource]:
         """Return what the newest file is to hold of all others."""
         return {
-            month.catalog_path: SealedSource(etag=bare(stored.etag), source=source)
+            month.catalog_path: SealedSource(etag=bare_etag(stored.etag), source=source)
             for month, stored in sorted(files.listed.items())
-            if month != files.newest and (source := self._sources.get((month, bare(stored.etag))))
+            if month != files.newest and (source := self._sources.get((month, bare_etag(stored.etag))))
         }
 
     def _learn(self, month: Month, files: Files) -> None:
         """Read what a file says of itself, and of others."""
-        etag = bare(files.listed[month].etag)
+        etag = bare_etag(files.listed[month].etag)
         if (month, etag) in self._sources and month in self._sealed:
             return
         try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tasks.catalog.search import could_match, matches, recorded_at, search
 from tasks.errors import CatalogMissing
-from tasks.text import clock, human_size, showable
+from tasks.text import clock, human_size, safe_line
 from tasks.workers import a_few_at_a_time
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def table_line(row: Row) -> tuple[str, ...]:
     if fixity in {"damaged", "unread"} and condition != "damaged":
         condition = f"{condition}, {fixity} at the last audit"
     return tuple(
-        "".join(c if c.isprintable() else " " for c in showable(text))
+        safe_line(text)
         for text in (
             f"{time:%Y-%m-%d %H:%M}" if time else "",
             clock(row["duration_s"]) if row["duration_s"] is not None else "",
