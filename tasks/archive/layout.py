@@ -73,7 +73,7 @@ def is_app(path: str) -> bool:
     Args:
         path: below the archive's root, with a slash at its end.
     """
-    return not path.startswith((AUDIT, CATALOG)) and re.fullmatch(f"{APP_ID}/", path) is not None
+    return path not in {f"{AUDIT}/", f"{CATALOG}/"} and re.fullmatch(f"{APP_ID}/", path) is not None
 
 
 def is_year(path: str) -> bool:

@@ -233,6 +233,7 @@ class _Update:
             where = traceback.extract_tb(error.__traceback__)[-1]  # its text may hold anything, too
             reason = f"{type(error).__name__} in {Path(where.filename).name}, line {where.lineno}, which nobody foresaw"
         else:
+            self._unreadable.pop(held.folder, None)
             return row
         self._unreadable[held.folder] = reason
         self._context.log.warning("%s cannot be read: %s", held.folder, reason)

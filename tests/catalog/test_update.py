@@ -251,6 +251,22 @@ def test_a_bag_that_cannot_be_read_stops_no_other_and_is_tried_again(rclone: Arc
     require_right(rclone)
 
 
+def test_a_bag_that_can_be_read_at_the_second_look_is_settled(rclone: Archiving) -> None:
+    _, bad, _ = three(rclone)
+    refused: list[str] = []
+
+    def meddle(method: str, request: dict[str, Any], send: Any) -> Any:
+        if method == "get_object" and request["Key"].endswith(f"{bad.id}/recording.json") and not refused:
+            refused.append(request["Key"])
+            rclone.archived(rclone.add(9000, invoked_time=MONTHS[1]))  # so that the month is looked at again
+            raise refusal("AccessDenied", 403)
+        return send()
+
+    report = update(rclone, meddle)
+    assert (report.settled, report.unreadable) == (True, ())
+    require_right(rclone)
+
+
 def test_a_store_that_is_away_ends_the_update_and_leaves_what_was_there(rclone: Archiving) -> None:
     first, *_ = three(rclone)
     update(rclone)
@@ -295,6 +311,12 @@ def test_what_others_put_among_the_catalogs_files_is_told_and_left(rclone: Archi
     report = update(rclone)
     assert report.foreign == ("_catalog/notes.txt",)
     assert "archive/_catalog/notes.txt" in files(rclone)
+
+
+def test_an_audit_takes_the_catalog_for_no_foreign_objects(rclone: Archiving) -> None:
+    three(rclone)
+    update(rclone)
+    assert audited(rclone).notices == set()
 
 
 @pytest.mark.parametrize("junk", [b"", b"junk", b"PAR1" + b"\0" * 100 + b"PAR1"])

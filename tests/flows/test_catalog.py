@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flows import archive_recording, find_recordings, update_catalog
+from tests.flows import running
+from tests.flows.duty import deploy, deployment_id, prefect
+from tests.flows.world import eventually
 from tests.standins.realtimekit import MediaSource, StandInRecording
 
 if TYPE_CHECKING:
@@ -54,6 +57,23 @@ def test_what_is_archived_is_found_once_the_catalog_is_up_to_date(either_here: W
     assert found(capsys, "--meeting", "m1", "--min-duration", "2m") == found(capsys, "--damaged") == []
     (report,) = printed(update_catalog.main([]), capsys)
     assert (report["read"], report["months_written"]) == (0, 0)
+
+
+@pytest.mark.duty
+def test_the_event_of_an_archive_starts_a_run_that_updates_its_month(here: World) -> None:
+    deploy(here)
+    archived = running.archive_recording(here.add().id)
+    of_deployment = {"id": {"any_": [deployment_id(here, "hourly")]}}
+
+    def runs() -> list[dict[str, Any]]:
+        asked: list[dict[str, Any]] = here.ask_prefect("flow_runs", deployments=of_deployment)
+        return [run for run in asked if run["parameters"].get("archive_url") == archived.archive_url]
+
+    (run,) = eventually(runs)
+    prefect(here, "flow-run", "execute", run["id"])
+    (run,) = runs()
+    assert run["state"]["type"] == "COMPLETED", run["state"]["message"]
+    assert [key for key in here.objects() if key.endswith("recordings.parquet")]
 
 
 def test_a_search_gives_all_that_the_catalog_has(plain_here: World, capsys: Captured) -> None:
