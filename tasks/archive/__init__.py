@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.archive.bag import MISSING, missing_labels
+from tasks.archive.bag import MISSING, missing_labels, parse_manifest, stated_findings
 from tasks.archive.bag_findings import Finding, Findings
 from tasks.archive.bag_verifier import (
     BagVerifier,
@@ -14,9 +14,22 @@ from tasks.archive.bag_verifier import (
 from tasks.archive.commit import Archive
 from tasks.archive.day_listing import stored_files
 from tasks.archive.file_names import payload_paths
-from tasks.archive.inventory import Held, Holdings, Sums, held_at, is_a_folder, shown, survey
-from tasks.archive.layout import AUDIT, PAYLOAD, description_key, is_unfinished
-from tasks.archive.lookup import ArchivedBag, open_bag
+from tasks.archive.inventory import Held, Holdings, Sums, held_at, is_a_folder, months_held, shown, survey
+from tasks.archive.layout import (
+    AUDIT,
+    CATALOG,
+    DETAILS,
+    INFO,
+    MANIFEST,
+    PAYLOAD,
+    Month,
+    description_key,
+    is_unfinished,
+    month_of,
+    parse_catalog_path,
+    parse_folder,
+)
+from tasks.archive.lookup import ArchivedBag, InspectedBag, inspect_bag, open_bag
 from tasks.archive.models import ArchivedFile, ArchivedRecording, StoredFile
 from tasks.archive.partial import can_be_completed, can_be_whole, describe_missing, read_missing
 from tasks.archive.upload_journal import UploadJournal
@@ -24,6 +37,10 @@ from tasks.archive.verify import is_marked, read_back
 
 __all__ = [
     "AUDIT",
+    "CATALOG",
+    "DETAILS",
+    "INFO",
+    "MANIFEST",
     "MISSING",
     "PAYLOAD",
     "Archive",
@@ -35,6 +52,8 @@ __all__ = [
     "Findings",
     "Held",
     "Holdings",
+    "InspectedBag",
+    "Month",
     "StoredFile",
     "Sums",
     "UploadJournal",
@@ -46,16 +65,23 @@ __all__ = [
     "description_key",
     "find_manifests",
     "held_at",
+    "inspect_bag",
     "is_a_folder",
     "is_marked",
     "is_of_another_program",
     "is_unfinished",
     "missing_labels",
+    "month_of",
+    "months_held",
     "open_bag",
+    "parse_catalog_path",
+    "parse_folder",
+    "parse_manifest",
     "payload_paths",
     "read_back",
     "read_missing",
     "shown",
+    "stated_findings",
     "stored_files",
     "survey",
 ]
