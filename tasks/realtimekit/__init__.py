@@ -1,4 +1,4 @@
-"""Cloudflare RealtimeKit: recordings from its API, and its webhooks.
+"""Cloudflare RealtimeKit: recordings and sessions from its API, and its webhooks.
 
 `webhook_event` and `webhook_signature` are doors of their own: only the webhook needs them.
 """
@@ -14,19 +14,39 @@ from tasks.realtimekit.recordings import (
     require_no_missing_media,
     require_some_media,
 )
+from tasks.realtimekit.session_models import (
+    DOCUMENT_KINDS,
+    DocumentKind,
+    DocumentUrl,
+    ExpectedDocuments,
+    MeetingSession,
+    checked_session_id,
+    parse_archived_session,
+    without_peer_events,
+)
+from tasks.realtimekit.sessions import MeetingSessions
 
 __all__ = [
     "API_PATIENCE_S",
+    "DOCUMENT_KINDS",
     "RETENTION",
     "UUID_PATTERN",
     "Cloudflare",
+    "DocumentKind",
+    "DocumentUrl",
+    "ExpectedDocuments",
     "MediaFile",
+    "MeetingSession",
+    "MeetingSessions",
     "Params",
     "RealtimeKit",
     "Recording",
     "checked_recording_id",
+    "checked_session_id",
     "parse_archived",
+    "parse_archived_session",
     "require_media",
     "require_no_missing_media",
     "require_some_media",
+    "without_peer_events",
 ]
