@@ -4,6 +4,7 @@
     0      text                                                        what people read, and what must not be shown
     0      evidence                                                    what proves that a file is media and whole
     1      errors                                                      every failure, final or worth retrying
+    1      documents                                                   what a meeting's texts are, and captions
     2      environment settings retry cancellation workers             what all others stand on
     2      process_tuning                                              what is set once for a process
     3      realtimekit                                                 the API: recordings and their URLs; webhooks

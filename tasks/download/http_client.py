@@ -51,15 +51,23 @@ def no_cookies() -> CookieJar:
     return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
-def send(http: httpx.Client, label: str, url: str, headers: Mapping[str, str]) -> httpx.Response:
-    """Send a GET and return its answer, of which the body is still to come; a few redirects are followed.
+def send(
+    http: httpx.Client, label: str, url: str, headers: Mapping[str, str], redirects: int | None = None
+) -> httpx.Response:
+    """Send a GET and return its answer, of which the body is still to come.
+
+    Args:
+        redirects: how many are followed; None for a few. With 0, an answer that redirects is returned as it is.
 
     Raises:
         SourceUnavailable: there is no answer.
         ConnectionInsecure: there is nobody whom the file could be taken from.
     """
     try:
-        return _followed(http, label, http.build_request("GET", url, headers=headers))
+        request = http.build_request("GET", url, headers=headers)
+        if redirects == 0:
+            return http.send(request, stream=True, follow_redirects=False)
+        return _followed(http, label, request, MAX_REDIRECTS if redirects is None else redirects)
     except (httpx.RequestError, httpx.InvalidURL) as error:
         failure, distrusted = _plain(error), insecure(error)
     if distrusted:
@@ -83,16 +91,16 @@ def pieces_of(label: str, response: httpx.Response) -> Iterator[bytes]:
     raise SourceUnavailable(label, failure)
 
 
-def _followed(http: httpx.Client, label: str, request: httpx.Request) -> httpx.Response:
+def _followed(http: httpx.Client, label: str, request: httpx.Request, most: int) -> httpx.Response:
     """Return the answer at the end of the redirects; httpx itself would read all of what comes with each of them."""
-    for _ in range(1 + MAX_REDIRECTS):
+    for _ in range(1 + most):
         response = http.send(request, stream=True, follow_redirects=False)
         if response.next_request is None:
             return response
         with closing(response):
             beginning(response)
         request = response.next_request
-    raise SourceUnavailable(label, f"more than {MAX_REDIRECTS} redirects")
+    raise SourceUnavailable(label, f"more than {most} redirects")
 
 
 def _plain(error: Exception) -> str:

@@ -126,6 +126,29 @@ def announced(response: httpx.Response) -> bool:
     return _length(response) is not None and "Transfer-Encoding" not in response.headers
 
 
+def failure_of(label: str, response: httpx.Response) -> ArchiverError:
+    """Return what an answer means that is not the whole file; a part of it was never asked for."""
+    if response.status_code == httpx.codes.PARTIAL_CONTENT:
+        return SourceLied(label, "status 200", "HTTP 206")
+    return _failure(label, response, None)
+
+
+def length_of(response: httpx.Response) -> int | None:
+    """Return the Content-Length in bytes; None if none is said that can be one."""
+    return _length(response)
+
+
+def content_type_of(response: httpx.Response) -> str:
+    """Return the media type without parameters; empty if none is said that can be one."""
+    return _content_type(response)
+
+
+def md5_in(response: httpx.Response) -> str:
+    """Return the MD5 in hexadecimal that an ETag is, as stores have it of objects that came in one piece, else ""."""
+    opaque = _opaque(_etag(response)).lower()
+    return opaque if re.fullmatch(r"[0-9a-f]{32}", opaque) else ""
+
+
 def beginning(response: httpx.Response) -> bytes:
     """Read the beginning of a body that is not the file: never without end, and whatever breaks."""
     body = b""
