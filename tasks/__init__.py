@@ -10,9 +10,10 @@
     3      realtimekit                                                 the API: recordings and their URLs; webhooks
     3      download                                                    a file behind an expiring URL
     3      s3                                                          a store: objects and multipart uploads
-    4      archive                                                     one bag per recording
+    4      archive                                                     a bag per recording, and per state of a session
     5      transfer                                                    from source to store, part by part
     6      pipeline                                                    a recording's way, told once: start there
+    6      session_pipeline                                            a session's way: transcript, chat, summary
     6      session cli                                                 clients of a run; a command on a terminal
     7      sweep                                                       what is not archived yet
     7      audit                                                       whether the archive is what it was

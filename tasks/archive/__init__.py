@@ -1,4 +1,4 @@
-"""The archive: one BagIt bag per recording (RFC 8493), visible only when it is whole."""
+"""The archive: BagIt bags (RFC 8493) of recordings and of sessions, each visible only when it is whole."""
 
 from __future__ import annotations
 
@@ -6,9 +6,27 @@ from tasks.archive.commit import Archive
 from tasks.archive.day_listing import stored_files
 from tasks.archive.file_names import payload_paths
 from tasks.archive.inventory import Held, Holdings, Sums, held_at, is_a_folder, shown, survey
-from tasks.archive.layout import AUDIT, PAYLOAD, description_key, is_unfinished
+from tasks.archive.layout import (
+    AUDIT,
+    PAYLOAD,
+    captions_key,
+    description_key,
+    document_path,
+    is_unfinished,
+    transcript_text_key,
+    upload_path,
+)
 from tasks.archive.lookup import ArchivedBag, open_bag
 from tasks.archive.models import ArchivedFile, ArchivedRecording, StoredFile
+from tasks.archive.session_bag import SessionArchive
+from tasks.archive.session_models import (
+    ArchivedMeetingSession,
+    MissingPiece,
+    SessionContents,
+    SessionDocument,
+    SessionRecording,
+)
+from tasks.archive.session_versions import Version
 from tasks.archive.upload_journal import UploadJournal
 from tasks.archive.verify import is_marked, read_back
 
@@ -18,13 +36,22 @@ __all__ = [
     "Archive",
     "ArchivedBag",
     "ArchivedFile",
+    "ArchivedMeetingSession",
     "ArchivedRecording",
     "Held",
     "Holdings",
+    "MissingPiece",
+    "SessionArchive",
+    "SessionContents",
+    "SessionDocument",
+    "SessionRecording",
     "StoredFile",
     "Sums",
     "UploadJournal",
+    "Version",
+    "captions_key",
     "description_key",
+    "document_path",
     "held_at",
     "is_a_folder",
     "is_marked",
@@ -35,4 +62,6 @@ __all__ = [
     "shown",
     "stored_files",
     "survey",
+    "transcript_text_key",
+    "upload_path",
 ]

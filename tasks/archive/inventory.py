@@ -66,6 +66,7 @@ class Held:
     sums: Sums = field(default_factory=Sums)
     tags: set[str] = field(default_factory=set)  # those of our tag files that are there
     newest: datetime | None = None  # when something in it was last written
+    is_claimed: bool = False  # a record of work under way lies in it
 
     @property
     def ours(self) -> bool:
@@ -74,20 +75,37 @@ class Held:
 
     @property
     def recording_id(self) -> str:
-        """The recording's id, or the folder's name."""
-        return self.folder.rstrip("/").rpartition("/")[2]
+        """The recording's id, the session's folder and the version, or the folder's name."""
+        parts = self.folder.rstrip("/").split("/")
+        return "/".join(parts[-2:] if self.is_session else parts[-1:])
+
+    @property
+    def is_session(self) -> bool:
+        """Whether it is a version of a session."""
+        return self.ours and layout.version_of(self.folder) > 0
 
     @property
     def is_bag(self) -> bool:
         """Whether it has the marker."""
         return layout.MARKER in self.tags
 
+    @property
+    def was_bag(self) -> bool:
+        """Whether its tag files show that it had the marker.
+
+        A session's version that is claimed never had: a run was killed before the marker, and the next run wrote the
+        next version.
+        """
+        return layout.MANIFEST in self.tags and not (self.is_session and self.is_claimed)
+
     def add(self, path: str, stored: StoredObject) -> None:
         """Note an object that lies in it."""
-        if not (self.ours and layout.is_unfinished(path)):
+        if self.ours and layout.is_unfinished(path):
+            self.is_claimed = True
+        else:
             self.sums.add(stored)
         self.note_time(stored.modified)
-        if path in layout.TAG_FILES:
+        if path in layout.tag_files(self.folder):
             self.tags.add(path)
 
     def note_time(self, modified: datetime | None) -> None:
@@ -155,7 +173,7 @@ class _Listing:
         if key := layout.parse_key(path):
             held = self._ours.setdefault(key.folder, Held(key.folder, key.app_id))
             held.add(key.path, stored)
-        elif not layout.is_description(path):
+        elif not layout.is_derived(path):
             folder, slash, name = path.rpartition("/")
             self._elsewhere.setdefault(folder + slash, Held(folder + slash)).add(name, stored)
 

@@ -62,7 +62,8 @@ def find_bag(bucket: Bucket, folder: str, url: str) -> WholeBag | None:
         listed = {stored.key.removeprefix(folder): stored for stored in bucket.list(folder)}
         if layout.MARKER not in listed:
             return None
-        findings = bag.damage({path: stored.size for path, stored in listed.items()}, tags)
+        sizes = {path: stored.size for path, stored in listed.items()}
+        findings = bag.damage(sizes, tags, layout.tag_files(folder))
         if not findings:
             return WholeBag(tags, listed)
     raise ArchiveDamaged(url, tuple(findings))
@@ -72,7 +73,7 @@ def _read_tags(bucket: Bucket, folder: str) -> dict[str, bytes] | None:
     """Return the content of the tag files that are there, by name; None without the marker."""
     if (marker := bucket.get(folder + layout.MARKER)) is None:
         return None
-    names = [name for name in layout.TAG_FILES if name != layout.MARKER]
+    names = [name for name in layout.tag_files(folder) if name != layout.MARKER]
     contents = a_few_at_a_time(lambda name: bucket.get(folder + name), names)
     read = {name: content for name, content in zip(names, contents, strict=True) if content is not None}
     return {layout.MARKER: marker} | read

@@ -101,7 +101,7 @@ def examined(bucket: Bucket, folder: str, reader: Reader, *, ours: bool, payload
         listed = _listed(bucket, folder)
         if listed is not None and layout.MARKER not in listed:
             return Examined("no bag", read=read)
-        look = _Look(bucket, listed or {}, reader, ours=ours)
+        look = _Look(bucket, listed or {}, reader, layout.tag_files(folder), ours=ours)
         if listed is None:
             look.note("unverifiable", "", f"at most {MOST_OBJECTS:,} objects", "more")
         else:
@@ -131,13 +131,23 @@ class _Look:
         bucket: where it is.
         listed: what lies in its folder, by path.
         reader: of its objects.
+        tag_files: names of those that a bag of ours has.
         ours: it lies where we archive recordings.
     """
 
-    def __init__(self, bucket: Bucket, listed: Mapping[str, StoredObject], reader: Reader, *, ours: bool) -> None:
+    def __init__(
+        self,
+        bucket: Bucket,
+        listed: Mapping[str, StoredObject],
+        reader: Reader,
+        tag_files: Collection[str],
+        *,
+        ours: bool,
+    ) -> None:
         self._bucket = bucket
         self._reader = reader
         self._ours = ours
+        self._tag_files = tag_files
         self._payload = {path: stored for path, stored in listed.items() if path.startswith(layout.PAYLOAD)}
         self._tags = {path: stored for path, stored in listed.items() if not path.startswith(layout.PAYLOAD)}
         self._torn: set[str] = set()  # what the store lists, and does not give
@@ -198,7 +208,7 @@ class _Look:
     def _at_tag_files(self, manifests: Collection[_Manifest]) -> None:
         """Compare the tag files with what their manifests state; those of ours must be there, and no others."""
         stated = self._stated(manifests, of_tags=True) or {}
-        required = set(layout.TAG_FILES) if self._ours else {layout.MARKER}
+        required = set(self._tag_files) if self._ours else {layout.MARKER}
         for name in sorted((required | stated.keys()) - self._tags.keys()):
             self.note("missing", name, _said(stated.get(name)), "nothing")
         for name, stored in sorted(self._tags.items()):
@@ -206,7 +216,7 @@ class _Look:
                 continue
             if name in stated:
                 self._at_tag_file(name, stated[name])
-            elif self._ours and name not in layout.TAG_FILES:
+            elif self._ours and name not in self._tag_files:
                 self.note("unknown", name, "nothing", human_size(stored.size))
             elif self._ours and stated and name != layout.TAG_MANIFEST:
                 self.note("malformed", layout.TAG_MANIFEST, f"a checksum of {name}", "none")
