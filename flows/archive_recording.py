@@ -46,7 +46,8 @@ def archive_recording(
         accept_size: Archive a video although the API announces another size, if the source holds the same file at two
             looks. The archive states both sizes.
         partial: Archive the files that can be downloaded, although the API names others without a usable URL. The
-            archive states what is missing.
+            archive states what is missing, and is replaced by the next run or sweep that can have all files. With
+            overwrite, an archive is replaced that has no file that the new one has not.
     """
     recording_id = checked_recording_id(recording_id)
     settings = load_settings(Settings)

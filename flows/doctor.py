@@ -27,8 +27,8 @@ from tasks.doctor import (
     Check,
     Checkup,
     Clocks,
-    Corner,
     Finding,
+    ScratchPrefix,
     View,
     cloudflare_checks,
     failed,
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-    from tasks.doctor import Said
+    from tasks.doctor import CheckResult
 
 SETTINGS = "settings"
 WITHIN_S = 16.0
@@ -92,7 +92,7 @@ def examine(report: Callable[[Finding], None]) -> Checkup:
     checks = [Check("Settings", SETTINGS, lambda: said)]
     with ExitStack() as stack:
         checks += _of_cloudflare(settings, clocks, stack)
-        corner, of_store = _of_store(settings, archive, clocks, conceal)
+        scratch, of_store = _of_store(settings, archive, clocks, conceal)
         checks += of_store
         checks += PrefectCheckup().checks()
         known = {check.name for check in checks}
@@ -101,7 +101,7 @@ def examine(report: Callable[[Finding], None]) -> Checkup:
         try:
             findings = run(checks, WITHIN_S, report, conceal)
         finally:
-            left = _cleared(corner)
+            left = _cleared(scratch)
     if left:
         told = f"could not be cleared away: {', '.join(left)}"
         finding = Finding(
@@ -112,7 +112,7 @@ def examine(report: Callable[[Finding], None]) -> Checkup:
     return Checkup(ok=sound(findings), seconds=round(time.monotonic() - began, 1), findings=findings)
 
 
-def _settings() -> tuple[Settings | None, ArchiveSettings | None, Said]:
+def _settings() -> tuple[Settings | None, ArchiveSettings | None, CheckResult]:
     """Return the settings, or those of the archive alone, as far as they are usable; and what there is to say."""
     try:
         settings = settings_of(Settings)
@@ -138,7 +138,7 @@ def _of_cloudflare(settings: Settings | None, clocks: Clocks, stack: ExitStack) 
 
 def _of_store(
     settings: Settings | None, archive: ArchiveSettings | None, clocks: Clocks, conceal: Concealed
-) -> tuple[Corner | None, list[Check]]:
+) -> tuple[ScratchPrefix | None, list[Check]]:
     if archive is None:
         return None, [_needing_settings(store_checks.GROUP, store_checks.BUCKET)]
     logging.getLogger("botocore").setLevel(logging.WARNING)  # at DEBUG it logs signatures
@@ -148,17 +148,17 @@ def _of_store(
         said = failed(str(refused))
         return None, [Check(store_checks.GROUP, store_checks.BUCKET, lambda: said)]
     store_checks.note_dates(client, clocks)
-    corner = Corner(client, archive.bucket, archive.prefix)
+    scratch = ScratchPrefix(client, archive.bucket, archive.prefix)
     app = settings.realtimekit_app_id if settings else ""
     archived = "".join(f"{part}/" for part in (archive.prefix, app) if part)
-    return corner, store_checks.StoreCheckup(corner, archived, client.meta.endpoint_url, conceal.add).checks()
+    return scratch, store_checks.StoreCheckup(scratch, archived, client.meta.endpoint_url, conceal.add).checks()
 
 
 def _needing_settings(group: str, name: str) -> Check:
     return Check(group, name, lambda: ok(""), needs=(SETTINGS,))
 
 
-def _of_clock(clocks: Clocks) -> Said:
+def _of_clock(clocks: Clocks) -> CheckResult:
     """Say how far the clocks are apart: both requests to the store and presigned URLs hold a time."""
     ahead = clocks.ahead()
     if not ahead:
@@ -181,14 +181,14 @@ def _apart(seconds: float) -> str:
     return f"{amount} {'behind' if seconds > 0 else 'ahead of'}"
 
 
-def _cleared(corner: Corner | None) -> list[str]:
-    """Clear the corner away, in bounded time though the store may be away, and return what is left there."""
-    if corner is None:
+def _cleared(scratch: ScratchPrefix | None) -> list[str]:
+    """Clear the scratch away, in bounded time though the store may be away, and return what is left there."""
+    if scratch is None:
         return []
-    left = [f"s3://{corner.bucket}/{corner.prefix}"]
+    left = [f"s3://{scratch.bucket}/{scratch.prefix}"]
 
     def clear() -> None:
-        left[:] = corner.close(CLEARED_WITHIN_S / 2)
+        left[:] = scratch.close(CLEARED_WITHIN_S / 2)
 
     clearing = Thread(target=clear, daemon=True)
     clearing.start()

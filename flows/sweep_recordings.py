@@ -21,6 +21,7 @@ from prefect.states import Completed
 from pydantic import Field
 
 from tasks import cli
+from tasks.archive import missing_labels
 from tasks.cancellation import CancellationGroup
 from tasks.errors import (
     ArchiverError,
@@ -36,7 +37,7 @@ from tasks.orchestration.server import prefect_at_hand, settings_of
 from tasks.orchestration.stages import archive_one, find_unarchived, open_session, retried, show_in_log
 from tasks.session import Session
 from tasks.settings import APP_ID_PATTERN, Settings, load_settings
-from tasks.sweep import Book, Scope, Sweep, findings, rows, summary
+from tasks.sweep import Ledger, Scope, Sweep, findings, rows, summary
 from tasks.text import human_size
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
     from tasks.archive import ArchivedRecording
-    from tasks.sweep import Listed, Outcome, Plan
+    from tasks.sweep import ListedRecording, Outcome, Plan
     from tasks.text import Log
 
 AT_RISK_H, AT_ONCE, RETRY_MIN = 24, 4, 60
@@ -111,15 +112,15 @@ def sweep_recordings(
         last = last_sweep(now, session.log)
         scope = Scope(now, at_risk, last.ago, within, meeting_id.lower(), last.told)
         plan = retried(find_unarchived, settings)(session, apps, scope)
-        book = Book(plan, scope, _announced(plan, scope, session.log), session.log)
-        todo = book.todo(0 if dry_run else limit, under_way(scope.now, session.log) if plan.to_archive else ())
+        ledger = Ledger(plan, scope, _announced(plan, scope, session.log), session.log)
+        todo = ledger.todo(0 if dry_run else limit, under_way(scope.now, session.log) if plan.to_archive else ())
         if dry_run:
-            book.leave(todo)
+            ledger.leave(todo)
         elif hand_out:
-            _hand_out(todo, retry_minutes, scope.now, book.note)
+            _hand_out(todo, retry_minutes, scope.now, ledger.note)
         else:
-            _archive(todo, session, at_once, book.note)
-        result = book.result(dry_run=dry_run)
+            _archive(todo, session, at_once, ledger.note)
+        result = ledger.result(dry_run=dry_run)
         _publish(result, session.log)
     if not dry_run and (told := findings(result, scope)):
         incomplete = SweepIncomplete(told)
@@ -135,14 +136,16 @@ def _announced(plan: Plan, scope: Scope, log: Log) -> Mapping[str, bool]:
     return announced({one.id for one in asked}, since, log)
 
 
-def _archive(todo: Sequence[Listed], session: Session, at_once: int, note: Callable[[Listed, Outcome], None]) -> None:
+def _archive(
+    todo: Sequence[ListedRecording], session: Session, at_once: int, note: Callable[[ListedRecording, Outcome], None]
+) -> None:
     """Archive recordings in this run, a few at a time; none that fails stops another."""
     if not todo:
         return
     at_once, cancellation = min(at_once, len(todo)), CancellationGroup()
     with _sessions(session, at_once, cancellation) as idle, ThreadPoolExecutor(at_once) as threads:
 
-        def bring_home(one: Listed) -> ArchivedRecording:
+        def bring_home(one: ListedRecording) -> ArchivedRecording:
             own = idle.get()
             try:
                 return archive_one(own.for_app(one.app_id), one.id)
@@ -174,6 +177,8 @@ def _sessions(session: Session, at_once: int, cancellation: CancellationGroup) -
 
 
 def _archived(archived: ArchivedRecording) -> Outcome:
+    if archived.already_archived and missing_labels(archived.findings):
+        return "left", "The API hands out all files in its list, but not in the recording's details."
     if archived.already_archived:
         return "archived", "Another run was faster."
     count = len(archived.files)
@@ -196,7 +201,7 @@ def _failed(error: BaseException) -> Outcome:
 
 
 def _hand_out(
-    todo: Sequence[Listed], retry_minutes: int, now: datetime, note: Callable[[Listed, Outcome], None]
+    todo: Sequence[ListedRecording], retry_minutes: int, now: datetime, note: Callable[[ListedRecording, Outcome], None]
 ) -> None:
     """Have recordings archived by runs of their own, begun in this order."""
     with get_client(sync_client=True) as client:

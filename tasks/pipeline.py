@@ -13,9 +13,10 @@ a command without a Prefect server runs each with retries, and the sweep runs th
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, ParamSpec, Protocol, TypeVar
 
+from tasks.archive import can_be_completed
 from tasks.realtimekit import require_media, require_some_media
 from tasks.text import human_size
 from tasks.transfer import Transferred, show_progress
@@ -42,6 +43,7 @@ class Options:
     overwrite: bool = False  # archive it again, although it is archived
     accept_size: bool = False  # take another size than the API announces, if the source holds it twice alike
     partial: bool = False  # archive without the files that have no usable URL
+    keep_names: bool = False  # with overwrite: replace no archive that has a track of another name
 
 
 class RunStage(Protocol):
@@ -82,7 +84,11 @@ def archive_recording(
     recording = run(fetch_details, session, recording_id)
     # Before the wait: of a recording whose seven days are over, only the archive is left.
     if not options.overwrite and (archived := run(find_archive, session, recording)):
-        return Outcome(archived, None)
+        if not can_be_completed(archived, recording):
+            return Outcome(archived, None)
+        options = replace(
+            options, overwrite=True, keep_names=True
+        )  # it states that files are missing: now all are there
     ready = run(wait_until_uploaded, session, recording, options.wait_timeout_s)
     # While this run waited, another may have archived it.
     if ready is not recording and not options.overwrite and (archived := run(find_archive, session, ready)):
@@ -118,14 +124,19 @@ def wait_until_uploaded(session: Session, recording: Recording, timeout_s: float
 
 
 def transfer_media(session: Session, recording: Recording, options: Options) -> Transferred:
-    """Bring every media file into the store; with `overwrite`, beside what is archived, which stays as it is."""
+    """Bring every media file into the store; with `overwrite`, beside what is archived, which stays as it is.
+
+    With `partial`, files without a usable URL may be missing, but none of those that the archive has.
+    """
     tally = session.new_tally()
     with session.attempt() as attempt, show_progress(tally, session.views(recording)):
         transfer = attempt.transfer(recording, tally)
         payloads = attempt.payloads(recording, accept_size=options.accept_size)
         if options.overwrite:  # of what is archived, nothing is in danger
-            require_media(recording)
-            attempt.archive.require_no_loss(recording, [payload.path for payload in payloads])
+            if not options.partial:
+                require_media(recording)
+            by_name = options.partial or options.keep_names
+            attempt.archive.require_no_loss(recording, [payload.path for payload in payloads], by_name=by_name)
         started = time.monotonic()
         files = transfer.transfer_all(payloads, keep_existing=options.overwrite)
     seconds, fetched = time.monotonic() - started, sum(file.done - file.already for file in tally.files())

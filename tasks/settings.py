@@ -1,4 +1,4 @@
-"""Knows the settings: where they come from, what is well-formed, and how to name all that is not at once.
+"""The settings: where they come from, what is well-formed, and one error that lists all problems.
 
 They are read when a run starts, never at import. The object store's credentials, region and endpoint are not
 here: they are boto3's own `AWS_*` variables, which a `.env` file may hold as well, as it may proxies and certificates.

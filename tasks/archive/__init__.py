@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tasks.archive.bag import MISSING, missing_labels
 from tasks.archive.commit import Archive
 from tasks.archive.day_listing import stored_files
 from tasks.archive.file_names import payload_paths
@@ -18,6 +19,7 @@ from tasks.archive.layout import (
 )
 from tasks.archive.lookup import ArchivedBag, open_bag
 from tasks.archive.models import ArchivedFile, ArchivedRecording, StoredFile
+from tasks.archive.partial import can_be_completed, can_be_whole, describe_missing, read_missing
 from tasks.archive.session_bag import SessionArchive
 from tasks.archive.session_models import (
     ArchivedMeetingSession,
@@ -32,6 +34,7 @@ from tasks.archive.verify import is_marked, read_back
 
 __all__ = [
     "AUDIT",
+    "MISSING",
     "PAYLOAD",
     "Archive",
     "ArchivedBag",
@@ -49,16 +52,21 @@ __all__ = [
     "Sums",
     "UploadJournal",
     "Version",
+    "can_be_completed",
+    "can_be_whole",
     "captions_key",
+    "describe_missing",
     "description_key",
     "document_path",
     "held_at",
     "is_a_folder",
     "is_marked",
     "is_unfinished",
+    "missing_labels",
     "open_bag",
     "payload_paths",
     "read_back",
+    "read_missing",
     "shown",
     "stored_files",
     "survey",

@@ -23,6 +23,8 @@ FINDING = "Archive-Finding"
 """Label of a line in bag-info.txt; there may be several."""
 RECORDING = "Recording-Identifier"
 """Label of a line in the bag-info.txt of a session; there is one for each of its recordings."""
+MISSING = " is missing: the API hands out no usable URL for it."
+"""The end of a finding that begins with the label of a missing file."""
 MARKER_TEXT = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 _MANIFEST_LINE = re.compile(r"([0-9A-Fa-f]+)[ \t]+\*?(\S.*)")
 
@@ -165,6 +167,11 @@ def stated_recordings(content: bytes) -> tuple[str, ...]:
 def _stated_values(content: bytes, label: str) -> tuple[str, ...]:
     lines = (line.partition(":") for line in content.decode(errors="replace").splitlines())
     return tuple(text.strip() for name, _, text in lines if name == label)
+
+
+def missing_labels(findings: Iterable[str]) -> tuple[str, ...]:
+    """Return the labels of the files that findings state to be missing: a bag with such findings is partial."""
+    return tuple(finding.removesuffix(MISSING) for finding in findings if finding.endswith(MISSING))
 
 
 def payload_oxum(sizes: Iterable[int]) -> str:

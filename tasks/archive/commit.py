@@ -136,24 +136,29 @@ class Archive:
         folder = self.folder(recording)
         return {item.key.removeprefix(folder): item for item in self._store.list(folder + below)}
 
-    def require_no_loss(self, recording: Recording, paths: Iterable[str]) -> None:
+    def require_no_loss(self, recording: Recording, paths: Iterable[str], *, by_name: bool = False) -> None:
         """Check that an archive has no more files of any kind than what is to replace it; names may differ.
 
         Args:
             paths: of the files that are to replace it, within the bag.
+            by_name: names of tracks may not differ, as those that have come may be as many as those that have gone.
 
         Raises:
             ReplacementSmaller: it has.
         """
-        self._require_kept(recording, set(self.listed(recording, layout.PAYLOAD)), paths)
+        self._require_kept(recording, set(self.listed(recording, layout.PAYLOAD)), paths, by_name=by_name)
 
-    def _require_kept(self, recording: Recording, kept: set[str], paths: Iterable[str]) -> None:
+    def _require_kept(
+        self, recording: Recording, kept: set[str], paths: Iterable[str], *, by_name: bool = False
+    ) -> None:
         folder = self.folder(recording)
         with suppress(ValueError, ObjectTooLarge):  # where no manifest can say what belongs to it, all of it counts
             kept &= bag.parse_manifest(self._store.get(folder + layout.MANIFEST) or b"").keys()
-        lost = Counter(map(layout.kind_of, kept)) - Counter(map(layout.kind_of, paths))
+        told_by = layout.identity_of if by_name else layout.kind_of
+        lost = Counter(map(told_by, kept)) - Counter(map(told_by, paths))
         if lost:
-            raise ReplacementSmaller(self.url(recording), ", ".join(f"{n} of {kind}/" for kind, n in lost.items()))
+            told = [what if "/" in what else f"{n} of {what}/" for what, n in lost.items()]
+            raise ReplacementSmaller(self.url(recording), ", ".join(told))
 
     def withdraw(self, recording: Recording) -> None:
         """Take back the marker, so that the folder is no bag while its files are replaced."""

@@ -1,4 +1,4 @@
-"""Knows how to find out which of many recordings are archived, in few requests: by the keys of whole days.
+"""Which of many recordings are archived, found in few requests: by the keys of whole days.
 
 Source: ListObjectsV2 gives a thousand keys in a request, in their order; a bag has six or seven.
 """

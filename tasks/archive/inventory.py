@@ -1,4 +1,4 @@
-"""Knows what an archive holds, from its listing alone: bags, folders that are none, and what is foreign to it.
+"""What an archive holds, from its listing alone: bags, folders without a marker, and foreign objects.
 
 A thousand keys come with a request, and a bag has seven: ten thousand bags are seventy requests. Kept of each is a
 sum, whatever the number of its files.

@@ -40,7 +40,7 @@ SESSION_DETAILS = "session.json"
 PARTICIPANTS = "participants.json"
 SESSION_TAG_FILES = (MARKER, TAG_MANIFEST, MANIFEST, INFO, SESSION_DETAILS, PARTICIPANTS)
 UPLOADS = f"{PAYLOAD}uploads/"
-MISSING = f"{PAYLOAD}missing.txt"
+MISSING_FILE = f"{PAYLOAD}missing.txt"
 UNFINISHED = "unfinished"
 AUDIT = "_audit"
 """What is about the archive and not of a recording; no app has such an id."""
@@ -175,6 +175,15 @@ def kind_of(path: str) -> str:
         path: within the bag, such as `data/video/meeting.mp4`.
     """
     return path.split("/")[1]
+
+
+def identity_of(path: str) -> str:
+    """Return what tells a payload file from the others: there is one video and one audio, whatever their names.
+
+    Args:
+        path: within the bag.
+    """
+    return path if kind_of(path) == "tracks" else kind_of(path)
 
 
 def parse_key(path: str) -> BagKey | None:

@@ -79,7 +79,7 @@ class Version:
 
     def documents(self) -> dict[str, str]:
         """Return the paths of the documents by name; what says that there is none is no document."""
-        return {layout.document_name(path): path for path in self.checksums if path != layout.MISSING}
+        return {layout.document_name(path): path for path in self.checksums if path != layout.MISSING_FILE}
 
     def content(self, bucket: Bucket, path: str) -> bytes | None:
         """Return a payload file; None if it is not there, or is not what the manifest states."""
@@ -200,7 +200,7 @@ def merge(contents: SessionContents, versions: Sequence[Version], bucket: Bucket
     participants = _participants(contents, versions)
     findings = _findings(contents, fetched, pieces, has_participants=participants != NO_PARTICIPANTS)
     if not pieces:
-        pieces = {layout.MISSING: _missing_file(findings)}
+        pieces = {layout.MISSING_FILE: _missing_file(findings)}
     known = {one for version in versions for one in bag.stated_recordings(version.tags[layout.INFO])}
     return SessionState(
         contents.session,
@@ -265,4 +265,4 @@ def _missing_file(findings: Sequence[str]) -> Piece:
     """Return the payload of a bag that would have none: a bag without payload has no `data/` on a disk."""
     content = "".join(f"{finding}\n" for finding in findings).encode()
     sha256 = hashlib.sha256(content).hexdigest()
-    return Piece(layout.MISSING, sha256, len(content), "text/plain; charset=utf-8", "", content)
+    return Piece(layout.MISSING_FILE, sha256, len(content), "text/plain; charset=utf-8", "", content)

@@ -1,4 +1,4 @@
-"""Knows half-done uploads: which can be carried on, how runs of the same recording share them, and how none is left.
+"""The journal of unfinished uploads: which can be resumed, how runs share them, and how none is left behind.
 
 A store lists its multipart uploads and their parts, but neither says of which source object they are. So beside each
 upload lies a small record of that, below `unfinished/` in the recording's folder, until the folder becomes a bag.

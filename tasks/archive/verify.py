@@ -1,4 +1,4 @@
-"""Knows whether what is stored is what was sent: by reading it back, in pieces that need next to no memory."""
+"""Verification by reading back: whether a stored object is what was sent, in pieces that need next to no memory."""
 
 from __future__ import annotations
 

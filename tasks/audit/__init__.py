@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.audit.auditor import Audit, Means
+from tasks.audit.auditor import Audit, AuditContext
 from tasks.audit.findings import Damage
 from tasks.audit.log import AuditLog
 from tasks.audit.report import AuditReport, DamagedRecording, alarm, damaged, incomplete, report, rows, summary
@@ -10,12 +10,12 @@ from tasks.audit.schedule import Budget
 
 __all__ = [
     "Audit",
+    "AuditContext",
     "AuditLog",
     "AuditReport",
     "Budget",
     "Damage",
     "DamagedRecording",
-    "Means",
     "alarm",
     "damaged",
     "incomplete",

@@ -1,4 +1,4 @@
-"""Knows how an archive is audited: what its listing shows at once, what is read again, and what becomes of each bag.
+"""The audit of an archive: what its listing shows at once, what is read again, and the verdict on each bag.
 
 A store that does not answer is no damage. If it is away, the audit ends, with all recorded that was found out; if it is
 there, and one bag alone cannot be read, the others can.
@@ -46,7 +46,7 @@ HOPELESS = 20
 
 
 @dataclass(frozen=True)
-class Means:
+class AuditContext:
     """What an audit works with."""
 
     store: Store  # for listings
@@ -60,7 +60,7 @@ class Means:
 
 
 class Audit:
-    """An audit of an archive. Its parts may be done again, with other means: what was found stays.
+    """An audit of an archive. Its parts may run again, with another context: what was found stays.
 
     Args:
         now: what ages are reckoned from.
@@ -76,7 +76,7 @@ class Audit:
         self._unwritten: list[Record] = []
         self._urgent = False
 
-    def survey(self, means: Means, app_ids: Collection[str] = ()) -> None:
+    def survey(self, context: AuditContext, app_ids: Collection[str] = ()) -> None:
         """List everything, compare it with what earlier audits knew, and look closer where that differs.
 
         Args:
@@ -86,20 +86,20 @@ class Audit:
             StoreUnavailable, StoreRefused: half a list would be none.
         """
         found = self.found
-        found.holdings = survey(means.store, means.root, app_ids)
+        found.holdings = survey(context.store, context.root, app_ids)
         of_these = tuple(f"{app_id}/" for app_id in app_ids) or ("",)
-        known = means.audit_log.read(self._at())
+        known = context.audit_log.read(self._at())
         found.records = {folder: record for folder, record in known.items() if folder.startswith(of_these)}
         found.records |= {record.folder: record for record in self._unwritten}
-        means.log.info("%d bags in the archive, %d known.", len(found.holdings.bags), len(found.records))
+        context.log.info("%d bags in the archive, %d known.", len(found.holdings.bags), len(found.records))
         found.forgotten = []
-        self._look_for_lost_markers(means)
-        self._look_for_lost_bags(means)
+        self._look_for_lost_markers(context)
+        self._look_for_lost_bags(context)
         closer = [held for held in found.holdings.bags.values() if _is_suspicious(held, found.records)]
-        self._examine_all(means, iter(closer), payload=False)
-        found.abandoned = _abandoned(means, self._now - ABANDONED)
+        self._examine_all(context, iter(closer), payload=False)
+        found.abandoned = _abandoned(context, self._now - ABANDONED)
 
-    def reread(self, means: Means, budget: Budget) -> None:
+    def reread(self, context: AuditContext, budget: Budget) -> None:
         """Read bags again, until the budget is used up.
 
         Raises:
@@ -108,20 +108,20 @@ class Audit:
         budget.drop_plans()
         bags = [held for folder, held in self.found.holdings.bags.items() if folder not in self.found.reread]
         queue = granted(*in_order(bags, self.found.records), budget)
-        self._examine_all(means, queue, payload=True, budget=budget)
+        self._examine_all(context, queue, payload=True, budget=budget)
 
     def _at(self) -> datetime:
         self.found.seconds = time.monotonic() - self._began
         return self._now + timedelta(seconds=self.found.seconds)
 
-    def _look_for_lost_markers(self, means: Means) -> None:
+    def _look_for_lost_markers(self, context: AuditContext) -> None:
         """Tell bags that lost their marker from folders that never became bags, and from those at work on."""
         since = self._now - FORGOTTEN
         for held in self.found.holdings.no_bags.values():
             record = self.found.records.get(held.folder)
             was_bag = held.was_bag or (record is not None and record.outcome != "gone")
             idle = held.newest is not None and held.newest < since
-            if was_bag and not (idle and _is_idle(means, held.folder, since)):
+            if was_bag and not (idle and _is_idle(context, held.folder, since)):
                 self.found.unsettled.add(held.folder)
             elif was_bag:
                 lost = Finding(kind="missing", path=layout.MARKER, expected="it", found="nothing")
@@ -129,69 +129,71 @@ class Audit:
             elif idle:
                 self.found.forgotten.append(held)
 
-    def _look_for_lost_bags(self, means: Means) -> None:
+    def _look_for_lost_bags(self, context: AuditContext) -> None:
         """Look for what earlier audits knew: a bag that is gone is told once, as somebody may have deleted it."""
         holdings = self.found.holdings
         for folder, record in list(self.found.records.items()):
             if folder in holdings.bags or folder in holdings.no_bags or record.outcome == "gone":
                 continue
-            if next(iter(means.store.list(f"{means.root}{folder}")), None) is not None:
+            if next(iter(context.store.list(f"{context.root}{folder}")), None) is not None:
                 self.found.unsettled.add(folder)
                 continue
             said = f"{record.objects} objects, {human_size(record.size)}"
             gone = Finding(kind="missing", path="", expected=said, found="nothing: the whole recording is gone")
             self._damage(held_at(folder), Examined("damaged", (gone,)), read=False, outcome="gone")
 
-    def _examine_all(self, means: Means, queue: Iterable[Held], *, payload: bool, budget: Budget | None = None) -> None:
+    def _examine_all(
+        self, context: AuditContext, queue: Iterable[Held], *, payload: bool, budget: Budget | None = None
+    ) -> None:
         bags, under_way = iter(queue), dict[Future[Examined | str], Held]()
-        with ThreadPoolExecutor(means.at_once) as threads:
+        with ThreadPoolExecutor(context.at_once) as threads:
             try:
                 while True:
-                    while len(under_way) < means.at_once and (held := next(bags, None)):
-                        under_way[threads.submit(_examined, means, held, payload=payload)] = held
+                    while len(under_way) < context.at_once and (held := next(bags, None)):
+                        under_way[threads.submit(_examined, context, held, payload=payload)] = held
                     if not under_way:
                         break
                     done, _ = wait(under_way, WRITTEN_EVERY_S, FIRST_COMPLETED)
                     for future in done:
-                        self._note(means, under_way.pop(future), future, payload=payload, budget=budget)
-                    self._write_if_due(means)
-                self._write(means)
+                        self._note(context, under_way.pop(future), future, payload=payload, budget=budget)
+                    self._write_if_due(context)
+                self._write(context)
             except BaseException:
-                means.stop.set()  # whoever is reading ends
+                context.stop.set()  # whoever is reading ends
                 threads.shutdown(cancel_futures=True)
                 with suppress(ArchiverError):
                     for future, held in under_way.items():
                         if not future.cancelled() and future.exception() is None:
-                            self._note(means, held, future, payload=payload, budget=budget)
-                    self._write(means)
+                            self._note(context, held, future, payload=payload, budget=budget)
+                    self._write(context)
                 raise
 
     def _note(
-        self, means: Means, held: Held, future: Future[Examined | str], *, payload: bool, budget: Budget | None
+        self, context: AuditContext, held: Held, future: Future[Examined | str], *, payload: bool, budget: Budget | None
     ) -> None:
         """Note what came of examining a bag."""
         result = future.result()
         found = self.found
         if isinstance(result, str):
             found.unread[held.folder] = result
-            means.log.warning("%s cannot be read: %s", shown(held.folder), result)
+            context.log.warning("%s cannot be read: %s", shown(held.folder), result)
             self._record(self._made(held, Examined("unsettled", sums=held.sums), read=False, outcome="unread"))
             if len(found.unread) >= HOPELESS and not found.reread:
-                raise StoreUnavailable("reading", means.root, f"none of {HOPELESS} bags can be read: {result}")
+                raise StoreUnavailable("reading", context.root, f"none of {HOPELESS} bags can be read: {result}")
             read = 0
         else:
             read = result.read
             found.read += read
-            self._settle(means, held, result, payload=payload)
+            self._settle(context, held, result, payload=payload)
         if budget is not None:
             budget.spent(held.sums.size, read)
 
-    def _settle(self, means: Means, held: Held, result: Examined, *, payload: bool) -> None:
+    def _settle(self, context: AuditContext, held: Held, result: Examined, *, payload: bool) -> None:
         found = self.found
         found.unread.pop(held.folder, None)
         if result.outcome in {"no bag", "unsettled"}:
             found.unsettled.add(held.folder)
-            means.log.info("%s is being written, or was deleted: it is left to the next audit.", shown(held.folder))
+            context.log.info("%s is being written, or was deleted: it is left to the next audit.", shown(held.folder))
             return
         if payload:
             found.reread.add(held.folder)
@@ -200,7 +202,7 @@ class Audit:
             self._urgent = True
             return
         for finding in result.findings:
-            means.log.warning("%s%s", shown(held.folder), finding)
+            context.log.warning("%s%s", shown(held.folder), finding)
         if payload:
             found.damaged.pop(held.folder, None)
             self._record(self._made(held, result, read=True))
@@ -237,22 +239,22 @@ class Audit:
         self.found.records[record.folder] = record
         self._unwritten.append(record)
 
-    def _write_if_due(self, means: Means) -> None:
+    def _write_if_due(self, context: AuditContext) -> None:
         """Write records down once many of them wait, or one has waited long."""
         waited, pause = time.monotonic() - self._written, URGENT_S if self._urgent else WRITTEN_EVERY_S
         if waited >= pause or len(self._unwritten) >= WRITTEN_EVERY:
-            self._write(means)
+            self._write(context)
 
-    def _write(self, means: Means) -> None:
+    def _write(self, context: AuditContext) -> None:
         """Write down the records that are not yet."""
         if not self._unwritten:
             return
-        means.audit_log.append(self._unwritten, self._at())
+        context.audit_log.append(self._unwritten, self._at())
         self._unwritten, self._urgent = [], False
         self._written = time.monotonic()
         found = self.found
         rate = f"{human_size(found.read / max(found.seconds, 0.001))}/s"
-        means.log.info("%d bags read, %s, %s.", len(found.reread), human_size(found.read), rate)
+        context.log.info("%d bags read, %s, %s.", len(found.reread), human_size(found.read), rate)
 
 
 def _is_suspicious(held: Held, records: Mapping[str, Record]) -> bool:
@@ -266,25 +268,25 @@ def _is_suspicious(held: Held, records: Mapping[str, Record]) -> bool:
     return record is not None and record.sizes != held.sums.sizes
 
 
-def _is_idle(means: Means, folder: str, since: datetime) -> bool:
+def _is_idle(context: AuditContext, folder: str, since: datetime) -> bool:
     """Look again whether nobody is at work on a folder: it has no marker, and nothing in it is new."""
-    listed = list(means.store.list(f"{means.root}{folder}"))
-    marker = f"{means.root}{folder}{layout.MARKER}"
+    listed = list(context.store.list(f"{context.root}{folder}"))
+    marker = f"{context.root}{folder}{layout.MARKER}"
     return all(one.key != marker and one.modified is not None and one.modified < since for one in listed)
 
 
-def _examined(means: Means, held: Held, *, payload: bool) -> Examined | str:
+def _examined(context: AuditContext, held: Held, *, payload: bool) -> Examined | str:
     """Examine a bag; return why it cannot be read, if it alone cannot.
 
     Raises:
         StoreUnavailable, StoreRefused: the store is away.
     """
-    folder, failure = f"{means.root}{held.folder}", ""
+    folder, failure = f"{context.root}{held.folder}", ""
     for _ in range(2):
         try:
-            return examined(means.new_store(), folder, means.reader, ours=held.ours, payload=payload)
+            return examined(context.new_store(), folder, context.reader, ours=held.ours, payload=payload)
         except (StoreUnavailable, StoreRefused) as error:
-            means.store.level(folder)  # waits for a store that is away, and raises if it does not come back
+            context.store.level(folder)  # waits for a store that is away, and raises if it does not come back
             failure = str(error)
         except ArchiverError:
             raise
@@ -294,7 +296,7 @@ def _examined(means: Means, held: Held, *, payload: bool) -> Examined | str:
     return failure
 
 
-def _abandoned(means: Means, before: datetime) -> list[Upload]:
+def _abandoned(context: AuditContext, before: datetime) -> list[Upload]:
     """Return the uploads that nobody can finish, on stores that list any."""
-    uploads = means.store.listed_uploads(means.root) or ()
+    uploads = context.store.listed_uploads(context.root) or ()
     return [upload for upload in uploads if upload.begun is not None and upload.begun < before]

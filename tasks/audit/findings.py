@@ -1,4 +1,4 @@
-"""Knows what an audit has found out, and what earlier ones knew, about each bag."""
+"""What an audit has found out, and what earlier audits knew, about each bag."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows whether a bag is still what was archived: reads it again, and says of each file what was expected and found.
+"""Fixity: reads a bag again, and says of each file what was expected and what was found.
 
 A bag may be replaced, or deleted, while it is read. So nothing counts as damage unless the bag's listing is the same
 before and after the look that found it; a file that reads wrong is read once more; and what the store does not answer

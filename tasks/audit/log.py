@@ -1,4 +1,4 @@
-"""Knows what was audited when: small objects in the archive itself, below `_audit/`, that are only ever added.
+"""The audit log: what was audited when, in small objects below `_audit/` that are only ever added.
 
 Each holds the records of some bags, a line of JSON each, under a key that nobody else has; so audits may run at once,
 and one that is killed loses what it had not written yet. When there are too many to be read each time, all that is

@@ -1,4 +1,4 @@
-"""Knows what an audit tells: a typed result, how much of the archive was read again when, and what is damaged.
+"""An audit's report: a typed result, how much of the archive was read again when, and what is damaged.
 
 What cannot be verified, and what is half done, forgotten or foreign, is told, but is no damage.
 """

@@ -1,4 +1,4 @@
-"""Knows which bags an audit reads, and when it has read enough. Pure.
+"""Which bags an audit reads next, and when it has read enough. Pure.
 
 Those never read come first, and those of which another version lies there since; then those not read for longest. Bags
 that were damaged or could not be read are tried again between the others, within half the budget: they may be mended,

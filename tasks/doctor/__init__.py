@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from tasks.doctor.clock_skew import Clocks
-from tasks.doctor.runner import Check, Checkup, Finding, Said, failed, ok, run, skipped, sound, unforeseen, warning
-from tasks.doctor.scratch_prefix import Corner
+from tasks.doctor.runner import (
+    Check,
+    CheckResult,
+    Checkup,
+    Finding,
+    failed,
+    ok,
+    run,
+    skipped,
+    sound,
+    unforeseen,
+    warning,
+)
+from tasks.doctor.scratch_prefix import ScratchPrefix
 from tasks.doctor.view import View, rows, summary
 
 __all__ = [
     "Check",
+    "CheckResult",
     "Checkup",
     "Clocks",
-    "Corner",
     "Finding",
-    "Said",
+    "ScratchPrefix",
     "View",
     "failed",
     "ok",

@@ -1,4 +1,4 @@
-"""Knows how far this machine's clock is from those of servers, by the `Date` of their answers. Pure.
+"""Clock skew: how far this machine's clock is from those of servers, by the `Date` of their answers. Pure.
 
 Source: RFC 9110, section 6.6.1: the moment at which the answer was made, in whole seconds.
 """

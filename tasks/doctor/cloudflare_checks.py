@@ -1,4 +1,4 @@
-"""Knows whether Cloudflare will hand recordings out: the API, the token, the account, the app, and the files' server.
+"""Checks of Cloudflare: the API, the token, the account, the app, and the server of the files.
 
 A refusal seldom says which of token, permission, account and app is wrong: Cloudflare answers "Authentication error" to
 most of it. So the token is verified by itself, as a user's and as the account's, and the account's apps are listed.
@@ -19,7 +19,7 @@ import httpx
 from tasks.doctor.runner import Check, failed, ok, skipped, warning
 from tasks.download import described, send
 from tasks.errors import ApiNonsense, ApiRefused, ApiUnavailable, ArchiverError, LinkRefused, SourceMissing
-from tasks.realtimekit import Cloudflare, RealtimeKit
+from tasks.realtimekit import Cloudflare, RealtimeKit, RecordingStatus
 from tasks.text import quiet_http_logs
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from threading import Event
 
     from tasks.doctor.clock_skew import Clocks
-    from tasks.doctor.runner import Said
+    from tasks.doctor.runner import CheckResult
     from tasks.realtimekit import Recording
     from tasks.settings import Settings
 
@@ -93,7 +93,7 @@ class ApiCheckup:
             Check(GROUP, "download", self.download, needs=("recordings",)),
         ]
 
-    def reached(self) -> Said:
+    def reached(self) -> CheckResult:
         """Look whether it is Cloudflare's API that answers."""
         began = time.monotonic()
         came: object = self._verified
@@ -104,7 +104,7 @@ class ApiCheckup:
         host = httpx.URL(self._its.cloudflare_base_url).netloc.decode()
         return ok(f"{host} answers, in {time.monotonic() - began:.1f} s")
 
-    def token(self) -> Said:
+    def token(self) -> CheckResult:
         """Look whether the token is one: a user's, the account's, or any that lists recordings."""
         verified = self._verified if isinstance(self._verified, dict) else self._verified_by_account
         if isinstance(verified, dict):
@@ -119,7 +119,7 @@ class ApiCheckup:
             "account's own is known only together with the right CLOUDFLARE_ACCOUNT_ID.",
         )
 
-    def account(self) -> Said:
+    def account(self) -> CheckResult:
         """Look whether the token may see RealtimeKit in the account."""
         if isinstance(self._apps, list):
             return ok(f"RealtimeKit's apps may be seen: {len(self._apps)}")
@@ -138,7 +138,7 @@ class ApiCheckup:
             advice = "Check CLOUDFLARE_ACCOUNT_ID: 32 hexadecimal digits, as the dashboard's address shows them."
         return failed(f"no access to RealtimeKit: HTTP {self._apps.status}, {self._apps.message}", advice)
 
-    def app(self) -> Said:
+    def app(self) -> CheckResult:
         """Look whether the app is one of the account's."""
         wanted = self._its.realtimekit_app_id
         apps = self._apps if isinstance(self._apps, list) else []
@@ -153,7 +153,7 @@ class ApiCheckup:
             f"{wanted} is none of the account's apps", f"Correct REALTIMEKIT_APP_ID. There are: {named}{more}."
         )
 
-    def recordings(self) -> Said:
+    def recordings(self) -> CheckResult:
         """Look whether recordings may be read."""
         if isinstance(self._listed, ArchiverError):
             raise self._listed
@@ -162,7 +162,7 @@ class ApiCheckup:
         count = len(self._listed)
         return ok(f"may be read; {'at least ' if count == LOOKED_AT else ''}{count} UPLOADED and not expired")
 
-    def bucket(self) -> Said:
+    def bucket(self) -> CheckResult:
         """Look whether recordings can be downloaded at all, as far as recent ones show it."""
         recent = self._recent
         if not recent:
@@ -180,7 +180,7 @@ class ApiCheckup:
             return warning(f"on for the newest, off for {len(without)} of {len(recent)} recordings", advice)
         return ok(f"on, as recent recordings show: {len(recent)} with download URLs")
 
-    def download(self) -> Said:
+    def download(self) -> CheckResult:
         """Look whether the files' server can be reached from here, and what it can do: the first byte of a file."""
         files = [media for recording in self._recent for media in recording.media]
         if not files:
@@ -215,7 +215,7 @@ class ApiCheckup:
 
     @cached_property
     def _listed(self) -> list[Recording] | ArchiverError:
-        return _outcome(lambda: self._kit.newest({"status": "UPLOADED", "expired": False}, LOOKED_AT))
+        return _outcome(lambda: self._kit.newest({"status": RecordingStatus.UPLOADED, "expired": False}, LOOKED_AT))
 
     @cached_property
     def _apps(self) -> list[tuple[str, str]] | ArchiverError:
@@ -240,7 +240,7 @@ def _outcome(call: Callable[[], T]) -> T | ArchiverError:
         return error
 
 
-def _of_token(verified: dict[str, Any], kind: str) -> Said:
+def _of_token(verified: dict[str, Any], kind: str) -> CheckResult:
     status = str(verified.get("status"))
     if status != "active":
         return failed(f"{kind}{status[:40]}", f"Make a new one with the permission Realtime: {_TOKENS}")

@@ -1,4 +1,4 @@
-"""Knows what a checkup is: checks side by side, each after those it needs and within its own time, and their findings.
+"""Runs checks side by side, each after the checks that it needs and within its own time limit.
 
 Pure but for threads. A check that does not come back is left behind in a thread that keeps no process alive.
 """
@@ -49,7 +49,7 @@ class Checkup(BaseModel):
 
 
 @dataclass(frozen=True)
-class Said:
+class CheckResult:
     """What a check has to say: how it is, what that means, and what a person could do."""
 
     status: Status
@@ -57,28 +57,28 @@ class Said:
     advice: str = ""
 
 
-def ok(told: str) -> Said:
+def ok(told: str) -> CheckResult:
     """Say that something is as it should be."""
-    return Said("ok", told)
+    return CheckResult("ok", told)
 
 
-def warning(told: str, advice: str) -> Said:
+def warning(told: str, advice: str) -> CheckResult:
     """Say that recordings will arrive, and that something is to be looked at nevertheless."""
-    return Said("warning", told, advice)
+    return CheckResult("warning", told, advice)
 
 
-def failed(told: str, advice: str = "") -> Said:
+def failed(told: str, advice: str = "") -> CheckResult:
     """Say that something will keep recordings from arriving."""
-    return Said("failed", told, advice)
+    return CheckResult("failed", told, advice)
 
 
-def skipped(told: str) -> Said:
+def skipped(told: str) -> CheckResult:
     """Say that there is nothing to be found out."""
-    return Said("skipped", told)
+    return CheckResult("skipped", told)
 
 
 LATE = failed("no answer in time", "Check the network, and whether that server is overloaded.")
-Look: TypeAlias = Callable[[], Said]
+Look: TypeAlias = Callable[[], CheckResult]
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Check:
     needs: tuple[str, ...] = ()  # checks that must not have failed
     after: tuple[str, ...] = ()  # checks that must be over, whatever came of them
     limit_s: float = LIMIT_S
-    late: Said = LATE  # what it means if it takes longer
+    late: CheckResult = LATE  # what it means if it takes longer
 
 
 def run(
@@ -124,7 +124,7 @@ class _Round:
         self._conceal = conceal
         self._waiting = {check.name: check for check in checks}
         self._deadlines: dict[str, float] = {}
-        self._answers: SimpleQueue[tuple[str, Said]] = SimpleQueue()
+        self._answers: SimpleQueue[tuple[str, CheckResult]] = SimpleQueue()
         self._findings: dict[str, Finding] = {}
         self._reported = 0
 
@@ -176,7 +176,7 @@ class _Round:
             del self._deadlines[check.name]
             self._note(check.name, check.late)
 
-    def _note(self, name: str, said: Said) -> None:
+    def _note(self, name: str, said: CheckResult) -> None:
         check = next(check for check in self._checks if check.name == name)
         told, advice = (_line(self._conceal(text)) for text in (said.told, said.advice))
         self._findings[name] = Finding(group=check.group, name=name, status=said.status, told=told, advice=advice)
@@ -185,7 +185,7 @@ class _Round:
             self._report(self._findings[self._checks[self._reported - 1].name])
 
 
-def _answer(check: Check, answers: SimpleQueue[tuple[str, Said]]) -> None:
+def _answer(check: Check, answers: SimpleQueue[tuple[str, CheckResult]]) -> None:
     try:
         said = check.look()
     except ArchiverError as error:
@@ -195,7 +195,7 @@ def _answer(check: Check, answers: SimpleQueue[tuple[str, Said]]) -> None:
     answers.put((check.name, said))
 
 
-def unforeseen(error: BaseException) -> Said:
+def unforeseen(error: BaseException) -> CheckResult:
     """Tell of an error that is nobody's to foresee: its kind and place, and not its text, which may hold anything."""
     places = traceback.extract_tb(error.__traceback__)[-1:]
     where = "".join(f", at line {place.lineno} of {Path(place.filename).name}" for place in places)

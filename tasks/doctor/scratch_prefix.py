@@ -1,7 +1,8 @@
-"""Knows a corner of the bucket that is tried out, and left as it was found, whatever comes.
+"""A scratch prefix in the bucket for the doctor's write tests; deleted on close.
 
-All calls go through a gate. Closed, it lets none in any more; once those under way are over, what they left is cleared
-away. Nothing is ever deleted but below the corner's own prefix, which no other program makes.
+All calls of the store go through a gate. Once the gate is closed, it refuses new calls; once the calls under way have
+ended, everything below the prefix is deleted. Nothing outside of the prefix is ever deleted, and no other program
+makes such a prefix.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Condition, Event
 from typing import TYPE_CHECKING, Any, cast
 
+from tasks.archive import AUDIT
 from tasks.errors import ArchiverError, TransferStopped
 from tasks.s3 import Store, Upload
 
@@ -22,15 +24,14 @@ if TYPE_CHECKING:
 
     from botocore.client import BaseClient
 
-FOLDER = "_audit"
 PATIENCE_S = 2.0
 FORGOTTEN_AFTER = timedelta(hours=1)
-"""What a checkup that was killed has left is cleared away after that: it has long ended."""
+"""What a killed doctor has left is deleted after that time: it has long ended."""
 _WRITING = frozenset({"put_object", "create_multipart_upload", "upload_part", "complete_multipart_upload"})
 _NAME = re.compile(r"doctor-(?P<begun>\d{8}T\d{6}Z)-[0-9a-f]{8}/")
 
 
-class Corner:
+class ScratchPrefix:
     """Objects and uploads below a prefix of their own.
 
     Args:
@@ -42,7 +43,7 @@ class Corner:
     def __init__(self, client: BaseClient, bucket: str, prefix: str) -> None:
         self.bucket = bucket
         self.stop = Event()
-        self._audit = "/".join(part for part in (prefix, FOLDER) if part)
+        self._audit = "/".join(part for part in (prefix, AUDIT) if part)
         self.prefix = f"{self._audit}/doctor-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}/"
         self.client = cast("Any", _Gated(client, self._call))  # like boto3's, it has its methods at run time only
         self.store = Store(self.client, bucket, PATIENCE_S, self.stop)
@@ -53,15 +54,15 @@ class Corner:
         self._begun: dict[str, Upload] = {}
 
     def key(self, name: str) -> str:
-        """Return the key of an object in the corner."""
+        """Return the key of an object below the prefix."""
         return self.prefix + name
 
     def body(self, size: int) -> io.BytesIO:
-        """Return so many bytes to be sent, and no more of them once the corner is closed."""
+        """Return so many bytes to be sent; reading fails once the prefix is closed."""
         return _Body(size, self.stop)
 
     def close(self, within_s: float) -> list[str]:
-        """Let no more calls in, clear away all that is there, and return what could not be.
+        """Refuse new calls, delete everything below the prefix, and return the keys that could not be deleted.
 
         Args:
             within_s: seconds that calls under way are waited for.
@@ -79,15 +80,15 @@ class Corner:
             return [f"s3://{self.bucket}/{self.prefix}"]
 
     def clear_forgotten(self) -> int:
-        """Clear away what earlier checkups left that were killed, and return how many objects and uploads that was."""
+        """Delete what killed doctors have left, and return how many objects and uploads that was."""
         keys = self._left(f"{self._audit}/doctor-")
-        forgotten = {prefix for prefix in map(self._corner_of, keys) if prefix}
+        forgotten = {prefix for prefix in map(self._forgotten_prefix, keys) if prefix}
         for prefix in forgotten:
             self._clear(prefix)
-        return sum(self._corner_of(key) in forgotten for key in keys)
+        return sum(self._forgotten_prefix(key) in forgotten for key in keys)
 
-    def _corner_of(self, key: str) -> str:
-        """Return the prefix of the corner that a key is in, if it was made long ago."""
+    def _forgotten_prefix(self, key: str) -> str:
+        """Return the scratch prefix that a key lies below, if it was made long ago; else an empty text."""
         named = _NAME.match(key, len(self._audit) + 1)
         if named is None:
             return ""
@@ -104,7 +105,7 @@ class Corner:
         self._own.delete(stored.key for stored in self._own.list(prefix))
 
     def _uploads(self, prefix: str) -> list[Upload]:
-        """Return the uploads under way below a prefix, and those begun here: some stores list none."""
+        """Return the uploads under way below a prefix, and the uploads begun here: some stores list none."""
         listed: list[Upload] = []
         with suppress(ArchiverError):
             listed = list(self._own.uploads(prefix))
@@ -118,14 +119,14 @@ class Corner:
             self._under_way += 1
             self._written |= method in _WRITING
         try:
-            said = call(**request)
-            if method == "create_multipart_upload" and said.get("UploadId"):
-                self._begun[said["UploadId"]] = Upload(request["Key"], said["UploadId"])
+            answer = call(**request)
+            if method == "create_multipart_upload" and answer.get("UploadId"):
+                self._begun[answer["UploadId"]] = Upload(request["Key"], answer["UploadId"])
         finally:
             with self._changed:
                 self._under_way -= 1
                 self._changed.notify_all()
-        return said
+        return answer
 
 
 class _Gated:
@@ -141,7 +142,7 @@ class _Gated:
 
 
 class _Body(io.BytesIO):
-    """Bytes that break off when they are no longer wanted: a slow line would go on sending them for long."""
+    """Bytes whose reading fails once they are no longer wanted: a slow connection would go on sending them for long."""
 
     def __init__(self, size: int, stop: Event) -> None:
         super().__init__(bytes(size))

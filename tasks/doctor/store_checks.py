@@ -1,6 +1,6 @@
-"""Knows whether a store will take recordings, and what it does with wrong checksums, known keys and unequal parts.
+"""Checks of a store: whether it takes recordings, and what it does with wrong checksums and unequal parts.
 
-Each is really tried, in a corner of the bucket. Stores that were tried differ in nearly all of it, and none of them
+Each is really tried, in a scratch of the bucket. Stores that were tried differ in nearly all of it, and none of them
 tells: see `tasks.s3.bucket`, `tasks.s3.multipart` and https://docs.aws.amazon.com/AmazonS3/latest/API/.
 """
 
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
     from tasks.doctor.clock_skew import Clocks
-    from tasks.doctor.runner import Said
-    from tasks.doctor.scratch_prefix import Corner
+    from tasks.doctor.runner import CheckResult
+    from tasks.doctor.scratch_prefix import ScratchPrefix
 
 GROUP = "Store"
 CREDENTIALS, BUCKET, WRITE, DELETE = "credentials", "bucket", "write", "delete"
@@ -71,18 +71,22 @@ class StoreCheckup:
     """What to look at on the store's side.
 
     Args:
-        corner: where it is tried.
+        scratch: where it is tried.
         archive_prefix: of what is archived, with a slash at its end: it must be allowed to be listed, too.
         endpoint: the store's address, for people.
         conceal: told of the credentials that are in use, which are nowhere to be shown.
     """
 
     def __init__(
-        self, corner: Corner, archive_prefix: str, endpoint: str, conceal: Callable[[Iterable[str | None]], None]
+        self,
+        scratch: ScratchPrefix,
+        archive_prefix: str,
+        endpoint: str,
+        conceal: Callable[[Iterable[str | None]], None],
     ) -> None:
-        self._corner = corner
-        self._store = corner.store
-        self._client = corner.client
+        self._scratch = scratch
+        self._store = scratch.store
+        self._client = scratch.client
         self._archive_prefix = archive_prefix
         self._endpoint = endpoint
         self._conceal = conceal
@@ -104,7 +108,7 @@ class StoreCheckup:
             Check(GROUP, "unequal parts", self.unequal_parts, (WRITE,), late=slow),
         ]
 
-    def credentials(self) -> Said:
+    def credentials(self) -> CheckResult:
         """Look whether boto3 finds credentials, and where."""
         try:
             found = boto3.Session().get_credentials()
@@ -118,16 +122,16 @@ class StoreCheckup:
         self._conceal([keys.access_key, keys.secret_key, keys.token])
         return ok(f"found ({found.method}), for {self._endpoint}")
 
-    def bucket(self) -> Said:
+    def bucket(self) -> CheckResult:
         """Look whether the bucket is there, and may be listed."""
         began = time.monotonic()
-        next(iter(self._store.list(self._corner.prefix)), None)
+        next(iter(self._store.list(self._scratch.prefix)), None)
         next(iter(self._store.list(self._archive_prefix)), None)
-        return ok(f"s3://{self._corner.bucket} is there and may be listed, in {time.monotonic() - began:.1f} s")
+        return ok(f"s3://{self._scratch.bucket} is there and may be listed, in {time.monotonic() - began:.1f} s")
 
-    def write(self) -> Said:
+    def write(self) -> CheckResult:
         """Look whether an object can be stored, and is what the store says it is."""
-        key = self._corner.key("object")
+        key = self._scratch.key("object")
         try:
             self._store.put(key, _BODY, _CONTENT_TYPE, {"doctor": "1"})
             stored = self._store.verify(key, len(_BODY), crc64(_BODY))
@@ -141,18 +145,18 @@ class StoreCheckup:
             told = f"{told}; that its checksum is asked for is refused, so it is left out"
         return ok(told)
 
-    def read(self) -> Said:
+    def read(self) -> CheckResult:
         """Look whether an object comes back, whole and in part."""
-        key = self._corner.key("object")
+        key = self._scratch.key("object")
         whole, stored = self._store.get(key), self._store.head(key)
         part = b"".join(self._store.read(stored, 1, 5)) if stored else b""
         if (whole, part) != (_BODY, _BODY[1:5]):
             return failed("what comes back is not what was stored", "Do not archive there.")
         return ok("it comes back, whole and in ranges")
 
-    def delete(self) -> Said:
+    def delete(self) -> CheckResult:
         """Look whether an object can be deleted."""
-        key = self._corner.key("object")
+        key = self._scratch.key("object")
         try:
             self._store.delete([key])
         except StoreRefused as refused:
@@ -163,15 +167,15 @@ class StoreCheckup:
         if self._store.head(key) is not None:
             return failed("what was deleted is still there", _RIGHTS)
         with suppress(ArchiverError):
-            if forgotten := self._corner.clear_forgotten():
+            if forgotten := self._scratch.clear_forgotten():
                 return ok(
                     f"done, and it is gone; and so is what a checkup that was killed had left: {forgotten} objects"
                 )
         return ok("done, and it is gone")
 
-    def multipart(self) -> Said:
+    def multipart(self) -> CheckResult:
         """Look whether a large object can be stored, found again half-done, and given up."""
-        store, key = self._store, self._corner.key("multipart")
+        store, key = self._store, self._scratch.key("multipart")
         upload = store.begin_upload(key, _CONTENT_TYPE, {})
         part = store.put_part(upload, 1, _BODY)
         found = store.parts(upload).get(1)
@@ -190,7 +194,7 @@ class StoreCheckup:
             "an upload that was aborted is still there", "Give the bucket a lifecycle rule that aborts uploads."
         )
 
-    def content_md5(self) -> Said:
+    def content_md5(self) -> CheckResult:
         """Look what becomes of an object and of a part that do not have the MD5 that came with them."""
         wrong = {"Body": _BODY, "ContentMD5": md5_text(_OTHER)}
         tried = {
@@ -205,7 +209,7 @@ class StoreCheckup:
             )
         return ok("a wrong one is refused: what was damaged on its way is sent again")
 
-    def crc64(self) -> Said:
+    def crc64(self) -> CheckResult:
         """Look whether the store verifies CRC64NVME, of parts and of the whole."""
         begun = self._try("create_multipart_upload", "crc64", **WITH_CRC64NVME)
         if isinstance(begun, ArchiverError) and not (isinstance(begun, StoreRefused) and begun.code in NOT_SUPPORTED):
@@ -230,13 +234,13 @@ class StoreCheckup:
             return ok("verified for each part; of the whole, it is compared with what the store says after joining")
         return ok("verified, for each part and for the whole that they make")
 
-    def _unannounced_crc64(self) -> Said:
+    def _unannounced_crc64(self) -> CheckResult:
         joined = "joining them is trusted, but for the size"
         if verifies_crc64(lambda method, **request: self._try(method, "crc64-asked", **request)):
             return ok(f"verified for each part, though not announced: in large files they go with it; {joined}")
         return ok(f"not verified for uploads: parts go with Content-MD5, and {joined}")
 
-    def if_none_match(self) -> Said:
+    def if_none_match(self) -> CheckResult:
         """Look whether the store can leave alone what is there already."""
         first = self._try("put_object", "known", Body=_BODY, IfNoneMatch="*")
         second = self._try("put_object", "known", Body=_OTHER, IfNoneMatch="*")
@@ -248,12 +252,12 @@ class StoreCheckup:
             return failed(f"refused: {_fact(second)}", "bagit.txt is written so: no archive could be committed.")
         return ok("* is ignored: of two runs at once the later one's marker stays; both have verified the same files")
 
-    def unequal_parts(self) -> Said:
+    def unequal_parts(self) -> CheckResult:
         """Look whether the parts of an object may differ in length, and how fast the store takes them."""
         upload = {"UploadId": self._begin("unequal")["UploadId"]}
         parts, began = [], time.monotonic()
         for number, size in enumerate(UNEQUAL, 1):
-            body = self._corner.body(size)
+            body = self._scratch.body(size)
             sent = {"PartNumber": number, "Body": body, "ContentMD5": md5_text(body.getvalue())}
             stored = self._required("upload_part", "unequal", **upload, **sent)
             parts.append({"PartNumber": number, "ETag": stored["ETag"]})
@@ -287,19 +291,19 @@ class StoreCheckup:
         Raises:
             StoreUnavailable: the store is away, which is none.
         """
-        key = self._corner.key(name)
+        key = self._scratch.key(name)
         for attempt in count(1):
             try:
-                said: dict[str, Any] = getattr(self._client, method)(Bucket=self._corner.bucket, Key=key, **request)
+                said: dict[str, Any] = getattr(self._client, method)(Bucket=self._scratch.bucket, Key=key, **request)
             except CALL_FAILURES as error:
-                failure = translated(error, method, f"s3://{self._corner.bucket}/{key}")
+                failure = translated(error, method, f"s3://{self._scratch.bucket}/{key}")
             else:
                 return said
             if not isinstance(failure, StoreUnavailable):
                 return failure
             if attempt == ATTEMPTS:
                 raise failure
-            self._corner.stop.wait(backoff(attempt))
+            self._scratch.stop.wait(backoff(attempt))
         raise AssertionError  # it counts for ever
 
 

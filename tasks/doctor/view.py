@@ -1,4 +1,4 @@
-"""Knows how the findings of a checkup look: on a terminal, with or without colours, and as a table in Prefect's UI."""
+"""The findings of the doctor for people: on a terminal, with or without colours, and as a table in Prefect's UI."""
 
 from __future__ import annotations
 

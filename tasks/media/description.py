@@ -1,4 +1,4 @@
-"""Knows what there is to say of an archived recording's media, and what of it somebody should hear about.
+"""The description of an archived recording's media, and the findings that somebody should hear about.
 
 A finding is no failure: a damaged file is archived as it is, and that is the truth of it. But a person should know.
 """

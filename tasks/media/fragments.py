@@ -1,4 +1,4 @@
-"""Knows how media that were written live are laid out: a header, then fragments, and no index over them.
+"""Media files that were written live: a header, then fragments, and no index over them.
 
 A player has to walk over all of them to learn how long such a file is. Here, what lies between the header and one
 fragment is declared empty instead, in the format's own words, and a player finds itself there at once.

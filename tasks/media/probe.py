@@ -1,4 +1,4 @@
-"""Knows media files, by PyAV (FFmpeg): what is in them, how far they can be played, and what a frame looks like.
+"""Media files, read by PyAV (FFmpeg): their streams, how far they can be played, and a frame to look at.
 
 What it reads may be damaged or made to do harm: it is run in a process of its own, see `sandbox`. It decodes the
 formats that recordings come in and no others, opens nothing but the one file, and decodes no frame beyond a size.

@@ -1,4 +1,4 @@
-"""Knows how to read a little of something large: blocks on demand, few of them kept, and never more than allowed."""
+"""Reads a little of a large file: blocks on demand, few of them kept, and never more bytes than allowed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows how to let a decoder loose on bytes that nobody vouches for: in a process of its own, with little to its name.
+"""A sandbox for a decoder that reads bytes from strangers: a process of its own, with few rights.
 
 The process has no credentials and no environment, writes no file, and has limits of time and memory that the system
 enforces. It asks for bytes over its pipe, and tells over it what it finds: if it dies, what it told so far counts.

@@ -1,4 +1,4 @@
-"""Knows what goes on inside the sandbox: little is allowed, and all that is known goes over a pipe.
+"""The process inside the sandbox: it may do little, and all that it learns goes over a pipe.
 
 The other end is `sandbox`. Nothing is imported here that is not needed: each media file has a process of its own.
 """

@@ -1,4 +1,4 @@
-"""Knows Prefect's artifacts: decoration that may fail while the server is away, and takes nothing with it then."""
+"""Prefect's artifacts: a run can do without them, and no run fails because the server is away."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING
 
-from tasks.audit import AuditLog, Means
+from tasks.audit import AuditContext, AuditLog
 from tasks.orchestration.stages import emit_of_recording, stage
 from tasks.s3 import MOST_BODIES, Dialect, Pace, Store, reading
 
@@ -39,7 +39,7 @@ class Desk:
         return f"{self.settings.prefix}/" if self.settings.prefix else ""
 
     @contextmanager
-    def means(self) -> Iterator[Means]:
+    def means(self) -> Iterator[AuditContext]:
         """Give what a stage works with; all of it ends with the stage."""
         its, stop = self.settings, Event()
 
@@ -51,7 +51,7 @@ class Desk:
         at_once = its.transfer_concurrency
         with reading(at_once) as reader:
             try:
-                yield Means(new_store(), new_store, self.root, audit_log, reader, at_once, stop, self.log)
+                yield AuditContext(new_store(), new_store, self.root, audit_log, reader, at_once, stop, self.log)
             finally:
                 stop.set()
 
@@ -59,15 +59,15 @@ class Desk:
 @stage("survey archive")
 def survey_archive(desk: Desk, audit: Audit, app_ids: Sequence[str]) -> None:
     """List the archive, and look closer at what is not as it was."""
-    with desk.means() as means:
-        audit.survey(means, app_ids)
+    with desk.means() as context:
+        audit.survey(context, app_ids)
 
 
 @stage("re-read recordings")
 def reread_recordings(desk: Desk, audit: Audit, budget: Budget) -> None:
     """Read recordings again, those first that were not read for longest."""
-    with desk.means() as means:
-        audit.reread(means, budget)
+    with desk.means() as context:
+        audit.reread(context, budget)
 
 
 def announce_damage(damaged: DamagedRecording, log: Log) -> None:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import Worker
     from prefect.client.schemas.responses import DeploymentResponse
 
-    from tasks.doctor import Said
+    from tasks.doctor import CheckResult
 
 T = TypeVar("T")
 
@@ -70,7 +70,7 @@ class PrefectCheckup:
             *(Check(GROUP, name, look, needs.get(name, (SERVER,))) for name, look in looks.items()),
         ]
 
-    def versions(self) -> Said:
+    def versions(self) -> CheckResult:
         """Look whether what is installed is what this project was tested with."""
         listed = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["dependencies"]
         bounds = {bound.name: bound for bound in map(Requirement, listed)}
@@ -85,17 +85,17 @@ class PrefectCheckup:
         return ok(", ".join(f"{name} {has}" for name, has in found.items()))
 
     @staticmethod
-    def none_configured() -> Said:
+    def none_configured() -> CheckResult:
         """Say what works without a server."""
         return ok(
             "none is configured (PREFECT_API_URL): all flows work from a terminal, each with a temporary one; "
             "form, schedule, webhook and events need one"
         )
 
-    def server(self) -> Said:
+    def server(self) -> CheckResult:
         """Look whether Prefect's server answers, and is of a version that this client can talk with."""
 
-        def look(client: SyncPrefectClient) -> Said:
+        def look(client: SyncPrefectClient) -> CheckResult:
             if client.server_type == ServerType.CLOUD:
                 client.read_work_pools(limit=1)
                 return ok("Prefect Cloud answers, and takes the key")
@@ -122,7 +122,7 @@ class PrefectCheckup:
             told = f"{server_host()} cannot be asked, or is none ({type(error).__name__})"
             return failed(told, "Correct PREFECT_API_URL, which for a server of your own ends with /api; and settings.")
 
-    def work_pool(self) -> Said:
+    def work_pool(self) -> CheckResult:
         """Look whether the work pool is there, and hands out work."""
         try:
             pool = self._asked(lambda client: client.read_work_pool(POOL))
@@ -138,7 +138,7 @@ class PrefectCheckup:
             )
         return ok(f"{POOL}, of type {pool.type}")
 
-    def deployments(self) -> Said:
+    def deployments(self) -> CheckResult:
         """Look whether the deployments of `prefect.yaml` are there, and not paused."""
         missing, paused, elsewhere = [], [], []
         for name in deployments():
@@ -159,7 +159,7 @@ class PrefectCheckup:
             return warning(f"paused: {', '.join(paused)}", "Its schedule starts nothing until somebody resumes it.")
         return ok(f"all {len(deployments())} of prefect.yaml")
 
-    def workers(self) -> Said:
+    def workers(self) -> CheckResult:
         """Look whether somebody does the work."""
         living, count = self._living, len(self._workers)
         if living:
@@ -167,7 +167,7 @@ class PrefectCheckup:
         told = f"none is alive of {count} that there were" if count else "there is none"
         return failed(told, f'Start one: ARCHIVER_HOME="$PWD" uv run prefect worker start --pool {POOL} --limit 4')
 
-    def database(self) -> Said:
+    def database(self) -> CheckResult:
         """Look whether the server has the database that it needs, as far as it tells: it keeps the URL to itself."""
         several = len(self._living) > 1
         advice = "Give the server PostgreSQL: PREFECT_API_DATABASE_CONNECTION_URL, as README says at Several machines."

@@ -32,7 +32,7 @@ from prefect.events.filters import EventFilter, EventOccurredFilter, EventResour
 from prefect.exceptions import ObjectNotFound, PrefectException
 
 from tasks.errors import ArchiverError, CannotHandOut, PrefectUnavailable
-from tasks.sweep import told_in
+from tasks.sweep import read_told
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -141,7 +141,7 @@ class LastSweep:
     """What a sweep last told, as its table has it."""
 
     ago: timedelta = timedelta(0)  # 0: there was none, or the server cannot be asked
-    told: frozenset[str] = field(default_factory=frozenset)  # ids of recordings that are stuck or ERRORED
+    told: frozenset[str] = field(default_factory=frozenset)  # ids of recordings that are stuck, ERRORED or partial
 
 
 def last_sweep(now: datetime, log: Log) -> LastSweep:
@@ -156,7 +156,7 @@ def last_sweep(now: datetime, log: Log) -> LastSweep:
     if not last or last[0].updated is None:
         return LastSweep()
     ago = min(max(now - last[0].updated, timedelta(0)), LONGEST_OUTAGE)
-    return LastSweep(ago, told_in(str(last[0].data)))
+    return LastSweep(ago, read_told(str(last[0].data)))
 
 
 def _was_heard_of(client: SyncPrefectClient, run: FlowRun, now: datetime) -> bool:

@@ -24,7 +24,7 @@ from tasks.orchestration.artifacts import ProgressArtifacts
 from tasks.pipeline import RETRY_DELAYS_S
 from tasks.process_tuning import settle
 from tasks.session import Session, show_on_terminal_or_in_log
-from tasks.sweep import merged, plan_for
+from tasks.sweep import merge_plans, plan_sweep
 from tasks.text import conceal_logs, showable
 from tasks.transfer import LogLines
 
@@ -185,8 +185,8 @@ def find_unarchived(session: Session, app_ids: Sequence[str], scope: Scope) -> P
     plans = []
     for app_id in app_ids:
         with session.for_app(app_id).attempt() as attempt:
-            plans.append(plan_for(attempt.api, attempt.archive, attempt.store, app_id, scope))
-    return merged(plans)
+            plans.append(plan_sweep(attempt.api, attempt.archive, attempt.store, app_id, scope))
+    return merge_plans(plans)
 
 
 @stage("archive one recording", run_name="{recording_id}")

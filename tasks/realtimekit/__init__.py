@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 from tasks.realtimekit.api_client import Cloudflare, Params
-from tasks.realtimekit.models import RETENTION, UUID_PATTERN, MediaFile, Recording, checked_recording_id, parse_archived
-from tasks.realtimekit.recordings import (
-    API_PATIENCE_S,
-    RealtimeKit,
-    require_media,
-    require_no_missing_media,
-    require_some_media,
+from tasks.realtimekit.availability import require_media, require_no_missing_media, require_some_media
+from tasks.realtimekit.models import (
+    RETENTION,
+    UUID_PATTERN,
+    MediaFile,
+    Recording,
+    RecordingStatus,
+    checked_recording_id,
 )
+from tasks.realtimekit.parsing import parse_archived
+from tasks.realtimekit.recordings import API_PATIENCE_S, RealtimeKit
 from tasks.realtimekit.session_models import (
     DOCUMENT_KINDS,
     DocumentKind,
@@ -41,6 +44,7 @@ __all__ = [
     "Params",
     "RealtimeKit",
     "Recording",
+    "RecordingStatus",
     "checked_recording_id",
     "checked_session_id",
     "parse_archived",

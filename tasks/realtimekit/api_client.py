@@ -1,4 +1,4 @@
-"""Knows Cloudflare's API as such: authentication, envelope, error codes, rate limits, and answers that are none."""
+"""Cloudflare's API as such: authentication, envelope, error codes, rate limits, and answers that are not the API's."""
 
 from __future__ import annotations
 

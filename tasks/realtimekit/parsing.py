@@ -1,105 +1,103 @@
-"""Single values of the API's answers: whatever is sent, what comes out is of the type that is wanted, or absent."""
+"""The API's JSON becomes a `Recording`: tolerant of what is sent, strict about what comes out.
+
+Sizes may be strings, anything may be null or missing, `download_url` is a string or, for track recordings, a list;
+what comes out is a `Recording` with a plain tuple of media files, and details that are fit to be archived.
+Source: https://developers.cloudflare.com/api/resources/realtime_kit/subresources/recordings/
+"""
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
-from functools import lru_cache
-from pathlib import PurePosixPath
+import json
+from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
-from tasks.text import without_secrets
+from tasks.realtimekit.models import MediaFile, Recording
+from tasks.realtimekit.tracks import decoded, tracks_in
+from tasks.realtimekit.values import (
+    as_name,
+    as_number,
+    as_object,
+    as_size,
+    as_time,
+    as_url,
+    as_word,
+    name_in_url,
+    parse_url,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-LARGEST_SIZE = 2**63
-LONGEST_URL = 65_536
-"""Characters; httpx takes no more."""
-YEARS = range(2000, 9000)
-"""Some systems write "no time" as the year 1 or 1970, and "never" as 9999."""
+    from collections.abc import Iterable, Iterator, Mapping
 
 
-def as_object(value: object) -> Mapping[str, Any]:
-    """Return a JSON object; anything else counts as an empty one."""
-    return value if isinstance(value, dict) else {}
+def parse_recording(details: Mapping[str, Any]) -> Recording:
+    """Read one recording from the API's `data`.
 
-
-def as_text(value: object) -> str:
-    """Return a text without blanks around it; anything else counts as empty."""
-    return value.strip() if isinstance(value, str) else ""
-
-
-def as_name(value: object) -> str:
-    """Return a name; some are URLs, and their signatures would be shown and differ at every look."""
-    return without_secrets(as_text(value))
-
-
-def as_word(value: object) -> str:
-    """Return an identifier; it goes into keys, headers and logs, so that what cannot be one counts as absent."""
-    text = as_text(value)
-    return text if re.fullmatch(r"[A-Za-z0-9_:-]{1,64}", text) else ""
-
-
-def as_url(value: object) -> str:
-    """Return an http(s) URL as it was sent; anything else counts as empty."""
-    text = as_text(value)
-    try:
-        url = parse_url(text)
-        usable = url.scheme in {"http", "https"} and url.host
-    except (httpx.InvalidURL, ValueError):
-        return ""
-    return text if usable else ""
-
-
-@lru_cache(maxsize=8)
-def parse_url(url: str) -> httpx.URL:
-    """Parse a URL up to its query: that of a presigned one would take longer than all else that is done to a recording.
-
-    Raises:
-        InvalidURL: it is none; the rest can only be wrong by a control character, or too long.
+    Args:
+        details: the JSON object; unknown fields are kept, fields of an unexpected type count as absent.
     """
-    if len(url) > LONGEST_URL or re.search(r"[\x00-\x1f\x7f]", url):
-        raise httpx.InvalidURL("a control character, or too long")
-    return httpx.URL(re.split(r"[?#]", url, maxsplit=1)[0])
+    storage = as_object(details.get("storage_config"))
+    named = [*_video(details), *_distinct(_tracks(details)), *_audio(details)]
+    return Recording(
+        id=as_word(details.get("id")).lower(),
+        status=as_word(details.get("status")).upper() or "UNKNOWN",
+        invoked_time=as_time(details.get("invoked_time")),
+        started_time=as_time(details.get("started_time")),
+        stopped_time=as_time(details.get("stopped_time")),
+        session_id=as_word(details.get("session_id")),
+        duration_s=as_number(details.get("recording_duration")),
+        storage_type=as_word(storage.get("type")),
+        storage_bucket=as_name(storage.get("bucket")),
+        media=tuple(media for media in named if media.url),
+        details=details,
+        without_url=tuple(media.label for media in named if not media.url),
+    )
 
 
-def name_in_url(url: str) -> str:
-    """Return the last part of the path of a URL that `as_url` has returned."""
-    return without_secrets(PurePosixPath(parse_url(url).path).name)
-
-
-def as_number(value: object) -> float | None:
-    """Return a finite number that is not negative, be it sent as a string; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
+def parse_archived(text: bytes) -> Recording | None:
+    """Read one recording from a `recording.json` in the archive; None if it is not one, whatever else it is."""
     try:
-        number = float(value)
-    except (ValueError, OverflowError):
+        details = json.loads(text)
+    except (ValueError, RecursionError):
         return None
-    return number if 0 <= number < float("inf") else None
+    return parse_recording(details) if isinstance(details, dict) else None
 
 
-def as_size(value: object) -> int | None:
-    """Return a size in bytes; 0 counts as not known, as the API sends it before the upload is over."""
-    number = as_number(value)
-    if not number or not number.is_integer() or number >= LARGEST_SIZE:
-        return None
-    if isinstance(value, int) or (isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,19}\s*", value)):
-        return int(value)  # beyond 2**53, a float is no longer exact
-    return int(number)
+def _video(details: Mapping[str, Any]) -> Iterator[MediaFile]:
+    download = decoded(details.get("download_url"))
+    if not download or isinstance(download, list | dict):
+        return
+    url, name = as_url(download), as_name(details.get("output_file_name"))
+    if not name or "{{" in name:  # a template, as track recordings have it
+        name = name_in_url(url)
+    yield MediaFile(
+        "video", "", name, url, as_time(details.get("download_url_expiry")), as_size(details.get("file_size"))
+    )
 
 
-def as_time(value: object) -> datetime | None:
-    """Return a time in UTC; None for what is none, and for years that mean "no time" or "never"."""
-    try:
-        when = datetime.fromisoformat(as_text(value))
-    except ValueError:
-        return None
-    try:
-        when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
-    except OverflowError:
-        return None
-    return when if when.year in YEARS else None
+def _audio(details: Mapping[str, Any]) -> Iterator[MediaFile]:
+    # One page of the documentation calls it audio_download_url, another download_audio_url.
+    candidates = [details.get("audio_download_url"), details.get("download_audio_url")]
+    if any(candidates):
+        url = as_url(candidates[0]) or as_url(candidates[1])
+        yield MediaFile("audio", "", name_in_url(url), url, as_time(details.get("download_url_expiry")), None)
+
+
+def _tracks(details: Mapping[str, Any]) -> Iterator[MediaFile]:
+    expires_at = as_time(details.get("download_url_expiry"))
+    for track in tracks_in(details.get("download_url")):
+        url = as_url(track.url)
+        yield MediaFile("tracks", as_name(track.layer), as_name(track.name) or name_in_url(url), url, expires_at, None)
+
+
+def _distinct(tracks: Iterable[MediaFile]) -> Iterator[MediaFile]:
+    """Keep tracks apart that the API names alike, in whatever order: the label is all that tells them apart."""
+    layers: Counter[str] = Counter()
+    labels: set[str] = set()
+    for track in sorted(tracks, key=lambda track: (track.label, parse_url(track.url).path)):
+        candidate = track
+        while candidate.label in labels:
+            layers[track.label] += 1
+            candidate = replace(track, layer=f"{track.layer}-{layers[track.label] + 1}")
+        labels.add(candidate.label)
+        yield candidate

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from tasks.errors import SessionIdInvalid
 from tasks.realtimekit.models import RETENTION, UUID_PATTERN
-from tasks.realtimekit.parsing import as_name, as_object, as_text, as_time, as_url, as_word
+from tasks.realtimekit.values import as_name, as_object, as_text, as_time, as_url, as_word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Knows what RealtimeKit's webhook says of a recording, and what is to be done about it: start a run, or nothing.
+"""The event of RealtimeKit's webhook: what it says of a recording, and whether a run is to be started.
 
 Deliveries are repeated and come out of order. So none is believed but for the recording's id: a run looks for itself.
 Source: https://developers.cloudflare.com/realtime/realtimekit/webhooks/
@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import RecordingIdInvalid, WebhookMalformed
-from tasks.realtimekit.models import checked_recording_id
+from tasks.realtimekit.models import RecordingStatus, checked_recording_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 STATUS_UPDATE = "recording.statusUpdate"
-TO_ARCHIVE = frozenset({"UPLOADED", "ERRORED"})
+TO_ARCHIVE = frozenset({RecordingStatus.UPLOADED, RecordingStatus.ERRORED})
 """Of an ERRORED recording no file will ever come: its run fails at once and says so, where people look for it."""
-UNDER_WAY = frozenset({"INVOKED", "RECORDING", "PAUSED", "UPLOADING"})
+UNDER_WAY = frozenset(
+    {RecordingStatus.INVOKED, RecordingStatus.RECORDING, RecordingStatus.PAUSED, RecordingStatus.UPLOADING}
+)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Knows how RealtimeKit signs its webhooks, and where the key is that proves it: published, and changed now and then.
+"""The signature of webhooks: verified with a key that RealtimeKit publishes, and changes now and then.
 
 A signature proves that RealtimeKit sent a body, and nothing else: not to whom, not when, and none of the headers.
 Source: https://developers.cloudflare.com/realtime/realtimekit/webhooks/

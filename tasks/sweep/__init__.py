@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from tasks.sweep.plan import Listed, Plan, merged, plan_for
-from tasks.sweep.report import Book, Outcome, Sweep, findings, rows, summary, told_in
+from tasks.sweep.ledger import Ledger, Outcome
+from tasks.sweep.plan import Plan, merge_plans, plan_sweep
+from tasks.sweep.report import Sweep, findings, read_told, rows, summary
 from tasks.sweep.scope import Scope
+from tasks.sweep.survey import ListedRecording
 
 __all__ = [
-    "Book",
-    "Listed",
+    "Ledger",
+    "ListedRecording",
     "Outcome",
     "Plan",
     "Scope",
     "Sweep",
     "findings",
-    "merged",
-    "plan_for",
+    "merge_plans",
+    "plan_sweep",
+    "read_told",
     "rows",
     "summary",
-    "told_in",
 ]

@@ -1,33 +1,22 @@
-"""Knows what a sweep tells: a typed result for other flows, a table for people, and what somebody has to look after."""
+"""The report of a sweep: a typed result for other flows, a table for people, and what somebody has to look after."""
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from tasks.sweep.plan import SOON
 from tasks.text import cell
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping, Sequence
-
-    from tasks.sweep.plan import Listed, Plan
     from tasks.sweep.scope import Scope
-    from tasks.text import Log
-
-Outcome: TypeAlias = tuple[str, str]
-"""The list of the result that a recording goes to, and what there is to say."""
 
 NAMED = 5
 """How many recordings of a kind a message names; the others are counted."""
 ROWS = 500
 """Of the table in Prefect's UI."""
-REASON = 500
-"""Characters of a reason that are kept."""
 OUTCOME_WIDTH, REASON_WIDTH = 24, 40
 """Characters in a line of the table, so that a laptop shows what somebody has to look after without scrolling."""
 
@@ -48,7 +37,8 @@ class Swept(BaseModel):
 class Sweep(BaseModel):
     """What a sweep found and did; every recording but those that were archived already is in one of the lists.
 
-    Those at risk are in another list as well, and those that gained files are archived.
+    Those at risk are in another list as well, and those that gained files are archived. Those that are partial are
+    archived, but for some files; where the API hands out all files by now, they are in another list as well.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -67,6 +57,7 @@ class Sweep(BaseModel):
     under_way: tuple[Swept, ...] = ()  # another run is at work on them
     left: tuple[Swept, ...] = ()  # for the next sweep: beyond the limit, or a dry run
     gained_files: tuple[Swept, ...] = ()  # archived, but the API has more files by now
+    partial: tuple[Swept, ...] = ()  # archived without some files, as a person wanted, and still so
 
 
 COLUMNS = {
@@ -78,6 +69,7 @@ COLUMNS = {
     "not_downloadable": "not downloadable",
     "stuck": "STUCK: not uploaded for two days",
     "errored": "ERRORED: no file will come",
+    "partial": "PARTIAL: archived without some files",
     "gained_files": "gained files: run archive-recording with overwrite",
     "archived": "archived",
     "still_to_come": "still to come",
@@ -85,101 +77,29 @@ COLUMNS = {
 NOT_ARCHIVED = ("failed", "not_downloadable", "handed_out", "under_way", "left")
 
 
-class Book:
-    """What becomes of each recording, as far as it is known.
-
-    Args:
-        plan: what was found.
-        scope: which recordings it is about.
-        announced: which of them a webhook had started a run of, as far as Prefect can tell.
-        log: told of each.
-    """
-
-    def __init__(self, plan: Plan, scope: Scope, announced: Mapping[str, bool], log: Log) -> None:
-        self._plan = plan
-        self._scope = scope
-        self._announced = announced
-        self._log = log
-        self._to_go = 0
-        self._lists: dict[str, list[Swept]] = defaultdict(list)
-        self._lists["lost"] = [self._swept(one, one.obstacle) for one in plan.lost]
-        self._lists["not_downloadable"] = [self._swept(one, one.obstacle) for one in plan.not_downloadable]
-        self._lists["still_to_come"] = [self._swept(one, one.status) for one in plan.coming]
-        self._lists["stuck"] = [self._swept(one, one.status) for one in plan.stuck]
-        self._lists["errored"] = [self._swept(one) for one in plan.errored]
-        self._lists["gained_files"] = [self._swept(one, more) for one, more in plan.gained]
-        counts = (len(plan.to_archive), plan.already, len(plan.coming), len(plan.not_downloadable), len(plan.lost))
-        log.info("%d to archive, %d archived already, %d still to come, %d not downloadable, %d lost.", *counts)
-
-    def todo(self, limit: int, elsewhere: Container[str]) -> Sequence[Listed]:
-        """Return what to archive now, soonest expiry first; all else is noted as left.
-
-        Args:
-            limit: at most so many; 0 for all.
-            elsewhere: what other runs are at work on. It is left to them, unless it is at risk: a run that died with
-                its machine looks as if it were at work, and a second one does no harm.
-        """
-        mine = []
-        for one in self._plan.to_archive:
-            if one.id in elsewhere and not one.is_at_risk(self._scope):
-                self._lists["under_way"].append(self._swept(one))
-            else:
-                mine.append(one)
-        todo = mine[: limit or None]
-        self.leave(mine[len(todo) :])
-        self._to_go = len(todo)
-        return todo
-
-    def leave(self, ones: Iterable[Listed]) -> None:
-        """Note that recordings are left for the next sweep."""
-        self._lists["left"] += [self._swept(one) for one in ones]
-
-    def note(self, one: Listed, outcome: Outcome) -> None:
-        """Note what became of a recording."""
-        name, reason = outcome
-        self._lists[name].append(self._swept(one, reason))
-        self._to_go -= 1
-        self._log.info("Recording %s: %s. %s %d to go.", one.id, COLUMNS[name], reason, self._to_go)
-
-    def result(self, *, dry_run: bool) -> Sweep:
-        """Return what the sweep returns."""
-        plan, scope = self._plan, self._scope
-        in_danger = {one.id for one in plan.to_archive if one.is_at_risk(scope)}
-        in_danger |= {one.id for one in plan.not_downloadable if one.overdue and one.is_at_risk(scope)}
-        kept_from = [one for name in NOT_ARCHIVED for one in self._lists[name] if one.recording_id in in_danger]
-        kept_from.sort(key=lambda one: (one.expires_at or SOON, one.recording_id))
-        lists = {name: tuple(ones) for name, ones in self._lists.items()}
-        return Sweep(dry_run=dry_run, already_archived=plan.already, at_risk=tuple(kept_from), **lists)
-
-    def _swept(self, one: Listed, reason: str = "") -> Swept:
-        return Swept(
-            recording_id=one.id,
-            app_id=one.app_id,
-            invoked_time=one.invoked,
-            expires_at=one.expires,
-            reason=reason[:REASON],
-            announced=self._announced.get(one.id),
-        )
-
-
 def findings(sweep: Sweep, scope: Scope) -> str:
     """Return what somebody has to look after, bounded in length; empty if there is nothing.
 
-    A lost recording is told for as long after its expiry as it was told before it, and listed quietly after that:
-    a sweep that failed for ever would hide what is at risk next, and nothing brings the recording back. What is stuck
-    or ERRORED is told once, and listed quietly by all sweeps that follow.
+    A lost recording fails the sweep for as long after its expiry as before it, and is only listed after that: a sweep
+    that failed for ever would hide what is at risk next, and nothing brings the recording back. What is stuck or
+    ERRORED fails one sweep, and is only listed by all that follow. What a partial archive lacks counts as a loss once
+    its time is over; before that, the person knows who wanted the archive all the same.
 
     Args:
         sweep: the result.
         scope: what it was about.
     """
     lost = [one for one in sweep.lost if one.expires_at is None or scope.now - one.expires_at <= scope.loud]
+    late = [one for one in sweep.partial if one.expires_at and timedelta(0) <= scope.now - one.expires_at <= scope.loud]
     told = {
         "at risk, as they expire soon and are not archived": [
             f"{one.recording_id} ({_when(one.expires_at)})" for one in sweep.at_risk
         ],
         "failed": [f"{one.recording_id} ({_first_sentence(one.reason)})" for one in sweep.failed],
         "lost, as they expired before they were archived": [one.recording_id for one in lost],
+        "archived without files that expired before the API handed them out": [
+            f"{one.recording_id} ({_first_sentence(one.reason)})" for one in late
+        ],
         "stuck, as RealtimeKit does not upload them (ask its support before they are gone)": [
             f"{one.recording_id} ({one.reason})" for one in sweep.stuck if one.recording_id not in scope.told
         ],
@@ -229,8 +149,12 @@ def rows(sweep: Sweep) -> list[dict[str, str]]:
     return table
 
 
-def told_in(table: str) -> frozenset[str]:
-    """Return the ids of the recordings that a sweep's table, as Prefect keeps it, told of as stuck or ERRORED."""
+def read_told(table: str) -> frozenset[str]:
+    """Return the ids of the recordings that a sweep's table told of as stuck, ERRORED or partial.
+
+    Args:
+        table: as Prefect keeps it.
+    """
     try:
         rows_told = json.loads(table)
     except ValueError:
@@ -238,7 +162,7 @@ def told_in(table: str) -> frozenset[str]:
     told = [
         str(row.get("recording"))
         for row in (rows_told if isinstance(rows_told, list) else ())
-        if isinstance(row, dict) and str(row.get("outcome")).startswith(("STUCK", "ERRORED"))
+        if isinstance(row, dict) and str(row.get("outcome")).startswith(("STUCK", "ERRORED", "PARTIAL"))
     ]
     return frozenset("".join(name.split()) for name in told)
 

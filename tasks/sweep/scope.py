@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tasks.realtimekit import RETENTION
+from tasks.realtimekit import RETENTION, RecordingStatus
 
 if TYPE_CHECKING:
     from tasks.realtimekit import Params
 
-UNDER_WAY = ("INVOKED", "RECORDING", "UPLOADING")
+UNDER_WAY = (RecordingStatus.INVOKED, RecordingStatus.RECORDING, RecordingStatus.UPLOADING)
 """All that older versions of the API's list can be asked for besides UPLOADED."""
-NOT_UPLOADED = (*UNDER_WAY, "PAUSED", "ERRORED")
+NOT_UPLOADED = (*UNDER_WAY, RecordingStatus.PAUSED, RecordingStatus.ERRORED)
 LONGEST_RECORDING = timedelta(days=1)
 STUCK = 2 * LONGEST_RECORDING
 """So long after it was begun, a recording that is still not uploaded is no longer only on its way."""
@@ -49,7 +49,9 @@ class Scope:
     unswept: timedelta = timedelta(0)  # since the last sweep told what it had found
     within: timedelta = timedelta(0)  # invoked within that time; 0: whenever
     meeting_id: str = ""  # empty: of any meeting
-    told: frozenset[str] = field(default_factory=frozenset)  # ids of those that the last sweep told of as stuck
+    told: frozenset[str] = field(
+        default_factory=frozenset
+    )  # ids of those that the last sweep told of as stuck, ERRORED or partial
 
     @property
     def loud(self) -> timedelta:
@@ -61,13 +63,17 @@ class Scope:
         since = self.now - (self.within or RETENTION + 2 * LONGEST_RECORDING)
         looks = [
             Look(self._of(NOT_UPLOADED), since, otherwise=self._of(UNDER_WAY)),
-            Look(self._of(("UPLOADED",)), since),
+            Look(self._of((RecordingStatus.UPLOADED,)), since),
         ]
         if not self.within:
-            looks.append(Look(self._of(("UPLOADED",), expired=False), before=since))
+            looks.append(Look(self._of((RecordingStatus.UPLOADED,), expired=False), before=since))
         if not self.within or self.within > RETENTION:
             expired = self.now - RETENTION - LONGEST_RECORDING - self.loud
-            looks.append(Look(self._of(("UPLOADED",), expired=True), max(expired, since) if self.within else expired))
+            looks.append(
+                Look(
+                    self._of((RecordingStatus.UPLOADED,), expired=True), max(expired, since) if self.within else expired
+                )
+            )
         return looks
 
     def _of(self, statuses: tuple[str, ...], **asked: bool) -> Params:

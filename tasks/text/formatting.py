@@ -1,4 +1,4 @@
-"""Knows sizes and durations: in bytes and seconds, and as people write them."""
+"""Sizes and durations: in bytes and seconds, and as people write them."""
 
 from __future__ import annotations
 

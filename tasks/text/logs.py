@@ -1,4 +1,4 @@
-"""Knows logs: what a logger is here, whose logs must not be seen, and at what pace a person can read."""
+"""Logs: the type of a logger, secrets kept out of all logs, and a pace at which a person can read."""
 
 from __future__ import annotations
 

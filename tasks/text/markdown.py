@@ -1,4 +1,4 @@
-"""Knows how to say something where Prefect's UI takes text for markdown, and lets any link and any picture through.
+"""Text for Prefect's UI, which takes text for markdown, and lets any link and any picture through.
 
 What others wrote (a file's name, which may hold a participant's, or a server's message) must not be markdown there.
 Source: https://spec.commonmark.org/0.31.2/; GFM's autolinks, https://github.github.com/gfm/#autolinks-extension-.

@@ -1,4 +1,4 @@
-"""Knows what must be neither shown nor archived: presigned URLs, tokens, passwords and keys, and where they hide."""
+"""Redaction: presigned URLs, tokens, passwords and keys are neither shown nor archived, wherever they hide."""
 
 from __future__ import annotations
 

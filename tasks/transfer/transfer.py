@@ -11,7 +11,7 @@ from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
-from tasks.archive import ArchivedFile, StoredFile
+from tasks.archive import MISSING, ArchivedFile, StoredFile
 from tasks.download import Source
 from tasks.errors import (
     ArchiveDamaged,
@@ -131,7 +131,7 @@ class Transfer:
         if any(after is not before for after, before in zip(proved, files, strict=True)):
             listed = archive.listed(recording)
         stored = [_stored(file) for file in proved]
-        missing = [f"{label} is missing: the API hands out no usable URL for it." for label in recording.without_url]
+        missing = [label + MISSING for label in recording.without_url]
         self._warn(stored, missing)
         return archive.commit(recording, stored, listed, missing)
 

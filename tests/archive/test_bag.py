@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.archive import bag, layout
-from tasks.realtimekit.models import MediaFile, Recording, parse_recording
+from tasks.realtimekit.models import MediaFile, Recording
+from tasks.realtimekit.parsing import parse_recording
 from tasks.text.formatting import human_size
 from tests.support.anything import steady
 

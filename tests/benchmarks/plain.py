@@ -18,7 +18,7 @@ from tasks.pipeline import archive_recording
 from tasks.process_tuning import settle
 from tasks.session import Session, StoreAccess
 from tasks.settings import Settings, load_settings
-from tasks.sweep import Scope, plan_for
+from tasks.sweep import Scope, plan_sweep
 
 LOG = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ def look(session: Session) -> None:
     """Find out what a sweep would have to do."""
     scope = Scope(datetime.now(UTC))
     with session.attempt() as attempt:
-        plan = plan_for(attempt.api, attempt.archive, attempt.store, session.app_id, scope)
+        plan = plan_sweep(attempt.api, attempt.archive, attempt.store, session.app_id, scope)
     if plan.to_archive or not plan.already:
         raise AssertionError("not all is archived")
 

@@ -11,7 +11,7 @@ from tasks.errors import ApiRefused
 from tasks.text.redaction import Concealed
 
 if TYPE_CHECKING:
-    from tasks.doctor.runner import Said
+    from tasks.doctor.runner import CheckResult
 
 SECRET = "s3cr3t-token-of-somebody"
 
@@ -22,7 +22,7 @@ def found(*checks: Check, within_s: float = 10) -> dict[str, Finding]:
     return {finding.name: finding for finding in findings}
 
 
-def fine() -> Said:
+def fine() -> CheckResult:
     return ok("fine")
 
 
@@ -53,7 +53,7 @@ def test_a_warning_keeps_nothing_from_being_looked_at() -> None:
 def test_checks_that_need_nothing_of_each_other_run_side_by_side() -> None:
     first, second = Event(), Event()
 
-    def meet(mine: Event, other: Event) -> Said:
+    def meet(mine: Event, other: Event) -> CheckResult:
         mine.set()
         return ok("met") if other.wait(5) else failed("alone")
 
@@ -89,7 +89,7 @@ def test_when_the_time_for_all_is_over_the_rest_is_skipped() -> None:
 def test_findings_are_reported_in_the_order_of_the_checks_however_they_end() -> None:
     last_is_over, told = Event(), list[str]()
 
-    def last() -> Said:
+    def last() -> CheckResult:
         last_is_over.set()
         return fine()
 

@@ -12,7 +12,7 @@ import pytest
 from tasks.doctor import store_checks
 from tasks.doctor.clock_skew import Clocks
 from tasks.doctor.runner import run
-from tasks.doctor.scratch_prefix import Corner
+from tasks.doctor.scratch_prefix import ScratchPrefix
 from tasks.doctor.store_checks import ANSWER_TIMEOUT_S, StoreCheckup, note_dates
 from tasks.errors import ArchiverError, TransferStopped
 from tasks.s3.checksums import crc64, crc64_text
@@ -39,12 +39,14 @@ AS_THEY_WERE = {"kept.txt": b"", "pre/_audit/doctor": b"", "pre/_audit/doctor-x/
 
 def looked(client: Any, bucket: str) -> dict[str, Finding]:
     """Return what is found, by name, once all is cleared away."""
-    corner = Corner(client, bucket, "pre")
+    scratch = ScratchPrefix(client, bucket, "pre")
     conceal = Concealed({})
     try:
-        found = run(StoreCheckup(corner, "pre/app/", "the endpoint", conceal.add).checks(), 25, lambda _: None, conceal)
+        found = run(
+            StoreCheckup(scratch, "pre/app/", "the endpoint", conceal.add).checks(), 25, lambda _: None, conceal
+        )
     finally:
-        left = corner.close(5)
+        left = scratch.close(5)
     assert left == []
     assert [finding.name for finding in found] == ALL
     return {finding.name: finding for finding in found}
@@ -275,9 +277,9 @@ def test_credentials_that_may_not_delete_are_no_obstacle_but_told(rclone: Archiv
         return send()
 
     client: Any = Meddled(rclone.s3, dialect)
-    corner = Corner(client, rclone.bucket, "")
-    corner.store.put(corner.key("object"), b"x", "text/plain")
-    said = StoreCheckup(corner, "pre/app/", "the endpoint", Concealed({}).add).delete()
+    scratch = ScratchPrefix(client, rclone.bucket, "")
+    scratch.store.put(scratch.key("object"), b"x", "text/plain")
+    said = StoreCheckup(scratch, "pre/app/", "the endpoint", Concealed({}).add).delete()
     assert said.status == "warning"
     assert "recordings are archived" in said.told
 
@@ -289,13 +291,13 @@ def test_what_could_not_be_deleted_is_named(rclone: Archiving) -> None:
         return send()
 
     client: Any = Meddled(rclone.s3, dialect)
-    corner = Corner(client, rclone.bucket, "")
-    corner.store.put(corner.key("object"), b"x", "text/plain")
-    assert corner.close(5) == [f"{corner.prefix}object"]
-    assert corner.prefix.startswith("_audit/doctor-")
+    scratch = ScratchPrefix(client, rclone.bucket, "")
+    scratch.store.put(scratch.key("object"), b"x", "text/plain")
+    assert scratch.close(5) == [f"{scratch.prefix}object"]
+    assert scratch.prefix.startswith("_audit/doctor-")
 
 
-# The end of a corner
+# The end of a scratch
 
 
 def test_a_closed_corner_lets_nobody_in_and_waits_for_those_inside(swift: Archiving) -> None:
@@ -308,16 +310,16 @@ def test_a_closed_corner_lets_nobody_in_and_waits_for_those_inside(swift: Archiv
         return send()
 
     client: Any = Meddled(swift.s3, dialect)
-    corner = Corner(client, swift.bucket, "pre")
-    writing = threading.Thread(target=corner.store.put, args=(corner.key("late"), b"x", "text/plain"))
+    scratch = ScratchPrefix(client, swift.bucket, "pre")
+    writing = threading.Thread(target=scratch.store.put, args=(scratch.key("late"), b"x", "text/plain"))
     writing.start()
     assert inside.wait(10)
     left: list[list[str]] = []
-    closing = threading.Thread(target=lambda: left.append(corner.close(10)))
+    closing = threading.Thread(target=lambda: left.append(scratch.close(10)))
     closing.start()
-    assert corner.stop.wait(10)
+    assert scratch.stop.wait(10)
     with pytest.raises(TransferStopped):
-        corner.store.get(corner.key("late"))
+        scratch.store.get(scratch.key("late"))
     go_on.set()
     closing.join(20)
     writing.join(20)
@@ -326,10 +328,10 @@ def test_a_closed_corner_lets_nobody_in_and_waits_for_those_inside(swift: Archiv
 
 
 def test_a_large_part_that_is_under_way_breaks_off_when_the_corner_is_closed(rclone: Archiving) -> None:
-    corner = Corner(rclone.s3, rclone.bucket, "pre")
-    body = corner.body(1000)
+    scratch = ScratchPrefix(rclone.s3, rclone.bucket, "pre")
+    body = scratch.body(1000)
     assert len(body.read(10)) == 10
-    corner.close(0)
+    scratch.close(0)
     with pytest.raises(OSError, match="no longer wanted"):
         body.read(10)
 
@@ -349,6 +351,6 @@ def test_the_stores_time_is_noted_even_where_it_refuses(rclone: Archiving) -> No
     clocks, client = Clocks(), new_s3_client(4)
     note_dates(client, clocks)
     with pytest.raises(ArchiverError):
-        Corner(client, "no-such-bucket", "").store.put("x", b"", "text/plain")
+        ScratchPrefix(client, "no-such-bucket", "").store.put("x", b"", "text/plain")
     assert clocks.ahead() == {"the store": 0}
     assert os.environ["AWS_ENDPOINT_URL_S3"] == rclone.server.endpoint_url

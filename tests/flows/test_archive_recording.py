@@ -11,6 +11,7 @@ import pytest
 from prefect import flow
 
 from flows.archive_recording import archive_recording
+from tasks.archive.bag import missing_labels
 from tasks.archive.models import ArchivedRecording
 from tasks.archive.upload_journal import UploadJournal
 from tasks.errors import (
@@ -22,6 +23,7 @@ from tasks.errors import (
     RecordingErrored,
     RecordingIdInvalid,
     RecordingNotFound,
+    ReplacementSmaller,
     SizeDisagrees,
     SourceUnavailable,
     StoreRefused,
@@ -223,6 +225,33 @@ def test_files_that_can_be_had_are_stored_though_another_has_no_url(here: World)
     assert len(here.kit.api_requests) == 1
     assert [path.split("/")[1] for path in archived_files(here)] == ["audio"]
     assert "bagit.txt" not in here.objects()
+
+
+def test_a_run_replaces_a_partial_archive_once_all_files_can_be_had(here: World) -> None:
+    tracks = {f"{name}.webm": MediaSource(b"\x1a\x45\xdf\xa3" + name.encode(), "video/webm") for name in "ab"}
+    recording = here.add(tracks={"default": tracks}, file_size=None, without_url=["default/b.webm"])
+    partial = archive_recording(recording.id, partial=True)
+    assert archive_recording(recording.id).files == partial.files
+    recording.without_url = ()
+    whole = archive_recording(recording.id)
+    assert (len(partial.files), len(whole.files), whole.already_archived) == (1, 2, False)
+    assert archive_recording(recording.id).already_archived
+
+
+@pytest.mark.usefixtures("quick_retries")
+def test_a_partial_archive_may_be_replaced_by_one_that_lacks_less_and_never_by_one_that_lacks_more(here: World) -> None:
+    tracks = {f"{name}.webm": MediaSource(b"\x1a\x45\xdf\xa3" + name.encode(), "video/webm") for name in "abc"}
+    recording = here.add(tracks={"default": tracks}, file_size=None, without_url=["default/b.webm", "default/c.webm"])
+    archive_recording(recording.id, partial=True)
+    recording.without_url = ["default/c.webm"]
+    with pytest.raises(NothingToDownload):
+        archive_recording(recording.id, overwrite=True)
+    less = archive_recording(recording.id, overwrite=True, partial=True)
+    assert (len(less.files), list(missing_labels(less.findings))) == (2, ["tracks/default/c.webm"])
+    recording.without_url = ["default/a.webm"]
+    with pytest.raises(ReplacementSmaller, match=r"now: data/tracks/default/a\.webm\."):
+        archive_recording(recording.id, overwrite=True, partial=True)
+    assert archive_recording(recording.id).files == less.files
 
 
 @pytest.mark.usefixtures("quick_retries")

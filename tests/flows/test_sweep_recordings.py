@@ -17,7 +17,9 @@ from prefect.client.orchestration import get_client
 from prefect.exceptions import ParameterTypeError
 from prefect.flow_engine import run_flow
 
+from flows.archive_recording import archive_recording
 from flows.sweep_recordings import main, sweep_recordings
+from tasks.archive.partial import read_missing
 from tasks.errors import ApiRefused, ApiUnavailable, CannotHandOut, StoreUnavailable, SweepIncomplete
 from tasks.s3.multipart import new_s3_client
 from tasks.sweep.report import Sweep
@@ -348,6 +350,73 @@ def test_files_that_came_later_are_told_and_not_touched(here: World) -> None:
     sweep = sweep_recordings()
     assert [(one.recording_id, one.reason) for one in sweep.gained_files] == [(recording.id, "1 more of audio/")]
     assert keys(here) == before
+
+
+def halved(world: World, hours: float) -> StandInRecording:
+    """Have a recording of two tracks archived while one of them has no URL."""
+    tracks = {f"{name}.webm": MediaSource(b"\x1a\x45\xdf\xa3" + name.encode(), "video/webm") for name in "ab"}
+    recording = aged(world, hours, tracks={"default": tracks}, file_size=None, without_url=["default/b.webm"])
+    assert len(archive_recording(recording.id, partial=True).files) == 1
+    return recording
+
+
+def test_a_partial_archive_is_listed_and_left_alone_until_the_sweep_can_replace_it_by_the_whole(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(
+        "tasks.sweep.plan.read_missing", lambda store, folders: read_missing(store, asked_of(folders, asked))
+    )
+    recording, whole, gaining = halved(here, 5), aged(here, 6), aged(here, 7)
+    sweep_recordings()
+    before = keys(here)
+    sweep = sweep_recordings()
+    assert (ids(sweep.partial), sweep.archived, sweep.already_archived) == ([recording.id], (), 3)
+    assert sweep.partial[0].reason.startswith("Without tracks/default/b.webm. ")
+    assert keys(here) == before
+    assert not [folder for folder in asked if whole.id in folder], "ten thousand are not read"
+    monkeypatch.setattr("tasks.sweep.plan.PARTIAL_ASKED", 1)
+    gaining.audio = MediaSource(b"lat\0r", "audio/mpeg")
+    assert ids(sweep_recordings().partial) == [recording.id], "those that only gained files do not hide it"
+    recording.without_url = ()
+    sweep = sweep_recordings()
+    assert (ids(sweep.archived), sweep.already_archived) == ([recording.id], 2)
+    assert (sweep.partial, ids(sweep.gained_files)) == ((), [gaining.id])
+    assert keys(here) - before == {key.replace("/a.webm", "/b.webm") for key in before if key.endswith("/a.webm")}
+    again = sweep_recordings()
+    assert (again.partial, again.already_archived) == ((), 3)
+
+
+def asked_of(folders: list[str], asked: list[str]) -> list[str]:
+    asked += folders
+    return folders
+
+
+def test_a_size_that_a_person_accepted_is_not_accepted_by_the_sweep_and_the_partial_archive_stays(here: World) -> None:
+    its = {"audio": MediaSource(b"lat\0r", "audio/mpeg"), "details": {"audio_download_url": "not a URL"}}
+    recording = aged(here, 5, file_size=1, **its)
+    partial = archive_recording(recording.id, accept_size=True, partial=True)
+    recording.details, before = {}, keys(here)
+    raised, sweep = incomplete()
+    assert ids(sweep.failed) == ids(sweep.partial) == [recording.id]
+    assert "(--accept-size)" in sweep.failed[0].reason
+    assert "a person accepted that" in sweep.partial[0].reason
+    assert f"1 failed: {recording.id}" in str(raised)
+    beside = keys(here)
+    assert {key for key in beside if "/unfinished/" not in key} == before
+    incomplete()
+    assert keys(here) == beside, "each sweep carries on with what the one before it has left beside the archive"
+    assert archive_recording(recording.id, accept_size=True).bytes == partial.bytes + 5
+    assert not [key for key in keys(here) if "/unfinished/" in key]
+
+
+def test_what_a_partial_archive_lacks_is_loud_after_its_time_though_the_api_names_it_no_more(here: World) -> None:
+    recording = halved(here, WEEK_H + 2)
+    for _ in range(2):
+        raised, sweep = incomplete()
+        assert f"expired before the API handed them out: {recording.id} (Without tracks/" in str(raised)
+        assert (ids(sweep.partial), sweep.lost, sweep.already_archived) == ([recording.id], (), 1)
+        recording.expired, recording.details = True, {"download_url": None}
 
 
 def test_several_apps_are_swept_together(here: World) -> None:

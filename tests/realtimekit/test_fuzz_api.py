@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from tasks.archive.file_names import payload_paths
 from tasks.errors import ArchiverError
-from tasks.realtimekit.models import parse_recording
-from tasks.realtimekit.recordings import RealtimeKit, require_media
+from tasks.realtimekit.availability import require_media
+from tasks.realtimekit.parsing import parse_recording
+from tasks.realtimekit.recordings import RealtimeKit
 from tasks.text.redaction import redacted
 from tests.standins.realtimekit import LEAKY_STORAGE_CONFIG
 from tests.support.anything import ANY_DETAILS, ID, described

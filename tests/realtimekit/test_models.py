@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.realtimekit.models import MediaFile, Recording, parse_archived, parse_recording
+from tasks.realtimekit.models import MediaFile, Recording
+from tasks.realtimekit.parsing import parse_archived, parse_recording
 from tests.standins.realtimekit import DROP
 from tests.support.anything import ANY_DETAILS, ID, NINE, NOON, described, steady
 

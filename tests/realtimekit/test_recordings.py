@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tasks.errors import FinalError, NothingToDownload, RecordingNotFound
-from tasks.realtimekit.recordings import RealtimeKit, require_media
+from tasks.realtimekit.availability import require_media
+from tasks.realtimekit.recordings import RealtimeKit
 from tests.standins.faults import Answer
 from tests.standins.realtimekit import MediaSource, RealtimeKitStandIn, StandInRecording
 from tests.support.calling import ID, TOKEN, client, failure

@@ -19,7 +19,7 @@ from tasks.pipeline import Options, archive_recording, commit_archive, fetch_det
 from tasks.session import Attempt, Session, StoreAccess
 from tasks.session_pipeline import MeetingSessionOptions, archive_meeting_session
 from tasks.settings import Settings
-from tasks.sweep import Scope, plan_for
+from tasks.sweep import Scope, plan_sweep
 from tasks.text import MIB
 from tasks.transfer import Tally, Transferred
 from tests.standins.realtimekit import MediaSource, StandInRecording, SyntheticContent
@@ -181,7 +181,7 @@ class Run:
     def planned(self, now: datetime) -> Plan:
         """Return what a sweep at that time would do, of the app's recordings of the nine days before."""
         with closing(self._session()) as session, session.attempt() as attempt:
-            return plan_for(attempt.api, attempt.archive, attempt.store, self.setup.app_id, Scope(now))
+            return plan_sweep(attempt.api, attempt.archive, attempt.store, self.setup.app_id, Scope(now))
 
     def _options(self, *, overwrite: bool) -> Options:
         return Options(overwrite=overwrite, accept_size=self.setup.accept_size, partial=self.setup.partial)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from tasks.audit.auditor import Audit, Means
+from tasks.audit.auditor import Audit, AuditContext
 from tasks.audit.findings import Damage
 from tasks.audit.log import AuditLog
 from tasks.audit.report import AuditReport, report
@@ -76,10 +76,12 @@ def audited_by(
         return Attempt(run.attempt.session, stop).store
 
     with reading(at_once) as reader:
-        means = Means(new_store(), new_store, root, AuditLog(new_store(Event()), root, LOG), reader, at_once, stop, LOG)
-        audit.survey(means, app_ids)
+        context = AuditContext(
+            new_store(), new_store, root, AuditLog(new_store(Event()), root, LOG), reader, at_once, stop, LOG
+        )
+        audit.survey(context, app_ids)
         if deep:
-            audit.reread(means, Budget(size, 600))
+            audit.reread(context, Budget(size, 600))
     url = f"s3://{run.setup.bucket}/{run.setup.prefix}"
     return Audited(audit, report(audit.found, url, now, 31, run.setup.app_id, deep=deep), told)
 

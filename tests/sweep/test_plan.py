@@ -12,13 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.realtimekit.models import Recording, parse_recording
-from tasks.sweep.plan import Listed, Plan, listed, merged, planned
-from tasks.sweep.report import REASON_WIDTH, Book, Sweep, Swept, findings, rows, told_in
+from tasks.archive import bag
+from tasks.archive.models import ArchivedFile, ArchivedRecording
+from tasks.archive.partial import can_be_completed
+from tasks.realtimekit.parsing import parse_recording
+from tasks.sweep.ledger import Ledger
+from tasks.sweep.plan import Plan, make_plan, merge_plans
+from tasks.sweep.report import REASON_WIDTH, Sweep, Swept, findings, read_told, rows, summary
 from tasks.sweep.scope import LONGEST_RECORDING, Scope
+from tasks.sweep.survey import ListedRecording, summarize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from tasks.realtimekit.models import Recording
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 WEEK = timedelta(days=7)
@@ -35,9 +42,11 @@ def at(ago: timedelta) -> str:
     return (NOW - ago).isoformat()
 
 
-def one(name: str, ago: timedelta = DAY, **more: Any) -> Listed:
+def one(name: str, ago: timedelta = DAY, **more: Any) -> ListedRecording:
     its: dict[str, Any] = {"status": "UPLOADED", "invoked": NOW - ago, "expires": NOW - ago + WEEK}
-    return Listed(**({"id": name, "app_id": "app", "folder": f"app/day/{name}/", "files": {"video": 1}} | its | more))
+    return ListedRecording(
+        **({"id": name, "app_id": "app", "folder": f"app/day/{name}/", "files": {"video": 1}} | its | more)
+    )
 
 
 @pytest.mark.parametrize(
@@ -61,28 +70,28 @@ def test_without_any_time_nobody_knows_the_expiry_and_it_comes_first() -> None:
     assert recording(invoked_time=None).expires is None
     timeless = one("z", expires=None)
     assert timeless.is_at_risk(Scope(NOW))
-    assert planned([one("a", 6 * DAY), timeless], {}).to_archive == (timeless, one("a", 6 * DAY))
+    assert make_plan([one("a", 6 * DAY), timeless], {}).to_archive == (timeless, one("a", 6 * DAY))
 
 
 def test_soonest_expiry_comes_first_over_all_apps() -> None:
-    plans = [planned([one("a"), one("b", 5 * DAY)], {}), planned([one("c", 3 * DAY, app_id="other")], {})]
-    assert [it.id for it in merged(plans).to_archive] == ["b", "c", "a"]
+    plans = [make_plan([one("a"), one("b", 5 * DAY)], {}), make_plan([one("c", 3 * DAY, app_id="other")], {})]
+    assert [it.id for it in merge_plans(plans).to_archive] == ["b", "c", "a"]
 
 
-def look(its: Recording, *, expired: bool = False) -> Listed:
-    return listed(its, "app", "app/day/a/", NOW, expired=expired)
+def look(its: Recording, *, expired: bool = False) -> ListedRecording:
+    return summarize(its, "app", "app/day/a/", NOW, expired=expired)
 
 
 @pytest.mark.parametrize("ago", [DAY, 8 * DAY])
 def test_what_has_its_urls_is_archived_though_by_our_clock_its_time_is_over(ago: timedelta) -> None:
     its = look(recording(invoked_time=at(ago)))
-    assert planned([its], {}).to_archive == (its,)
+    assert make_plan([its], {}).to_archive == (its,)
 
 
 def test_what_the_api_calls_expired_before_its_time_is_tried_as_long_as_it_has_urls() -> None:
-    assert planned([its := look(recording(), expired=True)], {}).to_archive == (its,)
-    assert planned([its := look(recording(download_url=None), expired=True)], {}).lost == (its,)
-    assert planned([its := look(recording(invoked_time=at(8 * DAY)), expired=True)], {}).lost == (its,)
+    assert make_plan([its := look(recording(), expired=True)], {}).to_archive == (its,)
+    assert make_plan([its := look(recording(download_url=None), expired=True)], {}).lost == (its,)
+    assert make_plan([its := look(recording(invoked_time=at(8 * DAY)), expired=True)], {}).lost == (its,)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +111,7 @@ def test_what_is_not_uploaded_is_on_its_way_for_two_days_and_stuck_after_that(
     status: str, ago: timedelta, where: str
 ) -> None:
     its = look(recording(status=status, download_url=None, invoked_time=at(ago)))
-    plan = planned([its], {})
+    plan = make_plan([its], {})
     assert {name: getattr(plan, name) for name in ("coming", "stuck", "errored")} == {
         "coming": (), "stuck": (), "errored": ()
     } | {where: (its,)}  # fmt: skip
@@ -114,28 +123,28 @@ def test_what_is_stuck_or_errored_fails_one_sweep_and_is_listed_by_the_others() 
     assert f"before they are gone): {swept(1).recording_id} (PAUSED)" in told
     assert f"1 ERRORED, of which no file will ever come: {swept(2).recording_id}" in told
     table = json.dumps(rows(first))
-    assert told_in(table) == {swept(1).recording_id, swept(2).recording_id}
-    assert findings(first, Scope(NOW, told=told_in(table))) == ""
+    assert read_told(table) == {swept(1).recording_id, swept(2).recording_id}
+    assert findings(first, Scope(NOW, told=read_told(table))) == ""
     assert len(rows(first)) == 2
 
 
 @pytest.mark.parametrize("table", ["", "null", "{}", "[1]", '[{"outcome": 1}]', '[{"recording": "a"}]'])
 def test_a_table_that_is_none_told_nothing(table: str) -> None:
-    assert told_in(table) == frozenset()
+    assert read_told(table) == frozenset()
 
 
 def test_what_is_archived_is_never_lost_nor_archived_again() -> None:
     gone = look(recording(download_url=None, invoked_time=at(8 * DAY)), expired=True)
-    assert planned([gone, one("b")], {"a": Counter(), "b": Counter(video=1)}) == Plan(already=2)
+    assert make_plan([gone, one("b")], {"a": Counter(), "b": Counter(video=1)}) == Plan(already=2)
 
 
 def test_where_realtimekits_bucket_is_off_nothing_is_lost_but_where_it_is_on_it_is() -> None:
     off = look(recording(download_url=None))
     gone = one("b", 8 * DAY, obstacle="gone", gone=True, files={})
     assert off.obstacle.startswith("RealtimeKit's bucket was turned off")
-    assert planned([off, gone], {}).not_downloadable == (gone, off)
-    assert planned([off, gone, one("c")], {}).lost == (gone,)
-    assert planned([one("c"), one("b", 8 * DAY, obstacle="gone", gone=True, elsewhere=True)], {}).lost == ()
+    assert make_plan([off, gone], {}).not_downloadable == (gone, off)
+    assert make_plan([off, gone, one("c")], {}).lost == (gone,)
+    assert make_plan([one("c"), one("b", 8 * DAY, obstacle="gone", gone=True, elsewhere=True)], {}).lost == ()
 
 
 @pytest.mark.parametrize(
@@ -157,7 +166,7 @@ def test_the_customers_r2_is_told_from_realtimekits_bucket_by_the_bucket_that_it
     young = look(recording(id="b", download_url=None, storage_config=storage))
     gone = look(recording(download_url=None, storage_config=storage, invoked_time=at(8 * DAY)), expired=True)
     assert told in young.obstacle
-    plan = planned([young, gone, one("c")], {})
+    plan = make_plan([young, gone, one("c")], {})
     assert [it.id for it in plan.lost] == ([] if elsewhere else ["a"])
     assert [it.overdue for it in plan.not_downloadable if it.id == "b"] == [not elsewhere]
 
@@ -168,7 +177,7 @@ def test_a_track_recording_in_which_nobody_spoke_is_not_at_risk() -> None:
     assert look(recording(download_url=[])).empty
     gone = look(recording(download_url=[], invoked_time=at(8 * DAY)), expired=True)
     assert not gone.empty, "by then, the API may hand out nothing for what it had"
-    assert planned([gone, one("other")], {}).lost == (gone,)
+    assert make_plan([gone, one("other")], {}).lost == (gone,)
 
 
 def test_a_file_without_a_url_is_at_risk_when_its_time_comes_and_what_lies_in_an_own_storage_is_not() -> None:
@@ -182,8 +191,8 @@ def test_a_file_without_a_url_is_at_risk_when_its_time_comes_and_what_lies_in_an
     assert [it.recording_id for it in result.at_risk] == ["a"]
 
 
-def book(recordings: list[Listed], kept: Mapping[str, Mapping[str, int]] = MappingProxyType({})) -> Book:
-    return Book(planned(recordings, {}, kept), Scope(NOW), {}, LOG)
+def book(recordings: list[ListedRecording], kept: Mapping[str, Mapping[str, int]] = MappingProxyType({})) -> Ledger:
+    return Ledger(make_plan(recordings, {}, kept), Scope(NOW), {}, LOG)
 
 
 def test_what_another_run_is_at_work_on_is_left_to_it_unless_it_is_at_risk() -> None:
@@ -196,7 +205,7 @@ def test_what_another_run_is_at_work_on_is_left_to_it_unless_it_is_at_risk() -> 
 def test_counts_are_compared_by_kind() -> None:
     fewer, same = one("a", files={"tracks": 3}), one("b", files={"video": 1})
     archived = {"a": Counter(tracks=1, audio=1), "b": Counter(video=1, audio=1)}
-    assert planned([fewer, same], archived).gained == ((fewer, "2 more of tracks/"),)
+    assert make_plan([fewer, same], archived).gained == ((fewer, "2 more of tracks/"),)
 
 
 def test_the_lists_overlap_so_that_what_moves_on_meanwhile_is_still_met() -> None:
@@ -243,6 +252,117 @@ def test_files_that_came_after_the_archiving_are_told_before_they_expire() -> No
     assert told(DAY + timedelta(seconds=1)) == told(timedelta(seconds=-1)) == ""
 
 
+LACKS_AUDIO = (f"audio{bag.MISSING}", "data/video/a.mp4 has other sizes: a person accepted that.")
+
+
+@pytest.mark.parametrize(
+    ("files", "more", "again"),
+    [
+        ({"video": 1}, {"unlinked": {"audio": 1}, "obstacle": "no URL"}, False),
+        ({"video": 1, "audio": 1}, {}, True),
+        ({"audio": 1}, {}, False),
+        ({"audio": 2}, {}, False),
+        ({"video": 1, "audio": 1, "tracks": 2}, {}, True),
+        ({"video": 1, "audio": 1}, {"unlinked": {"tracks": 1}, "obstacle": "no URL"}, False),
+        ({}, {"obstacle": "gone", "gone": True}, False),
+    ],
+)
+def test_a_partial_archive_is_made_again_when_all_that_it_holds_and_lacks_can_be_had(
+    files: dict[str, int],
+    more: dict[str, Any],
+    again: bool,  # noqa: FBT001 - a row of the table
+) -> None:
+    its, later = one("a", files=files, **more), one("b", DAY / 2)
+    plan = merge_plans([make_plan([later, its], {"a": Counter(video=1)}, partial={"a": LACKS_AUDIO})])
+    assert plan.to_archive == ((its, later) if again else (later,))
+    assert plan.already == (not again)
+    assert plan.partial == ((its, LACKS_AUDIO),)
+    assert plan.lost == plan.not_downloadable == ()
+
+
+@pytest.mark.parametrize(
+    ("details", "findings", "can"),
+    [
+        ({"audio_download_url": "https://r2.example/a.mp3"}, LACKS_AUDIO, True),
+        ({"audio_download_url": "https://r2.example/a.mp3"}, LACKS_AUDIO[1:], False),
+        ({"audio_download_url": "https://"}, LACKS_AUDIO, False),
+        ({"audio_download_url": "https://r2.example/a.mp3", "download_url": None}, LACKS_AUDIO, False),
+        ({"audio_download_url": "https://r2.example/a.mp3", "status": "ERRORED"}, LACKS_AUDIO, False),
+        ({}, LACKS_AUDIO, False),
+    ],
+)
+def test_only_an_archive_that_states_that_files_are_missing_is_completed_and_only_by_all_files(
+    details: dict[str, Any],
+    findings: tuple[str, ...],
+    can: bool,  # noqa: FBT001 - a row of the table
+) -> None:
+    video = ArchivedFile(path="data/video/a.mp4", size=1, sha256="", content_type="video/mp4")
+    found = ArchivedRecording(
+        recording_id="a", archive_url="s3://b/a/", files=(video,), bytes=1, duration_s=None, findings=findings
+    )
+    assert can_be_completed(found, recording(**details)) is can
+
+
+def test_an_archive_is_not_completed_by_tracks_that_are_as_many_but_not_the_same() -> None:
+    def can(*names: str) -> bool:
+        files = {name: {"download_url": f"https://r2.example/{name}"} for name in names}
+        return can_be_completed(found, recording(download_url=[{"layer_name": "x", "download_urls": files}]))
+
+    track = ArchivedFile(path="data/tracks/x/a.webm", size=1, sha256="", content_type="video/webm")
+    found = ArchivedRecording(
+        recording_id="a", archive_url="s3://b/a/", files=(track,), bytes=1, duration_s=None,
+        findings=(f"tracks/x/b.webm{bag.MISSING}",),
+    )  # fmt: skip
+    assert can("a.webm", "b.webm")
+    assert not can("b.webm", "c.webm")
+
+
+def test_a_partial_archive_is_listed_until_the_whole_replaces_it() -> None:
+    lacking, ready = one("a", files={"video": 1}, unlinked={"audio": 1}, obstacle="no URL"), one("b", 6.5 * DAY)
+    ready = replace(ready, files={"video": 1, "audio": 1})
+    its = partial_book(lacking, ready)
+    planned_only = its.result(dry_run=True)
+    assert [it.reason for it in planned_only.partial] == [
+        f"Without audio. {LACKS_AUDIO[1]} By now the API hands out all files: the recording is to be archived again.",
+        f"Without audio. {LACKS_AUDIO[1]} The recording is archived again once the API hands out all files.",
+    ]
+    assert (planned_only.at_risk, [it.recording_id for it in planned_only.gained_files]) == ((), ["b"])
+    assert its.todo(0, ()) == [ready]
+    its.note(ready, ("archived", "2 KB in 2 files."))
+    result = its.result(dry_run=False)
+    assert [it.recording_id for it in result.partial] == ["a"]
+    assert (result.gained_files, [it.reason for it in result.archived]) == (
+        (),
+        ["2 KB in 2 files. It replaces an archive without some of these files."],
+    )
+    assert findings(result, Scope(NOW)) == ""
+    assert "1 partial" in summary(result)
+    assert read_told(json.dumps(rows(result))) == {"a"}, "the next sweep looks at it again"
+
+
+def test_files_that_came_while_others_are_still_missing_are_told_with_the_option_that_it_takes() -> None:
+    its = one("a", 6.5 * DAY, files={"video": 1, "tracks": 1}, unlinked={"audio": 1}, obstacle="no URL")
+    told = findings(partial_book(its).result(dry_run=False), Scope(NOW, DAY))
+    assert "with --overwrite): a (1 more of tracks/; as others are still missing, it takes --partial, too)" in told
+
+
+def partial_book(*recordings: ListedRecording) -> Ledger:
+    ids = [it.id for it in recordings]
+    plan = make_plan(recordings, {name: Counter(video=1) for name in ids}, partial=dict.fromkeys(ids, LACKS_AUDIO))
+    return Ledger(plan, Scope(NOW), {}, LOG)
+
+
+def test_what_a_partial_archive_lacks_is_told_as_a_loss_when_its_time_is_over_and_not_before() -> None:
+    def told(ago: timedelta, unswept: timedelta = timedelta(0)) -> str:
+        its = replace(one("a", WEEK + ago), files={}, obstacle="gone", gone=ago > timedelta(0))
+        return findings(partial_book(its).result(dry_run=False), Scope(NOW, DAY, unswept))
+
+    assert told(-DAY / 2) == ""
+    text = "1 archived without files that expired before the API handed them out: a (Without audio)"
+    assert told(DAY) == told(3 * DAY, unswept=2 * DAY) == text
+    assert told(DAY + timedelta(seconds=1)) == ""
+
+
 def test_what_has_no_url_though_others_have_is_at_risk_before_it_is_lost() -> None:
     late = one("late", 6.5 * DAY, files={}, obstacle="it has no URL")
     own = one("own", 6.5 * DAY, files={}, obstacle="it has no URL", elsewhere=True)
@@ -255,18 +375,18 @@ def test_what_has_no_url_though_others_have_is_at_risk_before_it_is_lost() -> No
 def test_files_that_can_be_had_are_brought_into_safety_once_though_others_have_no_url() -> None:
     layers = [{"download_urls": {"a.webm": {"download_url": "https://r2.example/a"}, "b.webm": {}}}]
     some = look(recording(download_url=layers))
-    assert planned([some], {}).to_archive == (some,)
-    assert planned([some], {}, {"a": {"tracks": 1}}).not_downloadable == (some,)
+    assert make_plan([some], {}).to_archive == (some,)
+    assert make_plan([some], {}, {"a": {"tracks": 1}}).not_downloadable == (some,)
     none = replace(some, files={})
-    assert planned([none], {}).not_downloadable == (none,)
+    assert make_plan([none], {}).not_downloadable == (none,)
     late, its = replace(some, expires=NOW + DAY / 2), book([replace(some, expires=NOW + DAY / 2)])
     its.note(late, ("not_downloadable", some.obstacle))
     assert [swept.recording_id for swept in its.result(dry_run=False).at_risk] == ["a"], "it is safe, but no archive"
     gone = look(recording(download_url=layers, invoked_time=at(8 * DAY)), expired=True)
-    assert planned([gone], {}).lost == (gone,)
+    assert make_plan([gone], {}).lost == (gone,)
 
 
-def at_risk(*recordings: Listed) -> list[str]:
+def at_risk(*recordings: ListedRecording) -> list[str]:
     return [swept.recording_id for swept in book(list(recordings)).result(dry_run=False).at_risk]
 
 

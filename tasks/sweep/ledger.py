@@ -1,0 +1,120 @@
+"""The ledger of a sweep: what becomes of each recording, from the plan to the result."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, TypeAlias
+
+from tasks.archive import describe_missing
+from tasks.sweep.report import COLUMNS, NOT_ARCHIVED, Sweep, Swept
+from tasks.sweep.survey import SOON
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Mapping, Sequence
+
+    from tasks.sweep.plan import Plan
+    from tasks.sweep.scope import Scope
+    from tasks.sweep.survey import ListedRecording
+    from tasks.text import Log
+
+Outcome: TypeAlias = tuple[str, str]
+"""The list of the result that a recording goes to, and what there is to say."""
+REASON = 500
+"""Characters of a reason that are kept."""
+AND_PARTIAL = "; as others are still missing, it takes --partial, too"
+
+
+class Ledger:
+    """Notes what becomes of each recording, as far as it is known.
+
+    Args:
+        plan: what was found.
+        scope: which recordings it is about.
+        announced: which of them a webhook had started a run of, as far as Prefect can tell.
+        log: told of each.
+    """
+
+    def __init__(self, plan: Plan, scope: Scope, announced: Mapping[str, bool], log: Log) -> None:
+        self._plan = plan
+        self._scope = scope
+        self._announced = announced
+        self._log = log
+        self._to_go = 0
+        self._lists: dict[str, list[Swept]] = defaultdict(list)
+        self._lists["lost"] = [self._swept(one, one.obstacle) for one in plan.lost]
+        self._lists["not_downloadable"] = [self._swept(one, one.obstacle) for one in plan.not_downloadable]
+        self._lists["still_to_come"] = [self._swept(one, one.status) for one in plan.coming]
+        self._lists["stuck"] = [self._swept(one, one.status) for one in plan.stuck]
+        self._lists["errored"] = [self._swept(one) for one in plan.errored]
+        self._partly = {one.id for one, _ in plan.partial}
+        again = self._partly & {one.id for one in plan.to_archive}
+        self._lists["gained_files"] = [
+            self._swept(one, f"{more}{AND_PARTIAL if one.id in self._partly - again else ''}")
+            for one, more in plan.gained
+        ]
+        self._lists["partial"] = [
+            self._swept(one, f"{describe_missing(stated)} {self._prospect(one, again)}") for one, stated in plan.partial
+        ]
+        counts = (len(plan.to_archive), plan.already, len(plan.coming), len(plan.not_downloadable), len(plan.lost))
+        log.info("%d to archive, %d archived already, %d still to come, %d not downloadable, %d lost.", *counts)
+
+    def todo(self, limit: int, elsewhere: Container[str]) -> Sequence[ListedRecording]:
+        """Return what to archive now, soonest expiry first; all else is noted as left.
+
+        Args:
+            limit: at most so many; 0 for all.
+            elsewhere: what other runs are at work on. It is left to them, unless it is at risk: a run that died with
+                its machine looks as if it were at work, and a second one does no harm.
+        """
+        mine = []
+        for one in self._plan.to_archive:
+            if one.id in elsewhere and not one.is_at_risk(self._scope):
+                self._lists["under_way"].append(self._swept(one))
+            else:
+                mine.append(one)
+        todo = mine[: limit or None]
+        self.leave(mine[len(todo) :])
+        self._to_go = len(todo)
+        return todo
+
+    def leave(self, ones: Iterable[ListedRecording]) -> None:
+        """Note that recordings are left for the next sweep."""
+        self._lists["left"] += [self._swept(one) for one in ones]
+
+    def note(self, one: ListedRecording, outcome: Outcome) -> None:
+        """Note what became of a recording."""
+        name, reason = outcome
+        if name == "archived" and one.id in self._partly:
+            reason = f"{reason} It replaces an archive without some of these files."
+            for of_it in ("partial", "gained_files"):
+                self._lists[of_it] = [swept for swept in self._lists[of_it] if swept.recording_id != one.id]
+        self._lists[name].append(self._swept(one, reason))
+        self._to_go -= 1
+        self._log.info("Recording %s: %s. %s %d to go.", one.id, COLUMNS[name], reason, self._to_go)
+
+    def result(self, *, dry_run: bool) -> Sweep:
+        """Return what the sweep returns."""
+        plan, scope = self._plan, self._scope
+        in_danger = {one.id for one in plan.to_archive if one.is_at_risk(scope)} - self._partly
+        in_danger |= {one.id for one in plan.not_downloadable if one.overdue and one.is_at_risk(scope)}
+        kept_from = [one for name in NOT_ARCHIVED for one in self._lists[name] if one.recording_id in in_danger]
+        kept_from.sort(key=lambda one: (one.expires_at or SOON, one.recording_id))
+        lists = {name: tuple(ones) for name, ones in self._lists.items()}
+        return Sweep(dry_run=dry_run, already_archived=plan.already, at_risk=tuple(kept_from), **lists)
+
+    def _prospect(self, one: ListedRecording, again: Container[str]) -> str:
+        if one.id in again:
+            return "By now the API hands out all files: the recording is to be archived again."
+        if one.expires is not None and one.expires <= self._scope.now:
+            return "The 7 days are over: nothing brings back what is missing."
+        return "The recording is archived again once the API hands out all files."
+
+    def _swept(self, one: ListedRecording, reason: str = "") -> Swept:
+        return Swept(
+            recording_id=one.id,
+            app_id=one.app_id,
+            invoked_time=one.invoked,
+            expires_at=one.expires,
+            reason=reason[:REASON],
+            announced=self._announced.get(one.id),
+        )
