@@ -31,6 +31,9 @@ MOST_UPLOADS = 500
 MOST_UPLOAD_BYTES = 64 * MIB
 MOST_UPLOADS_BYTES = 256 * MIB
 """Of one run: they are held in memory until they are committed, and the next run fetches more."""
+NEVER_CAME = "never came within the 7 days that RealtimeKit keeps it"
+NEVER_FETCHED = "could not be fetched within the 7 days that RealtimeKit keeps it"
+"""The bag states one of them: sentences that are the same at each look."""
 SERVERS_AWAY = 3
 """Uploads in a row whose server does not answer; the others are left to the next run."""
 BEFORE_START = timedelta(days=1)
@@ -61,7 +64,6 @@ class ContentsFetcher:
             peer_events: fetch the participants' events, which hold addresses and devices of people.
             uploads: fetch the files that the chat links to.
         """
-        participants = self._participants(peer_events=peer_events)
         expected = self._expected()
         documents: list[SessionDocument] = []
         for kind in DOCUMENT_KINDS:
@@ -70,7 +72,7 @@ class ContentsFetcher:
                 documents.append(document)
                 if kind == "chat" and uploads:
                     documents += self._uploads(document)
-        recordings = self._recordings()
+        participants, recordings = self._participants(peer_events=peer_events), self._recordings()
         return SessionContents(self._meeting, participants, tuple(documents), tuple(self._missing), recordings)
 
     def _participants(self, *, peer_events: bool) -> list[Mapping[str, Any]] | None:
@@ -100,7 +102,8 @@ class ContentsFetcher:
         try:
             url = api.document_url(self._meeting.id, kind)
             if url is None:
-                self._miss(kind, self._absence(expected), may_come=not self._is_over)
+                reason = NEVER_CAME if self._is_over else "is not there yet"
+                self._miss(kind, reason, may_come=not self._is_over, expected=expected)
                 return None
             self._urls[kind] = url.url
             refresh = lambda: _link(api.document_url(self._meeting.id, kind))  # noqa: E731 - it is one call
@@ -110,20 +113,14 @@ class ContentsFetcher:
         except ArchiverError as error:
             is_gone = not error.retryable or isinstance(error, SourceMissing | LinkRefused)
             is_final = self._is_over and is_gone
-            reason = "could not be fetched within the 7 days that RealtimeKit keeps it" if is_final else str(error)
-            self._miss(kind, reason, may_come=not is_final)
+            reason = NEVER_FETCHED if is_final else str(error)
+            self._miss(kind, reason, may_come=not is_final, expected=expected)
             return None
         recognized = recognize_document(kind, document.content)
         if recognized.doubt:
-            self._miss(kind, recognized.doubt, may_come=not self._is_over)
+            self._miss(kind, recognized.doubt, may_come=not self._is_over, expected=expected)
         path = document_path(kind, recognized.extension)
         return SessionDocument(path, document.content, recognized.content_type, recognized.doubt)
-
-    def _absence(self, expected: bool | None) -> str:  # noqa: FBT001 - what the API says
-        """Return why there is no document; after the seven days the bag states that, so that it must not change."""
-        reason = "never came within the 7 days that RealtimeKit keeps it" if self._is_over else "is not there yet"
-        settings = {None: "", True: ", though the meeting's settings ask for it"}
-        return reason + settings.get(expected, ", and the meeting's settings do not ask for it")
 
     def _uploads(self, chat: SessionDocument) -> Iterator[SessionDocument]:
         """Yield the files that a chat links to, but for those that are archived already."""
@@ -182,8 +179,8 @@ class ContentsFetcher:
         folder = self._attempt.archive.folder(recording)
         return SessionRecording(recording.id, folder, recording.started_time, recording.duration_s)
 
-    def _miss(self, name: str, reason: str, *, may_come: bool) -> None:
-        self._missing.append(MissingPiece(name=name, reason=reason, may_come=may_come))
+    def _miss(self, name: str, reason: str, *, may_come: bool, expected: bool | None = None) -> None:
+        self._missing.append(MissingPiece(name=name, reason=reason, may_come=may_come, expected=expected))
 
 
 def _link(url: DocumentUrl | None) -> Link | None:

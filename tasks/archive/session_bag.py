@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import random
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from tasks.s3 import Store
     from tasks.text import Log
 
-ATTEMPTS = 12
+ATTEMPTS = 20
 """At a version that no other run claims at the same time, and at one that is whole."""
 LONGEST_PAUSE_S = 1.0
 CLAIM = b"{}"
@@ -150,10 +151,14 @@ class SessionArchive:
     def _release_old_claims(self, session: MeetingSession, look: _Look) -> None:
         """Take back the claims that killed runs have left in versions that they had committed."""
         folder = self.folder(session)
-        for number in look.committed:
-            for path in look.numbers[number]:
-                if layout.is_unfinished(path):
-                    self._release(f"{layout.version_folder(folder, number)}{path}")
+        left = [
+            f"{layout.version_folder(folder, number)}{path}"
+            for number in look.committed
+            for path in look.numbers[number]
+            if layout.is_unfinished(path)
+        ]
+        with suppress(StoreRefused):  # credentials that may not delete: that was told when the claim was to be released
+            self._store.delete(left)
 
     def _write(self, session: MeetingSession, number: int, state: SessionState) -> None:
         """Write a version: payload, tag files, and the marker once all of it is proved to be there."""

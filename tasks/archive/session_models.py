@@ -34,6 +34,7 @@ class MissingPiece(BaseModel):
     name: str  # transcript, chat, summary, participants, or the path of an upload
     reason: str  # in words, for people
     may_come: bool  # whether a later run may still get it
+    expected: bool | None = None  # whether the meeting's settings ask for it; None if that is not known
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def describe_error_page(content: bytes) -> str:
             parsed = json.loads(content)
         except (ValueError, RecursionError):
             return ""
-        if isinstance(parsed, dict) and (parsed.get("success") is False or parsed.keys() & {"error", "errors"}):
+        if isinstance(parsed, dict) and (parsed.get("success") is False or parsed.get("error") or parsed.get("errors")):
             return "a JSON document that tells of an error"
     return ""
 

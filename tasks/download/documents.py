@@ -19,6 +19,7 @@ import httpx
 
 from tasks.documents import describe_error_page
 from tasks.download.http_client import moving, pieces_of, send
+from tasks.download.presigned_urls import Link
 from tasks.download.response import content_type_of, failure_of, length_of, md5_in
 from tasks.errors import (
     LinkRefused,
@@ -33,7 +34,6 @@ from tasks.text import MIB
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tasks.download.presigned_urls import Link
     from tasks.errors import ArchiverError
     from tasks.retry import Patience
 
@@ -65,9 +65,10 @@ def fetch_document(
     http: httpx.Client,
     label: str,
     link: Link,
-    refresh: Callable[[], Link | None],
+    refresh: Callable[[], Link | None] | None,
     patience: Patience,
     most: int = LARGEST_DOCUMENT,
+    redirects: int | None = None,
 ) -> Document:
     """Return a document, through whatever breaks on the way; it may have 0 bytes.
 
@@ -75,9 +76,11 @@ def fetch_document(
         http: see `new_http_client`.
         label: names the document in logs and errors.
         link: its URL.
-        refresh: asks the API for a fresh URL; returns None if it hands out none any more.
+        refresh: asks the API for a fresh URL, and returns None if it hands out none any more; None for a URL that
+            cannot be refreshed.
         patience: how long failures may go on.
         most: bytes that are taken.
+        redirects: how many are followed; None for a few.
 
     Raises:
         SourceLied: what came was an error page, again and again; SourceTooLarge: it has more bytes.
@@ -90,7 +93,7 @@ def fetch_document(
     while len(readings) < READINGS:
         patience.check()
         try:
-            document, is_proved = _read_once(http, label, link, patience, most)
+            document, is_proved = _read_once(http, label, link, patience, most, redirects)
         except (LinkRefused, SourceMissing, SourceLied) as failure:
             refreshes += 1
             link = _renewed(failure, label, refresh, patience, refreshes)
@@ -122,25 +125,14 @@ def fetch_upload(http: httpx.Client, label: str, url: str, trusted: str, patienc
     """
     if _origin(url) != _origin(trusted) and not _is_public(url):
         raise SourceLied(label, "an https URL of a public server", "another")
-    failures = 0
-    while True:
-        try:
-            return _read_once(http, label, _Url(url), patience, most, redirects=0)[0]
-        except SourceUnavailable as failure:
-            patience.pause(failure, failures)
-            failures += 1
-
-
-@dataclass(frozen=True)
-class _Url:
-    url: str = field(repr=False)
+    return fetch_document(http, label, Link(url), None, patience, most, redirects=0)
 
 
 def _renewed(
-    failure: ArchiverError, label: str, refresh: Callable[[], Link | None], patience: Patience, refreshes: int
+    failure: ArchiverError, label: str, refresh: Callable[[], Link | None] | None, patience: Patience, refreshes: int
 ) -> Link:
     """Return a fresh URL, after a pause; raise the failure if there were enough of them."""
-    if refreshes > REFRESHES:
+    if refresh is None or refreshes > REFRESHES:
         raise failure
     patience.pause(failure, refreshes - 1)
     fresh = refresh()
@@ -150,7 +142,7 @@ def _renewed(
 
 
 def _read_once(
-    http: httpx.Client, label: str, link: Link | _Url, patience: Patience, most: int, redirects: int | None = None
+    http: httpx.Client, label: str, link: Link, patience: Patience, most: int, redirects: int | None
 ) -> tuple[Document, bool]:
     """Return a document, and whether its bytes are proved to be those that the server holds."""
     with closing(send(http, label, link.url, {}, redirects)) as response:
@@ -160,9 +152,8 @@ def _read_once(
         content = _decoded(label, response, raw, most)
     if page := describe_error_page(content):
         raise SourceLied(label, "a document", page)
-    return Document(content, content_type_of(response)), md5_in(response) == hashlib.md5(
-        raw, usedforsecurity=False
-    ).hexdigest()
+    md5 = hashlib.md5(raw, usedforsecurity=False).hexdigest()
+    return Document(content, content_type_of(response)), md5_in(response) == md5
 
 
 def _body(label: str, response: httpx.Response, patience: Patience, most: int) -> bytes:

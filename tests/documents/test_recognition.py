@@ -52,13 +52,15 @@ def test_a_document_is_what_its_bytes_are(kind: str, content: bytes, extension: 
 
 
 @pytest.mark.parametrize(
-    "page", [HTML, XML, b"  \n<HTML>", b'{"success": false}', b'{"errors": []}', b"\xef\xbb\xbf" + XML]
+    "page", [HTML, XML, b"  \n<HTML>", b'{"success": false}', b'{"errors": [1]}', b"\xef\xbb\xbf" + XML]
 )
 def test_an_error_page_is_one_whatever_it_is_called(page: bytes) -> None:
     assert describe_error_page(page)
 
 
-@pytest.mark.parametrize("content", [b"", CSV, CHAT, JSON, SRT, VTT, b"# Summary <html>", b'{"messages": []}', b"{"])
+@pytest.mark.parametrize(
+    "content", [b"", CSV, CHAT, JSON, SRT, VTT, b"# Summary <html>", b'{"messages": [], "errors": []}', b"{"]
+)
 def test_a_document_is_no_error_page(content: bytes) -> None:
     assert describe_error_page(content) == ""
 

@@ -134,12 +134,11 @@ def test_after_the_seven_days_the_bag_states_what_was_missing(rclone: Archiving)
     meeting = Meeting.at(rclone, days_ago=8, settings={"summarize_on_end": False, "transcribe_on_end": True})
     meeting.put("chat", chat("hi"))
     archived = rclone.run().archived_session(meeting.id)
-    never = "never came within the 7 days that RealtimeKit keeps it"
     assert archived.is_complete
-    assert meeting.findings() == [
-        f"The transcript {never}, though the meeting's settings ask for it.",
-        f"The summary {never}, and the meeting's settings do not ask for it.",
-    ]
+    assert [(piece.name, piece.expected) for piece in archived.missing] == [("transcript", True), ("summary", False)]
+    never = "never came within the 7 days that RealtimeKit keeps it"
+    assert meeting.findings() == [f"The transcript {never}.", f"The summary {never}."]
+    rclone.kit.api_faults = lambda request: Answer(403) if "/meetings/" in request.path else None
     assert not rclone.run().archived_session(meeting.id).changed
 
 
