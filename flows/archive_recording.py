@@ -2,23 +2,20 @@
 
 uv run python -m flows.archive_recording RECORDING_ID [--wait-timeout SECONDS] [--overwrite] [--accept-size] [--partial]
 """
+# ruff: noqa: E402
+# (a command has ended before Prefect is imported, unless it runs as a flow)
 
 from __future__ import annotations
 
-import argparse
 import sys
-from typing import Annotated, cast
+from typing import Annotated
 
-from prefect import flow
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from tasks import cli, pipeline
+from tasks import command, pipeline
 from tasks.archive import ArchivedRecording
-from tasks.errors import NotUploadedInTime
-from tasks.orchestration.artifacts import publish_report
-from tasks.orchestration.reschedule import again_later
-from tasks.orchestration.server import prefect_at_hand, settings_of
-from tasks.orchestration.stages import announce, as_tasks, open_session
+from tasks.arguments import Metavar
+from tasks.engine import Engine
 from tasks.pipeline import Options
 from tasks.realtimekit import UUID_PATTERN, checked_recording_id
 from tasks.settings import Settings, load_settings
@@ -28,13 +25,14 @@ WAIT_TIMEOUT_S = 600
 LONGEST_WAIT_S = 86_400
 
 
-@flow(name="archive-recording", flow_run_name="archive {recording_id}", persist_result=False)
-def archive_recording(
-    recording_id: Annotated[str, Field(pattern=UUID_PATTERN)],
-    wait_timeout: Annotated[int, Field(ge=0, le=LONGEST_WAIT_S)] = WAIT_TIMEOUT_S,
-    overwrite: bool = False,  # noqa: FBT001, FBT002 - Prefect passes parameters by name
-    accept_size: bool = False,  # noqa: FBT001, FBT002
-    partial: bool = False,  # noqa: FBT001, FBT002
+def archive(
+    engine: Engine,
+    recording_id: Annotated[str, Field(pattern=UUID_PATTERN), AfterValidator(checked_recording_id)],
+    *,
+    wait_timeout: Annotated[int, Field(ge=0, le=LONGEST_WAIT_S), Metavar("SECONDS")] = WAIT_TIMEOUT_S,
+    overwrite: bool = False,
+    accept_size: bool = False,
+    partial: bool = False,
 ) -> ArchivedRecording:
     """Bring one recording home: wait until it is uploaded, transfer and verify its files, archive them.
 
@@ -52,17 +50,19 @@ def archive_recording(
     recording_id = checked_recording_id(recording_id)
     settings = load_settings(Settings)
     options = Options(wait_timeout, overwrite, accept_size, partial)
-    with open_session(settings) as session:
-        try:
-            archived, transferred = pipeline.archive_recording(session, recording_id, options, as_tasks(settings))
-        except NotUploadedInTime as waited:
-            if postponed := again_later(waited, settings.poll_interval, session.log):
-                return cast("ArchivedRecording", postponed)  # a deployment's run has no caller, only the engine
-            raise
+    with engine.open_session(settings) as session:
+        archived, transferred = pipeline.archive_recording(
+            session, recording_id, options, engine.with_retries(settings)
+        )
         if transferred is not None:
-            announce(archived, session.log)
-            publish_report(archived.recording_id, report(archived, transferred), session.log)
-        return cli.achieved(archived)
+            engine.emit_archived(archived)
+            publish_report(engine, archived.recording_id, report(archived, transferred))
+        return archived
+
+
+def publish_report(engine: Engine, recording_id: str, text: str) -> None:
+    """Leave a report of an archived recording in Prefect's UI."""
+    engine.publish_markdown("report", f"archived-{recording_id}", text, "What was archived, and where")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -71,27 +71,31 @@ def main(arguments: list[str] | None = None) -> int:
     Args:
         arguments: as on the command line, without the program's name.
     """
-    parser = argparse.ArgumentParser(prog="python -m flows.archive_recording", description="Archive one recording.")
-    parser.add_argument("recording_id", help="the recording's id, a UUID")
-    wait = cli.number_between(0, LONGEST_WAIT_S)
-    parser.add_argument(
-        "--wait-timeout", type=wait, default=WAIT_TIMEOUT_S, metavar="SECONDS", help="default: %(default)s"
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace an archive that is already there")
-    parser.add_argument("--accept-size", action="store_true", help="take another size than the API announces")
-    parser.add_argument("--partial", action="store_true", help="archive without the files that have no usable URL")
-    given = parser.parse_args(arguments)
-
-    def archive() -> ArchivedRecording:
-        recording_id = checked_recording_id(given.recording_id)
-        settings_of(Settings)  # what is wrong with them is told before Prefect starts anything
-        with prefect_at_hand():
-            return archive_recording(
-                recording_id, given.wait_timeout, given.overwrite, given.accept_size, given.partial
-            )
-
-    return cli.run(archive)
+    return command.main(archive, "flows.archive_recording:archive_recording", Settings, arguments)
 
 
 if __name__ == "__main__":
     sys.exit(main())
+
+
+from typing import Any
+
+from prefect import State, flow
+
+from tasks import cli
+from tasks.errors import NotUploadedInTime
+from tasks.orchestration.engine import PrefectEngine
+from tasks.orchestration.reschedule import reschedule
+
+
+@flow(name="archive-recording", flow_run_name="archive {recording_id}", persist_result=False)
+@command.with_signature_of(archive)
+def archive_recording(*args: Any, **parameters: Any) -> ArchivedRecording | State[None]:
+    """Archive one recording; a deployment's run that is too early starts a later one, and ends as Postponed."""
+    engine = PrefectEngine()
+    try:
+        return cli.achieved(archive(engine, *args, **parameters))
+    except NotUploadedInTime as too_early:
+        if postponed := reschedule(too_early, load_settings(Settings).poll_interval, engine.log):
+            return postponed
+        raise

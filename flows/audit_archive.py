@@ -2,33 +2,40 @@
 
 uv run python -m flows.audit_archive [--no-deep] [--max-gigabytes N] [--max-minutes N] …
 """
+# ruff: noqa: E402
+# (a command has ended before Prefect is imported, unless it runs as a flow)
 
 from __future__ import annotations
 
-import argparse
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
-from prefect import flow
-from prefect.artifacts import create_table_artifact
-from prefect.logging import get_run_logger
 from pydantic import Field
 
-from tasks import cli
-from tasks.audit import Audit, AuditReport, Budget, alarm, damaged, incomplete, report, rows, summary
+from tasks import command
+from tasks.audit import (
+    Audit,
+    AuditReport,
+    AuditSession,
+    Budget,
+    alarm,
+    damaged,
+    incomplete,
+    report,
+    reread_recordings,
+    rows,
+    summary,
+    survey_archive,
+)
+from tasks.engine import DAMAGED, Engine
 from tasks.errors import ArchiverError, AuditUnfinished, DamageFound
-from tasks.orchestration.artifacts import Decoration
-from tasks.orchestration.audit_stages import Desk, announce_damage, reread_recordings, survey_archive
-from tasks.orchestration.server import prefect_at_hand, settings_of
-from tasks.orchestration.stages import prepare_process, retried
 from tasks.s3 import new_s3_client
 from tasks.session import SPARE_CONNECTIONS
 from tasks.settings import APP_ID_PATTERN, AuditSettings, load_settings
 
 if TYPE_CHECKING:
-    from tasks.audit import Damage
-    from tasks.text import Log
+    from tasks.audit import Damage, DamagedRecording
 
 MAX_GIGABYTES, MAX_MINUTES, WITHIN_DAYS = 50.0, 60, 31
 MOST_GIGABYTES, MOST_MINUTES, MOST_DAYS = 1_000_000.0, 20 * 60, 3660
@@ -40,12 +47,8 @@ Days = Annotated[int, Field(ge=1, le=MOST_DAYS)]
 AppId = Annotated[str, Field(pattern=APP_ID_PATTERN)]
 
 
-def _run_name() -> str:
-    return f"audit of {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-
-
-@flow(name="audit-archive", flow_run_name=_run_name, persist_result=False)
-def audit_archive(
+def audit(
+    engine: Engine,
     *,
     deep: bool = True,
     max_gigabytes: Gigabytes = MAX_GIGABYTES,
@@ -70,63 +73,49 @@ def audit_archive(
         AuditUnfinished: the store did not answer; what was found until then is in it.
     """
     settings = load_settings(AuditSettings)
-    prepare_process()
-    log = get_run_logger()
+    engine.prepare_process()
     s3 = new_s3_client(2 * settings.transfer_concurrency + SPARE_CONNECTIONS)
-    desk, url, its_app = Desk(settings, s3, log), settings.archive_url, settings.realtimekit_app_id
+    session, url, app_id = AuditSession(settings, s3, engine.log), settings.archive_url, settings.realtimekit_app_id
     budget = Budget(max_gigabytes * GB, max_minutes * 60)
 
-    def tell(damage: Damage) -> None:
-        announce_damage(damaged(damage, url, datetime.now(UTC), its_app), log)
+    def note(damage: Damage) -> None:
+        emit_damaged(engine, damaged(damage, url, datetime.now(UTC), app_id))
 
-    audit, unfinished = Audit(datetime.now(UTC), tell), ""
-    retried(survey_archive, settings)(desk, audit, app_ids)
+    findings, unfinished = Audit(datetime.now(UTC), note), ""
+    engine.with_retries(settings)(survey_archive, session, findings, app_ids)
     if deep:
         try:
-            retried(reread_recordings, settings)(desk, audit, budget)
+            engine.with_retries(settings)(reread_recordings, session, findings, budget)
         except ArchiverError as error:
             unfinished = str(error)
-    result = report(audit.found, url, datetime.now(UTC), within_days, its_app, deep=deep, unfinished=unfinished)
-    _publish(result, log)
+    result = report(findings.found, url, datetime.now(UTC), within_days, app_id, deep=deep, unfinished=unfinished)
+    publish_table(engine, result)
     _require_all_well(result)
-    return cli.achieved(result)
+    return result
 
 
-def _publish(audit: AuditReport, log: Log) -> None:
-    """Leave a table in Prefect's UI; without its server there is none."""
-    for notice in audit.notices:
-        log.warning("%s: %s: %s", notice.what, notice.where, notice.detail)
-    told = f"{summary(audit)}."
-    log.info("%s", told)
-    Decoration(log).attempt("table", lambda: create_table_artifact(rows(audit), "audit-archive", told))
+def emit_damaged(engine: Engine, recording: DamagedRecording) -> None:
+    """Report a damaged recording in the log and with an event."""
+    engine.log.error("DAMAGED: %s", recording)
+    engine.emit(DAMAGED, recording.recording_id, recording.model_dump(mode="json"))
 
 
-def _require_all_well(audit: AuditReport) -> None:
-    told, missing = alarm(audit), incomplete(audit)
-    if not told and not missing:
+def publish_table(engine: Engine, result: AuditReport) -> None:
+    """Log what there is to say, and leave a table in Prefect's UI."""
+    for notice in result.notices:
+        engine.log.warning("%s: %s: %s", notice.what, notice.where, notice.detail)
+    description = f"{summary(result)}."
+    engine.log.info("%s", description)
+    engine.publish_table("audit-archive", rows(result), description)
+
+
+def _require_all_well(result: AuditReport) -> None:
+    damage, missing = alarm(result), incomplete(result)
+    if not damage and not missing:
         return
-    error: ArchiverError = DamageFound(f"{told}. {missing}".strip()) if told else AuditUnfinished(missing)
-    error.result = audit
+    error: ArchiverError = DamageFound(f"{damage}. {missing}".strip()) if damage else AuditUnfinished(missing)
+    error.result = result
     raise error
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m flows.audit_archive",
-        description="Prove that what was archived is still what was archived.",
-    )
-    add = parser.add_argument
-    add("--deep", action=argparse.BooleanOptionalAction, default=True, help="read recordings again; without it, "
-        "listings and sizes are compared, of the whole archive")  # fmt: skip
-    add("--max-gigabytes", type=cli.number_between(0.0, MOST_GIGABYTES), default=MAX_GIGABYTES, metavar="N",
-        help="begin no further recording once so many are read; 0 for any number; default: %(default)s")  # fmt: skip
-    add("--max-minutes", type=cli.number_between(1, MOST_MINUTES), default=MAX_MINUTES, metavar="N",
-        help="begin no further recording after so many; default: %(default)s")  # fmt: skip
-    add("--within-days", type=cli.number_between(1, MOST_DAYS), default=WITHIN_DAYS, metavar="N",
-        help="report how many recordings were read again within so many; default: %(default)s")  # fmt: skip
-    add("--app-id", type=cli.matching(APP_ID_PATTERN), action="append", default=[], dest="app_ids", metavar="ID",
-        help="only this app's recordings; may be repeated")  # fmt: skip
-    return parser
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -135,16 +124,27 @@ def main(arguments: list[str] | None = None) -> int:
     Args:
         arguments: as on the command line, without the program's name.
     """
-    given = vars(_parser().parse_args(arguments))
-
-    def audit() -> AuditReport:
-        settings_of(AuditSettings)  # what is wrong with them is told before Prefect starts anything
-        with prefect_at_hand():
-            result: AuditReport = audit_archive(**given)
-            return result
-
-    return cli.run(audit)
+    return command.main(audit, "flows.audit_archive:audit_archive", AuditSettings, arguments)
 
 
 if __name__ == "__main__":
     sys.exit(main())
+
+
+from typing import Any
+
+from prefect import flow
+
+from tasks import cli
+from tasks.orchestration.engine import PrefectEngine
+
+
+def _run_name() -> str:
+    return f"audit of {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+@flow(name="audit-archive", flow_run_name=_run_name, persist_result=False)
+@command.with_signature_of(audit)
+def audit_archive(**parameters: Any) -> AuditReport:
+    """Audit the archive."""
+    return cli.achieved(audit(PrefectEngine(), **parameters))

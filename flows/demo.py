@@ -2,8 +2,9 @@
 
     uv run python -m flows.demo
 
-A stand-in of RealtimeKit and a real S3 server (rclone) over `./archive-demo/` run on loopback; the real flow brings a
-recording home, whose URL expires in mid-transfer; then the archive is checked the way a stranger would.
+A stand-in of RealtimeKit, a real S3 server (rclone) over `./archive-demo/` and a Prefect server run on loopback; the
+real flow brings a recording home, whose URL expires in mid-transfer; then the archive is checked the way a stranger
+would.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import bagit
 from botocore.exceptions import ClientError
 
+from tasks.orchestration.local_server import local_server
 from tasks.text import MIB, human_size, put
 from tests.standins.media import audio_mp3, video_mp4
 from tests.standins.realtimekit import MediaSource, RealtimeKitStandIn, StandInRecording
@@ -41,14 +43,20 @@ BYTES_PER_SECOND = 3 * MIB  # a connection; slow enough to watch
 
 def main() -> int:
     """Run the demo, and return the process's exit code."""
-    say("Starting a stand-in of RealtimeKit and an S3 server over ./archive-demo/ ...")
+    say("Starting a stand-in of RealtimeKit, an S3 server over ./archive-demo/ and a Prefect server ...")
     FOLDER.mkdir(exist_ok=True)
-    with RealtimeKitStandIn() as kit, RcloneStore(FOLDER) as store, tempfile.TemporaryDirectory() as prefect_home:
+    with (
+        tempfile.TemporaryDirectory() as prefect_home,
+        RealtimeKitStandIn() as kit,
+        RcloneStore(FOLDER) as store,
+        local_server(environment_of_prefect(prefect_home)) as prefect_api,
+    ):
         stage(kit, store)
         say(f"Archiving recording {RECORDING_ID} with the flow `archive-recording`.", "")
         command = [sys.executable, "-m", "flows.archive_recording", RECORDING_ID]
+        settings = environment(kit, store) | environment_of_prefect(prefect_home) | {"PREFECT_API_URL": prefect_api}
         run = subprocess.run(  # noqa: S603 - our own module
-            command, env=environment(kit, store, prefect_home), stdout=subprocess.PIPE, encoding="utf-8", check=False
+            command, env=settings, stdout=subprocess.PIPE, encoding="utf-8", check=False
         )
         if run.returncode:
             say("", f"The flow failed with exit code {run.returncode}; what to do is said above.")
@@ -79,25 +87,28 @@ def stage(kit: RealtimeKitStandIn, store: Store) -> None:
             raise
 
 
-def environment(kit: RealtimeKitStandIn, store: Store, prefect_home: str) -> dict[str, str]:
-    """Return the environment that a deployment would have, with the stand-ins in the place of the real ones."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PREFECT_"))}
-    return (
-        inherited
-        | store.environment()
-        | {
-            "CLOUDFLARE_API_TOKEN": kit.token,
-            "CLOUDFLARE_ACCOUNT_ID": kit.account_id,
-            "REALTIMEKIT_APP_ID": kit.app_id,
-            "CLOUDFLARE_BASE_URL": kit.base_url,
-            "ARCHIVE_URL": f"s3://{BUCKET}",
-            "TRANSFER_PART_SIZE": str(PART_SIZE),
-            "POLL_INTERVAL": "1",
-            "PREFECT_HOME": prefect_home,
-            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            "DO_NOT_TRACK": "1",
-        }
-    )
+def environment_of_prefect(prefect_home: str) -> dict[str, str]:
+    """Return this process's environment without secrets and settings, but with those of a Prefect server."""
+    ours = ("AWS_", "PREFECT_", "CLOUDFLARE_")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return inherited | {
+        "PREFECT_HOME": prefect_home,
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+    }
+
+
+def environment(kit: RealtimeKitStandIn, store: Store) -> dict[str, str]:
+    """Return the settings that a deployment would have, with the stand-ins in the place of the real ones."""
+    return store.environment() | {
+        "CLOUDFLARE_API_TOKEN": kit.token,
+        "CLOUDFLARE_ACCOUNT_ID": kit.account_id,
+        "REALTIMEKIT_APP_ID": kit.app_id,
+        "CLOUDFLARE_BASE_URL": kit.base_url,
+        "ARCHIVE_URL": f"s3://{BUCKET}",
+        "TRANSFER_PART_SIZE": str(PART_SIZE),
+        "POLL_INTERVAL": "1",
+    }
 
 
 def tell(result: dict[str, Any], kit: RealtimeKitStandIn) -> None:

@@ -4,23 +4,23 @@ uv run python -m flows.doctor [--json]
 
 It answers within half a minute, whatever is away, and leaves nothing behind.
 """
+# ruff: noqa: E402
+# (a command has ended before Prefect is imported, unless a server is configured)
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import signal
 import sys
 import time
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from threading import Thread
 from typing import TYPE_CHECKING, NoReturn
 
-from prefect import flow
-from prefect.artifacts import create_table_artifact
-from prefect.logging import get_run_logger
-
+from tasks import cli, command
+from tasks.arguments import parse_for
 from tasks.cancellation import Cancellation, OpenConnections
 from tasks.cli import DONE, FAILED, INTERRUPTED, in_ascii, print_line, say
 from tasks.doctor import (
@@ -41,12 +41,10 @@ from tasks.doctor import (
     summary,
     unforeseen,
     warning,
+    without_server,
 )
 from tasks.download import new_http_client
 from tasks.errors import NotReady, SettingsInvalid, StoreRefused
-from tasks.orchestration.artifacts import Decoration
-from tasks.orchestration.prefect_checks import PrefectCheckup
-from tasks.orchestration.server import settings_of
 from tasks.s3 import new_s3_client
 from tasks.settings import ArchiveSettings, Settings, load_settings
 from tasks.text import Concealed
@@ -67,18 +65,6 @@ SKEW_NOTED_S, SKEW_REFUSED_S = 30.0, 15 * 60.0
 """From a quarter of an hour on, S3 refuses all signatures."""
 
 
-@flow(name="doctor", persist_result=False)
-def doctor() -> Checkup:
-    """Tell whether the first recording will arrive, with the settings and from the place of whoever runs this."""
-    log = get_run_logger()
-    checkup = examine(lambda finding: log.info("%s: %s: %s", finding.status, finding.name, finding.told))
-    Decoration(log).attempt("table", lambda: create_table_artifact(rows(checkup), "doctor", summary(checkup)))
-    if not checkup.ok:
-        wrong = [finding for finding in checkup.findings if finding.status == "failed"]
-        raise NotReady(tuple(f"{finding.name}: {finding.told}. {finding.advice}".rstrip() for finding in wrong))
-    return checkup
-
-
 def examine(report: Callable[[Finding], None]) -> Checkup:
     """Look at everything, and return what there is to say of it.
 
@@ -94,7 +80,7 @@ def examine(report: Callable[[Finding], None]) -> Checkup:
         checks += _of_cloudflare(settings, clocks, stack)
         scratch, of_store = _of_store(settings, archive, clocks, conceal)
         checks += of_store
-        checks += PrefectCheckup().checks()
+        checks += _of_prefect()
         known = {check.name for check in checks}
         after = tuple(name for name in (cloudflare_checks.API, store_checks.BUCKET) if name in known)
         checks.append(Check("Clock", "clock", lambda: _of_clock(clocks), after=after))
@@ -112,10 +98,17 @@ def examine(report: Callable[[Finding], None]) -> Checkup:
     return Checkup(ok=sound(findings), seconds=round(time.monotonic() - began, 1), findings=findings)
 
 
+def _of_prefect() -> list[Check]:
+    if not command.is_server_configured():
+        return without_server()
+    checks: list[Check] = import_module("tasks.orchestration.prefect_checks").PrefectCheckup().checks()
+    return checks
+
+
 def _settings() -> tuple[Settings | None, ArchiveSettings | None, CheckResult]:
     """Return the settings, or those of the archive alone, as far as they are usable; and what there is to say."""
     try:
-        settings = settings_of(Settings)
+        settings = command.load_settings_and_prefects(Settings)
     except SettingsInvalid as invalid:
         said = failed("; ".join(invalid.problems), "Set them in the environment or in .env.")
     else:
@@ -182,7 +175,7 @@ def _apart(seconds: float) -> str:
 
 
 def _cleared(scratch: ScratchPrefix | None) -> list[str]:
-    """Clear the scratch away, in bounded time though the store may be away, and return what is left there."""
+    """Clear the scratch prefix away, in bounded time though the store may be away, and return what is left there."""
     if scratch is None:
         return []
     left = [f"s3://{scratch.bucket}/{scratch.prefix}"]
@@ -228,29 +221,36 @@ def _ended_by_signals() -> Iterator[None]:
                 signal.signal(number, answer)
 
 
+def _check(*, json: bool = False) -> None:
+    """Tell whether the first recording will arrive. Exit code 0, or 1 if something failed.
+
+    Args:
+        json: Print one line of JSON.
+    """
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Look at everything, from a terminal.
 
     Args:
         arguments: as on the command line, without the program's name.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m flows.doctor",
-        description="Tell whether the first recording will arrive. Exit code 0, or 1 if something failed.",
-    )
-    parser.add_argument("--json", action="store_true", help="print one line of JSON")
-    given = parser.parse_args(arguments)
+    as_json = parse_for(_check, "python -m flows.doctor", arguments)["json"]
     view = View(sys.stdout)
     try:
+        command.is_server_configured()
+    except Exception as error:  # noqa: BLE001 - Prefect's settings cannot be read: it is told, and the exit code says so
+        return cli.failed(error)
+    try:
         with _ended_by_signals():
-            checkup = examine((lambda _: None) if given.json else view.show)
+            checkup = examine((lambda _: None) if as_json else view.show)
     except _Ended as ended:
         say("Interrupted. What was tried in the bucket is cleared away.")
         return ended.exit_code
     except Exception as error:  # noqa: BLE001 - a traceback may quote anything
         say(unforeseen(error).told)
         return FAILED
-    if given.json:
+    if as_json:
         print_line(in_ascii(checkup))
     else:
         view.close(checkup)
@@ -259,3 +259,20 @@ def main(arguments: list[str] | None = None) -> int:
 
 if __name__ == "__main__":
     sys.exit(main())
+
+
+from prefect import flow
+
+from tasks.orchestration.engine import PrefectEngine
+
+
+@flow(name="doctor", persist_result=False)
+def doctor() -> Checkup:
+    """Tell whether the first recording will arrive, with the settings and from the place of whoever runs this."""
+    engine = PrefectEngine()
+    checkup = examine(lambda finding: engine.log.info("%s: %s: %s", finding.status, finding.name, finding.told))
+    engine.publish_table("doctor", rows(checkup), summary(checkup))
+    if not checkup.ok:
+        wrong = [finding for finding in checkup.findings if finding.status == "failed"]
+        raise NotReady(tuple(f"{finding.name}: {finding.told}. {finding.advice}".rstrip() for finding in wrong))
+    return checkup

@@ -5,8 +5,9 @@
     0      evidence                                                    what proves that a file is media and whole
     1      errors                                                      every failure, final or worth retrying
     1      documents                                                   what a meeting's texts are, and captions
-    2      environment settings retry cancellation workers             what all others stand on
+    2      environment settings retry cancellation workers tls         what all others stand on
     2      process_tuning                                              what is set once for a process
+    2      prefect_settings run_history                                Prefect, as far as is known without it
     3      realtimekit                                                 the API: recordings and their URLs; webhooks
     3      download                                                    a file behind an expiring URL
     3      s3                                                          a store: objects and multipart uploads
@@ -14,12 +15,14 @@
     5      transfer                                                    from source to store, part by part
     6      pipeline                                                    a recording's way, told once: start there
     6      session_pipeline session_contents                           a session's way: transcript, chat, summary
-    6      session cli                                                 clients of a run; a command on a terminal
+    6      session engine                                              clients of a run; what runs its stages
+    6      cli arguments                                               a command on a terminal
     7      sweep                                                       what is not archived yet
     7      audit                                                       whether the archive is what it was
     7      media                                                       what the files are
     7      doctor                                                      whether recordings will arrive
     8      orchestration                                               the only wing that imports Prefect
+    9      command                                                     a command, with Prefect or without it
 
 A wing imports lower levels only, and never another wing of its own level. From outside, a name is imported from the
 wing's front door (`from tasks.s3 import Bucket`); a module that its front door does not import is a door of its own.
@@ -27,5 +30,6 @@ tests/test_imports.py reads this table.
 
 Who retries what: `s3.caller` one request to the store, `realtimekit.api_client` one request to the API,
 `download.source` a file's bytes, with patience that progress refills; `transfer` looks at a file anew when another run
-got in its way; Prefect's task retries run a whole stage again, TASK_RETRIES times; the next sweep does all of it again.
+got in its way; `engine`, or Prefect in its place, runs a whole stage again, TASK_RETRIES times; the next sweep does all
+of it again.
 """

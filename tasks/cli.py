@@ -1,11 +1,9 @@
-"""Knows how a flow's module behaves on a terminal: one line of JSON on stdout, all else on stderr, an exit code."""
+"""What a command does on a terminal: one line of JSON on stdout, all else on stderr, an exit code."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import re
 import sys
 import traceback
 from contextvars import ContextVar
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 R = TypeVar("R", bound="BaseModel")
-N = TypeVar("N", int, float)
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -44,29 +41,6 @@ def achieved(result: R) -> R:
     if results is not None:
         results.append(result)
     return result
-
-
-def number_between(lowest: N, highest: N) -> Callable[[str], N]:
-    """Return what argparse checks a number with; it is of the type of its bounds."""
-
-    def number(text: str) -> N:
-        read = type(lowest)(text)
-        if not lowest <= read <= highest:
-            raise argparse.ArgumentTypeError(f"must be between {lowest} and {highest}")
-        return read
-
-    return number
-
-
-def matching(pattern: str) -> Callable[[str], str]:
-    """Return what argparse checks a text with, given the regular expression that all of it must match."""
-
-    def matching(text: str) -> str:
-        if not re.fullmatch(pattern, text):
-            raise argparse.ArgumentTypeError(f"{text[:80]!r} is not of the right form")
-        return text
-
-    return matching
 
 
 def begin() -> None:
@@ -161,8 +135,8 @@ def _of_prefects_settings(error: BaseException) -> SettingsInvalid | None:
         return None
     problems = unreadable(".env")  # Prefect reads it as well
     if not problems and isinstance(error, ValidationError):
-        found = [one for one in error.errors() if one["type"] != "default_factory_not_called"]
-        problems = [f"{_prefects_name(one['loc'])}: {one['msg']}" for one in found]
+        wrong = [problem for problem in error.errors() if problem["type"] != "default_factory_not_called"]
+        problems = [f"{_prefects_name(problem['loc'])}: {problem['msg']}" for problem in wrong]
     return SettingsInvalid(tuple(problems or [f"Prefect's settings cannot be read: {type(error).__name__}: {error}"]))
 
 

@@ -10,14 +10,13 @@ import ipaddress
 import os
 import re
 import ssl
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, MutableMapping
+    from collections.abc import Mapping, MutableMapping
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
@@ -28,8 +27,6 @@ SECRETS = (
 """Besides the passwords of the proxies."""
 _KEYS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"})
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"})
-"""How OpenSSL's versions name an answer that is not TLS."""
 _SCHEMES = frozenset({"http", "https", "socks5", "socks5h"})
 _BAD_PROXY = (
     "must be like http://HOST:PORT, with USER:PASSWORD@ before HOST if the proxy asks for them; all signs in these two "
@@ -52,7 +49,7 @@ def tidy(environment: MutableMapping[str, str] = os.environ) -> None:
 
 
 def keep_loopback_direct(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Let no proxy stand between this machine and itself, where Prefect's temporary server listens.
+    """Let no proxy stand between this machine and itself, where a Prefect server may listen.
 
     NO_PROXY loses what httpx cannot be made with: it takes no networks of IPv6, and no brackets.
     """
@@ -136,31 +133,3 @@ def secrets(environment: Mapping[str, str] = os.environ) -> list[str]:
     proxies = [environment.get(name, "") for proxy in PROXIES for name in (proxy, proxy.upper())]
     passwords = [proxy.rpartition("@")[0].rpartition("://")[2].partition(":")[2] for proxy in proxies if "@" in proxy]
     return [secret for secret in (*named, *passwords) if secret]
-
-
-def insecure(error: BaseException) -> str:
-    """Return why a connection that failed cannot be trusted, which no new attempt changes; empty if it is not that.
-
-    Args:
-        error: of a library; the TLS library's own is among its causes.
-    """
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, ssl.SSLError):
-        cause = cause.__cause__ or cause.__context__
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"its certificate is not accepted ({cause.verify_message})"
-    return "it does not speak TLS" if cause is not None and cause.reason in NO_TLS else ""
-
-
-@contextmanager
-def kept_from_children() -> Iterator[None]:
-    """Hide this project's secrets from the processes that are started meanwhile; no other thread may need them."""
-    hidden = {
-        name: os.environ[name] for name in os.environ if name == "CLOUDFLARE_API_TOKEN" or name.startswith("AWS_")
-    }
-    for name in hidden:
-        del os.environ[name]
-    try:
-        yield
-    finally:
-        os.environ.update(hidden)

@@ -1,4 +1,4 @@
-"""Knows how to wait between attempts: growing pauses, the other side's Retry-After, progress, and when to give up."""
+"""Retries: growing pauses, the Retry-After of a server, patience that progress refills, and its end."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 20.0
 LONGEST_RETRY_AFTER_S = 86_400.0
 MOVING_BYTES = 64 * 1024
-"""So much between two failures is progress, and makes the next failure the first."""
+"""Bytes between two failures that count as progress, so that the next failure counts as the first."""
 
 
 class Patience:
-    """How long failures may go on without any progress; shared by all who work on the same thing.
+    """A limit on the time of failures without progress; shared by all threads that work on the same file or store.
 
-    Progress of any of them refills it, so a transfer that moves is never given up, however often it breaks. A few
-    bytes between one stall and the next are none: at that pace no recording ever arrives.
+    Progress of any thread refills the patience, so that a transfer that makes progress is never given up, however
+    often its connections break. A few bytes between two stalls are no progress: so slowly, no recording arrives.
 
     Args:
-        seconds: how long failures may go on before the last of them is raised.
+        seconds: of failures without progress, after which the last failure is raised.
         stop: set to end all pauses at once.
     """
 
@@ -43,10 +43,10 @@ class Patience:
         self._moved = 0
 
     def progressed(self, count: int = MOVING_BYTES) -> None:
-        """Note that something moved; called for every chunk.
+        """Note progress; called for every chunk.
 
         Args:
-            count: bytes, of which a few do not count; what is no matter of bytes does.
+            count: of bytes; fewer than `MOVING_BYTES` do not count yet. Without it, for progress other than bytes.
         """
         self._moved += count
         if self._moved >= MOVING_BYTES:
@@ -61,8 +61,8 @@ class Patience:
         """Wait before the next attempt, or raise `error` if patience would end before it.
 
         Args:
-            error: what just failed; its `retry_after` is kept to.
-            attempt: how many failures in a row the caller has seen, 0 for the first after progress: no pause then.
+            error: the latest failure; a pause is at least its `retry_after` long.
+            attempt: the number of earlier failures in a row; 0 for the first after progress, without a pause.
         """
         now = self._clock()
         since = self._failing_since  # read once: another thread may make progress at any moment
@@ -72,8 +72,17 @@ class Patience:
         delay = max(error.retry_after or 0.0, backoff(attempt))
         if now + delay - since > self.seconds:
             raise error
-        if self._stop.wait(delay):
-            raise TransferStopped
+        wait_unless_stopped(self._stop, delay)
+
+
+def wait_unless_stopped(stop: Event, seconds: float) -> None:
+    """Wait for `seconds`.
+
+    Raises:
+        TransferStopped: `stop` was set meanwhile.
+    """
+    if stop.wait(seconds):
+        raise TransferStopped
 
 
 def backoff(attempt: int) -> float:
@@ -85,7 +94,7 @@ def backoff(attempt: int) -> float:
 
 
 def retry_after_seconds(value: str | None) -> float | None:
-    """Return the seconds that a Retry-After header asks for, given as seconds or as a date; None if it says nothing.
+    """Return the seconds that a Retry-After header asks for, as a number or as a date; None if it cannot be parsed.
 
     Source: RFC 9110, section 10.2.3.
     """

@@ -16,9 +16,9 @@ import httpx
 
 from tasks.archive import Archive, SessionArchive, payload_paths
 from tasks.cancellation import Cancellation, OpenConnections
-from tasks.download import Link, Links, new_http_client, no_cookies
+from tasks.download import PresignedUrl, PresignedUrls, new_empty_cookie_jar, new_http_client
 from tasks.realtimekit import API_PATIENCE_S, MeetingSessions, RealtimeKit
-from tasks.s3 import Dialect, Pace, Store, new_s3_client
+from tasks.s3 import Store, StoreCapabilities, Throttle, new_s3_client
 from tasks.transfer import (
     FILES_AT_ONCE,
     Bars,
@@ -66,8 +66,8 @@ class StoreAccess:
 
     def __init__(self, settings: Settings, client: BaseClient | None = None) -> None:
         self._connections = FILES_AT_ONCE * settings.transfer_concurrency + SPARE_CONNECTIONS
-        self.capabilities = Dialect()
-        self.throttle = Pace(FILES_AT_ONCE * settings.transfer_concurrency)
+        self.capabilities = StoreCapabilities()
+        self.throttle = Throttle(FILES_AT_ONCE * settings.transfer_concurrency)
         if client is not None:
             self.client = client
 
@@ -112,7 +112,7 @@ class Session:
         self.cancellation = cancellation
         self._views = views
         self._owns_store_access = store_access is None
-        self.api_http = httpx.Client(timeout=min(API_TIMEOUT_S, settings.stall_timeout), cookies=no_cookies())
+        self.api_http = httpx.Client(timeout=min(API_TIMEOUT_S, settings.stall_timeout), cookies=new_empty_cookie_jar())
         self.source_http = new_http_client(settings.stall_timeout)
         self.connections = OpenConnections(self.api_http, self.source_http)
 
@@ -221,7 +221,7 @@ class Attempt:
             self.stop,
             log,
         )
-        links = Links(_links(recording), lambda: _links(self.api.recording(recording.id)), self.stop, log)
+        links = PresignedUrls(_links(recording), lambda: _links(self.api.recording(recording.id)), self.stop, log)
         return Transfer(context, self.session.source_http, links)
 
     def payloads(self, recording: Recording, *, accept_size: bool = False) -> list[Payload]:
@@ -238,5 +238,5 @@ class Attempt:
         return [Payload(media, path, folder + path, metadata, accept_size) for media, path in named]
 
 
-def _links(recording: Recording) -> dict[str, Link]:
-    return {media.label: Link(media.url, media.expires_at, recording.expires) for media in recording.media}
+def _links(recording: Recording) -> dict[str, PresignedUrl]:
+    return {media.label: PresignedUrl(media.url, media.expires_at, recording.expires) for media in recording.media}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tasks.archive import MissingPiece, SessionContents, SessionDocument, SessionRecording, document_path, upload_path
 from tasks.documents import linked_uploads, recognize_document, recognize_upload
-from tasks.download import Link, fetch_document, fetch_upload
+from tasks.download import PresignedUrl, fetch_document, fetch_upload
 from tasks.errors import ArchiverError, LinkRefused, SourceMissing, SourceUnavailable, TransferStopped
 from tasks.realtimekit import DOCUMENT_KINDS, ExpectedDocuments, without_peer_events
 from tasks.retry import Patience
@@ -107,7 +107,9 @@ class ContentsFetcher:
                 return None
             self._urls[kind] = url.url
             refresh = lambda: _link(api.document_url(self._meeting.id, kind))  # noqa: E731 - it is one call
-            document = fetch_document(session.source_http, kind, Link(url.url, url.expires_at), refresh, patience)
+            document = fetch_document(
+                session.source_http, kind, PresignedUrl(url.url, url.expires_at), refresh, patience
+            )
         except TransferStopped:
             raise
         except ArchiverError as error:
@@ -183,5 +185,5 @@ class ContentsFetcher:
         self._missing.append(MissingPiece(name=name, reason=reason, may_come=may_come, expected=expected))
 
 
-def _link(url: DocumentUrl | None) -> Link | None:
-    return Link(url.url, url.expires_at) if url else None
+def _link(url: DocumentUrl | None) -> PresignedUrl | None:
+    return PresignedUrl(url.url, url.expires_at) if url else None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from tasks.s3.multipart import new_s3_client
+from tasks.s3.client import new_s3_client
 from tasks.text import logs, redaction
 from tests.clock import is_moved, with_rclone
 from tests.standins.realtimekit import RealtimeKitStandIn

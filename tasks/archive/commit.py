@@ -18,7 +18,7 @@ from tasks.archive.models import ArchivedFile, ArchivedRecording
 from tasks.archive.upload_journal import UploadJournal
 from tasks.archive.verify import read_back
 from tasks.errors import ArchiveDamaged, ObjectTooLarge, ReplacementSmaller, StoredWrong
-from tasks.s3 import bare
+from tasks.s3 import bare_etag
 from tasks.text import redacted
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class Archive:
             if item is None or item.size != size:
                 raise StoredWrong(self.url(recording) + path, f"{size} bytes", f"{item.size if item else 'no'} bytes")
             # Stores may list other ETags than they answer with, and give the same bytes another one.
-            if bare(item.etag) != bare(its.etag) and (sha256 := self._sha256(item.key)) != its.file.sha256:
+            if bare_etag(item.etag) != bare_etag(its.etag) and (sha256 := self._sha256(item.key)) != its.file.sha256:
                 raise StoredWrong(self.url(recording) + path, f"SHA-256 {its.file.sha256}", sha256)
 
     def _require_payload_still(

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from tasks.archive import layout
-from tasks.s3 import bare
+from tasks.s3 import bare_etag
 from tasks.text import without_secrets
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Sums:
         self.objects += 1
         self.size += stored.size
         self.sizes = (self.sizes + _digest(f"{stored.key}\0{stored.size}")) % _WRAP
-        self.versions = (self.versions + _digest(f"{stored.key}\0{stored.size}\0{bare(stored.etag)}")) % _WRAP
+        self.versions = (self.versions + _digest(f"{stored.key}\0{stored.size}\0{bare_etag(stored.etag)}")) % _WRAP
 
     def join(self, other: Sums) -> None:
         """Add the sums of another folder."""

@@ -24,7 +24,7 @@ from tasks.archive.models import ArchivedFile
 from tasks.archive.session_models import ArchivedMeetingSession
 from tasks.archive.session_versions import merge, read_versions
 from tasks.errors import StoredWrong, StoreRefused, TransferStopped
-from tasks.s3 import bare
+from tasks.s3 import bare_etag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -190,7 +190,7 @@ class SessionArchive:
         if paths != sent.keys():
             raise StoredWrong(folder, ", ".join(sorted(sent)), ", ".join(sorted(paths)))
         for path, md5 in sent.items():
-            if bare(listed[path].etag) != md5:
+            if bare_etag(listed[path].etag) != md5:
                 content = self._store.get(folder + path)
                 expected = tags[path] if path in tags else state.pieces[path].read(self._store)
                 if content != expected:

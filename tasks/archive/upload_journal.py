@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from tasks.archive import bag, layout
 from tasks.errors import ArchiverError, ObjectTooLarge, StoredWrong, StoreRefused, UploadVanished
-from tasks.s3 import WORTH_ASKING, Upload
+from tasks.s3 import MIN_PARTS_TO_DETECT, Upload
 from tasks.workers import a_few_at_a_time
 
 if TYPE_CHECKING:
@@ -87,13 +87,13 @@ class UploadJournal:
             raise
         return upload
 
-    def learn_dialect(self, upload: Upload, missing: int) -> None:
+    def detect_capabilities(self, upload: Upload, missing: int) -> None:
         """Have the store asked once what it verifies, if it announced nothing and so many missing parts are worth it.
 
         Should that be cut short, `clear` ends what is left of it.
         """
-        if not upload.checksummed and missing >= WORTH_ASKING:
-            self._store.learn_dialect(f"{self._below}is-it-verified")
+        if not upload.checksummed and missing >= MIN_PARTS_TO_DETECT:
+            self._store.detect_capabilities(f"{self._below}is-it-verified")
 
     def complete(self, upload: Upload, parts: Sequence[Part]) -> StoredObject:
         """Make an object of an upload's parts.
@@ -127,7 +127,7 @@ class UploadJournal:
 
     def after_failure(self) -> UploadJournal:
         """Return the same, for a run that has failed: each call is tried once, even if the run is being stopped."""
-        return UploadJournal(self._store.trying_once(), self._folder, self._log)
+        return UploadJournal(self._store.without_retries(), self._folder, self._log)
 
     def give_up(self, upload: Upload) -> None:
         """End an upload that nobody can carry on, as far as that can be done after a failure."""
@@ -195,7 +195,7 @@ class UploadJournal:
 
     def _listed(self, prefix: str) -> Sequence[Upload]:
         """Return the uploads under way below a prefix, by the records where the store does not list any."""
-        if (listed := self._store.listed_uploads(prefix)) is not None:
+        if (listed := self._store.list_uploads_if_supported(prefix)) is not None:
             return listed
         recorded = a_few_at_a_time(self._recorded, self._records())
         return [upload for upload in recorded if upload and upload.key.startswith(prefix) and self._is_open(upload)]

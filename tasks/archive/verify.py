@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from tasks.errors import StoredWrong
-from tasks.s3 import Part, bare, combined_crc64, crc64, cut, part_ranges
+from tasks.s3 import Part, bare_etag, combine_crc64, crc64, fill_buffers, part_ranges
 from tasks.text import MIB
 
 if TYPE_CHECKING:
@@ -76,14 +76,14 @@ def _supposed(stored: StoredObject, part_size: int) -> list[Part]:
 
 def _parts_told(etag: str) -> int:
     """Return how many parts an ETag such as `9b2cf535f27731c974343645a3985328-3` tells of; 0 if it tells of none."""
-    found = re.fullmatch(r"[0-9a-f]{32}-([0-9]{1,5})", bare(etag))
+    found = re.fullmatch(r"[0-9a-f]{32}-([0-9]{1,5})", bare_etag(etag))
     return int(found[1]) if found else 0
 
 
 def _read(store: Store, stored: StoredObject, known: Sequence[Part], evidence: Evidence | None) -> tuple[str, bool]:
     """Return the SHA-256 of an object's bytes, and whether they are certainly those that the store holds."""
     lengths = [[piece.size for piece in part_ranges(part.size, MIB)] for part in known]
-    pieces = cut(store.read(stored), (bytearray(length) for part in lengths for length in part))
+    pieces = fill_buffers(store.read(stored), (bytearray(length) for part in lengths for length in part))
     if evidence is not None:
         evidence.restart()
     sha256, found, confirmed = hashlib.sha256(), list[tuple[int | None, int]](), True
@@ -101,10 +101,10 @@ def _read(store: Store, stored: StoredObject, known: Sequence[Part], evidence: E
             raise StoredWrong(stored.key, f"part {number + 1} with CRC64NVME {part.crc64:016x}", f"{crc:016x}")
         of_parts.update(md5.digest())
         # An ETag that is another's says nothing: where a store encrypts, it is no MD5.
-        confirmed &= part.crc64 is not None or bare(part.etag) == md5.hexdigest()
+        confirmed &= part.crc64 is not None or bare_etag(part.etag) == md5.hexdigest()
         found.append((crc, part.size))
-    whole = combined_crc64(found)
+    whole = combine_crc64(found)
     if stored.crc64 not in (None, whole):
         raise StoredWrong(stored.key, f"CRC64NVME {stored.crc64:016x}", f"{whole:016x}")
-    confirmed |= stored.crc64 is not None or bare(stored.etag) == f"{of_parts.hexdigest()}-{len(known)}"
+    confirmed |= stored.crc64 is not None or bare_etag(stored.etag) == f"{of_parts.hexdigest()}-{len(known)}"
     return sha256.hexdigest(), confirmed

@@ -7,12 +7,14 @@ from tasks.audit.findings import Damage
 from tasks.audit.log import AuditLog
 from tasks.audit.report import AuditReport, DamagedRecording, alarm, damaged, incomplete, report, rows, summary
 from tasks.audit.schedule import Budget
+from tasks.audit.stages import AuditSession, reread_recordings, survey_archive
 
 __all__ = [
     "Audit",
     "AuditContext",
     "AuditLog",
     "AuditReport",
+    "AuditSession",
     "Budget",
     "Damage",
     "DamagedRecording",
@@ -20,6 +22,8 @@ __all__ = [
     "damaged",
     "incomplete",
     "report",
+    "reread_recordings",
     "rows",
     "summary",
+    "survey_archive",
 ]

@@ -298,5 +298,5 @@ def _examined(context: AuditContext, held: Held, *, payload: bool) -> Examined |
 
 def _abandoned(context: AuditContext, before: datetime) -> list[Upload]:
     """Return the uploads that nobody can finish, on stores that list any."""
-    uploads = context.store.listed_uploads(context.root) or ()
+    uploads = context.store.list_uploads_if_supported(context.root) or ()
     return [upload for upload in uploads if upload.begun is not None and upload.begun < before]

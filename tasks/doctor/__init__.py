@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tasks.doctor.clock_skew import Clocks
+from tasks.doctor.prefect_versions import GROUP, PROJECT, SERVER, check_versions, without_server
 from tasks.doctor.runner import (
     Check,
     CheckResult,
@@ -20,6 +21,9 @@ from tasks.doctor.scratch_prefix import ScratchPrefix
 from tasks.doctor.view import View, rows, summary
 
 __all__ = [
+    "GROUP",
+    "PROJECT",
+    "SERVER",
     "Check",
     "CheckResult",
     "Checkup",
@@ -27,6 +31,7 @@ __all__ = [
     "Finding",
     "ScratchPrefix",
     "View",
+    "check_versions",
     "failed",
     "ok",
     "rows",
@@ -36,4 +41,5 @@ __all__ = [
     "summary",
     "unforeseen",
     "warning",
+    "without_server",
 ]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx
 
 from tasks.doctor.runner import Check, failed, ok, skipped, warning
-from tasks.download import described, send
+from tasks.download import describe_object, send_get
 from tasks.errors import ApiNonsense, ApiRefused, ApiUnavailable, ArchiverError, LinkRefused, SourceMissing
 from tasks.realtimekit import Cloudflare, RealtimeKit, RecordingStatus
 from tasks.text import quiet_http_logs
@@ -188,8 +188,8 @@ class ApiCheckup:
         file = files[0]
         advice = "Let this machine reach the server of RealtimeKit's download URLs, an https address of R2's."
         try:
-            with closing(send(self._source_http, file.kind, file.url, _FIRST_BYTE)) as answer:
-                source, _ = described(file.kind, answer, 1)
+            with closing(send_get(self._source_http, file.kind, file.url, _FIRST_BYTE)) as answer:
+                source, _ = describe_object(file.kind, answer, 1)
         except (SourceMissing, LinkRefused) as refused:
             return warning(str(refused), "Try again; if it stays so, compare with RealtimeKit's dashboard.")
         except ArchiverError as error:

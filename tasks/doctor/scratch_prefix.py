@@ -35,7 +35,7 @@ class ScratchPrefix:
     """Objects and uploads below a prefix of their own.
 
     Args:
-        client: see `tasks.s3.multipart.new_s3_client`.
+        client: see `tasks.s3.client.new_s3_client`.
         bucket: its name.
         prefix: the archive's, without slashes at its ends; empty if it has none.
     """

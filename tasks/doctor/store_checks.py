@@ -18,15 +18,15 @@ from tasks.doctor.runner import Check, failed, ok, warning
 from tasks.errors import ArchiverError, StoreRefused, StoreUnavailable, UploadVanished
 from tasks.retry import backoff
 from tasks.s3 import (
+    ALREADY_EXISTS,
     CALL_FAILURES,
     NOT_SUPPORTED,
-    THERE_ALREADY,
     WITH_CRC64NVME,
-    bare,
+    bare_etag,
     crc64,
-    crc64_text,
-    md5_text,
-    translated,
+    encode_crc64,
+    encode_md5,
+    translate_error,
     verifies_crc64,
 )
 from tasks.text import MIB
@@ -141,7 +141,7 @@ class StoreCheckup:
         if stored.content_type != _CONTENT_TYPE or stored.metadata.get("doctor") != "1":
             return warning("an object keeps neither type nor metadata", "Go by the bags' manifests: they say it all.")
         told = "an object is stored, with its type and metadata"
-        if not self._store.tells_checksums:
+        if not self._store.reports_checksums:
             told = f"{told}; that its checksum is asked for is refused, so it is left out"
         return ok(told)
 
@@ -179,9 +179,9 @@ class StoreCheckup:
         upload = store.begin_upload(key, _CONTENT_TYPE, {})
         part = store.put_part(upload, 1, _BODY)
         found = store.parts(upload).get(1)
-        if found is None or (found.size, bare(found.etag)) != (len(_BODY), bare(part.etag)):
+        if found is None or (found.size, bare_etag(found.etag)) != (len(_BODY), bare_etag(part.etag)):
             return failed("ListParts does not show a part that was stored", "Interrupted runs could not be carried on.")
-        listed = " and ListMultipartUploads" if store.listed_uploads(key) else ""
+        listed = " and ListMultipartUploads" if store.list_uploads_if_supported(key) else ""
         store.complete(upload, [part])
         given_up = store.begin_upload(key, _CONTENT_TYPE, {})
         store.put_part(given_up, 1, _BODY)
@@ -196,7 +196,7 @@ class StoreCheckup:
 
     def content_md5(self) -> CheckResult:
         """Look what becomes of an object and of a part that do not have the MD5 that came with them."""
-        wrong = {"Body": _BODY, "ContentMD5": md5_text(_OTHER)}
+        wrong = {"Body": _BODY, "ContentMD5": encode_md5(_OTHER)}
         tried = {
             "objects": self._try("put_object", "md5", **wrong),
             "parts": self._try("upload_part", "md5", **wrong, PartNumber=1, UploadId=self._begin("md5")["UploadId"]),
@@ -216,7 +216,7 @@ class StoreCheckup:
             raise begun
         if isinstance(begun, ArchiverError) or begun.get("ChecksumAlgorithm") != "CRC64NVME":
             return self._unannounced_crc64()
-        wrong, right = crc64_text(crc64(_OTHER)), crc64_text(crc64(_BODY))
+        wrong, right = encode_crc64(crc64(_OTHER)), encode_crc64(crc64(_BODY))
         upload = {"UploadId": begun["UploadId"]}
         part = {**upload, "PartNumber": 1, "Body": _BODY}
         if isinstance(self._try("upload_part", "crc64", **part, ChecksumCRC64NVME=wrong), dict):
@@ -244,7 +244,7 @@ class StoreCheckup:
         """Look whether the store can leave alone what is there already."""
         first = self._try("put_object", "known", Body=_BODY, IfNoneMatch="*")
         second = self._try("put_object", "known", Body=_OTHER, IfNoneMatch="*")
-        if isinstance(second, StoreRefused) and second.code in THERE_ALREADY and isinstance(first, dict):
+        if isinstance(second, StoreRefused) and second.code in ALREADY_EXISTS and isinstance(first, dict):
             return ok("* is kept to: of two runs at once, one commits, and the other finds its archive")
         if isinstance(second, StoreRefused) and second.code in NOT_SUPPORTED:
             return ok("* is not known: it is left out; of two runs at once, the later one's marker stays")
@@ -258,7 +258,7 @@ class StoreCheckup:
         parts, began = [], time.monotonic()
         for number, size in enumerate(UNEQUAL, 1):
             body = self._scratch.body(size)
-            sent = {"PartNumber": number, "Body": body, "ContentMD5": md5_text(body.getvalue())}
+            sent = {"PartNumber": number, "Body": body, "ContentMD5": encode_md5(body.getvalue())}
             stored = self._required("upload_part", "unequal", **upload, **sent)
             parts.append({"PartNumber": number, "ETag": stored["ETag"]})
         rate = sum(UNEQUAL) / max(time.monotonic() - began, 0.001)
@@ -296,7 +296,7 @@ class StoreCheckup:
             try:
                 said: dict[str, Any] = getattr(self._client, method)(Bucket=self._scratch.bucket, Key=key, **request)
             except CALL_FAILURES as error:
-                failure = translated(error, method, f"s3://{self._scratch.bucket}/{key}")
+                failure = translate_error(error, method, f"s3://{self._scratch.bucket}/{key}")
             else:
                 return said
             if not isinstance(failure, StoreUnavailable):

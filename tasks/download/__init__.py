@@ -1,23 +1,23 @@
-"""Files behind expiring URLs: media, read at any offset through whatever breaks, and small documents."""
+"""Files behind expiring URLs, with checks on each answer: media, read at any offset, and small documents."""
 
 from __future__ import annotations
 
 from tasks.download.documents import Document, fetch_document, fetch_upload
-from tasks.download.http_client import new_http_client, no_cookies, send
-from tasks.download.presigned_urls import Link, Links
-from tasks.download.response import SourceObject, described
+from tasks.download.http_client import new_empty_cookie_jar, new_http_client, send_get
+from tasks.download.presigned_urls import PresignedUrl, PresignedUrls
+from tasks.download.response import SourceObject, describe_object
 from tasks.download.source import Source
 
 __all__ = [
     "Document",
-    "Link",
-    "Links",
+    "PresignedUrl",
+    "PresignedUrls",
     "Source",
     "SourceObject",
-    "described",
+    "describe_object",
     "fetch_document",
     "fetch_upload",
+    "new_empty_cookie_jar",
     "new_http_client",
-    "no_cookies",
-    "send",
+    "send_get",
 ]

@@ -1,6 +1,6 @@
-"""Checks on the bytes of an answer while they come in: how many they are, and whether they can be a file's.
+"""Checks on the bytes of an answer while they arrive: their number, their beginning, and whether they can be media.
 
-A check holds back what it does not believe yet, and raises instead of handing it on.
+Each check is a generator that holds back the bytes that it cannot trust yet, and raises instead of yielding them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from tasks.errors import SourceChanged, SourceLied, SourceUnavailable
-from tasks.evidence import TEXT_HEAD, container_of, is_text
+from tasks.evidence import TEXT_HEAD, identify_container, is_text
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -19,13 +19,13 @@ WORTH_JUDGING = 8
 """Bytes that may already show that a file is no text: two letters of the widest encoding."""
 
 
-def exactly(label: str, pieces: Iterable[bytes], promised: int, wanted: int) -> Generator[bytes]:
+def require_length(label: str, pieces: Iterable[bytes], promised: int, wanted: int) -> Generator[bytes]:
     """Yield the first `wanted` of the `promised` bytes of a body.
 
-    The last piece comes only when the body has ended where it promised to: what goes on was never the range.
+    The last piece is yielded only after the body has ended at the promised length: a longer body is not the range.
 
     Raises:
-        SourceLied: there are more; SourceUnavailable: there are fewer.
+        SourceLied: the body is longer; SourceUnavailable: it is shorter.
     """
     expected, last = promised, b""
     for piece in pieces:
@@ -46,14 +46,14 @@ def exactly(label: str, pieces: Iterable[bytes], promised: int, wanted: int) -> 
     yield last
 
 
-def counted(label: str, pieces: Iterable[bytes], promised: int) -> Generator[bytes]:
-    """Yield the pieces of a body whose length nobody announced, once its end has shown that they are so many bytes.
+def hold_until_complete(label: str, pieces: Iterable[bytes], promised: int) -> Generator[bytes]:
+    """Hold the pieces of a body without an announced length until its end proves the length, then yield them.
 
-    What a broken connection has brought is kept, as ever. But nothing of a body that comes to a proper end elsewhere:
-    it never was the range, but something in its place, such as what somebody in between has compressed.
+    The bytes before a broken connection are yielded, as for any body. Of a body that ends properly at another length
+    nothing is yielded: such a body is not the range but something in its place, as from a proxy that compresses.
 
     Raises:
-        SourceLied: there are more; SourceUnavailable: there are fewer, or the connection breaks.
+        SourceLied: the body is longer; SourceUnavailable: it is shorter, or the connection breaks.
     """
     kept, missing, broken = deque[bytes](), promised, None
     try:
@@ -72,20 +72,20 @@ def counted(label: str, pieces: Iterable[bytes], promised: int) -> Generator[byt
         raise broken
 
 
-def media(label: str, pieces: Iterable[bytes], promised: int, doubt: str = "") -> Generator[bytes]:
-    """Yield the pieces of a body from the file's first byte on, unless it begins as a text or a document.
+def require_media(label: str, pieces: Iterable[bytes], promised: int, doubt: str = "") -> Generator[bytes]:
+    """Yield the pieces of a body that starts at the file's first byte, unless the body begins as a text or a document.
 
-    An error page may well come with status 200, its own length, and whatever type the file was stored with. So nothing
-    is handed on while all that came could be text; what is none, as media show by their first bytes, waits for nothing.
+    An error page may have status 200, a correct length, and the media type of the file. So nothing is yielded while
+    all bytes so far could be text. Media show by their first bytes that they are no text, and are not held back.
 
     Args:
         label: of the file.
         pieces: of the body.
-        promised: bytes that the whole body has.
-        doubt: what its headers say against its being the file; a container that is known says more.
+        promised: length of the whole body in bytes.
+        doubt: what the headers say against the body being the file; a known container outweighs that.
 
     Raises:
-        SourceLied: it is a text, or doubtful and no container that is known.
+        SourceLied: the body is a text, or there is a doubt and no known container.
     """
     pieces, enough, head = iter(pieces), min(TEXT_HEAD, promised), b""
     try:
@@ -95,22 +95,22 @@ def media(label: str, pieces: Iterable[bytes], promised: int, doubt: str = "") -
                 break
     except SourceUnavailable:
         if head and not doubt and not is_text(head):
-            yield head  # a connection that broke takes nothing back
+            yield head  # bytes before a broken connection count
         raise
-    if (looks_like_text := is_text(head[:TEXT_HEAD])) or (doubt and not container_of(head)):
+    if (looks_like_text := is_text(head[:TEXT_HEAD])) or (doubt and not identify_container(head)):
         if len(head) < enough:
-            return  # it ended early, as `exactly` finds: nothing of it counts
+            return  # the body ended early, which `require_length` raises: no byte of it counts
         raise SourceLied(label, "media", "a text or a document (HTML, XML, JSON …)" if looks_like_text else doubt)
     if head:
         yield head
     yield from pieces
 
 
-def proved(label: str, pieces: Iterable[bytes], count: int, sha256: bytes) -> Generator[bytes]:
-    """Yield what comes after the first `count` bytes, once these have proved to be the ones with that SHA-256.
+def skip_known_start(label: str, pieces: Iterable[bytes], count: int, sha256: bytes) -> Generator[bytes]:
+    """Skip the first `count` bytes of a body, compare their SHA-256, and yield the bytes after them.
 
     Raises:
-        SourceChanged: they are others.
+        SourceChanged: the SHA-256 differs.
     """
     skipped = hashlib.sha256()
     for piece in pieces:

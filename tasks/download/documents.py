@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 import httpx
 
 from tasks.documents import describe_error_page
-from tasks.download.http_client import moving, pieces_of, send
-from tasks.download.presigned_urls import Link
-from tasks.download.response import content_type_of, failure_of, length_of, md5_in
+from tasks.download.http_client import MAX_REDIRECTS, read_pieces, require_progress, send_get
+from tasks.download.presigned_urls import PresignedUrl
+from tasks.download.response import read_content_type, read_length, read_md5, to_document_error
 from tasks.errors import (
     LinkRefused,
     SourceChanged,
@@ -64,11 +64,11 @@ class Document:
 def fetch_document(
     http: httpx.Client,
     label: str,
-    link: Link,
-    refresh: Callable[[], Link | None] | None,
+    link: PresignedUrl,
+    refresh: Callable[[], PresignedUrl | None] | None,
     patience: Patience,
     most: int = LARGEST_DOCUMENT,
-    redirects: int | None = None,
+    redirects: int = MAX_REDIRECTS,
 ) -> Document:
     """Return a document, through whatever breaks on the way; it may have 0 bytes.
 
@@ -80,7 +80,7 @@ def fetch_document(
             cannot be refreshed.
         patience: how long failures may go on.
         most: bytes that are taken.
-        redirects: how many are followed; None for a few.
+        redirects: how many are followed at most.
 
     Raises:
         SourceLied: what came was an error page, again and again; SourceTooLarge: it has more bytes.
@@ -96,7 +96,7 @@ def fetch_document(
             document, is_proved = _read_once(http, label, link, patience, most, redirects)
         except (LinkRefused, SourceMissing, SourceLied) as failure:
             refreshes += 1
-            link = _renewed(failure, label, refresh, patience, refreshes)
+            link = _renew_url(failure, label, refresh, patience, refreshes)
         except SourceUnavailable as failure:
             patience.pause(failure, failures)
             failures += 1
@@ -125,12 +125,16 @@ def fetch_upload(http: httpx.Client, label: str, url: str, trusted: str, patienc
     """
     if _origin(url) != _origin(trusted) and not _is_public(url):
         raise SourceLied(label, "an https URL of a public server", "another")
-    return fetch_document(http, label, Link(url), None, patience, most, redirects=0)
+    return fetch_document(http, label, PresignedUrl(url), None, patience, most, redirects=0)
 
 
-def _renewed(
-    failure: ArchiverError, label: str, refresh: Callable[[], Link | None] | None, patience: Patience, refreshes: int
-) -> Link:
+def _renew_url(
+    failure: ArchiverError,
+    label: str,
+    refresh: Callable[[], PresignedUrl | None] | None,
+    patience: Patience,
+    refreshes: int,
+) -> PresignedUrl:
     """Return a fresh URL, after a pause; raise the failure if there were enough of them."""
     if refresh is None or refreshes > REFRESHES:
         raise failure
@@ -142,18 +146,18 @@ def _renewed(
 
 
 def _read_once(
-    http: httpx.Client, label: str, link: Link, patience: Patience, most: int, redirects: int | None
+    http: httpx.Client, label: str, link: PresignedUrl, patience: Patience, most: int, redirects: int
 ) -> tuple[Document, bool]:
     """Return a document, and whether its bytes are proved to be those that the server holds."""
-    with closing(send(http, label, link.url, {}, redirects)) as response:
+    with closing(send_get(http, label, link.url, {}, redirects)) as response:
         if response.status_code != httpx.codes.OK:
-            raise failure_of(label, response)
+            raise to_document_error(label, response)
         raw = _body(label, response, patience, most)
         content = _decoded(label, response, raw, most)
     if page := describe_error_page(content):
         raise SourceLied(label, "a document", page)
     md5 = hashlib.md5(raw, usedforsecurity=False).hexdigest()
-    return Document(content, content_type_of(response)), md5_in(response) == md5
+    return Document(content, read_content_type(response)), read_md5(response) == md5
 
 
 def _body(label: str, response: httpx.Response, patience: Patience, most: int) -> bytes:
@@ -162,14 +166,14 @@ def _body(label: str, response: httpx.Response, patience: Patience, most: int) -
         body += piece
         if len(body) > most:
             raise SourceTooLarge(label, most)
-    announced = length_of(response)
+    announced = read_length(response)
     if announced is not None and len(body) != announced:
         raise SourceUnavailable(label, f"{len(body)} bytes came, of {announced} announced")
     return bytes(body)
 
 
 def _moving(label: str, response: httpx.Response, patience: Patience) -> Iterator[bytes]:
-    for piece in moving(label, pieces_of(label, response), patience.seconds):
+    for piece in require_progress(label, read_pieces(label, response), patience.seconds):
         patience.check()
         yield piece
 

@@ -1,6 +1,6 @@
-"""Knows httpx: how a request for bytes goes out, and that neither its logs nor its errors may let a URL out.
+"""HTTP client for presigned URLs: requests, redirects, bodies, and errors that never show a URL.
 
-A presigned URL is a key to the file. httpx logs it whole, and its errors hold the request; nothing of that passes here.
+A presigned URL is a key to the file. httpx logs whole URLs, and its errors hold the request; neither may be shown.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from contextlib import closing
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING
 
-import httpcore
 import httpx
 
-from tasks.download.response import beginning
-from tasks.environment import insecure
+from tasks.download.response import read_beginning
 from tasks.errors import ConnectionInsecure, SourceUnavailable
+from tasks.process_tuning import read_larger_chunks
 from tasks.retry import MOVING_BYTES
-from tasks.text import quiet_http_logs, showable
+from tasks.text import quiet_http_logs, safe_line
+from tasks.tls import explain_distrust
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,19 +25,17 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S = 10.0
 MAX_REDIRECTS = 5
 
-# At httpx's 64 KiB a time, reading takes a third more of the processor than at this.
-httpcore.HTTP11Connection.READ_NUM_BYTES = 256 * 1024
-
 
 def new_http_client(stall_timeout_s: float) -> httpx.Client:
-    """Return a client for presigned URLs: raw bytes, and a connection without a byte counts as dead.
+    """Return a client for presigned URLs, which asks for bytes without content coding.
 
     Args:
-        stall_timeout_s: seconds without a byte.
+        stall_timeout_s: seconds without a byte after which a connection counts as dead.
     """
     quiet_http_logs()
+    read_larger_chunks()
     return httpx.Client(
-        cookies=no_cookies(),
+        cookies=new_empty_cookie_jar(),
         headers={"Accept-Encoding": "identity", "User-Agent": "realtimekit-archiver"},
         follow_redirects=True,
         max_redirects=MAX_REDIRECTS,
@@ -46,78 +44,84 @@ def new_http_client(stall_timeout_s: float) -> httpx.Client:
     )
 
 
-def no_cookies() -> CookieJar:
-    """Return a jar that stays empty: neither API nor presigned URL needs a cookie, and an odd one spoils requests."""
+def new_empty_cookie_jar() -> CookieJar:
+    """Return a cookie jar that stays empty: neither API nor sources need cookies; malformed ones break requests."""
     return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
-def send(
-    http: httpx.Client, label: str, url: str, headers: Mapping[str, str], redirects: int | None = None
+def send_get(
+    http: httpx.Client, label: str, url: str, headers: Mapping[str, str], redirects: int = MAX_REDIRECTS
 ) -> httpx.Response:
-    """Send a GET and return its answer, of which the body is still to come.
+    """Send a GET request, follow redirects, and return the answer before its body is read.
 
     Args:
-        redirects: how many are followed; None for a few. With 0, an answer that redirects is returned as it is.
+        http: client to send it with.
+        label: of the file.
+        url: of the file.
+        headers: of the request.
+        redirects: how many are followed at most. With 0, an answer that redirects is returned as it is.
 
     Raises:
-        SourceUnavailable: there is no answer.
-        ConnectionInsecure: there is nobody whom the file could be taken from.
+        SourceUnavailable: no answer came.
+        ConnectionInsecure: the server cannot be trusted.
     """
     try:
         request = http.build_request("GET", url, headers=headers)
         if redirects == 0:
             return http.send(request, stream=True, follow_redirects=False)
-        return _followed(http, label, request, MAX_REDIRECTS if redirects is None else redirects)
+        return _follow_redirects(http, label, request, redirects)
     except (httpx.RequestError, httpx.InvalidURL) as error:
-        failure, distrusted = _plain(error), insecure(error)
+        failure, distrusted = _describe_error(error), explain_distrust(error)
     if distrusted:
         raise ConnectionInsecure(f"{label}, the server of its URL", distrusted)
-    # Raised outside of the handler: httpx's errors hold the request, and with it the URL.
+    # Raised outside the handler: httpx's errors hold the request, and with it the URL.
     raise SourceUnavailable(label, failure)
 
 
-def pieces_of(label: str, response: httpx.Response) -> Iterator[bytes]:
-    """Yield a body as it comes in, not decoded.
+def read_pieces(label: str, response: httpx.Response) -> Iterator[bytes]:
+    """Yield the pieces of a body as they arrive, not decoded.
 
     Raises:
-        SourceUnavailable: it breaks off or stalls.
+        SourceUnavailable: the connection breaks or stalls.
     """
     try:
         yield from response.iter_raw()
     except httpx.RequestError as error:
-        failure = _plain(error)
+        failure = _describe_error(error)
     else:
         return
     raise SourceUnavailable(label, failure)
 
 
-def _followed(http: httpx.Client, label: str, request: httpx.Request, most: int) -> httpx.Response:
-    """Return the answer at the end of the redirects; httpx itself would read all of what comes with each of them."""
+def _follow_redirects(http: httpx.Client, label: str, request: httpx.Request, most: int) -> httpx.Response:
+    """Return the answer after all redirects; httpx itself would read the whole body of each redirect."""
     for _ in range(1 + most):
         response = http.send(request, stream=True, follow_redirects=False)
         if response.next_request is None:
             return response
         with closing(response):
-            beginning(response)
+            read_beginning(response)
         request = response.next_request
     raise SourceUnavailable(label, f"more than {most} redirects")
 
 
-def _plain(error: Exception) -> str:
-    """Name a failure without any URL's query: some of httpx's messages quote what they choked on."""
-    return showable(f"{type(error).__name__}: {error}".partition("?")[0]).rstrip(": ")[:200]
+def _describe_error(error: Exception) -> str:
+    """Return the name and message of a failure without a URL's query: some of httpx's messages quote the URL."""
+    return safe_line(f"{type(error).__name__}: {error}".partition("?")[0].rstrip(": "), 200)
 
 
-def moving(label: str, pieces: Iterator[bytes], patience_s: float) -> Iterator[bytes]:
-    """Yield pieces as they come, unless they trickle: a byte in time is no stall, yet no recording arrives that way.
+def require_progress(label: str, pieces: Iterator[bytes], patience_s: float) -> Iterator[bytes]:
+    """Yield the pieces of a body as they arrive, unless they arrive too slowly for a recording to be archived.
+
+    A byte before each time-out is no stall, so that the client's time-out alone would wait for such a body forever.
 
     Args:
         label: of the file.
         pieces: of an answer's body.
-        patience_s: seconds of waiting for them, within which at least `MOVING_BYTES` have to come.
+        patience_s: seconds of waiting in which at least `MOVING_BYTES` have to arrive.
 
     Raises:
-        SourceUnavailable: they do not.
+        SourceUnavailable: fewer bytes arrive.
     """
     waited, came = 0.0, 0
     while True:

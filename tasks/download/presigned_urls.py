@@ -1,4 +1,4 @@
-"""Knows presigned URLs: that they expire, and that one refresh serves all who read through them."""
+"""Presigned URLs of a recording's files: their expiry, and a refresh that serves all readers at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from tasks.errors import ApiNonsense, ApiUnavailable, ArchiverError, LinkRefused, SourceUnavailable, TransferStopped
-from tasks.retry import backoff
+from tasks.retry import backoff, wait_unless_stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,96 +18,101 @@ if TYPE_CHECKING:
     from tasks.text import Log
 
 REFRESH_AHEAD_S = 60.0
-FRESH_FOR_S = 30.0  # so soon nobody asks again ahead of time: the expiry, or our clock, is off, or the API away
-REFUSALS_BELIEVED = 5  # URLs of one file refused in a row; one more ends it
-NONSENSE_BELIEVED = 3  # answers in a row that are not the API's, which has answered before
+"""Seconds before its expiry at which a URL is refreshed."""
+MIN_REFRESH_INTERVAL_S = 30.0
+"""Seconds between two refreshes ahead of time: sooner, the expiry or our clock is wrong, or the API does not answer."""
+MAX_REFUSED_URLS = 5
+"""URLs of one file that may be refused in a row; one more refusal is final."""
+MAX_NONSENSE_ANSWERS = 3
+"""Answers in a row that do not come from the API, although it has answered before; this many are final."""
 
 
 @dataclass(frozen=True)
-class Link:
-    """A presigned URL, and if these are known: when it expires, and until when RealtimeKit keeps its file."""
+class PresignedUrl:
+    """A presigned URL; if known, also when the URL expires, and until when RealtimeKit keeps the file."""
 
     url: str = field(repr=False)
     expires_at: datetime | None = None
     kept_until: datetime | None = None
 
     def expires_within(self, seconds: float) -> bool:
-        """Tell whether the URL is about to expire, by this machine's clock."""
+        """Tell whether the URL expires within so many seconds, by this machine's clock."""
         return self.expires_at is not None and (self.expires_at - datetime.now(UTC)).total_seconds() < seconds
 
-    def is_of_the_past(self) -> bool:
-        """Tell whether the file is no longer kept, by this machine's clock."""
+    def is_past_retention(self) -> bool:
+        """Tell whether RealtimeKit no longer keeps the file, by this machine's clock."""
         return self.kept_until is not None and datetime.now(UTC) > self.kept_until
 
 
-class Links:
-    """The URLs of one recording's files: a single refresh serves all readers of all files.
+class PresignedUrls:
+    """The URLs of one recording's files; a single refresh serves all readers of all files.
 
     Args:
-        links: the URLs by the file's label.
-        fetch: asks the API for fresh ones.
+        urls: by the file's label.
+        fetch: asks the API for fresh URLs.
         stop: set to end all waiting at once.
-        log: told of every refresh, never of a URL.
+        log: receives a line for each refresh, never a URL.
     """
 
     def __init__(
         self,
-        links: Mapping[str, Link],
-        fetch: Callable[[], Mapping[str, Link]],
+        urls: Mapping[str, PresignedUrl],
+        fetch: Callable[[], Mapping[str, PresignedUrl]],
         stop: Event,
         log: Log,
     ) -> None:
-        self._links = dict(links)
+        self._urls = dict(urls)
         self._fetch = fetch
         self._stop = stop
         self._log = log
-        self._lock = Lock()  # whoever holds it is the one who refreshes
+        self._lock = Lock()  # the thread that holds it refreshes
         self._asked_at = time.monotonic()
-        self._away: ApiUnavailable | None = None  # how the latest refresh failed
-        self._refused: dict[str, dict[int, Link]] = {}  # by label and identity, since one last worked
+        self._away: ApiUnavailable | None = None  # failure of the latest refresh
+        self._refused: dict[str, dict[int, PresignedUrl]] = {}  # by label and identity, since a URL last worked
         self._nonsense = 0  # answers in a row
-        self._unrenewed: dict[str, str] = {}  # URLs by label that a fresh look found again
+        self._unrenewed: dict[str, str] = {}  # by label: URLs that a refresh brought again
         self.refreshes = 0
 
-    def current(self, label: str) -> Link:
-        """Return the file's URL, refreshed ahead of time if it is about to expire; nobody waits for that but one."""
-        link = self._links[label]
-        if link.expires_within(REFRESH_AHEAD_S) and self._lock.acquire(blocking=False):
+    def current(self, label: str) -> PresignedUrl:
+        """Return the file's URL; if it is about to expire, one thread refreshes it first; no other thread waits."""
+        presigned = self._urls[label]
+        if presigned.expires_within(REFRESH_AHEAD_S) and self._lock.acquire(blocking=False):
             try:
-                self._refresh_ahead(label, link)
+                self._refresh_ahead(label, presigned)
             finally:
                 self._lock.release()
-        return self._links[label]
+        return self._urls[label]
 
-    def worked(self, label: str) -> None:
-        """Note that a URL led to its file."""
+    def note_success(self, label: str) -> None:
+        """Note that a URL led to its file, so that earlier refusals do not count."""
         self._refused.pop(label, None)
 
-    def refused(self, label: str, link: Link, refusal: LinkRefused) -> None:
-        """Replace a URL that was refused; fresh ones that are refused as well are not asked for without end.
+    def replace_refused(self, label: str, presigned: PresignedUrl, refusal: LinkRefused) -> None:
+        """Replace a URL that the file's server refused, unless too many fresh URLs were refused as well.
 
         Raises:
-            LinkRefused: several URLs of the file in a row were refused.
-            And as for `refresh`.
+            LinkRefused: `MAX_REFUSED_URLS` URLs of the file and this one were refused in a row.
+            SourceUnavailable, ApiUnavailable: as for `refresh`.
         """
         known = self._away
         with self._lock:
             refused = self._refused.setdefault(label, {})
-            refused[id(link)] = link
-            if self._links[label] is not link:
+            refused[id(presigned)] = presigned
+            if self._urls[label] is not presigned:
                 return
-            if len(refused) > REFUSALS_BELIEVED:
+            if len(refused) > MAX_REFUSED_URLS:
                 raise refusal
             self._share_failure(known)
-            if self._stop.wait(backoff(len(refused) - 1)):
-                raise TransferStopped
+            wait_unless_stopped(self._stop, backoff(len(refused) - 1))
             self._replace(label, f"the old one was refused: {refusal.reason}")
 
-    def refresh(self, label: str, link: Link, why: str) -> None:
-        """Replace the URLs of all files, unless somebody else has just done so, or failed to.
+    def refresh(self, label: str, presigned: PresignedUrl, why: str) -> None:
+        """Replace the URLs of all files, unless another thread has just done so, or failed to.
 
         Args:
-            link: the URL that is no longer wanted.
+            label: the file's.
+            presigned: the URL that is no longer wanted.
+            why: the reason, for the log.
 
         Raises:
             SourceUnavailable: the API hands out no URL for the file.
@@ -115,30 +120,30 @@ class Links:
         """
         known = self._away
         with self._lock:
-            if self._links[label] is link:
+            if self._urls[label] is presigned:
                 self._share_failure(known)
                 self._replace(label, why)
 
-    def _refresh_ahead(self, label: str, link: Link) -> None:
-        if self._links[label] is not link or time.monotonic() - self._asked_at <= FRESH_FOR_S:
+    def _refresh_ahead(self, label: str, presigned: PresignedUrl) -> None:
+        if self._urls[label] is not presigned or time.monotonic() - self._asked_at <= MIN_REFRESH_INTERVAL_S:
             return
-        if self._unrenewed.get(label) == link.url:
+        if self._unrenewed.get(label) == presigned.url:
             return
         try:
             self._replace(label, "the old one expires within a minute")
         except TransferStopped:
             raise
-        except ArchiverError as error:  # the old one may still do; if not, whoever is refused asks again
-            self._log.warning("%s: no fresh URL ahead of time. %s", label, error)
+        except ArchiverError as error:  # the old URL may still work; if not, the reader that is refused asks again
+            self._log.warning("%s: could not get a fresh URL before the old one expires. %s", label, error)
 
     def _share_failure(self, known: ApiUnavailable | None) -> None:
-        """Raise what another reader's refresh met while this one waited: all asking in turn would help nobody."""
+        """Raise the failure that another reader's refresh met while this one waited, instead of asking once more."""
         if self._away is not None and self._away is not known:
             raise ApiUnavailable(self._away.reason, self._away.retry_after)
 
     def _replace(self, label: str, why: str) -> None:
         try:
-            fresh = self._fetched()
+            fresh = self._fetch_urls()
         except ApiUnavailable as away:
             self._away = ApiUnavailable(away.reason, away.retry_after)  # without its traceback
             raise
@@ -146,8 +151,8 @@ class Links:
             self._asked_at = time.monotonic()
         if label not in fresh:
             raise SourceUnavailable(label, "the API hands out no URL for it at the moment")
-        old = self._links[label].url
-        self._links.update(fresh)
+        old = self._urls[label].url
+        self._urls.update(fresh)
         self._away = None
         self.refreshes += 1
         if fresh[label].url != old:
@@ -156,13 +161,13 @@ class Links:
             self._unrenewed[label] = old
             self._log.warning("%s: the API hands out the same URL again (%s). It is used while it works.", label, why)
 
-    def _fetched(self) -> Mapping[str, Link]:
-        """Ask the API; in the middle of a transfer, a proxy's page or a torn answer is a reason to ask again."""
+    def _fetch_urls(self) -> Mapping[str, PresignedUrl]:
+        """Ask the API; in the middle of a transfer, a proxy's page or a broken answer is a reason to ask again."""
         try:
             fresh = self._fetch()
         except ApiNonsense as nonsense:
             self._nonsense += 1
-            if self._nonsense >= NONSENSE_BELIEVED:
+            if self._nonsense >= MAX_NONSENSE_ANSWERS:
                 raise
             raise ApiUnavailable(nonsense.found) from None
         self._nonsense = 0

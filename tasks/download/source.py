@@ -1,15 +1,15 @@
-"""Knows how to get a file through whatever breaks: one file behind expiring URLs, readable at any offset.
+"""Source: one file behind expiring URLs, which can be read at any offset in spite of failures.
 
-Nobody above knows of expiry, drops or stalls: `Source.read` yields exactly the bytes asked for, of exactly the
-object that was opened, or raises. A *refresh* (new URL) is not a *retry* (the same again), and progress refills
-the patience for retries. What goes over the wire is in `tasks.download.http_client`, what an answer means in
-`tasks.download.response`, where a URL comes from in `tasks.download.presigned_urls`.
+`Source.read` yields exactly the requested bytes, of exactly the object that was opened, or raises; its callers do not
+deal with expiry, broken connections or stalls. A *refresh* gets a new URL, a *retry* uses the same URL again; progress
+refills the patience for retries. Requests are in `tasks.download.http_client`, the meaning of an answer in
+`tasks.download.response`, URLs in `tasks.download.presigned_urls`, the reaction to a failure in
+`tasks.download.recovery`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import time
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
@@ -18,15 +18,14 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from tasks.download.body_checks import counted, exactly, media, proved
-from tasks.download.http_client import moving, pieces_of, send
-from tasks.download.response import SourceObject, announced, described, doubt_of, end_of
+from tasks.download.body_checks import hold_until_complete, require_length, require_media, skip_known_start
+from tasks.download.http_client import read_pieces, require_progress, send_get
+from tasks.download.recovery import Recovery
+from tasks.download.response import SourceObject, describe_object, find_doubt, find_end, is_length_announced
 from tasks.errors import (
-    ApiUnavailable,
     LinkRefused,
     RangesUnproved,
     SourceChanged,
-    SourceGone,
     SourceLied,
     SourceMissing,
     SourceUnavailable,
@@ -37,16 +36,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from typing import TypeAlias
 
-    from tasks.download.presigned_urls import Link, Links
-    from tasks.errors import ArchiverError
+    from tasks.download.presigned_urls import PresignedUrl, PresignedUrls
     from tasks.retry import Patience
 
     Body: TypeAlias = Generator[bytes]
-
-LIES_BELIEVED = 4  # impossible answers in a row
-DEAD_ENDS_BELIEVED = 4  # failures in a row after which a URL may lead nowhere for good, and a fresh one be better
-MISSING_FOR_S = 120.0
-"""How long a 404 is asked again about: a store may need a while to see what was just uploaded. Later runs ask again."""
 
 _SURVIVABLE = (SourceUnavailable, LinkRefused, SourceLied, SourceChanged, SourceMissing)
 
@@ -56,8 +49,8 @@ class Source:
 
     Args:
         http: see `new_http_client`.
-        links: where its URL comes from.
-        label: the file's name in `links`, in logs and in errors.
+        urls: give the file's current URL.
+        label: the file's name in `urls`, in logs and in errors.
         patience: shared by all readers of the file.
         announced: its size in bytes, if the API says so.
         ranges: ask for ranges; without, only for the whole file, which no server may refuse.
@@ -66,7 +59,7 @@ class Source:
     def __init__(
         self,
         http: httpx.Client,
-        links: Links,
+        urls: PresignedUrls,
         label: str,
         patience: Patience,
         announced: int | None = None,
@@ -74,7 +67,7 @@ class Source:
         ranges: bool = True,
     ) -> None:
         self._http = http
-        self._links = links
+        self._urls = urls
         self._label = label
         self._patience = patience
         self._announced = announced
@@ -82,44 +75,44 @@ class Source:
         self._conditional = True
         self._object: SourceObject | None = None
         self._first: _Answer | None = None
-        self._lock = Lock()  # for the first answer and the count
+        self._lock = Lock()  # guards the first answer and the count
         self.resumes = 0
 
     def open(self, first_bytes: int) -> SourceObject:
-        """Ask for the beginning of the file, and so for its size, validator and type; next to nothing is read yet.
+        """Request the beginning of the file, and so its size, validator and type; almost nothing is read yet.
 
         Args:
-            first_bytes: how much the first reader is going to want, so that its answer is already on the way.
+            first_bytes: how many bytes the first reader will request, so that its answer is already on the way.
 
         Raises:
             SourceGone, SourceLied: final.
             SourceUnavailable, SourceMissing, LinkRefused, ApiUnavailable, TransferStopped: worth retrying.
         """
         self.close()
-        setbacks = _Setbacks(self._links, self._label, self._patience)
+        recovery = Recovery(self._urls, self._label, self._patience)
         while True:
             self._patience.check()
-            link = self._links.current(self._label)
+            presigned = self._urls.current(self._label)
             try:
-                self._object = self._open_once(link, first_bytes)
+                self._object = self._open_once(presigned, first_bytes)
             except RangesUnproved:
                 self._ranges = False
             except _SURVIVABLE as failure:
-                setbacks.overcome(failure, link)
+                recovery.recover(failure, presigned)
             else:
                 return self._object
 
     def open_anew(self, first_bytes: int) -> SourceObject:
-        """Do what `open` does, through a fresh URL.
+        """Open the file as `open` does, through a fresh URL.
 
         Raises:
             ArchiverError: as for `open`.
         """
-        self._links.refresh(self._label, self._links.current(self._label), "the file is looked at once more")
+        self._urls.refresh(self._label, self._urls.current(self._label), "the file is looked at once more")
         return self.open(first_bytes)
 
     def close(self) -> None:
-        """Drop the answer that `open` began, if nobody has read it."""
+        """Close the answer that `open` received, unless a reader has taken it."""
         first = self._take_first()
         if first is not None:
             first.response.close()
@@ -137,36 +130,37 @@ class Source:
     def read_all(self) -> Iterator[bytes]:
         """Yield the whole file from a source without ranges or without a strong validator.
 
-        After a drop it begins again, skips what was already yielded, and proves by its hash that this was the same.
+        After a broken connection it reads from the first byte again, skips the bytes that were yielded, and proves by
+        their hash that they are the same.
 
         Raises:
-            SourceChanged: the beginning is not what it was; and as for `read`.
+            SourceChanged: the beginning differs from the first reading; and as for `read`.
         """
         yielded = hashlib.sha256()
 
-        def body(link: Link, offset: int, stop: int) -> Body:
-            with closing(self._range_body(link, 0, stop)) as pieces:
-                for piece in proved(self._label, pieces, offset, yielded.digest()):
+        def body(presigned: PresignedUrl, offset: int, stop: int) -> Body:
+            with closing(self._range_body(presigned, 0, stop)) as pieces:
+                for piece in skip_known_start(self._label, pieces, offset, yielded.digest()):
                     yielded.update(piece)
                     yield piece
 
         return self._read(body, 0, self._known.size)
 
-    def _read(self, body: Callable[[Link, int, int], Body], start: int, stop: int) -> Iterator[bytes]:
-        offset, setbacks = start, _Setbacks(self._links, self._label, self._patience)
+    def _read(self, body: Callable[[PresignedUrl, int, int], Body], start: int, stop: int) -> Iterator[bytes]:
+        offset, recovery = start, Recovery(self._urls, self._label, self._patience)
         while offset < stop:
             self._patience.check()
-            link, began = self._links.current(self._label), offset
+            presigned, began = self._urls.current(self._label), offset
             try:
-                with closing(body(link, offset, stop)) as pieces:
+                with closing(body(presigned, offset, stop)) as pieces:
                     for piece in pieces:
                         offset += len(piece)
-                        setbacks.progressed(len(piece))
+                        recovery.note_progress(len(piece))
                         yield piece
                 if offset < stop and offset - began < MOVING_BYTES:
                     raise SourceUnavailable(self._label, f"it sends {offset - began} bytes at a time")
             except _SURVIVABLE as failure:
-                setbacks.overcome(failure, link)
+                recovery.recover(failure, presigned)
                 with self._lock:
                     self.resumes += 1
         self._patience.progressed()
@@ -178,36 +172,36 @@ class Source:
             raise RuntimeError(message)
         return self._object
 
-    def _open_once(self, link: Link, first_bytes: int) -> SourceObject:
+    def _open_once(self, presigned: PresignedUrl, first_bytes: int) -> SourceObject:
         headers = {"Range": f"bytes=0-{first_bytes - 1}"} if self._ranges else {}
-        response = send(self._http, self._label, link.url, headers)
+        response = send_get(self._http, self._label, presigned.url, headers)
         try:
-            found, end = described(self._label, response, first_bytes if self._ranges else None, self._announced)
+            found, end = describe_object(self._label, response, first_bytes if self._ranges else None, self._announced)
             pieces = self._pieces(response, 0, end)
-            # No header proves that it is the file, and not a document in its place: its first bytes have to.
+            # No header proves that the body is the file, and not a document in its place: its first bytes have to.
             pieces = chain([next(pieces, b"")], pieces) if end else pieces
         except BaseException:
             response.close()
             raise
-        self._links.worked(self._label)
+        self._urls.note_success(self._label)
         if end == 0 or (not found.ranged and end < found.size):
             response.close()
         else:
             self._first = _Answer(response, pieces, end)
         return found
 
-    def _range_body(self, link: Link, start: int, stop: int) -> Body:
-        """Yield what a single answer brings of a range: as much as it promised, or an error after some of it."""
-        answer = (self._take_first() if start == 0 else None) or self._request_range(link, start, stop)
+    def _range_body(self, presigned: PresignedUrl, start: int, stop: int) -> Body:
+        """Yield the bytes of a range that a single answer brings: all that it promised, or some and then an error."""
+        answer = (self._take_first() if start == 0 else None) or self._request_range(presigned, start, stop)
         with closing(answer.response):
             pieces, promised = answer.pieces, answer.end - start
-            if self._known.ranged and not announced(answer.response):
-                pieces = counted(self._label, pieces, promised)
-            yield from exactly(self._label, pieces, promised, min(answer.end, stop) - start)
+            if self._known.ranged and not is_length_announced(answer.response):
+                pieces = hold_until_complete(self._label, pieces, promised)
+            yield from require_length(self._label, pieces, promised, min(answer.end, stop) - start)
 
     def _pieces(self, response: httpx.Response, start: int, end: int) -> Iterator[bytes]:
-        pieces = moving(self._label, pieces_of(self._label, response), self._patience.seconds)
-        for piece in pieces if start else media(self._label, pieces, end, doubt_of(response)):
+        pieces = require_progress(self._label, read_pieces(self._label, response), self._patience.seconds)
+        for piece in pieces if start else require_media(self._label, pieces, end, find_doubt(response)):
             self._patience.check()
             yield piece
 
@@ -216,86 +210,28 @@ class Source:
             first, self._first = self._first, None
         return first
 
-    def _request_range(self, link: Link, start: int, stop: int) -> _Answer:
+    def _request_range(self, presigned: PresignedUrl, start: int, stop: int) -> _Answer:
         known = self._known
         headers = {"Range": f"bytes={start}-{stop - 1}"} if known.ranged else {}
         if known.ranged and self._conditional:
             headers["If-Match"] = known.etag
-        response = send(self._http, self._label, link.url, headers)
+        response = send_get(self._http, self._label, presigned.url, headers)
         if response.status_code == httpx.codes.PRECONDITION_FAILED:
-            # Some refuse their own ETag. What is sent without the condition has to name it all the same.
+            # Some servers refuse their own ETag. An answer without the condition has to have that ETag all the same.
             self._conditional = False
         try:
-            end = end_of(self._label, response, start, stop, known)
+            end = find_end(self._label, response, start, stop, known)
         except BaseException:
             response.close()
             raise
-        self._links.worked(self._label)
+        self._urls.note_success(self._label)
         return _Answer(response, self._pieces(response, start, end), end)
 
 
 @dataclass(frozen=True)
 class _Answer:
-    """An answer that may be the range, its body still to be read, and where in the file that ends."""
+    """An answer that may be the range: its body, not read yet, and the offset in the file where the body ends."""
 
     response: httpx.Response
     pieces: Iterator[bytes]
     end: int
-
-
-class _Setbacks:
-    """What went wrong for one reader since it last moved, and what each failure asks for."""
-
-    def __init__(self, links: Links, label: str, patience: Patience) -> None:
-        self._links = links
-        self._label = label
-        self._patience = patience
-        self._gained = 0
-        self._failures = 0
-        self._lies = 0
-        self._missing_since: float | None = None
-
-    def progressed(self, count: int) -> None:
-        """Note that `count` bytes came."""
-        self._patience.progressed(count)
-        self._gained += count
-        self._missing_since = None
-        if self._gained >= MOVING_BYTES:
-            self._failures = self._lies = 0
-
-    def overcome(self, failure: ArchiverError, link: Link) -> None:
-        """Do what the failure asks for before the next attempt, or raise it."""
-        self._gained = 0
-        try:
-            self._renew(failure, link)
-        except (ApiUnavailable, SourceUnavailable) as away:
-            failure = away
-        if not isinstance(failure, LinkRefused):
-            self._patience.pause(failure, self._failures)
-            self._failures += 1
-
-    def _renew(self, failure: ArchiverError, link: Link) -> None:
-        if isinstance(failure, LinkRefused):
-            self._links.refused(self._label, link, failure)
-        elif isinstance(failure, SourceLied | SourceChanged):
-            self._lies += 1
-            if self._lies >= LIES_BELIEVED:
-                raise failure
-            if isinstance(failure, RangesUnproved):
-                return  # another server of the same file may do better
-            # A page where the file should be is how some servers say "expired".
-            self._links.refresh(self._label, link, "the old one led to something else")
-        elif isinstance(failure, SourceMissing):
-            self._require_hope(failure, link)
-            self._links.refresh(self._label, link, "the old one led to nothing")
-        elif (self._failures + 1) % DEAD_ENDS_BELIEVED == 0:
-            self._links.refresh(self._label, link, "the old one leads nowhere")
-
-    def _require_hope(self, missing: SourceMissing, link: Link) -> None:
-        """Raise, unless what is missing may still appear."""
-        if link.is_of_the_past():
-            raise SourceGone(self._label)
-        now = time.monotonic()
-        self._missing_since = now if self._missing_since is None else self._missing_since
-        if now - self._missing_since > MISSING_FOR_S:
-            raise missing

@@ -59,18 +59,16 @@ class PrefectRefused(FinalError):
 
 
 class PrefectUnavailable(RetryableError):
-    """Prefect's server does not answer, or a temporary one could not be started: nothing has begun yet."""
+    """Prefect's server does not answer: nothing has begun yet."""
 
     def __init__(self, server: str, reason: str) -> None:
         super().__init__(server, reason)
         self.server, self.reason = server, reason
 
     def _told(self) -> str:
-        if not self.server:
-            return f"No temporary Prefect server could be started: {self.reason}. Start one: prefect server start"
         return (
             f"Prefect's server at {self.server} does not answer ({self.reason}). Start it, or correct PREFECT_API_URL; "
-            "without that setting, the run has a temporary server of its own."
+            "without that setting, the command runs without Prefect."
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.evidence.containers import container_of
+from tasks.evidence.containers import identify_container
 from tasks.evidence.media_evidence import TEXT_HEAD, Evidence, is_text
 
-__all__ = ["TEXT_HEAD", "Evidence", "container_of", "is_text"]
+__all__ = ["TEXT_HEAD", "Evidence", "identify_container", "is_text"]

@@ -40,7 +40,7 @@ class Walk(Protocol):
         """Return what is wrong with the end, once all bytes were fed; empty if the structure ends with the file."""
 
 
-def container_of(head: bytes) -> str:
+def identify_container(head: bytes) -> str:
     """Return the name of the container that a file begins as; empty if none is known.
 
     Args:
@@ -62,8 +62,8 @@ def container_of(head: bytes) -> str:
     return ""
 
 
-def walk_of(container: str) -> Walk:
-    """Return a walk through a file of a container that `container_of` has named."""
+def new_walk(container: str) -> Walk:
+    """Return a walk through a file of a container that `identify_container` returned."""
     if container == "MPEG audio":
         return _LastFrames()
     parsers = {"MP4": _mp4, "WebM": _webm, "Ogg": _ogg, "RIFF": _riff, "tar": _tar}

@@ -34,7 +34,7 @@ import codecs
 import re
 import unicodedata
 
-from tasks.evidence.containers import HEAD, Walk, container_of, walk_of
+from tasks.evidence.containers import HEAD, Walk, identify_container, new_walk
 
 TEXT_HEAD = 4096
 """Bytes that decide whether a file is text."""
@@ -73,8 +73,8 @@ class Evidence:
             self._head += bytes(memoryview(piece)[:HEAD])
             if len(self._head) < min(HEAD, self._size):
                 return
-            self._container = container_of(self._head[:HEAD])
-            self._walk = walk_of(self._container) if self._container else None
+            self._container = identify_container(self._head[:HEAD])
+            self._walk = new_walk(self._container) if self._container else None
             # What the head already held of earlier pieces comes first.
             before = len(self._head) - min(len(piece), HEAD)
             if self._walk is not None:

@@ -1,16 +1,13 @@
-"""Knows whether Prefect will run the flows: versions, server, work pool, deployments, workers and database."""
+"""Whether Prefect will run the flows: versions, server, work pool, deployments, workers and database."""
 
 from __future__ import annotations
 
-import tomllib
 from functools import cached_property, partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 import yaml
-from packaging.requirements import Requirement
 from packaging.version import Version
 from prefect.client.base import ServerType
 from prefect.client.orchestration import get_client
@@ -24,10 +21,10 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from tasks.doctor import Check, failed, ok, skipped, warning
-from tasks.environment import insecure
+from tasks.doctor import GROUP, PROJECT, SERVER, Check, check_versions, failed, ok, skipped, warning
 from tasks.errors import PrefectUnavailable
 from tasks.orchestration.server import server_host
+from tasks.tls import explain_distrust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,12 +37,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-GROUP = "Prefect"
-PROJECT = Path(__file__).resolve().parents[2]
 POOL = "recordings"
-BOUND = ("prefect", "fastapi", "sqlalchemy")
 TIMEOUT_S = 3.5
-SERVER = "server"
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _START = "uv run prefect server start"
 _DEPLOY = "uv run prefect --no-prompt deploy --all"
@@ -55,42 +48,17 @@ class PrefectCheckup:
     """What to look at on Prefect's side, as its settings in this environment lead to it."""
 
     def checks(self) -> list[Check]:
-        """Return what there is to look at; of a server that nobody configured, that it is not needed."""
-        versions = Check(GROUP, "versions", self.versions)
-        if not PREFECT_API_URL.value():
-            return [versions, Check(GROUP, SERVER, self.none_configured)]
+        """Return the checks of the server that is configured."""
         looks = {
             "work pool": self.work_pool, "deployments": self.deployments, "workers": self.workers,
             "database": self.database,
         }  # fmt: skip
         needs = {"workers": (SERVER, "work pool"), "database": (SERVER,)}
         return [
-            versions,
+            Check(GROUP, "versions", check_versions),
             Check(GROUP, SERVER, self.server),
             *(Check(GROUP, name, look, needs.get(name, (SERVER,))) for name, look in looks.items()),
         ]
-
-    def versions(self) -> CheckResult:
-        """Look whether what is installed is what this project was tested with."""
-        listed = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["dependencies"]
-        bounds = {bound.name: bound for bound in map(Requirement, listed)}
-        found = {name: _version(name) for name in BOUND}
-        wrong = [
-            f"{name} {has or 'is missing'}, not {bounds[name].specifier}"
-            for name, has in found.items()
-            if not bounds[name].specifier.contains(has or "0", prereleases=True)
-        ]
-        if wrong:
-            return failed("; ".join(wrong), "Install what was tested: uv sync --locked")
-        return ok(", ".join(f"{name} {has}" for name, has in found.items()))
-
-    @staticmethod
-    def none_configured() -> CheckResult:
-        """Say what works without a server."""
-        return ok(
-            "none is configured (PREFECT_API_URL): all flows work from a terminal, each with a temporary one; "
-            "form, schedule, webhook and events need one"
-        )
 
     def server(self) -> CheckResult:
         """Look whether Prefect's server answers, and is of a version that this client can talk with."""
@@ -114,7 +82,7 @@ class PrefectCheckup:
             return failed(f"{server_host()} answers HTTP {status}", "Check PREFECT_API_URL, and PREFECT_API_KEY or "
                           "PREFECT_API_AUTH_STRING.")  # fmt: skip
         except (PrefectException, httpx.HTTPError) as error:
-            name = insecure(error) or type(error).__name__
+            name = explain_distrust(error) or type(error).__name__
             return failed(
                 f"{server_host()} does not answer ({name})", f"Start it ({_START}), or correct PREFECT_API_URL."
             )
@@ -170,7 +138,9 @@ class PrefectCheckup:
     def database(self) -> CheckResult:
         """Look whether the server has the database that it needs, as far as it tells: it keeps the URL to itself."""
         several = len(self._living) > 1
-        advice = "Give the server PostgreSQL: PREFECT_API_DATABASE_CONNECTION_URL, as README says at Several machines."
+        advice = (
+            "Give the server PostgreSQL: PREFECT_API_DATABASE_CONNECTION_URL, see Several machines in flows/README.md."
+        )
         kind = self._asked(_database)
         if kind == "SQLite":
             if several:
@@ -244,10 +214,3 @@ def _database(client: SyncPrefectClient) -> str:
     # On this very machine, its write-ahead log is there for as long as the server has it open.
     home = Path(str(told.get("home") or PREFECT_HOME.value())).expanduser()
     return "SQLite" if (home / "prefect.db-wal").exists() else ""
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""

@@ -1,4 +1,4 @@
-"""Knows how to wait for hours: a run of a deployment starts the same again, later, and ends.
+"""Waits of hours: a run of a deployment starts the same deployment again, later, and ends.
 
 The run to come is in the server's database: nothing is held meanwhile, and whatever is restarted, it comes. A run that
 sleeps, or one to be retried after hours, would hold a worker's slot and die with its process.
@@ -44,11 +44,11 @@ def pause_before(begun: datetime | None, now: datetime, poll_interval_s: float) 
     return min(max((now - begun) / 4, POLLS_AT_LEAST * timedelta(seconds=poll_interval_s)), LONGEST_PAUSE)
 
 
-def again_later(waited: NotUploadedInTime, poll_interval_s: float, log: Log) -> State[None] | None:
+def reschedule(too_early: NotUploadedInTime, poll_interval_s: float, log: Log) -> State[None] | None:
     """Start this run's deployment once more, later, with the same parameters.
 
     Args:
-        waited: why.
+        too_early: why.
         poll_interval_s: see `pause_before`.
         log: told when it will be.
 
@@ -57,7 +57,7 @@ def again_later(waited: NotUploadedInTime, poll_interval_s: float, log: Log) -> 
     """
     context = FlowRunContext.get()
     run = context.flow_run if context else None
-    pause = pause_before(waited.begun, datetime.now(UTC), poll_interval_s)
+    pause = pause_before(too_early.begun, datetime.now(UTC), poll_interval_s)
     if run is None or run.deployment_id is None or pause is None:
         return None
     begins = datetime.now(UTC) + pause
@@ -76,6 +76,6 @@ def again_later(waited: NotUploadedInTime, poll_interval_s: float, log: Log) -> 
         log.warning("It cannot be scheduled for later: Prefect's server does not take it: %s", type(error).__name__)
         return None
     when = f"{begins:%Y-%m-%d %H:%M} UTC"
-    message = f"Recording {waited.recording_id} is still {waited.status}; a new run looks again at {when}."
+    message = f"Recording {too_early.recording_id} is still {too_early.status}; a new run looks again at {when}."
     log.info("%s", message)
     return Completed(name="Postponed", message=message)

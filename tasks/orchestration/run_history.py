@@ -1,11 +1,11 @@
-"""Knows what Prefect's server has on other runs: who announced a recording, who is at work on it, who sweeps already.
+"""Other runs as Prefect's server has them: started by a webhook, in progress, sweeping; and how to start one.
 
-Also how to hand a recording out: as a run of the deployment, once in a while and not once for ever.
+A recording is handed out as a run of the deployment, once in a while and not once for ever.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -32,10 +32,11 @@ from prefect.events.filters import EventFilter, EventOccurredFilter, EventResour
 from prefect.exceptions import ObjectNotFound, PrefectException
 
 from tasks.errors import ArchiverError, CannotHandOut, PrefectUnavailable
+from tasks.run_history import SWEEP_TABLE, LastSweep, RunHistory
 from tasks.sweep import read_told
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from uuid import UUID
 
     from prefect.client.orchestration import SyncPrefectClient
@@ -49,57 +50,92 @@ WEBHOOK = "webhook"
 PAGE = 200
 """Prefect's server gives no more at once."""
 PAGES = 10
-UNDER_WAY = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING]
+IN_PROGRESS = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING]
 BELIEVED = timedelta(hours=12)
 """For how long a run counts as under way: the server never learns the end of one whose machine died."""
-SWEPT = "sweep-recordings"
-"""The key of the table that a sweep leaves, once it is done."""
 SILENT = timedelta(minutes=10)
 """After which a run that was not heard of is not believed to be at work: by default, heartbeats come every three."""
 LONGEST_OUTAGE = timedelta(days=30)
 AWAY = (PrefectException, httpx.HTTPError)
 
 
-def under_way(now: datetime, log: Log) -> set[str]:
-    """Return the ids of the recordings that runs are at work on, or will be; none if the server cannot be asked."""
-    states = FlowRunFilterState(type=FlowRunFilterStateType(any_=UNDER_WAY))
-    wanted = FlowRunFilter(state=states, expected_start_time=FlowRunFilterExpectedStartTime(after_=now - BELIEVED))
-    ids: set[str] = set()
-    try:
-        for page in _pages(wanted):
-            ids |= {_recording_of(run) for run in page}
-    except AWAY as error:
-        log.warning("Prefect cannot tell what other runs are at work on: %s", type(error).__name__)
-    return ids - {""}
-
-
-def announced(recording_ids: Collection[str], since: datetime, log: Log) -> dict[str, bool]:
-    """Return which recordings a webhook had started a run of; what the server cannot tell is not in it.
+class PrefectRunHistory(RunHistory):
+    """What Prefect's server knows of other runs; nothing, while it cannot be asked.
 
     Args:
-        recording_ids: to ask about.
-        since: when the first of them began.
         log: told if the server cannot be asked.
     """
-    if not recording_ids:
-        return {}
-    after = FlowRunFilterExpectedStartTime(after_=since)
-    wanted = FlowRunFilter(tags=FlowRunFilterTags(all_=[WEBHOOK]), expected_start_time=after)
-    missing, pages, full = set(recording_ids), 0, False
-    try:
-        for page in _pages(wanted):
-            missing -= {_recording_of(run) for run in page}
-            pages, full = pages + 1, len(page) == PAGE
-            if not missing:
-                break
-    except AWAY as error:
-        log.warning("Prefect cannot tell what webhooks announced: %s", type(error).__name__)
-        return {}
-    told = dict.fromkeys(set(recording_ids) - missing, True)
-    return told if pages == PAGES and full else told | dict.fromkeys(missing, False)
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    def recordings_in_progress(self, now: datetime) -> set[str]:
+        """Return the ids of the recordings that runs archive now, or will."""
+        states = FlowRunFilterState(type=FlowRunFilterStateType(any_=IN_PROGRESS))
+        wanted = FlowRunFilter(state=states, expected_start_time=FlowRunFilterExpectedStartTime(after_=now - BELIEVED))
+        ids: set[str] = set()
+        try:
+            for page in _pages(wanted):
+                ids |= {_recording_of(run) for run in page}
+        except AWAY as error:
+            self._log.warning("Prefect cannot tell what other runs are at work on: %s", type(error).__name__)
+        return ids - {""}
+
+    def started_by_webhook(self, recording_ids: Collection[str], since: datetime) -> dict[str, bool]:
+        """Return for which recordings a webhook started a run; what the server cannot tell is missing.
+
+        Args:
+            recording_ids: to ask about.
+            since: when the first of them began.
+        """
+        if not recording_ids:
+            return {}
+        after = FlowRunFilterExpectedStartTime(after_=since)
+        wanted = FlowRunFilter(tags=FlowRunFilterTags(all_=[WEBHOOK]), expected_start_time=after)
+        missing, pages, full = set(recording_ids), 0, False
+        try:
+            for page in _pages(wanted):
+                missing -= {_recording_of(run) for run in page}
+                pages, full = pages + 1, len(page) == PAGE
+                if not missing:
+                    break
+        except AWAY as error:
+            self._log.warning("Prefect cannot tell what webhooks announced: %s", type(error).__name__)
+            return {}
+        started = dict.fromkeys(set(recording_ids) - missing, True)
+        return started if pages == PAGES and full else started | dict.fromkeys(missing, False)
+
+    def last_sweep(self, now: datetime) -> LastSweep:
+        """Return when the last sweep left its table, and what of that need not be reported again."""
+        swept = ArtifactFilter(key=ArtifactFilterKey(any_=[SWEEP_TABLE]))
+        try:
+            with get_client(sync_client=True) as client:
+                last = client.read_artifacts(artifact_filter=swept, sort=ArtifactSort.UPDATED_DESC, limit=1)
+        except AWAY as error:
+            self._log.warning("Prefect cannot tell when the last sweep was: %s", type(error).__name__)
+            last = []
+        if not last or last[0].updated is None:
+            return LastSweep()
+        ago = min(max(now - last[0].updated, timedelta(0)), LONGEST_OUTAGE)
+        return LastSweep(ago, read_told(str(last[0].data)))
+
+    @contextmanager
+    def run_starter(self, retry_minutes: int, now: datetime) -> Iterator[Callable[[str], str]]:
+        """Give what starts a run of the deployment for a recording's id, and returns the run's name and state.
+
+        Args:
+            retry_minutes: see `RunStarter`.
+            now: the time.
+
+        Raises:
+            CannotHandOut: the deployment is not there.
+            PrefectUnavailable: the server does not answer.
+        """
+        with get_client(sync_client=True) as client:
+            yield RunStarter(client, retry_minutes, now).start
 
 
-def at_work_before(now: datetime, log: Log) -> FlowRun | None:
+def find_earlier_run(now: datetime, log: Log) -> FlowRun | None:
     """Return a run of the same deployment as this one's that began before it, and is still at work.
 
     It takes the place of a concurrency limit of Prefect's. That is a lease in its server's memory: a machine that dies
@@ -136,29 +172,6 @@ def at_work_before(now: datetime, log: Log) -> FlowRun | None:
     return None
 
 
-@dataclass(frozen=True)
-class LastSweep:
-    """What a sweep last told, as its table has it."""
-
-    ago: timedelta = timedelta(0)  # 0: there was none, or the server cannot be asked
-    told: frozenset[str] = field(default_factory=frozenset)  # ids of recordings that are stuck, ERRORED or partial
-
-
-def last_sweep(now: datetime, log: Log) -> LastSweep:
-    """Return when a sweep last told what it had found, and what of it need not be told again."""
-    swept = ArtifactFilter(key=ArtifactFilterKey(any_=[SWEPT]))
-    try:
-        with get_client(sync_client=True) as client:
-            last = client.read_artifacts(artifact_filter=swept, sort=ArtifactSort.UPDATED_DESC, limit=1)
-    except AWAY as error:
-        log.warning("Prefect cannot tell when the last sweep was: %s", type(error).__name__)
-        last = []
-    if not last or last[0].updated is None:
-        return LastSweep()
-    ago = min(max(now - last[0].updated, timedelta(0)), LONGEST_OUTAGE)
-    return LastSweep(ago, read_told(str(last[0].data)))
-
-
 def _was_heard_of(client: SyncPrefectClient, run: FlowRun, now: datetime) -> bool:
     """Tell whether there was any event of a run lately, such as its start or a heartbeat."""
     about = EventResourceFilter(id=[f"prefect.flow-run.{run.id}"])
@@ -188,7 +201,7 @@ def _recording_of(run: FlowRun) -> str:
     return named.strip().lower() if isinstance(named, str) else ""
 
 
-class HandingOut:
+class RunStarter:
     """Starts runs of the deployment, at most one for each recording in so many minutes, whoever asks.
 
     Prefect answers a key that it knows with the old run, for ever, even if that failed. So the time is part of it.
@@ -211,7 +224,7 @@ class HandingOut:
         self._next = self._began + timedelta(seconds=bucket)
         self._deployment_id = self._deployment()
 
-    def hand_out(self, recording_id: str) -> str:
+    def start(self, recording_id: str) -> str:
         """Have a recording archived by a run of its own, and return that run's name and state.
 
         Raises:

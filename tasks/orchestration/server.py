@@ -1,9 +1,8 @@
-"""Knows how a flow's module on a terminal comes by a Prefect server that answers, and leaves it informed."""
+"""The Prefect server of a command: whether one is configured, whether it answers, and what it is still to be sent."""
 
 from __future__ import annotations
 
 import os
-import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,17 +15,16 @@ from prefect.settings import (
     PREFECT_API_SSL_CERT_FILE,
     PREFECT_API_URL,
     PREFECT_CLIENT_MAX_RETRIES,
-    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
-    PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
     get_current_settings,
     temporary_settings,
 )
 from pydantic_settings import BaseSettings
 
-from tasks.environment import insecure, kept_from_children, of_certificates
+from tasks.environment import of_certificates
 from tasks.errors import ArchiverError, ConnectionInsecure, PrefectRefused, PrefectUnavailable, SettingsInvalid
 from tasks.process_tuning import settle
 from tasks.settings import load_settings
+from tasks.tls import explain_distrust
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,22 +35,25 @@ REFUSALS = frozenset({401, 403})
 FLUSH_TIMEOUT_S = 5.0
 CLIENT_RETRIES = 3
 """After 2, 4 and 8 s. Prefect's own five take a minute, and it asks twice; the archive needs none of it."""
-SERVER_START_TIMEOUT_S = 120
-"""For the temporary server, which takes 10 s on a fast machine; Prefect's own patience is 20 s."""
+
+
+def is_configured() -> bool:
+    """Return whether Prefect's settings name a server, or Cloud."""
+    return bool(PREFECT_API_URL.value())
 
 
 @contextmanager
 def prefect_at_hand() -> Iterator[None]:
-    """Run flows of this process with a server that answers, a temporary one if none is configured.
+    """Run flows of this process with the server that is configured, once it has answered.
 
     On leaving, what is still to be sent to it is sent: a process that ends at once may lose the last event.
 
     Raises:
-        PrefectRefused: the server that is configured does not take our credentials.
-        PrefectUnavailable: it does not answer, or none could be started.
+        PrefectRefused: the server does not take our credentials.
+        PrefectUnavailable: it does not answer.
     """
     settle()  # before there are threads, which get heaps of their own
-    with temporary_settings(_patience()):
+    with temporary_settings(_client_settings()):
         _reach_server()
         try:
             yield
@@ -60,18 +61,10 @@ def prefect_at_hand() -> Iterator[None]:
             EventsWorker.drain_all(timeout=FLUSH_TIMEOUT_S)
 
 
-def _patience() -> dict[Any, Any]:
-    """Return the settings that suit a person who waits, unless they chose otherwise."""
-    current = get_current_settings()
-    wanted: list[tuple[Any, str, Any, int | None]] = [
-        (current.client, "max_retries", PREFECT_CLIENT_MAX_RETRIES, CLIENT_RETRIES),
-        (current.server.ephemeral, "startup_timeout_seconds", PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
-         SERVER_START_TIMEOUT_S),
-    ]  # fmt: skip
-    if not PREFECT_API_URL.value():
-        # A run waits up to a second for their thread to end, and a temporary server ends before it misses any.
-        wanted.append((current.flows, "heartbeat_frequency", PREFECT_FLOWS_HEARTBEAT_FREQUENCY, None))
-    return {setting: value for group, name, setting, value in wanted if name not in group.model_fields_set}
+def _client_settings() -> dict[Any, Any]:
+    """Return the settings of the client that suit a person who waits, unless others were chosen."""
+    chosen = "max_retries" in get_current_settings().client.model_fields_set
+    return {} if chosen else {PREFECT_CLIENT_MAX_RETRIES: CLIENT_RETRIES}
 
 
 def settings_of(kind: type[S]) -> S:
@@ -107,9 +100,7 @@ def server_host() -> str:
 def _reach_server() -> None:
     failure: ArchiverError
     try:
-        with _interrupts_held_back(), kept_from_children():
-            client = get_client(sync_client=True)  # starts the temporary server
-        with client:
+        with get_client(sync_client=True) as client:
             if client.server_type == ServerType.CLOUD:
                 client.read_work_pools(limit=1)  # its version says nothing
             client.raise_for_api_version_mismatch()
@@ -130,22 +121,6 @@ def _failure(error: Exception) -> ArchiverError:
         return PrefectUnavailable(server_host(), f"HTTP {status}")
     if isinstance(cause, ValueError | TypeError):  # no JSON, or no version
         return PrefectUnavailable(server_host(), "something else does; the URL of a server of your own ends with /api")
-    if reason := insecure(cause):
+    if reason := explain_distrust(cause):
         return ConnectionInsecure(server_host(), reason)
     return PrefectUnavailable(server_host(), type(cause).__name__)
-
-
-@contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Keep Ctrl-C from this process for a moment, and for good from the processes that it starts meanwhile.
-
-    The terminal sends it to them as well, and a temporary server that ends first cannot be told how the run ended.
-    """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

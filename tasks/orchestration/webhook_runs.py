@@ -1,4 +1,4 @@
-"""Knows how recordings that webhooks announced get their runs: one for each announcement, however often it comes."""
+"""Runs that a webhook starts: one for each webhook, however often it is sent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ASKED_AT_ONCE = 8
 """Requests to Prefect's server: it does more of them one after the other than all at once."""
 
 
-class AnnouncedRuns:
+class WebhookRuns:
     """Starts runs of the deployment, whose id is looked up once: `arun_deployment` would do so for each run.
 
     Args:

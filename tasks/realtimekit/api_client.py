@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import httpx
 
-from tasks.environment import insecure
 from tasks.errors import (
     AnswerTooLarge,
     AnswerWithoutData,
@@ -22,7 +21,8 @@ from tasks.errors import (
     TransferStopped,
 )
 from tasks.retry import Patience, retry_after_seconds
-from tasks.text import showable
+from tasks.text import safe_line
+from tasks.tls import explain_distrust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -92,7 +92,7 @@ class Cloudflare:
             ) as response:
                 body = _read(response)
         except httpx.RequestError as error:
-            failure, distrusted = f"{type(error).__name__}: {error}", insecure(error)
+            failure, distrusted = f"{type(error).__name__}: {error}", explain_distrust(error)
         if distrusted:
             raise ConnectionInsecure(httpx.URL(url).netloc.decode(), distrusted)
         if failure:  # raised outside of the handler: httpx's error holds the request, and with it the token
@@ -122,9 +122,8 @@ class Cloudflare:
         return envelope
 
     def _fit(self, text: str) -> str:
-        """Return what the other side said as one short line that can be shown."""
-        line = " ".join(showable(text.replace(self._token, "***")).split())
-        return "".join(c for c in line if c.isprintable())[:300].rstrip(". ")
+        """Return a message of the API as one short line that may be shown, without the token."""
+        return safe_line(text.replace(self._token, "***"))
 
 
 def _as_it_is() -> Callable[[bytes, int], bytes]:

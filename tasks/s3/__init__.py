@@ -3,41 +3,42 @@
 from __future__ import annotations
 
 from tasks.s3.bucket import Bucket, StoredObject
-from tasks.s3.caller import MOST_BODIES
-from tasks.s3.capabilities import WITH_CRC64NVME, WORTH_ASKING, Dialect, verifies_crc64
-from tasks.s3.checksums import bare, combined_crc64, crc64, crc64_text, md5_text
-from tasks.s3.error_codes import CALL_FAILURES, NOT_SUPPORTED, THERE_ALREADY, translated
-from tasks.s3.multipart import Part, Store, Upload, new_s3_client
-from tasks.s3.part_ranges import PartRange, cut, grown_part_size, part_ranges
-from tasks.s3.read_ahead import Reader, reading
-from tasks.s3.throttle import Pace
+from tasks.s3.caller import MAX_BODIES
+from tasks.s3.capabilities import MIN_PARTS_TO_DETECT, WITH_CRC64NVME, StoreCapabilities, verifies_crc64
+from tasks.s3.checksums import bare_etag, combine_crc64, crc64, encode_crc64, encode_md5
+from tasks.s3.client import new_s3_client
+from tasks.s3.error_codes import ALREADY_EXISTS, CALL_FAILURES, NOT_SUPPORTED, translate_error
+from tasks.s3.multipart import Part, Store, Upload
+from tasks.s3.part_ranges import PartRange, fill_buffers, grow_part_size, part_ranges
+from tasks.s3.read_ahead import Reader, open_reader
+from tasks.s3.throttle import Throttle
 
 __all__ = [
+    "ALREADY_EXISTS",
     "CALL_FAILURES",
-    "MOST_BODIES",
+    "MAX_BODIES",
+    "MIN_PARTS_TO_DETECT",
     "NOT_SUPPORTED",
-    "THERE_ALREADY",
     "WITH_CRC64NVME",
-    "WORTH_ASKING",
     "Bucket",
-    "Dialect",
-    "Pace",
     "Part",
     "PartRange",
     "Reader",
     "Store",
+    "StoreCapabilities",
     "StoredObject",
+    "Throttle",
     "Upload",
-    "bare",
-    "combined_crc64",
+    "bare_etag",
+    "combine_crc64",
     "crc64",
-    "crc64_text",
-    "cut",
-    "grown_part_size",
-    "md5_text",
+    "encode_crc64",
+    "encode_md5",
+    "fill_buffers",
+    "grow_part_size",
     "new_s3_client",
+    "open_reader",
     "part_ranges",
-    "reading",
-    "translated",
+    "translate_error",
     "verifies_crc64",
 ]

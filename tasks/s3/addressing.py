@@ -1,7 +1,7 @@
-"""Knows whether a store's address names the bucket as well: then all keys would begin with the bucket's name once more.
+"""Addressing: a check that a store's address does not name the bucket, whose name would then begin all keys.
 
-R2's dashboard shows such an address. The same may be right elsewhere, where a path or a host is called like a bucket;
-so the store is asked for a listing. At the wrong address that is a request for an object, of which there is none.
+R2's dashboard shows such an address. For another store the same address may be right, if a path or a host has the name
+of a bucket; so the store is asked for a listing. At a wrong address that is a request for an object that is not there.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from tasks.errors import ArchiverError, StoreRefused
-from tasks.s3.error_codes import CALL_FAILURES, NOT_THERE, translated
+from tasks.s3.error_codes import CALL_FAILURES, NOT_FOUND, translate_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 _R2 = ".r2.cloudflarestorage.com"
 
 
-def without_bucket(url: str, bucket: str) -> str | None:
-    """Return the address as it would be without the bucket, in its path or its host; None if the bucket is in neither.
+def remove_bucket(url: str, bucket: str) -> str | None:
+    """Return an address without the bucket's name in its path or host; None if neither holds the name.
 
     Args:
         url: of the endpoint.
-        bucket: its name.
+        bucket: the bucket's name.
     """
     parts = urlsplit(url)
     above, _, last = parts.path.rstrip("/").rpartition("/")
@@ -36,17 +36,17 @@ def without_bucket(url: str, bucket: str) -> str | None:
 
 
 def require_no_bucket(url: str, bucket: str, ask: Callable[..., dict[str, Any]]) -> None:
-    """Check that a store's address does not name the bucket; the store is asked only where that is possible.
+    """Check that a store's address does not name the bucket; the store is asked only if the address may do so.
 
     Args:
         url: of the endpoint.
-        bucket: its name.
-        ask: lists the bucket.
+        bucket: the bucket's name.
+        ask: boto3's method that lists the bucket.
 
     Raises:
-        StoreRefused: it does, so that all would be stored below the bucket's name.
+        StoreRefused: the address names the bucket, so that all keys would begin with the bucket's name.
     """
-    corrected = without_bucket(url, bucket)
+    corrected = remove_bucket(url, bucket)
     if corrected is None or not _asks_for_an_object(url, bucket, ask):
         return
     message = (
@@ -64,6 +64,6 @@ def _asks_for_an_object(url: str, bucket: str, ask: Callable[..., dict[str, Any]
     try:
         ask(Bucket=bucket, MaxKeys=1)
     except CALL_FAILURES as error:
-        failure: ArchiverError = translated(error, "list_objects_v2", f"s3://{bucket}")
-        return isinstance(failure, StoreRefused) and failure.code in NOT_THERE
+        failure: ArchiverError = translate_error(error, "list_objects_v2", f"s3://{bucket}")
+        return isinstance(failure, StoreRefused) and failure.code in NOT_FOUND
     return False

@@ -1,6 +1,6 @@
-"""Knows a bucket: objects stored, described, listed, and read whole through all that may interrupt it.
+"""A bucket: puts, describes, lists, reads and deletes objects, and continues reads after failures.
 
-Sources: https://docs.aws.amazon.com/AmazonS3/latest/API/ and the stores that were tried: Amazon's contract,
+Sources: https://docs.aws.amazon.com/AmazonS3/latest/API/ and the stores that were tried: Amazon's documentation,
 R2, Ceph, OpenStack Swift and rclone differ in checksums, in `If-None-Match`, and in what they call an ETag.
 """
 
@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.errors import ObjectTooLarge, StoredWrong, StoreRefused, StoreUnavailable
 from tasks.s3.caller import Calls
-from tasks.s3.checksums import Body, bare, crc64_number, md5_text
+from tasks.s3.checksums import Body, bare_etag, decode_crc64, encode_md5
 from tasks.s3.error_codes import (
+    ALREADY_EXISTS,
     ANOTHER_OBJECT,
     BODY_FAILURES,
+    NOT_FOUND,
     NOT_SUPPORTED,
-    NOT_THERE,
-    THERE_ALREADY,
     WITHOUT_REASON,
-    plain,
+    describe_error,
 )
 from tasks.text import MIB
 
@@ -30,13 +30,14 @@ if TYPE_CHECKING:
 
 READ_CHUNK = 1024 * 1024
 LARGEST_READ = 64 * MIB
-"""Bytes of an object that is read at once: a manifest of half a million files, twice the API's largest answer."""
+"""Bytes of the largest object that is read into memory: a manifest of half a million files, or twice the API's largest
+answer."""
 _NEXT_PAGE = {"ContinuationToken": "NextContinuationToken"}
 
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object as the store describes it; a listing knows neither content type nor metadata."""
+    """An object as the store describes it; a listing has neither content type nor metadata."""
 
     key: str
     size: int
@@ -44,16 +45,16 @@ class StoredObject:
     content_type: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     crc64: int | None = None
-    modified: datetime | None = None  # as listings say
+    modified: datetime | None = None  # from listings only
 
 
 class Bucket(Calls):
-    """The objects of one bucket; every call survives hiccups for as long as patience lasts."""
+    """The objects of one bucket; each call is retried while patience lasts."""
 
     @property
-    def tells_checksums(self) -> bool:
+    def reports_checksums(self) -> bool:
         """Whether the store may be asked for the checksum of an object."""
-        return self._dialect.takes_checksum_mode
+        return self._capabilities.takes_checksum_mode
 
     def put(
         self,
@@ -64,52 +65,52 @@ class Bucket(Calls):
         *,
         if_absent: bool = False,
     ) -> bool:
-        """Store an object in one go, its MD5 with it, and tell whether it was written.
+        """Store an object with its MD5 in one request, and tell whether the object was written.
 
         Args:
-            if_absent: leave an object that is there alone, and return False, on stores that can tell.
+            if_absent: keep an object that exists, and return False, on stores that support `If-None-Match`.
         """
-        sent = {"Body": body, "ContentType": content_type, "Metadata": metadata or {}, "ContentMD5": md5_text(body)}
-        conditional = if_absent and self._dialect.takes_if_none_match
+        sent = {"Body": body, "ContentType": content_type, "Metadata": metadata or {}, "ContentMD5": encode_md5(body)}
+        conditional = if_absent and self._capabilities.takes_if_none_match
         try:
             self._ask("put_object", key, **sent, **({"IfNoneMatch": "*"} if conditional else {}))
         except StoreRefused as refused:
-            if conditional and refused.code in THERE_ALREADY:
+            if conditional and refused.code in ALREADY_EXISTS:
                 return False
             if not conditional or refused.code not in NOT_SUPPORTED:
                 raise
             self._ask("put_object", key, **sent)
-            self._dialect.takes_if_none_match = False
+            self._capabilities.takes_if_none_match = False
         return True
 
     def head(self, key: str) -> StoredObject | None:
-        """Return what the store says of an object, or None if there is none."""
+        """Return the store's description of an object, or None if there is no object at the key."""
         try:
-            said = self._headed(key)
+            said = self._head_with_reason(key)
         except StoreRefused as refused:
-            if refused.code in NOT_THERE:
+            if refused.code in NOT_FOUND:
                 return None
             raise
-        # rclone gives the names of metadata back with a capital letter.
+        # rclone returns the names of metadata with a capital letter.
         metadata = {name.lower(): value for name, value in said.get("Metadata", {}).items()}
         whole = said.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
-        crc64 = crc64_number(said.get("ChecksumCRC64NVME")) if whole else None
+        crc64 = decode_crc64(said.get("ChecksumCRC64NVME")) if whole else None
         return StoredObject(key, said["ContentLength"], said["ETag"], said.get("ContentType", ""), metadata, crc64)
 
-    def _headed(self, key: str) -> dict[str, Any]:
-        """Return an object's description; of a refusal, which HEAD gives without a reason, GET tells the reason."""
+    def _head_with_reason(self, key: str) -> dict[str, Any]:
+        """Return an object's description; after a refusal of HEAD, which has no reason, a GET finds the reason."""
         try:
-            return self._described(key)
+            return self._head_with_checksum(key)
         except StoreRefused as refused:
             if refused.code not in WITHOUT_REASON:
                 raise
         self._call("get_object", key, {}, progress=False)["Body"].close()
-        return self._described(key)
+        return self._head_with_checksum(key)
 
-    def _described(self, key: str) -> dict[str, Any]:
-        """Return an object's description, with its checksum unless the store refuses to be asked for that."""
-        dialect = self._dialect
-        if dialect.takes_checksum_mode:
+    def _head_with_checksum(self, key: str) -> dict[str, Any]:
+        """Return an object's description, with the checksum unless the store refuses the header that asks for it."""
+        capabilities = self._capabilities
+        if capabilities.takes_checksum_mode:
             try:
                 return self._ask("head_object", key, ChecksumMode="ENABLED")
             except StoreRefused as refused:
@@ -118,35 +119,35 @@ class Bucket(Calls):
         try:
             said = self._ask("head_object", key)
         except StoreRefused as refused:
-            dialect.takes_checksum_mode &= refused.code not in NOT_THERE
+            capabilities.takes_checksum_mode &= refused.code not in NOT_FOUND
             raise
-        dialect.takes_checksum_mode = False
+        capabilities.takes_checksum_mode = False
         return said
 
     def get(self, key: str, most: int = LARGEST_READ) -> bytes | None:
         """Return a small object's content, or None if there is none.
 
         Args:
-            most: bytes that are read; others may have written it.
+            most: bytes that are read; another program may have written a larger object.
 
         Raises:
-            ObjectTooLarge: it has more.
+            ObjectTooLarge: the object has more bytes.
         """
         failures = 0
         while True:
             try:
                 with closing(self._call("get_object", key, {}, progress=False)["Body"]) as answer:
                     body = bytearray()
-                    # Up to its end, which alone proves that the answer did not end early.
+                    # Up to the end of the body: only that proves that the answer did not end early.
                     while len(body) <= most and (chunk := answer.read(READ_CHUNK)):
                         body += chunk
             except StoreRefused as refused:
-                if refused.code in NOT_THERE:
+                if refused.code in NOT_FOUND:
                     return None
                 raise
             except BODY_FAILURES as error:
                 failures += 1
-                self._pause(StoreUnavailable("get_object", self._at(key), plain(error)), failures)
+                self._pause(StoreUnavailable("get_object", self._at(key), describe_error(error)), failures)
             else:
                 self._patience.progressed()
                 if len(body) > most:
@@ -154,15 +155,15 @@ class Bucket(Calls):
                 return bytes(body)
 
     def read(self, stored: StoredObject, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """Yield an object's bytes in order, carried on where a connection drops.
+        """Yield an object's bytes in order; after a broken connection, continue at the next byte.
 
         Args:
-            stored: from `head`; its ETag makes sure that all bytes are of that object.
-            start: offset of the first byte that is wanted.
-            stop: offset behind the last one; None for the object's end.
+            stored: from `head`; the ETag makes sure that all bytes are of that object.
+            start: offset of the first byte.
+            stop: offset after the last byte; None for the object's end.
 
         Raises:
-            StoredWrong: it is another object now, or one that the store cannot put together.
+            StoredWrong: another object is at the key now, or the store cannot assemble the object.
         """
         offset, failures = start, 0
         stop = stored.size if stop is None else stop
@@ -176,13 +177,13 @@ class Bucket(Calls):
                         self._patience.progressed()
                         yield chunk
             except BODY_FAILURES as error:
-                failure = plain(error)
+                failure = describe_error(error)
             if offset < stop:
                 failures += 1
                 self._pause(StoreUnavailable("get_object", self._at(stored.key), failure), failures)
 
     def _body(self, stored: StoredObject, offset: int, stop: int) -> Any:
-        """Return boto3's body of the bytes from `offset` to `stop`, provided that these are what the store answers."""
+        """Return boto3's body of the bytes from `offset` to `stop`, after a check that the answer is this range."""
         wanted = {"IfMatch": stored.etag, "Range": f"bytes={offset}-{stop - 1}"}
         try:
             said = self._call("get_object", stored.key, wanted, progress=False)
@@ -190,30 +191,30 @@ class Bucket(Calls):
             if refused.code not in ANOTHER_OBJECT:
                 raise
             said = {"ETag": f"{refused.code}: {refused.message}"}
-        # rclone neither heeds If-Match nor calls a range 206.
-        found = bare(said.get("ETag", stored.etag)), said.get("ContentLength")
+        # rclone ignores If-Match, and answers a range with another status than 206.
+        found = bare_etag(said.get("ETag", stored.etag)), said.get("ContentLength")
         begins = offset == 0 or str(said.get("ContentRange", "")).startswith(f"bytes {offset}-")
-        if found != (bare(stored.etag), stop - offset) or not begins:
+        if found != (bare_etag(stored.etag), stop - offset) or not begins:
             if "Body" in said:
                 said["Body"].close()
-            expected = f"{stop - offset} bytes from {offset} on, ETag {bare(stored.etag)}"
+            expected = f"{stop - offset} bytes from {offset} on, ETag {bare_etag(stored.etag)}"
             raise StoredWrong(self._at(stored.key), expected, f"{found[1] or 'no'} bytes, ETag {found[0]}")
         return said["Body"]
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """List the objects below a prefix, in the order of their keys."""
         for page in self._pages("list_objects_v2", None, _NEXT_PAGE, Prefix=prefix):
-            yield from map(_listed, page.get("Contents", ()))
+            yield from map(_parse_listed_object, page.get("Contents", ()))
 
     def level(self, prefix: str) -> tuple[Sequence[str], Sequence[StoredObject]]:
-        """List one level below a prefix: the prefixes of its folders, and the objects in none of them.
+        """List one level below a prefix: the prefixes of the folders, and the objects that are in no folder.
 
         Args:
             prefix: with a slash at its end, or empty.
         """
         pages = tuple(self._pages("list_objects_v2", None, _NEXT_PAGE, Prefix=prefix, Delimiter="/"))
         folders = [item["Prefix"] for page in pages for item in page.get("CommonPrefixes", ())]
-        objects = [_listed(item) for page in pages for item in page.get("Contents", ())]
+        objects = [_parse_listed_object(item) for page in pages for item in page.get("Contents", ())]
         return folders, objects
 
     def delete(self, keys: Iterable[str]) -> None:
@@ -222,7 +223,7 @@ class Bucket(Calls):
             self._ask("delete_object", key)
 
     def verify(self, key: str, size: int, crc64: int | None) -> StoredObject:
-        """Compare an object with what was sent: its size, and its checksum where the store knows one.
+        """Compare an object's size with what was sent, and the checksum if the store has one.
 
         Raises:
             StoredWrong: they differ.
@@ -235,5 +236,5 @@ class Bucket(Calls):
         return found
 
 
-def _listed(item: Mapping[str, Any]) -> StoredObject:
+def _parse_listed_object(item: Mapping[str, Any]) -> StoredObject:
     return StoredObject(item["Key"], item["Size"], item["ETag"], modified=item.get("LastModified"))

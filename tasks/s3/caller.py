@@ -1,4 +1,4 @@
-"""Knows how to call a store: again through all hiccups, for as long as patience lasts, at the pace that the store sets.
+"""Calls of a store: retries while patience lasts, throttling that the store asks for, and translation of errors.
 
 Sources: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html and the stores that were tried.
 """
@@ -13,9 +13,16 @@ from botocore.exceptions import ClientError
 from tasks.errors import ArchiverError, StoredWrong, StoreRefused, StoreUnavailable, UploadVanished
 from tasks.retry import Patience
 from tasks.s3.addressing import require_no_bucket
-from tasks.s3.capabilities import Dialect
-from tasks.s3.error_codes import CALL_FAILURES, asks_for_less, is_answer, is_foreign, is_unsure, translated
-from tasks.s3.throttle import Pace
+from tasks.s3.capabilities import StoreCapabilities
+from tasks.s3.error_codes import (
+    CALL_FAILURES,
+    is_answer,
+    is_foreign,
+    is_throttling,
+    may_pass_next_time,
+    translate_error,
+)
+from tasks.s3.throttle import Throttle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,22 +30,22 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
 FIRST_CONTACT_S = 15.0
-"""Patience until the store has answered once: a wrong endpoint should not take minutes to be told."""
+"""Seconds of patience until the store has answered once: a wrong endpoint should be reported at once."""
 DIGEST_ATTEMPTS = 4
-MOST_BODIES = 64
-"""Under way at once, until the store asks for less."""
+MAX_BODIES = 64
+"""Requests with a body at the same time, until the store asks for fewer."""
 
 
 class Calls:
     """Calls of a store for one bucket.
 
     Args:
-        client: see `tasks.s3.multipart.new_s3_client`.
+        client: see `tasks.s3.client.new_s3_client`.
         bucket: its name.
-        patience_s: seconds for which failures may go on without any success.
+        patience_s: seconds of failures without any success, after which the last failure is raised.
         stop: set to end all waiting at once.
-        pace: shared by all who talk to the store; None where nobody else does.
-        dialect: likewise.
+        throttle: shared by all threads that call the store; None if this is the only caller.
+        capabilities: of the store, shared in the same way.
     """
 
     def __init__(
@@ -47,12 +54,12 @@ class Calls:
         bucket: str,
         patience_s: float,
         stop: Event | None = None,
-        pace: Pace | None = None,
-        dialect: Dialect | None = None,
+        throttle: Throttle | None = None,
+        capabilities: StoreCapabilities | None = None,
     ) -> None:
         self._s3 = client
-        self._pace = pace or Pace(MOST_BODIES)
-        self._dialect = dialect or Dialect()
+        self._throttle = throttle or Throttle(MAX_BODIES)
+        self._capabilities = capabilities or StoreCapabilities()
         self.bucket = bucket
         self._stop = stop or Event()
         self._patience = Patience(patience_s, self._stop)
@@ -67,10 +74,10 @@ class Calls:
         """Yield a listing's pages.
 
         Args:
-            places: what a request calls the place to go on from, and what a page calls that of the next one.
+            places: names of the markers in a request, with the names of the next markers in a page.
 
         Raises:
-            StoreUnavailable: the store says that there is more, but not from where on.
+            StoreUnavailable: the store says that the listing goes on, but gives no new marker.
         """
         after: dict[str, Any] = {}
         while True:
@@ -89,9 +96,9 @@ class Calls:
         """Call boto3 until it succeeds, fails for good, or patience ends.
 
         Args:
-            progress: whether success refills patience; where there is a body to read, only its bytes do.
+            progress: whether success refills patience; if the answer has a body to read, only its bytes do.
         """
-        if not self._dialect.answered:
+        if not self._capabilities.answered:
             require_no_bucket(self._s3.meta.endpoint_url, self.bucket, self._s3.list_objects_v2)  # type: ignore[attr-defined]
         named = {"Key": key} if key is not None else {}
         failures = bad_digests = 0
@@ -105,49 +112,51 @@ class Calls:
             failures += 1
             bad_digests += isinstance(came, StoredWrong)
             if isinstance(came, UploadVanished) or bad_digests >= DIGEST_ATTEMPTS or not self._again(came, failures):
-                if not came.retryable and self._dialect.answered:
-                    self._patience.progressed()  # "there is none" is an answer like any other
+                if not came.retryable and self._capabilities.answered:
+                    self._patience.progressed()  # "not found" is an answer like any other
                 raise came
             self._pause(came, failures)
 
     def _attempt(self, method: str, key: str | None, request: Mapping[str, object]) -> dict[str, Any] | ArchiverError:
-        """Call boto3 once, and return its answer, or what failed."""
+        """Call boto3 once, and return the answer or the translated failure."""
         try:
-            answer = self._sent(method, request)
+            answer = self._send(method, request)
         except CALL_FAILURES as error:
-            failure = translated(error, method, self._at(key or ""))
-            # What is refused for its credentials alone may be refused for good.
-            self._dialect.answered |= is_answer(error) and not (isinstance(failure, StoreRefused) and failure.may_pass)
+            failure = translate_error(error, method, self._at(key or ""))
+            # A refusal for renewable credentials may be final: it does not count as the first answer of a good store.
+            self._capabilities.answered |= is_answer(error) and not (
+                isinstance(failure, StoreRefused) and failure.may_pass
+            )
             return failure
         if is_foreign(method, answer):
             if "Body" in answer:
                 answer["Body"].close()
             return StoreUnavailable(method, self._at(key or ""), "the answer is not that of an S3 store")
-        self._dialect.answered = True
+        self._capabilities.answered = True
         return answer
 
     def _again(self, failure: ArchiverError, failures: int) -> bool:
-        """Tell whether to try again after so many failures in a row."""
-        if failure.retryable or (failures == 1 and is_unsure(failure)):
+        """Tell whether to try again after this number of failures in a row."""
+        if failure.retryable or (failures == 1 and may_pass_next_time(failure)):
             return True
-        # At the beginning of a run, it is the settings that are wrong.
-        return isinstance(failure, StoreRefused) and failure.may_pass and self._dialect.answered
+        # Before the first answer of a run, wrong settings are the likely reason.
+        return isinstance(failure, StoreRefused) and failure.may_pass and self._capabilities.answered
 
     def _pause(self, failure: ArchiverError, failures: int) -> None:
         """Wait before the next attempt, or raise `failure` if patience would end before it."""
-        longest = self._patience_s if self._dialect.answered else FIRST_CONTACT_S
+        longest = self._patience_s if self._capabilities.answered else FIRST_CONTACT_S
         self._patience.seconds = min(self._patience_s, longest)
         self._patience.pause(failure, failures)
 
-    def _sent(self, method: str, request: Mapping[str, object]) -> dict[str, Any]:
+    def _send(self, method: str, request: Mapping[str, object]) -> dict[str, Any]:
         call: Callable[..., dict[str, Any]] = getattr(self._s3, method)
         if "Body" not in request:
             return call(**request)
-        with self._pace.turn(self._stop) as turn:
+        with self._throttle.turn(self._stop) as turn:
             try:
                 answer = call(**request)
             except ClientError as error:
-                if asks_for_less(error):
+                if is_throttling(error):
                     turn.refused()
                 raise
             turn.taken()

@@ -1,4 +1,4 @@
-"""Knows the checksums that go with bytes to a store: how they are computed, joined, and written in headers.
+"""Checksums that are sent with bytes to a store: computed, combined, and encoded for headers.
 
 Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
 """
@@ -18,12 +18,12 @@ Body = bytes | bytearray
 
 
 def crc64(body: Body, so_far: int = 0) -> int:
-    """Return the CRC64NVME of `body`, carried on from that of what comes before it."""
+    """Return the CRC64NVME of `body`, continued from the CRC64NVME of the bytes before it."""
     return int(crc64nvme(body, so_far))
 
 
-def combined_crc64(parts: Iterable[tuple[int | None, int]]) -> int | None:
-    """Return the CRC64NVME of what adjacent parts make; None if that of a part is not known, or there is none.
+def combine_crc64(parts: Iterable[tuple[int | None, int]]) -> int | None:
+    """Return the CRC64NVME of adjacent parts together; None if one is unknown, or if there are no parts.
 
     Args:
         parts: the CRC64NVME and the size of each, in order.
@@ -36,13 +36,13 @@ def combined_crc64(parts: Iterable[tuple[int | None, int]]) -> int | None:
     return whole
 
 
-def crc64_text(crc: int) -> str:
-    """Return a CRC64NVME as S3's headers carry it."""
+def encode_crc64(crc: int) -> str:
+    """Return a CRC64NVME in the form of S3's headers."""
     return base64.b64encode(crc.to_bytes(8, "big")).decode()
 
 
-def crc64_number(text: str | None) -> int | None:
-    """Return the CRC64NVME that a header carries; None if it carries none."""
+def decode_crc64(text: str | None) -> int | None:
+    """Return the CRC64NVME of a header; None if the header holds none."""
     try:
         decoded = base64.b64decode(text or "", validate=True)
     except ValueError:
@@ -50,16 +50,16 @@ def crc64_number(text: str | None) -> int | None:
     return int.from_bytes(decoded, "big") if len(decoded) == 8 else None
 
 
-def md5_text(body: Body) -> str:
+def encode_md5(body: Body) -> str:
     """Return the Content-MD5 of `body`."""
     return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
 
 
 def is_md5_of(etag: str, body: Body) -> bool:
-    """Tell whether an ETag is the MD5 of `body`; where a store encrypts, it is not."""
-    return bare(etag) == hashlib.md5(body, usedforsecurity=False).hexdigest()
+    """Tell whether an ETag is the MD5 of `body`; it is not if the store encrypts objects."""
+    return bare_etag(etag) == hashlib.md5(body, usedforsecurity=False).hexdigest()
 
 
-def bare(etag: str) -> str:
-    """Return an ETag without its quotes: stores are not of one mind about them."""
+def bare_etag(etag: str) -> str:
+    """Return an ETag without quotes, in lower case: stores differ in both."""
     return etag.strip('"').lower()

@@ -1,7 +1,7 @@
-"""Holds the store's credentials, and reads them anew where they came from once a store calls the old ones expired.
+"""Credentials of the store, which are reloaded from their source after a store has called them expired.
 
-boto3 reads a file of credentials once, and asks a program or a role again only when the time comes that was told with
-the old ones. A store may take them back sooner, and a program that keeps a file fresh may be late by seconds.
+boto3 reads a credentials file once, and asks a program or a role again only at the expiry that came with the old
+credentials. A store may revoke them sooner, and a program that renews a file may be late by seconds.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
     from botocore.credentials import ReadOnlyCredentials
 
-READ_ANEW_EACH_S = 1.0
-"""No more often: all parts under way fail together, and a program is started each time."""
+MIN_RELOAD_INTERVAL_S = 1.0
+"""Seconds between two reloads: all parts in flight fail together, and each reload may start a program."""
 RENEWABLE = "CredentialsRenewable"
-"""Where a refusal's metadata tell that other credentials may come from the same place."""
+"""Key in a refusal's metadata: other credentials may come from the same source."""
 _FOR_GOOD = frozenset({"env", "explicit"})
-"""Places, as boto3 names them, whose credentials stay the same while a process lasts."""
+"""Sources, as boto3 names them, whose credentials do not change during a process."""
 _NAMES = {
     "access_key": "AWS_ACCESS_KEY_ID",
     "secret_key": "AWS_SECRET_ACCESS_KEY",
@@ -35,11 +35,11 @@ _NAMES = {
 
 
 class RenewedCredentials:
-    """Credentials as boto3 found them, exchanged for new ones when they are doubted.
+    """Credentials that boto3 found, replaced by new ones after a store has called them expired.
 
     Args:
         found: by boto3.
-        find: finds them again.
+        find: reads the credentials from their source again.
     """
 
     def __init__(self, found: Credentials, find: Callable[[], Credentials | None]) -> None:
@@ -51,46 +51,48 @@ class RenewedCredentials:
 
     @property
     def renewable(self) -> bool:
-        """Whether other credentials may come from the same place."""
+        """Whether other credentials may come from the same source."""
         return self._found.method not in _FOR_GOOD
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._found, name)
 
     def get_frozen_credentials(self) -> ReadOnlyCredentials:
-        """Return the credentials to sign a request with; boto3 asks for them each time."""
+        """Return the credentials that sign a request; boto3 calls this for each request."""
         if self._doubted:
             self._renew()
         try:
             return self._found.get_frozen_credentials()
-        except RuntimeError:  # boto3's word for new ones that are expired already
+        except RuntimeError:  # boto3 raises this if the new credentials are expired already
             reason = "the new ones are expired already"
         raise CredentialRetrievalError(provider=self._found.method, error_msg=reason)
 
     def note(self, parsed: dict[str, Any], **_: object) -> None:
-        """Take an answer of the store in: what it calls expired is read anew before the next request."""
+        """Look at an answer of the store: credentials that it calls expired are reloaded before the next request."""
         if parsed.get("Error", {}).get("Code") in EXPIRED_CREDENTIALS and self.renewable:
             self._doubted = True
             parsed.setdefault("ResponseMetadata", {})[RENEWABLE] = True
 
     def _renew(self) -> None:
         with self._lock:
-            if not self._doubted or time.monotonic() - self._read_at < READ_ANEW_EACH_S:
+            if not self._doubted or time.monotonic() - self._read_at < MIN_RELOAD_INTERVAL_S:
                 return
             self._read_at = time.monotonic()
             try:
                 found = self._find()
-            except BotoCoreError:  # half-written, or away for a moment: the store refuses the old ones again
+            except (
+                BotoCoreError
+            ):  # a half-written file, or no answer for a moment: the store refuses the old credentials again
                 return
             if found is not None:
                 self._found, self._doubted = found, False
 
 
 class Provider:
-    """Finds credentials in boto3's stead, as boto3 does, for a session.
+    """A credential provider for a session that wraps boto3's own.
 
     Args:
-        boto3s: the session's own.
+        boto3s: the session's own provider.
     """
 
     def __init__(self, boto3s: Any) -> None:
@@ -100,7 +102,7 @@ class Provider:
         """Return the credentials, or None if there are none.
 
         Raises:
-            StoreRefused: no request could be sent with them.
+            StoreRefused: they hold characters that no request can be sent with.
         """
         found = self._boto3s.load_credentials()
         if found is None:
@@ -113,13 +115,13 @@ class Provider:
 
 
 def require_usable(found: Credentials) -> None:
-    """Check that credentials hold nothing that no credentials hold: blanks, line breaks and other control characters.
+    """Check that credentials hold no blanks, line breaks or other control characters.
 
     Raises:
-        StoreRefused: they do; it names the variables, and never a value.
+        StoreRefused: they do; the error names the variables, and never a value.
     """
     if type(found) is not Credentials:
-        return  # those of a program or a role: to look at them would fetch them
+        return  # credentials of a program or a role: to look at them would fetch them
     named = [name for each, name in _NAMES.items() if not _is_usable(getattr(found, each) or "")]
     if named:
         told = f"{' and '.join(named)} cannot be used as they are" if len(named) > 1 else f"{named[0]} cannot be used"

@@ -1,4 +1,4 @@
-"""Knows boto3's errors: which of them mean that the store is away, that it refuses, or that it got other bytes.
+"""Error codes of stores and exceptions of boto3, translated: store unavailable, request refused, or bytes damaged.
 
 Source: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, and what R2, Ceph, Swift and rclone send.
 """
@@ -14,30 +14,30 @@ from urllib3.exceptions import HTTPError as Urllib3Error
 
 from tasks.errors import ArchiverError, StoredWrong, StoreRefused, StoreUnavailable, UploadVanished
 from tasks.retry import retry_after_seconds
+from tasks.s3.connection_failures import find_misconfiguration
 from tasks.s3.credentials import RENEWABLE
-from tasks.s3.tls_failures import misconfigured
-from tasks.text import showable
+from tasks.text import safe_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 AnyError: TypeAlias = BotoCoreError | ClientError | Urllib3Error | ResponseParserError | ValueError | RuntimeError
-# botocore raises the last three, of no family of its own, at XML, numbers and dates that are none.
+# botocore raises the last three, which are not of its own family, for invalid XML, numbers and dates.
 CALL_FAILURES = (BotoCoreError, ClientError, Urllib3Error, ResponseParserError, ValueError, RuntimeError)
 BODY_FAILURES = (BotoCoreError, Urllib3Error)
-"""What reading an answer's body may raise."""
+"""Exceptions that reading an answer's body may raise."""
 
 NOT_SUPPORTED = frozenset({
     "NotImplemented", "XNotImplemented", "NotSupported", "UnsupportedOperation", "InvalidArgument", "InvalidRequest",
     "MethodNotAllowed", "501",
 })  # fmt: skip
-"""How stores refuse a header, a parameter or an operation that they do not know."""
+"""Codes with which stores refuse a header, a parameter or an operation that they do not support."""
 WITHOUT_REASON = frozenset({"400", "403"})
-"""Refusals of HEAD: an answer to that has no body that could say why."""
-THERE_ALREADY = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412"})
-NOT_THERE = frozenset({"NoSuchKey", "NotFound", "404"})
-ANOTHER_OBJECT = THERE_ALREADY | NOT_THERE | {"InvalidRange", "BrokenMPU"}
-"""How a store says, while an object is being read, that it is not the one that was asked for, or broken."""
+"""Codes of refusals of HEAD, whose answers have no body with a reason."""
+ALREADY_EXISTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412"})
+NOT_FOUND = frozenset({"NoSuchKey", "NotFound", "404"})
+ANOTHER_OBJECT = ALREADY_EXISTS | NOT_FOUND | {"InvalidRange", "BrokenMPU"}
+"""Codes during the reading of an object: another object is at the key now, or the object is broken."""
 
 _BAD_DIGEST = frozenset({"BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"})
 _TOO_MUCH = frozenset({"SlowDown", "ServiceUnavailable", "Throttling", "ThrottlingException", "TooManyRequests"})
@@ -54,30 +54,30 @@ _NO_CREDENTIALS_NOW = frozenset({
 _WITH_ANY_TYPE = frozenset({"head_object", "get_object"})
 
 
-def translated(error: AnyError, operation: str, target: str) -> ArchiverError:
-    """Return our error for one of boto3's: may the caller try again, and what should a person do?"""
+def translate_error(error: AnyError, operation: str, target: str) -> ArchiverError:
+    """Return this project's error for an error of boto3; it says whether a retry is useful and what a person can do."""
     if isinstance(error, ClientError):
-        return _answered(error, operation, target)
+        return _translate_response(error, operation, target)
     name = type(error).__name__
     if not isinstance(error, BotoCoreError | Urllib3Error):
-        # Not its text: that quotes all of the answer, whoever gave it.
+        # Without the error's text, which quotes the whole answer, whichever server sent it.
         return StoreUnavailable(operation, target, f"the answer is not S3's ({name})")
-    if (found := misconfigured(error)) is not None:
-        return _passing(StoreRefused(operation, target, found[0], _line(found[1])))
+    if (found := find_misconfiguration(error)) is not None:
+        return _mark_passing(StoreRefused(operation, target, found[0], safe_line(found[1])))
     if isinstance(error, BotoConnectionError | HTTPClientError | Urllib3Error) or name in _BROKEN_ANSWERS:
-        return StoreUnavailable(operation, target, plain(error))
-    refused = StoreRefused(operation, target, name, _line(str(error)))
-    return _passing(refused) if name in _NO_CREDENTIALS_NOW else refused
+        return StoreUnavailable(operation, target, describe_error(error))
+    refused = StoreRefused(operation, target, name, safe_line(str(error)))
+    return _mark_passing(refused) if name in _NO_CREDENTIALS_NOW else refused
 
 
-def _passing(refused: StoreRefused) -> StoreRefused:
+def _mark_passing(refused: StoreRefused) -> StoreRefused:
     refused.may_pass = True
     return refused
 
 
-def _answered(error: ClientError, operation: str, target: str) -> ArchiverError:
+def _translate_response(error: ClientError, operation: str, target: str) -> ArchiverError:
     said = error.response.get("Error", {})
-    code, message = _line(said.get("Code") or "unknown"), _line(said.get("Message") or "no message")
+    code, message = safe_line(str(said.get("Code") or "unknown")), safe_line(str(said.get("Message") or "no message"))
     status = _status(error)
     if code == "NoSuchUpload":
         return UploadVanished(operation, target, message)
@@ -93,9 +93,9 @@ def _answered(error: ClientError, operation: str, target: str) -> ArchiverError:
 
 
 def is_answer(error: Exception) -> bool:
-    """Tell whether a failure is an answer of the store, and neither the network's nor a page in the store's place.
+    """Tell whether a failure is an answer of the store, and not a network failure or a page of another server.
 
-    The latter have no code but HTTP's; so has an answer to HEAD, which has no body.
+    Such pages have no code but HTTP's status; neither has an answer to HEAD, which has no body.
     """
     if not isinstance(error, ClientError):
         return False
@@ -108,30 +108,30 @@ def _status(error: ClientError) -> int:
     return status
 
 
-def asks_for_less(error: ClientError) -> bool:
+def is_throttling(error: ClientError) -> bool:
     """Tell whether the store refuses a request because there are too many of them."""
     status = _status(error)
     return status in {429, 503} or error.response.get("Error", {}).get("Code") in _TOO_MUCH
 
 
-def is_unsure(error: ArchiverError) -> bool:
-    """Tell whether a refusal may be of this request alone, and not of the next one.
+def may_pass_next_time(error: ArchiverError) -> bool:
+    """Tell whether the same request may be accepted the next time although this one was refused.
 
-    A request that is late was signed by a wrong clock, or by a machine that slept with it in its hands; an answer to
-    HEAD has no body that could say why; and what may pass may have passed.
+    A request with an old date was signed by a wrong clock, or by a computer that slept before it was sent; an answer
+    to HEAD has no body with a reason; expired credentials may have been renewed.
     """
     unsure = {"RequestTimeTooSkewed"} | WITHOUT_REASON
     return isinstance(error, StoreRefused) and (error.code in unsure or error.may_pass)
 
 
 def is_foreign(operation: str, answer: Mapping[str, Any]) -> bool:
-    """Tell whether something else has answered in the store's place, with a page that says 200: a proxy, a balancer."""
+    """Tell whether another server (a proxy, a load balancer) answered in the store's place, with status 200."""
     if any(answer.get(name) in {None, ""} for name in _ALWAYS_SAID.get(operation, ())):
         return True
     if operation in _WITH_ANY_TYPE:
         return False
     headers = _headers(answer)
-    # Swift says that an answer without a body is HTML.
+    # Swift gives an answer without a body the media type of HTML.
     empty = headers.get("content-length") == "0" or answer.get("ResponseMetadata", {}).get("HTTPStatusCode") == 204
     return "html" in headers.get("content-type", "") and not empty
 
@@ -141,11 +141,6 @@ def _headers(answer: Mapping[str, Any]) -> Mapping[str, str]:
     return headers
 
 
-def plain(error: Exception) -> str:
-    """Name a failure in one line, without any URL's query."""
-    return _line(f"{type(error).__name__}: {error}".partition("?")[0])
-
-
-def _line(text: object) -> str:
-    """Return what the other side said as one short line that can be shown: it may repeat what we sent."""
-    return " ".join(showable(str(text)).split())[:300].rstrip(".")
+def describe_error(error: Exception) -> str:
+    """Return the name and message of a failure in one line, without any URL's query."""
+    return safe_line(f"{type(error).__name__}: {error}".partition("?")[0])

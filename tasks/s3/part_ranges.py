@@ -1,6 +1,6 @@
-"""Knows how a file is cut into the parts of a multipart upload. Pure; S3's limits are the reason for its rules.
+"""Part ranges: the division of a file into the parts of a multipart upload, within S3's limits.
 
-Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html; R2 wants all parts but the last equal.
+Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html; R2 requires equal parts but for the last.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class PartRange:
         return self.stop - self.start
 
 
-def grown_part_size(size: int, part_size: int) -> int:
-    """Return the part size that a file of `size` bytes needs so that 10,000 parts suffice, in whole MiB if it grows."""
+def grow_part_size(size: int, part_size: int) -> int:
+    """Return `part_size`, or a larger one in whole MiB if a file of `size` bytes would need more than 10,000 parts."""
     needed = -(-size // MAX_PARTS)
     return part_size if needed <= part_size else -(-needed // MIB) * MIB
 
@@ -44,11 +44,11 @@ def part_ranges(size: int, part_size: int) -> list[PartRange]:
     ]
 
 
-def cut(chunks: Iterable[bytes], bodies: Iterable[bytearray]) -> Iterator[bytearray]:
-    """Yield the bodies, filled one after the other with the bytes of `chunks`.
+def fill_buffers(chunks: Iterable[bytes], bodies: Iterable[bytearray]) -> Iterator[bytearray]:
+    """Fill the bodies with the bytes of `chunks` in order, and yield each body when it is full.
 
     Raises:
-        ValueError: there are fewer bytes than the bodies take.
+        ValueError: the chunks have fewer bytes than the bodies.
     """
     source = iter(chunks)
     rest = memoryview(b"")

@@ -1,10 +1,10 @@
-"""Knows how to read stored objects as fast as the store gives them: ranges ahead of their turn, hashed in order.
+"""Read-ahead: stored objects are read in parallel ranges where that is faster, and hashed in order.
 
-Where a connection is slow and a request cheap, as with the large providers, an object comes in parallel ranges. Where a
-request is what costs, as with rclone, which reads the whole file for the ETag of each answer, it comes in one.
+If a connection is slow and a request is cheap, as with the large providers, an object is read in parallel ranges. If a
+request is expensive, as with rclone, which reads the whole file for the ETag of each answer, it is read in one.
 
-Many may read at once. What is in memory is bounded over all of them: who waits for room holds none, and who holds some
-never waits for more, so that they cannot wait for each other.
+Many threads may read objects at the same time. The number of ranges in memory is limited over all of them, without a
+deadlock: a thread waits for memory only while it holds no range.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from threading import Semaphore
 from typing import TYPE_CHECKING, TypeVar
 
 from tasks.errors import StoredWrong
-from tasks.s3.checksums import bare
+from tasks.s3.checksums import bare_etag
 from tasks.text import MIB
 
 if TYPE_CHECKING:
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 RANGE = 8 * MIB
-"""Bytes of one request; what is not larger is read in one."""
+"""Bytes of one request; a smaller object is read in one request."""
 
 
 class Reader:
-    """Reads objects in ranges, for many at once.
+    """Reads objects in ranges, for many threads at once.
 
     Args:
-        threads: read ranges.
-        most: ranges that are in memory.
+        threads: that read ranges.
+        most: the largest number of ranges in memory.
     """
 
     def __init__(self, threads: ThreadPoolExecutor, most: int) -> None:
@@ -48,30 +48,30 @@ class Reader:
         """Yield an object's bytes in order.
 
         Raises:
-            StoredWrong: it is not the object that was listed, or the store cannot put it together.
+            StoredWrong: it is not the object that was listed, or the store cannot assemble the object.
         """
-        pace = _Timing()
-        yield from pace.timed(bucket.read(stored, 0, min(RANGE, stored.size)))
+        timing = _Timing()
+        yield from timing.timed(bucket.read(stored, 0, min(RANGE, stored.size)))
         if stored.size > RANGE:
             reached = RANGE
-            if pace.pays():
+            if timing.pays():
                 for chunk in self._ahead(bucket, stored, reached):
                     reached += len(chunk)
                     yield chunk
             yield from bucket.read(stored, reached)
 
     def _ahead(self, bucket: Bucket, stored: StoredObject, start: int) -> Iterator[bytes]:
-        """Yield what comes after `start`, up to the end, or to where it has turned out that this does not pay."""
+        """Yield the bytes from `start` to the end, or until parallel ranges have turned out not to be faster."""
         starts = deque(range(start, stored.size, RANGE))
         ahead = deque[Future[tuple[list[bytes], bool]]]()
         paid = 1
         try:
             while ahead or (starts and paid >= 0):
-                # As many more as have paid: where they do not, none was asked for in vain.
+                # One more range ahead for each that was faster, so that few requests are wasted where none is.
                 while starts and len(ahead) <= paid and self._room.acquire(blocking=not ahead):
-                    ahead.append(self._threads.submit(_range, bucket, stored, starts.popleft()))
+                    ahead.append(self._threads.submit(_read_range, bucket, stored, starts.popleft()))
                 chunks, pays = ahead[0].result()
-                paid += 1 if pays else -1  # one answer that was late says little
+                paid += 1 if pays else -1  # a single late answer proves little
                 yield from chunks
                 ahead.popleft()
                 self._room.release()
@@ -98,7 +98,7 @@ class Reader:
                     one.update(chunk)
             return {name: one.hexdigest() for name, one in hashes.items()}
 
-        return _of_what_is_there(bucket, stored, digests)
+        return _read_current(bucket, stored, digests)
 
     def content(self, bucket: Bucket, stored: StoredObject) -> bytes:
         """Return a small object's bytes.
@@ -106,17 +106,17 @@ class Reader:
         Raises:
             StoredWrong: see `chunks`.
         """
-        return _of_what_is_there(bucket, stored, lambda stored: b"".join(self.chunks(bucket, stored)))
+        return _read_current(bucket, stored, lambda stored: b"".join(self.chunks(bucket, stored)))
 
 
 class _Timing:
-    """How long a range took: to its first byte, and from there on."""
+    """The seconds that a range took to its first byte, and from its first byte to its last."""
 
     latency_s = 0.0
     flow_s = 0.0
 
     def timed(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """Yield the chunks; what becomes of them takes no time here."""
+        """Yield the chunks, and measure the waiting for them without the time that their consumer takes."""
         asked, first = time.monotonic(), True
         for chunk in chunks:
             took, first_one, first = time.monotonic() - asked, first, False
@@ -128,16 +128,16 @@ class _Timing:
             asked = time.monotonic()
 
     def pays(self) -> bool:
-        """Tell whether more requests make it faster: not if they wait longer than their bytes take to come."""
+        """Tell whether parallel requests are faster: not if a request waits longer than its bytes take to arrive."""
         return self.flow_s > self.latency_s
 
 
 @contextmanager
-def reading(connections: int) -> Iterator[Reader]:
-    """Give a reader with threads of its own, which end with the block.
+def open_reader(connections: int) -> Iterator[Reader]:
+    """Provide a reader with its own threads, which end with the block.
 
     Args:
-        connections: how many ranges are read at once; one and a half times as many may be in memory.
+        connections: the number of ranges that are read at once; one and a half times as many may be in memory.
     """
     with ThreadPoolExecutor(connections) as threads:
         try:
@@ -146,19 +146,19 @@ def reading(connections: int) -> Iterator[Reader]:
             threads.shutdown(cancel_futures=True)
 
 
-def _of_what_is_there(bucket: Bucket, listed: StoredObject, read: Callable[[StoredObject], T]) -> T:
-    """Read what was listed; there are stores that list other ETags than they answer with."""
+def _read_current(bucket: Bucket, listed: StoredObject, read: Callable[[StoredObject], T]) -> T:
+    """Read a listed object; some stores list another ETag than they answer with."""
     try:
         return read(listed)
     except StoredWrong:
         found = bucket.head(listed.key)
-        if found is None or found.size != listed.size or bare(found.etag) == bare(listed.etag):
+        if found is None or found.size != listed.size or bare_etag(found.etag) == bare_etag(listed.etag):
             raise
         return read(found)
 
 
-def _range(bucket: Bucket, stored: StoredObject, start: int) -> tuple[list[bytes], bool]:
-    """Return a range's bytes, and whether it was worth a request of its own."""
-    pace = _Timing()
-    chunks = list(pace.timed(bucket.read(stored, start, min(start + RANGE, stored.size))))
-    return chunks, pace.pays()
+def _read_range(bucket: Bucket, stored: StoredObject, start: int) -> tuple[list[bytes], bool]:
+    """Return a range's bytes, and whether a parallel request for it was worth its time."""
+    timing = _Timing()
+    chunks = list(timing.timed(bucket.read(stored, start, min(start + RANGE, stored.size))))
+    return chunks, timing.pays()

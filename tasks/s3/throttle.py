@@ -1,7 +1,7 @@
-"""Knows how many bodies a store takes at once: fewer each time that it says "slow down", more while it is calm.
+"""Throttle: how many requests with a body a store gets at once; fewer after "slow down", more while it is calm.
 
-Half as many after a round in which it refused, one more after a round in which it did not, as TCP does (RFC 5681). To
-try again and again with as many as before would send each refused part over the link in vain.
+Half as many after a round in which the store refused, one more after a round in which it did not, as TCP does
+(RFC 5681). To repeat with as many requests as before would send the body of each refused part over the network in vain.
 """
 
 from __future__ import annotations
@@ -16,41 +16,41 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from threading import Event
 
-LOOK_EACH_S = 0.25
-"""How often who waits for a turn looks whether to stop."""
+CHECK_INTERVAL_S = 0.25
+"""Seconds between two looks at `stop` while a request waits for its turn."""
 
 
-class Pace:
-    """How many requests with a body may be under way at once; shared by all threads of a run that talk to a store.
+class Throttle:
+    """A limit on the requests with a body that run at the same time; shared by all threads of a run that call a store.
 
     Args:
-        most: never more than so many; it begins with them.
+        most: the highest limit, and the first one.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._allowed = float(most)
         self._under_way = 0
-        self._round = 0  # a refusal of a request that was begun in an earlier one has been heeded already
+        self._round = 0  # a refusal of a request from an earlier round has already lowered the limit
         self._changed = Condition()
 
     @property
     def allowed(self) -> int:
-        """How many may be under way now."""
+        """How many requests may run at the same time now."""
         return int(self._allowed)
 
     @contextmanager
     def turn(self, stop: Event) -> Iterator[Turn]:
-        """Wait for a turn, and have it while the block runs.
+        """Wait for a turn, and hold it while the block runs.
 
         Args:
-            stop: set to end the waiting: others whose turn it is may be of a recording that goes on.
+            stop: set to end the waiting at once; the turns may be held by another recording, which goes on.
 
         Raises:
-            TransferStopped: it was set.
+            TransferStopped: `stop` was set.
         """
         with self._changed:
-            while not self._changed.wait_for(lambda: self._under_way < self.allowed, LOOK_EACH_S):
+            while not self._changed.wait_for(lambda: self._under_way < self.allowed, CHECK_INTERVAL_S):
                 if stop.is_set():
                     raise TransferStopped
             self._under_way += 1
@@ -62,35 +62,35 @@ class Pace:
                 self._under_way -= 1
                 self._changed.notify_all()
 
-    def slower(self, begun: int) -> None:
-        """Allow half of what is under way, once for all that were refused together.
+    def slow_down(self, begun: int) -> None:
+        """Halve the limit, once for all requests that were refused together.
 
         Args:
-            begun: the round in which the refused request was begun.
+            begun: the round in which the refused request began.
         """
         with self._changed:
             if begun == self._round:
                 self._round += 1
                 self._allowed = max(1.0, min(self._allowed, self._under_way) / 2)
 
-    def faster(self) -> None:
-        """Allow a little more: one, once as many as are allowed were taken."""
+    def speed_up(self) -> None:
+        """Raise the limit a little: by one after as many accepted requests as the limit allows."""
         with self._changed:
             self._allowed = min(float(self._most), self._allowed + 1 / self._allowed)
             self._changed.notify_all()
 
 
 class Turn:
-    """One request's turn, and how the store took it."""
+    """The turn of one request, which reports how the store answered."""
 
-    def __init__(self, pace: Pace, begun: int) -> None:
-        self._pace = pace
+    def __init__(self, throttle: Throttle, begun: int) -> None:
+        self._throttle = throttle
         self._begun = begun
 
     def taken(self) -> None:
-        """Note that the store took the body."""
-        self._pace.faster()
+        """Report that the store accepted the body."""
+        self._throttle.speed_up()
 
     def refused(self) -> None:
-        """Note that the store asked for less."""
-        self._pace.slower(self._begun)
+        """Report that the store asked for fewer requests."""
+        self._throttle.slow_down(self._begun)

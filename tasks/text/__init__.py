@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.text.formatting import MIB, clock, human_size
+from tasks.text.formatting import MIB, clock, human_size, safe_line
 from tasks.text.logs import Log, ThrottledLog, conceal_logs, quiet_http_logs
 from tasks.text.markdown import cell, code, code_in_table, literal
 from tasks.text.redaction import Concealed, keep_secret, redacted, showable, without_secrets
@@ -24,6 +24,7 @@ __all__ = [
     "put",
     "quiet_http_logs",
     "redacted",
+    "safe_line",
     "secure_streams",
     "showable",
     "without_secrets",

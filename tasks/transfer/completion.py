@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tasks.archive import is_marked, read_back
 from tasks.errors import StoredWrong, StoreRefused, UploadVanished
 from tasks.evidence import Evidence
-from tasks.s3 import bare
+from tasks.s3 import bare_etag
 from tasks.transfer.models import ProvedFile, UploadedFile
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def require_still(store: Store, file: ProvedFile) -> ProvedFile:
     stored = store.head(facts.payload.key)
     if stored is None:
         raise StoredWrong(facts.payload.key, f"{facts.size} bytes", "nothing")
-    if bare(stored.etag) == bare(file.etag):
+    if bare_etag(stored.etag) == bare_etag(file.etag):
         return file
     require_bytes(store, stored, facts.size, facts.metadata, file.sha256)
     return replace(file, etag=stored.etag)

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from tasks.archive import is_marked, read_back
 from tasks.errors import SizeDisagrees, SourceChanged, TransferStopped, UploadVanished, VideoEmpty
 from tasks.evidence import Evidence
-from tasks.s3 import PartRange, crc64, cut, grown_part_size, part_ranges
+from tasks.s3 import PartRange, crc64, fill_buffers, grow_part_size, part_ranges
 from tasks.transfer.buffers import BufferLease, LastUse, OrderedSha256
 from tasks.transfer.completion import require_bytes
 from tasks.transfer.models import FileFacts, ProvedFile, UploadedFile
@@ -72,7 +72,7 @@ class FileTransfer:
         """
         self._found = source = self._source.open(self._context.limits.part_size)
         facts = self._facts(source)
-        part_size = grown_part_size(source.size, self._context.limits.part_size)
+        part_size = grow_part_size(source.size, self._context.limits.part_size)
         # What must not differ for an upload to be carried on; without a strong ETag nothing proves it.
         origin: dict[str, str | int] = {"etag": source.etag, "size": source.size, "part_size": part_size}
         single = source.size <= part_size and not keep_existing
@@ -141,7 +141,7 @@ class FileTransfer:
         with BufferLease(self._context.buffers) as lease:
             if (body := lease.acquire(facts.size)) is None:
                 raise TransferStopped
-            next(cut(self._chunks(0, facts.size), [body]))
+            next(fill_buffers(self._chunks(0, facts.size), [body]))
             sha256 = hashlib.sha256(body).hexdigest()
             evidence.feed(body)
             metadata = {**facts.metadata, "sha256": sha256}
@@ -164,7 +164,7 @@ class FileTransfer:
             log.info("%s: carrying on, %d of %d parts are stored.", path, len(kept), len(ranges))
         if 1 in kept:
             self._source.close()
-        self._journal.learn_dialect(upload, len(missing))
+        self._journal.detect_capabilities(upload, len(missing))
         evidence = Evidence(path, facts.size)
         # In order only from the first byte on; after a resume the digest comes from reading the object back.
         fetched, sha256 = self._move_parts(upload, missing, evidence, hashed=not kept)
@@ -191,7 +191,7 @@ class FileTransfer:
             if ranged:
                 with reading:
                     lease.require_open()
-                    next(cut(self._chunks(part.start, part.stop), [body]))
+                    next(fill_buffers(self._chunks(part.start, part.stop), [body]))
             if hashed:  # before it is stored: a part that the store is slow to take holds up no other
                 digest.add(part.number, body)
             with storing:
@@ -208,7 +208,7 @@ class FileTransfer:
                 OrderedSha256(uses.end_one, evidence.feed) as digest,
                 Pool(context.limits.parts_at_once, context.stop, lease.close) as pool,
             ):
-                bodies = buffers() if ranged else cut(self._chunks(0, sum(p.size for p in missing)), buffers())
+                bodies = buffers() if ranged else fill_buffers(self._chunks(0, sum(p.size for p in missing)), buffers())
                 for part, body in zip(missing, bodies, strict=False):
                     pool.submit(move, part, body)
                 pool.wait()

@@ -25,7 +25,7 @@ from tasks.errors import (
 )
 from tasks.realtimekit import require_no_missing_media
 from tasks.retry import Patience
-from tasks.s3 import bare
+from tasks.s3 import bare_etag
 from tasks.transfer.completion import complete, require_still
 from tasks.transfer.file_transfer import FileTransfer
 from tasks.transfer.models import ProvedFile, UploadedFile
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     import httpx
 
     from tasks.archive import Archive, ArchivedRecording
-    from tasks.download import Links
+    from tasks.download import PresignedUrls
     from tasks.realtimekit import Recording
     from tasks.s3 import StoredObject
     from tasks.transfer.models import Payload, TransferContext, TransferredFile
@@ -64,7 +64,7 @@ class Transfer:
         links: the files' URLs by label.
     """
 
-    def __init__(self, context: TransferContext, http: httpx.Client, links: Links) -> None:
+    def __init__(self, context: TransferContext, http: httpx.Client, links: PresignedUrls) -> None:
         self._context = context
         self._http = http
         self._counting = Lock()
@@ -282,7 +282,7 @@ class Transfer:
 
 def _is_listed(file: ProvedFile, listed: StoredObject | None) -> bool:
     """Tell whether the store lists the object that was proved."""
-    return listed is not None and (listed.size, bare(listed.etag)) == (file.facts.size, bare(file.etag))
+    return listed is not None and (listed.size, bare_etag(listed.etag)) == (file.facts.size, bare_etag(file.etag))
 
 
 def _stored(file: ProvedFile) -> StoredFile:

@@ -178,11 +178,11 @@ def test_a_large_file_is_read_in_ranges_as_long_as_that_pays_and_compared_as_a_w
 
 
 def test_reading_ahead_pays_where_a_request_waits_for_less_than_its_bytes_take() -> None:
-    pace = read_ahead._Timing()
-    pace.latency_s, pace.flow_s = 0.03, 0.1
-    assert pace.pays()
-    pace.latency_s, pace.flow_s = 1.5, 0.01
-    assert not pace.pays()
+    timing = read_ahead._Timing()
+    timing.latency_s, timing.flow_s = 0.03, 0.1
+    assert timing.pays()
+    timing.latency_s, timing.flow_s = 1.5, 0.01
+    assert not timing.pays()
 
 
 def test_a_byte_that_flips_on_the_way_once_is_no_damage(rclone: Archiving) -> None:

@@ -20,6 +20,7 @@ from tests.benchmarks.figures import Result
 from tests.benchmarks.plot import draw
 from tests.benchmarks.stage import STORES, Stage, say
 from tests.benchmarks.table import markdown, text
+from tests.support.marked_section import write_section
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,6 +38,12 @@ SCENARIOS: Mapping[str, Callable[[Stage], Result]] = {
 }
 USUAL = "rclone"
 """The store whose results are called by the scenario alone."""
+ROOT = Path(__file__).resolve().parents[2]
+PUBLISHED = ROOT / ".readme"
+"""The folder of the figures that the project states."""
+DOCUMENT = ROOT / "tests" / "benchmarks" / "README.md"
+SECTION = "benchmarks"
+"""The section of the document that holds the tables."""
 
 
 def main() -> int:
@@ -45,6 +52,8 @@ def main() -> int:
     if given.list:
         sys.stdout.writelines(f"{name:10} {(run.__doc__ or '').splitlines()[0]}\n" for name, run in SCENARIOS.items())
         return 0
+    if given.publish:
+        return publish(given.out)
     if source.available() is None:
         say("The source is nginx, which is not here: apt-get install nginx-light")
         return 2
@@ -83,6 +92,8 @@ def _parser() -> argparse.ArgumentParser:
         help="for benchmarks.json, .md, .png; other scenarios there stay; default: %(default)s/")  # fmt: skip
     add("--quick", action="store_true", help="one round, small sizes: to see that it works")
     add("--list", action="store_true", help="name the scenarios")
+    add("--publish", action="store_true",
+        help="measure nothing: write the results in DIR into .readme/ and tests/benchmarks/README.md")  # fmt: skip
     return parser
 
 
@@ -106,12 +117,44 @@ def _kept(folder: Path) -> dict[str, Result]:
 
 
 def _write(results: Mapping[str, Result], folder: Path) -> None:
+    ordered = _ordered(results)
+    _write_facts(ordered, folder)
+    (folder / "benchmarks.md").write_text(tables(ordered))
+
+
+def _ordered(results: Mapping[str, Result]) -> dict[str, Result]:
     titles = [_title(name, store) for name in SCENARIOS for store in (USUAL, *sorted(STORES.keys() - {USUAL}))]
-    ordered = {title: results[title] for title in titles if title in results}
-    facts = {name: result.facts() for name, result in ordered.items()}
+    return {title: results[title] for title in titles if title in results}
+
+
+def _write_facts(results: Mapping[str, Result], folder: Path) -> None:
+    facts = {name: result.facts() for name, result in results.items()}
     (folder / "benchmarks.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
-    (folder / "benchmarks.md").write_text("\n".join(markdown(result) for result in ordered.values()))
-    draw(ordered, folder / "benchmarks.png")
+    draw(results, folder / "benchmarks.png")
+
+
+def tables(results: Mapping[str, Result]) -> str:
+    """Return the tables of all results in Markdown."""
+    return "\n".join(markdown(result) for result in results.values())
+
+
+def publish(measured: Path) -> int:
+    """Make measured results the project's figures; published scenarios that were not measured again stay.
+
+    Args:
+        measured: the folder that a measurement wrote to; without one, the tables and the plot are written anew.
+
+    Returns:
+        The process's exit code: 2 if a result is of `--quick`, and nothing is published.
+    """
+    results = _kept(measured)
+    if quick := [name for name, result in results.items() if "quick" in result.about]:
+        say(f"Measured with --quick, and not published: {', '.join(quick)}")
+        return 2
+    ordered = _ordered(_kept(PUBLISHED) | results)
+    _write_facts(ordered, PUBLISHED)
+    write_section(DOCUMENT, SECTION, tables(ordered))
+    return 0
 
 
 if __name__ == "__main__":

@@ -51,22 +51,20 @@ def cold(stage: Stage) -> Result:
     with stage.ground(10 * BYTES) as ground:
         ground.kit.lead_links_to(None)
         recording = ground.kit.add(StandInRecording(str(uuid.uuid4()), video=MediaSource(SyntheticContent(BYTES, 1))))
-        for one in _ways(ground, 0):
+        for one in _ways():
             once(ground, one, recording, rows.setdefault(one.name, Row(one.name)))
         for number in range(stage.times(ROUNDS)):
-            for one in _ways(ground, number + 1):
+            for one in _ways():
                 _look(ground, one, recording, rows[one.name])
             say(f"  {number + 1}: {latest(rows.values(), 'file_s')}")
     what = "from the command to the first request, and to its end, for a recording of 1 MB"
     return Result("cold", what, _METRICS, list(rows.values()))
 
 
-def _ways(ground: Ground, number: int) -> Iterator[Ours]:
+def _ways() -> Iterator[Ours]:
     flow = whole()
     yield replace(flow, name="ours: whole command, Prefect server runs")
-    yield replace(flow, name="ours: whole command, temporary server", server=False)
-    empty = (("PREFECT_HOME", str(ground.folder / f"home-{number}")),)
-    yield replace(flow, name="ours: the same, its very first time", server=False, settings=empty)
+    yield replace(flow, name="ours: whole command, no Prefect server", server=False)
     yield replace(plain(), name="ours: without Prefect")
 
 

@@ -12,8 +12,8 @@ from contextvars import copy_context
 from prefect import flow
 
 from tasks.archive.models import ArchivedFile, ArchivedRecording
+from tasks.orchestration.engine import PrefectEngine
 from tasks.orchestration.server import prefect_at_hand
-from tasks.orchestration.stages import announce, stage
 
 BYTES = 1_000_000
 LOG = logging.getLogger(__name__)
@@ -27,19 +27,23 @@ DONE = ArchivedRecording(
 """What an event tells of a recording."""
 
 
-@stage("nothing")
-def nothing(lasts_s: float, event: bool) -> None:  # noqa: FBT001 - a thread pool passes it on
-    """Do nothing for so long; with `event`, announce it as the end of a recording is announced."""
+def nothing(lasts_s: float, engine: PrefectEngine | None) -> None:
+    """Do nothing for so long; with an engine, emit the event of a recording that was archived."""
     time.sleep(lasts_s)
-    if event:
-        announce(DONE.model_copy(update={"recording_id": str(uuid.uuid4())}), LOG)
+    if engine:
+        engine.emit_archived(DONE.model_copy(update={"recording_id": str(uuid.uuid4())}))
 
 
 @flow(name="nothing", persist_result=False)
 def empty(tasks: int, at_once: int, lasts_s: float, *, event: bool) -> None:
     """Run so many tasks that do nothing, from so many threads, as the sweep runs its own."""
+    engine = PrefectEngine(LOG)
+
+    def one() -> None:
+        engine.run_once(nothing, lasts_s, engine if event else None)
+
     with ThreadPoolExecutor(at_once) as threads:
-        for future in [threads.submit(copy_context().run, nothing, lasts_s, event) for _ in range(tasks)]:
+        for future in [threads.submit(copy_context().run, one) for _ in range(tasks)]:
             future.result()
 
 

@@ -1,4 +1,4 @@
-"""The plot for the README: how long each contestant takes, how much memory, and what more connections bring."""
+"""The plot of the figures: how long each contestant takes, how much memory, and what more connections bring."""
 
 from __future__ import annotations
 

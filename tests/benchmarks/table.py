@@ -1,4 +1,4 @@
-"""Results as tables, for a terminal and for a README."""
+"""Results as tables, for a terminal and in Markdown."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def text(result: Result) -> str:
 
 
 def markdown(result: Result) -> str:
-    """Return a result for a README."""
+    """Return a result in Markdown."""
     title = f"**{result.scenario}**: {result.what}."
     if result.skipped:
         return f"{title} Skipped: {result.skipped}.\n"

@@ -7,16 +7,20 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import httpx
+import pytest
 
+from tests.benchmarks import __main__ as command
 from tests.benchmarks.far import ROUND_TRIP_S, far
 from tests.benchmarks.figures import MIB, RSS, WALL, Result, Row, ratio
 from tests.benchmarks.many import AT_ONCE, Taken, lasting, share
 from tests.benchmarks.table import cells, markdown, text
 from tests.standins.loopback import Delivery, LoopbackServer
 from tests.standins.wire import Reply
+from tests.support.marked_section import read_section, write_section
 from tests.support.measure import measured, quiet
 
 if TYPE_CHECKING:
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 
     from tests.support.measure import Usage
 
+FIGURES = command.PUBLISHED / "benchmarks.json"
 OURS, THEIRS = Row("ours"), Row("a | b")
 OURS.add(wall_s=1, peak_rss=MIB)
 OURS.add(wall_s=10, peak_rss=3 * MIB)
@@ -65,6 +70,49 @@ def test_what_was_skipped_says_why() -> None:
 
 def test_facts_survive_the_file() -> None:
     assert Result.of_facts(json.loads(json.dumps(RESULT.facts()))) == RESULT
+
+
+def test_the_document_states_what_was_published() -> None:
+    published = {name: Result.of_facts(known) for name, known in json.loads(FIGURES.read_text()).items()}
+    tables = command.tables(published)
+    assert read_section(command.DOCUMENT, command.SECTION) == tables, "run `python -m tests.benchmarks --publish`"
+
+
+def test_what_is_measured_again_replaces_what_was_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured, published, document = tmp_path / "benchmarks", tmp_path / ".readme", tmp_path / "README.md"
+    for folder, date in ((measured, "2026-11-27"), (published, "2026-11-26")):
+        folder.mkdir()
+        again = {"capped": replace(RESULT, about={"date": date}).facts(), "idle": RESULT.facts()}
+        (folder / "benchmarks.json").write_text(
+            json.dumps(again if folder == published else {"capped": again["capped"]})
+        )
+    document.write_text("before\n<!-- begin: benchmarks -->\n\nold\n<!-- end: benchmarks -->\nafter\n")
+    monkeypatch.setattr(command, "PUBLISHED", published)
+    monkeypatch.setattr(command, "DOCUMENT", document)
+    monkeypatch.setattr(command, "draw", lambda *_: None)
+    assert command.publish(measured) == 0
+    kept = json.loads((published / "benchmarks.json").read_text())
+    assert [kept[name]["about"]["date"] for name in ("capped", "idle")] == ["2026-11-27", "2026-11-26"]
+    text_of_document = document.read_text()
+    assert text_of_document.startswith("before\n<!-- begin")
+    assert text_of_document.endswith("end: benchmarks -->\nafter\n")
+    assert "old" not in text_of_document
+    assert text_of_document.count("**capped**") == 2
+
+
+def test_what_was_measured_quickly_is_not_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = replace(RESULT, about={"quick": "only to see that it works"})
+    (tmp_path / "benchmarks.json").write_text(json.dumps({"capped": quick.facts()}))
+    monkeypatch.setattr(command, "PUBLISHED", tmp_path / "not there")
+    assert command.publish(tmp_path) == 2
+
+
+@pytest.mark.parametrize("text", ["", "<!-- end: a -->\n<!-- begin: a -->\n\n", "<!-- begin: a -->\n\n" * 2])
+def test_a_document_without_the_section_stays_as_it_is(text: str, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text(text)
+    with pytest.raises(ValueError, match="expected one section"):
+        write_section(tmp_path / "README.md", "a", "new")
+    assert (tmp_path / "README.md").read_text() == text
 
 
 def test_prefects_share_is_what_is_left_without_ours() -> None:

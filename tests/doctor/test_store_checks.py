@@ -15,8 +15,8 @@ from tasks.doctor.runner import run
 from tasks.doctor.scratch_prefix import ScratchPrefix
 from tasks.doctor.store_checks import ANSWER_TIMEOUT_S, StoreCheckup, note_dates
 from tasks.errors import ArchiverError, TransferStopped
-from tasks.s3.checksums import crc64, crc64_text
-from tasks.s3.multipart import new_s3_client
+from tasks.s3.checksums import crc64, encode_crc64
+from tasks.s3.client import new_s3_client
 from tasks.text.redaction import Concealed
 from tests.clock import with_rclone
 from tests.standins.stores import RcloneStore, Store
@@ -204,7 +204,7 @@ def test_a_store_that_refuses_the_checksum_of_the_whole_is_not_said_to_verify_it
             said["ChecksumAlgorithm"] = "CRC64NVME"
         return said
 
-    wrong = crc64_text(crc64(store_checks._OTHER))
+    wrong = encode_crc64(crc64(store_checks._OTHER))
     found = looked(Meddled(rclone.s3, dialect), rclone.bucket)["CRC64NVME"]
     assert found.told.startswith("verified for each part; of the whole, it is compared")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tasks.download import Link, fetch_document, fetch_upload, new_http_client
+from tasks.download import PresignedUrl, fetch_document, fetch_upload, new_http_client
 from tasks.download import documents as module
 from tasks.errors import (
     ArchiverError,
@@ -67,13 +67,13 @@ class Reader:
         assert source is not None
         return source
 
-    def link(self) -> Link:
+    def link(self) -> PresignedUrl:
         """Return a URL that works."""
         url = self.kit.upload_url(self.session, "x").replace("uploads/x", "transcript/transcript.csv")
         key = httpx.URL(url).path
-        return Link(self.kit._links.mint(key, self.kit.now()))
+        return PresignedUrl(self.kit._links.mint(key, self.kit.now()))
 
-    def refresh(self) -> Link | None:
+    def refresh(self) -> PresignedUrl | None:
         """Return a fresh URL, unless there is none any more."""
         self.refreshes += 1
         return None if self.gone else self.link()

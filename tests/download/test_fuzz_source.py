@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tasks.download.http_client import new_http_client
-from tasks.download.presigned_urls import Link, Links
+from tasks.download.presigned_urls import PresignedUrl, PresignedUrls
 from tasks.download.source import Source
 from tasks.errors import ArchiverError
 from tasks.retry import Patience
@@ -85,8 +85,10 @@ def test_whatever_bytes_answer_they_are_the_files_or_the_error_is_ours(
 ) -> None:
     impostor.answers, impostor.asked = script, 0
     pauses = NoWaits()
-    link = Link(f"{impostor.origin}/a/b.mp4?X-Amz-Signature={CANARY}")
-    links = Links({"video": link}, lambda: {"video": Link(link.url)}, pauses, logging.getLogger(__name__))
+    link = PresignedUrl(f"{impostor.origin}/a/b.mp4?X-Amz-Signature={CANARY}")
+    links = PresignedUrls(
+        {"video": link}, lambda: {"video": PresignedUrl(link.url)}, pauses, logging.getLogger(__name__)
+    )
     source = Source(http, links, "video", Patience(0, pauses))
     try:
         opened = source.open(PART)

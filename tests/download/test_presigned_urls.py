@@ -1,4 +1,4 @@
-"""Links expire, and one refresh serves all who read through them; refused and unrefreshable ones end in good time."""
+"""Presigned URLs expire; one refresh serves all readers; refused URLs and URLs without a refresh end in good time."""
 
 import math
 from concurrent.futures import ThreadPoolExecutor
@@ -9,8 +9,8 @@ from typing import get_args
 import pytest
 
 from tasks.download import presigned_urls
-from tasks.download.presigned_urls import REFUSALS_BELIEVED
-from tasks.download.source import DEAD_ENDS_BELIEVED
+from tasks.download.presigned_urls import MAX_REFUSED_URLS
+from tasks.download.recovery import FAILURES_BEFORE_REFRESH
 from tasks.errors import ApiNonsense, ApiUnavailable, LinkRefused, SourceUnavailable
 from tests.standins.realtimekit import (
     Answer,
@@ -42,7 +42,7 @@ def test_many_readers_share_links_that_expire_in_mid_transfer_in_every_dialect(d
 def test_a_link_that_a_fresh_look_does_not_renew_is_used_while_it_works_and_not_asked_for_without_end(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(presigned_urls, "FRESH_FOR_S", 0.0)
+    monkeypatch.setattr(presigned_urls, "MIN_REFRESH_INTERVAL_S", 0.0)
     with reading(CONTENT, links_are_stored=True, link_lifetime=presigned_urls.REFRESH_AHEAD_S - 10) as it:
         assert it.fetch_in_parallel(PART, READERS) == it.content
         assert (it.links.refreshes, len(it.kit.api_requests)) == (1, 2)
@@ -53,13 +53,13 @@ def test_a_stored_link_that_is_refused_is_asked_for_again_and_told_at_last() -> 
     with reading(CONTENT, links_are_stored=True, links_expire_after_requests=2) as it:
         with pytest.raises(LinkRefused):
             it.fetch(PART)
-        assert len(it.kit.api_requests) == 1 + REFUSALS_BELIEVED
+        assert len(it.kit.api_requests) == 1 + MAX_REFUSED_URLS
 
 
 def test_links_that_serve_a_single_request_each_are_no_reason_to_give_up() -> None:
     with reading(CONTENT, links_expire_after_requests=1) as it:
         assert it.fetch(PART) == it.content
-        assert it.links.refreshes == CONTENT.size / PART - 1 > REFUSALS_BELIEVED
+        assert it.links.refreshes == CONTENT.size / PART - 1 > MAX_REFUSED_URLS
 
 
 def test_links_that_expire_while_connections_break_cost_no_byte_and_few_refreshes() -> None:
@@ -70,7 +70,7 @@ def test_links_that_expire_while_connections_break_cost_no_byte_and_few_refreshe
         good = [request for request in it.requests if not request.expired]
         # Which reader meets which fault depends on the threads: one that meets several in a row asks for a URL, too.
         broken = [request for request in good if request.fault and not isinstance(request.fault, Redirect)]
-        assert it.links.refreshes <= len(good) / 5 + len(broken) / DEAD_ENDS_BELIEVED
+        assert it.links.refreshes <= len(good) / 5 + len(broken) / FAILURES_BEFORE_REFRESH
 
 
 def test_all_readers_refused_at_once_cause_a_single_refresh() -> None:
@@ -108,7 +108,7 @@ def test_links_that_never_work_again_are_refused_after_a_few_fresh_ones(readers:
             reads = [pool.submit(it.read, 1, PART) for _ in range(readers)]
         assert all(isinstance(read.exception(), LinkRefused) for read in reads)
         assert "ExpiredRequest" in str(reads[0].exception())
-        assert it.links.refreshes == REFUSALS_BELIEVED
+        assert it.links.refreshes == MAX_REFUSED_URLS
 
 
 def test_a_file_that_cannot_even_be_opened_is_refused_as_well() -> None:
@@ -177,7 +177,7 @@ def test_a_link_that_leads_nowhere_time_and_again_is_replaced() -> None:
 def test_a_link_is_refreshed_ahead_of_time_once_and_nobody_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with reading(CONTENT, link_lifetime=40) as it:
         it.source.open(1)
-        monkeypatch.setattr("tasks.download.presigned_urls.FRESH_FOR_S", -1.0)
+        monkeypatch.setattr("tasks.download.presigned_urls.MIN_REFRESH_INTERVAL_S", -1.0)
         it.kit.link_lifetime = 3600
         assert it.fetch_in_parallel(PART, READERS) == it.content
         assert it.links.refreshes == 1
@@ -192,7 +192,7 @@ def test_clocks_that_disagree_do_not_cause_refreshes_over_and_over() -> None:
 
 
 def test_a_refresh_ahead_of_time_that_fails_leaves_the_old_link_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.download.presigned_urls.FRESH_FOR_S", -1.0)
+    monkeypatch.setattr("tasks.download.presigned_urls.MIN_REFRESH_INTERVAL_S", -1.0)
     with reading(CONTENT, link_lifetime=40) as it:
         it.kit.api_faults = lambda _: Answer.failure(10000, "Authentication error", status=401)
         assert it.fetch(PART * 4) == it.content

@@ -15,7 +15,7 @@ import httpx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.download.presigned_urls import Link, Links
+from tasks.download.presigned_urls import PresignedUrl, PresignedUrls
 from tasks.download.source import Source
 from tasks.errors import ApiUnavailable, ArchiverError
 from tasks.retry import LONGEST_PAUSE_S, Patience
@@ -121,12 +121,12 @@ class World:
         """Return what goes wrong with the request whose turn it is."""
         return self._fault
 
-    def links(self) -> dict[str, Link]:
+    def links(self) -> dict[str, PresignedUrl]:
         """Hand out fresh links, as the API does unless it is away."""
         if self.api_away:
             self.api_away -= 1
             raise ApiUnavailable("HTTP 503, away")
-        return {"video": Link(self.office.mint(f"/{FILE}", self.knobs.now()))}
+        return {"video": PresignedUrl(self.office.mint(f"/{FILE}", self.knobs.now()))}
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         """Answer a request as the server would over the wire."""
@@ -202,7 +202,7 @@ ETAGS = st.sampled_from(['"e"', '"e"', '"e"', 'W/"weak"', None])
 def opened(world: World) -> Source:
     """Return a source of the file, and open nothing yet."""
     http = httpx.Client(transport=httpx.MockTransport(world.answer), trust_env=False)
-    links = Links(world.links(), world.links, world.clock, logging.getLogger(__name__))
+    links = PresignedUrls(world.links(), world.links, world.clock, logging.getLogger(__name__))
     return Source(http, links, "video", Patience(PATIENCE_S, world.clock, lambda: world.clock.now))
 
 

@@ -179,7 +179,7 @@ def test_a_file_that_is_not_there_yet_is_asked_for_again_through_fresh_links() -
 def test_a_file_that_stays_missing_while_the_api_lists_it_is_worth_retrying(
     patience_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.download.source.MISSING_FOR_S", 0.1)
+    monkeypatch.setattr("tasks.download.recovery.MISSING_FOR_S", 0.1)
     with reading(CONTENT, patience_s=patience_s, pause_s=0.02) as it:
         it.kit.file_faults = lambda _: MISSING
         with pytest.raises(SourceMissing) as caught:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.download.source import LIES_BELIEVED
+from tasks.download.recovery import MAX_LIES
 from tasks.errors import ArchiverError
 from tests.standins.realtimekit import (
     Answer,
@@ -65,7 +65,7 @@ def mixed(breaks: list[Fault | None], lies: list[tuple[int, Fault | None]]) -> l
 def scripts(breaks: st.SearchStrategy[Fault | None], lies: list[Fault | None]) -> st.SearchStrategy[list[Fault | None]]:
     """Make scripts of many breaks and of no more lies than are believed."""
     placed = st.tuples(st.integers(0, 20), st.sampled_from(lies))
-    return st.builds(mixed, st.lists(breaks, max_size=20), st.lists(placed, max_size=LIES_BELIEVED - 1))
+    return st.builds(mixed, st.lists(breaks, max_size=20), st.lists(placed, max_size=MAX_LIES - 1))
 
 
 @examples(25)

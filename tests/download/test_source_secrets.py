@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from tasks.download.http_client import new_http_client, send
+from tasks.download.http_client import new_http_client, send_get
 from tasks.errors import ArchiverError, ConnectionInsecure, SourceUnavailable
 from tests.standins.realtimekit import (
     Answer,
@@ -118,14 +118,14 @@ def test_a_message_that_quotes_a_link_is_cut_before_its_query() -> None:
         raise httpx.ConnectError(message)
 
     with httpx.Client(transport=httpx.MockTransport(choke)) as http, pytest.raises(SourceUnavailable) as caught:
-        send(http, "video", "https://files.example/a.mp4?X-Amz-Signature=1", {})
+        send_get(http, "video", "https://files.example/a.mp4?X-Amz-Signature=1", {})
     assert caught.value.reason == "ConnectError: cannot reach https://files.example/a.mp4"
 
 
 @pytest.mark.parametrize("url", ["http://[x?X-Amz-Signature=1", "no-scheme?X-Amz-Signature=1", "http://\n?X-Amz=1", ""])
 def test_a_link_that_is_no_url_fails_as_any_other(url: str) -> None:
     with httpx.Client() as http, pytest.raises(ArchiverError) as caught:
-        send(http, "video", url, {})
+        send_get(http, "video", url, {})
     assert "X-Amz" not in str(caught.value)
     assert caught.value.__context__ is None
 
@@ -133,7 +133,7 @@ def test_a_link_that_is_no_url_fails_as_any_other(url: str) -> None:
 def test_a_server_that_does_not_speak_tls_is_told_at_once_and_without_the_url() -> None:
     query = "X-Amz-Signature=1"
     with RealtimeKitStandIn() as kit, new_http_client(5) as http, pytest.raises(ConnectionInsecure) as raised:
-        send(http, "video", f"{kit.base_url.replace('http://', 'https://')}/a?{query}", {})
+        send_get(http, "video", f"{kit.base_url.replace('http://', 'https://')}/a?{query}", {})
     assert "video, the server of its URL: the https connection cannot be trusted: it does not speak TLS" in str(
         raised.value
     )

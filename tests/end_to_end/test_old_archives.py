@@ -83,7 +83,7 @@ def test_each_recording_is_found_whole_with_all_that_was_said_of_it(
         stated = {**OLD.index["results"][old.id], "already_archived": True}
         assert found.model_dump(mode="json", exclude={"archive_url"}) == stated
         assert its.kit.file_requests == []
-        opened = find_archive.fn(its.run().store, f"s3://{bench.bucket}/archive", found.archive_url, old.id)
+        opened = find_archive(its.run().store, f"s3://{bench.bucket}/archive", found.archive_url, old.id)
         assert tuple(opened.files) == tuple(file.path for file in found.files)
     assert bench.stored_keys() == before
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import av
 import pytest
 
-from tasks.download.body_checks import media
+from tasks.download.body_checks import require_media
 from tasks.errors import SourceLied, SourceUnavailable
-from tasks.evidence.containers import HEAD, container_of
+from tasks.evidence.containers import HEAD, identify_container
 from tasks.evidence.media_evidence import TEXT_HEAD, Evidence, is_text
 from tests.standins.media import audio_mp3, boxes, track_webm, video_mp4
 from tests.support.media_files import remuxed
@@ -99,7 +99,7 @@ def test_media_are_never_taken_for_text_whatever_pieces_they_come_in(name: str) 
     assert not is_text(data[:TEXT_HEAD])
     for step in (5, 1460, len(data)):
         pieces = (data[start : start + step] for start in range(0, len(data), step))
-        assert b"".join(media("audio", pieces, len(data), doubt="Content-Type text/plain")) == data
+        assert b"".join(require_media("audio", pieces, len(data), doubt="Content-Type text/plain")) == data
 
 
 def test_a_video_without_its_index_and_bytes_of_no_container_are_told() -> None:
@@ -119,7 +119,7 @@ def test_no_bytes_at_all_make_the_look_at_them_fail() -> None:
                 data[dice.randrange(len(data))] = dice.randrange(256)
             findings(bytes(data), dice.choice([1, 333, 8192]))
     for _ in range(200):
-        container_of(dice.randbytes(dice.randrange(HEAD)))
+        identify_container(dice.randbytes(dice.randrange(HEAD)))
 
 
 PAGE = "<!DOCTYPE html><html><body>Bitte warten Sie …</body></html>"
@@ -150,7 +150,7 @@ def test_a_text_is_no_media_whatever_it_begins_with_and_however_little_of_it_com
     text = TEXTS[name]
     pieces = (text[start : start + step] for start in range(0, len(text), step))
     with pytest.raises(SourceLied, match="a text or a document"):
-        list(media("audio", pieces, len(text)))
+        list(require_media("audio", pieces, len(text)))
 
 
 def test_media_are_handed_on_at_their_first_bytes_and_texts_are_held_back() -> None:
@@ -158,7 +158,7 @@ def test_media_are_handed_on_at_their_first_bytes_and_texts_are_held_back() -> N
         yield first
         pytest.fail("it asked for more")
 
-    assert next(media("video", endless(video_mp4()[:16]), 10**6)) == video_mp4()[:16]
+    assert next(require_media("video", endless(video_mp4()[:16]), 10**6)) == video_mp4()[:16]
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_what_a_broken_connection_brought_counts_unless_it_may_be_the_beginning_
         yield first
         raise SourceUnavailable("video", "it broke")
 
-    handed_on = media("video", breaking(), 10**6)
+    handed_on = require_media("video", breaking(), 10**6)
     if kept:
         assert next(handed_on) == first
     with pytest.raises(SourceUnavailable):
@@ -180,7 +180,7 @@ def test_what_a_broken_connection_brought_counts_unless_it_may_be_the_beginning_
 
 
 def test_a_mistake_in_following_a_container_costs_no_recording(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.evidence.media_evidence.container_of", lambda _: "tar")
+    monkeypatch.setattr("tasks.evidence.media_evidence.identify_container", lambda _: "tar")
     monkeypatch.setattr("tasks.evidence.containers._is_tar_header", bool)
     header = bytes(124) + b"not a number" + bytes(376)
     assert "could not be followed (ValueError)" in findings(header * 8)[0]

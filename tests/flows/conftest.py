@@ -87,9 +87,42 @@ def world(prefect_api: str, kit: RealtimeKitStandIn, any_server: Store, tmp_path
 
 
 @pytest.fixture
+def plain(kit: RealtimeKitStandIn, any_server: Store, tmp_path: Path) -> World:
+    """An API with no recordings yet and an empty bucket, and no Prefect server."""
+    return new_world(kit, any_server, "", tmp_path)
+
+
+@pytest.fixture(params=["with a server", "plainly"])
+def either(request: pytest.FixtureRequest) -> World:
+    """The world with a Prefect server, and the one without, in turn."""
+    world: World = request.getfixturevalue("plain" if request.param == "plainly" else "world")
+    return world
+
+
+def _set_up(world: World, patch: pytest.MonkeyPatch) -> World:
+    for name, value in world.settings().items():
+        patch.setenv(name, value)
+    if world.prefect_api:
+        patch.setenv("PREFECT_API_URL", world.prefect_api)
+    else:
+        patch.delenv("PREFECT_API_URL", raising=False)
+    patch.chdir(world.folder)
+    return world
+
+
+@pytest.fixture
 def here(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """The world, with this very process set up for it."""
-    for name, value in world.settings().items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(world.folder)
-    return world
+    return _set_up(world, monkeypatch)
+
+
+@pytest.fixture
+def plain_here(plain: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """The world without a Prefect server, with this very process set up for it."""
+    return _set_up(plain, monkeypatch)
+
+
+@pytest.fixture
+def either_here(either: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Both worlds in turn, with this very process set up for them."""
+    return _set_up(either, monkeypatch)

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 from prefect import flow
 
-from flows.archive_recording import archive_recording
+from flows.archive_recording import archive
+from flows.archive_recording import archive_recording as archive_flow
 from tasks.archive.bag import missing_labels
 from tasks.archive.models import ArchivedRecording
 from tasks.archive.upload_journal import UploadJournal
+from tasks.engine import Engine
 from tasks.errors import (
     ApiRefused,
     ApiUnavailable,
@@ -28,14 +30,16 @@ from tasks.errors import (
     SourceUnavailable,
     StoreRefused,
 )
-from tasks.s3.multipart import Store, new_s3_client
+from tasks.s3.client import new_s3_client
+from tasks.s3.multipart import Store
+from tests.flows.running import archive_recording
 from tests.flows.world import eventually
 from tests.standins.realtimekit import Answer, MediaSource, StandInRecording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tests.flows.world import World
+from tests.flows.world import World
 
 LOG = logging.getLogger(__name__)
 STAGES = {"fetch details", "find archive", "wait until uploaded", "transfer media", "commit archive"}
@@ -44,7 +48,7 @@ UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 
 @pytest.fixture
 def quick_retries(here: World, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001 - its settings come first
-    monkeypatch.setattr("tasks.orchestration.stages.RETRY_DELAYS_S", [0.0])
+    monkeypatch.setattr("tasks.orchestration.engine.RETRY_DELAYS_S", [0.0])
     monkeypatch.setenv("TRANSFER_PATIENCE", "0.001")
     monkeypatch.setenv("TASK_RETRIES", "2")
 
@@ -306,7 +310,7 @@ def test_a_retry_brings_home_what_the_first_attempt_could_not(here: World) -> No
 
 
 def test_the_form_explains_and_checks_every_parameter() -> None:
-    shown = archive_recording.parameters.model_dump()["properties"]
+    shown = archive_flow.parameters.model_dump()["properties"]
     assert set(shown) == {"recording_id", "wait_timeout", "overwrite", "accept_size", "partial"}
     assert all(len(parameter["description"]) > 20 for parameter in shown.values())
     assert shown["recording_id"]["pattern"].startswith("^[0-9a-fA-F]{8}-")
@@ -314,7 +318,7 @@ def test_the_form_explains_and_checks_every_parameter() -> None:
     assert shown["wait_timeout"]["default"] == 600
     for name in ("overwrite", "accept_size", "partial"):
         assert shown[name] == shown[name] | {"type": "boolean", "default": False}
-    assert archive_recording.parameters.model_dump()["required"] == ["recording_id"]
+    assert archive_flow.parameters.model_dump()["required"] == ["recording_id"]
 
 
 def test_a_person_may_accept_another_size_and_a_missing_file_and_the_event_says_so(here: World) -> None:
@@ -329,4 +333,4 @@ def test_a_person_may_accept_another_size_and_a_missing_file_and_the_event_says_
 
 def test_code_checks_the_id_again() -> None:
     with pytest.raises(RecordingIdInvalid):
-        archive_recording.fn("../secrets")
+        archive(Engine(), "../secrets")

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flows.archive_recording import archive_recording
 from flows.audit_archive import audit_archive, main
 from tasks.audit import auditor
 from tasks.audit.fixity import examined
 from tasks.audit.report import AuditReport
 from tasks.errors import AuditUnfinished, DamageFound
+from tests.flows.running import archive_recording
 from tests.flows.world import World, eventually
 
 if TYPE_CHECKING:

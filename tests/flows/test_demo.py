@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ import pytest
 import time_machine
 
 from flows import demo
+from tests.flows.world import PROJECT, eventually
 from tests.standins.realtimekit import RealtimeKitStandIn
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ POOR = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0
 
 
 def run_demo(world: World, folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run the demo as a person without any settings does, with a temporary Prefect server."""
+    """Run the demo as a person without any settings does."""
     environment = world.environment(**dict.fromkeys(world.settings()), PREFECT_API_URL=None) | more
     command = [sys.executable, "-m", "flows.demo"]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
@@ -57,6 +59,24 @@ def test_the_demo_looks_on_any_day_where_it_archived_on_another(later: timedelta
     first = day()
     with time_machine.travel(datetime.now(UTC) + later):
         assert day() == first
+
+
+def test_the_demos_prefect_server_ends_with_the_demo_even_after_kill(tmp_path: Path) -> None:
+    script = f"""
+import os, time
+from tasks.orchestration.local_server import local_server
+with local_server(os.environ | {{"PREFECT_HOME": {str(tmp_path)!r}}}) as url:
+    print(url, flush=True)
+    time.sleep(60)
+"""
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("http://127.0.0.1:")
+        assert len(processes_in(tmp_path)) == 2
+        process.kill()
+    eventually(lambda: not processes_in(tmp_path), within_s=20)
 
 
 @pytest.mark.duty  # it takes most of a minute, and is a check of its own wherever the tests are run

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flows.archive_recording import archive_recording
-from flows.describe_recording import describe_recording, main
+from flows.describe_recording import describe, main
+from flows.describe_recording import describe_recording as describe_flow
+from tasks.engine import Engine
 from tasks.errors import NotInArchive, RecordingIdInvalid
 from tests.flows.duty import deploy, deployment_id, prefect
+from tests.flows.running import archive_recording, describe_recording
 from tests.flows.world import World, eventually
 from tests.standins import media
 from tests.standins.realtimekit import MediaSource
@@ -116,7 +118,7 @@ def test_an_address_outside_of_the_archive_ends_the_run(here: World) -> None:
     with pytest.raises(NotInArchive, match="It must be like s3://"):
         describe_recording(done.recording_id, done.archive_url.replace(here.bucket, "another"))
     with pytest.raises(RecordingIdInvalid):
-        describe_recording.fn("../x", done.archive_url)
+        describe(Engine(), "../x", done.archive_url)
     assert here.objects() == before
 
 
@@ -131,7 +133,7 @@ def test_on_a_terminal_it_prints_one_line_of_json(
 
 
 def test_the_form_asks_for_two_things_and_explains_all() -> None:
-    shown = describe_recording.parameters.model_dump()
+    shown = describe_flow.parameters.model_dump()
     assert shown["required"] == ["recording_id", "archive_url"]
     assert all(len(parameter["description"]) > 20 for parameter in shown["properties"].values())
     assert not any("anyOf" in parameter for parameter in shown["properties"].values())

@@ -48,6 +48,8 @@ def test_it_prints_one_line_of_json_and_all_else_to_stderr(world: World) -> None
     assert "waiting for UPLOADED" in first.stderr
     assert not BAR.search(first.stderr)
 
+    (flow_run,) = world.flow_runs(recording)
+    assert flow_run["state"]["type"] == "COMPLETED"
     (event,) = eventually(lambda: world.events(recording))
     assert event["payload"] == {name: value for name, value in result.items() if name != "already_archived"}
 
@@ -56,9 +58,9 @@ def test_it_prints_one_line_of_json_and_all_else_to_stderr(world: World) -> None
     assert json.loads(second.stdout) == result | {"already_archived": True}
 
 
-def test_wrong_usage_is_2_and_told_before_anything_begins(world: World) -> None:
-    nothing_set: dict[str, str | None] = {name: None for name in world.settings() if not name.startswith("AWS_")}
-    run = world.run(UNKNOWN_ID, **nothing_set)
+def test_wrong_usage_is_2_and_told_before_anything_begins(either: World) -> None:
+    nothing_set: dict[str, str | None] = {name: None for name in either.settings() if not name.startswith("AWS_")}
+    run = either.run(UNKNOWN_ID, **nothing_set)
     assert run.returncode == 2, run.stderr
     assert_told_plainly(run.stdout, run.stderr)
     for name in ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID", "REALTIMEKIT_APP_ID", "ARCHIVE_URL"):
@@ -67,10 +69,14 @@ def test_wrong_usage_is_2_and_told_before_anything_begins(world: World) -> None:
 
 
 def test_a_bad_id_is_2(here: World, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["not-an-id"]) == 2
+    with pytest.raises(SystemExit) as ended:
+        main(["not-an-id"])
+    assert ended.value.code == 2
     stdout, stderr = capsys.readouterr()
     assert_told_plainly(stdout, stderr)
-    assert "'not-an-id' is not a recording's id" in stderr
+    assert stderr == (
+        "python -m flows.archive_recording: argument RECORDING_ID: 'not-an-id' is not of the right form. See --help.\n"
+    )
     assert here.kit.api_requests == []
 
 
@@ -88,7 +94,16 @@ def test_bad_arguments_are_2(arguments: list[str], capsys: pytest.CaptureFixture
     ("dotenv", "environment", "problem"),
     [
         ("A=b".encode("utf-16"), {}, ".env: cannot be read (UnicodeDecodeError)"),
-        (b"", {"PREFECT_LOGGING_LEVEL": "leak-canary"}, "PREFECT_LOGGING_LEVEL: Input should be 'DEBUG'"),
+        (
+            b"",
+            {"PREFECT_LOGGING_LEVEL": "leak-canary", "PREFECT_API_URL": "http://127.0.0.1:9/api"},
+            "PREFECT_LOGGING_LEVEL: Input should be 'DEBUG'",
+        ),
+        (
+            b"PREFECT_API_URL=http://127.0.0.1:9/api",
+            {"PREFECT_LOGGING_LEVEL": "leak-canary"},
+            "PREFECT_LOGGING_LEVEL: Input should be 'DEBUG'",
+        ),
     ],
 )
 def test_settings_that_prefect_cannot_even_be_loaded_with_are_2(
@@ -103,7 +118,8 @@ def test_settings_that_prefect_cannot_even_be_loaded_with_are_2(
     assert "leak" not in run.stderr.lower()
 
 
-def test_neither_locale_nor_streams_nor_a_dead_proxy_keep_a_recording_away(world: World) -> None:
+def test_neither_locale_nor_streams_nor_a_dead_proxy_keep_a_recording_away(either: World) -> None:
+    world = either
     name = "Ann\u2019s \u4f1a\u8b70.mp4"
     recording = world.add(details={"output_file_name": name})
     dead = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
@@ -136,7 +152,7 @@ OF_A_PROCESS = {
 
 @pytest.mark.parametrize(("changes", "told"), FAILURES.values(), ids=FAILURES)
 def test_a_failure_is_1_and_its_last_paragraph_says_what_to_do(
-    here: World,
+    either_here: World,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     changes: dict[str, str],
@@ -144,11 +160,11 @@ def test_a_failure_is_1_and_its_last_paragraph_says_what_to_do(
 ) -> None:
     for name, value in (changes | {"TRANSFER_PATIENCE": "1"}).items():
         monkeypatch.setenv(name, value)
-    assert main([here.add().id]) == 1
+    assert main([either_here.add().id]) == 1
     stdout, stderr = capsys.readouterr()
     assert_told_plainly(stdout, stderr)
     assert_last_word(stderr, told)
-    assert here.objects() == {}
+    assert either_here.objects() == {}
 
 
 @pytest.mark.parametrize(("changes", "told"), OF_A_PROCESS.values(), ids=OF_A_PROCESS)
@@ -166,7 +182,8 @@ def assert_last_word(stderr: str, told: str) -> None:
     assert not A_TIME.match(last_word)
 
 
-def test_on_a_terminal_every_file_has_a_bar(world: World) -> None:
+def test_on_a_terminal_every_file_has_a_bar(either: World) -> None:
+    world = either
     recording = world.add_large(audio=MediaSource(SyntheticContent(3 * MIB), "audio/mpeg"))
     world.kit.bandwidth_per_connection = 8 * MIB
     ours, theirs = pty.openpty()

@@ -73,7 +73,7 @@ def end_worker_by_sigterm(running: Running) -> None:
 
 
 def drain(running: Running) -> None:
-    """End the flows first, as the README tells: then nothing is left Running on the server."""
+    """End the flows first, as flows/README.md tells: then nothing is left Running on the server."""
     for pid in flow_pids(running):
         os.kill(pid, signal.SIGTERM)
     eventually(lambda: not flow_pids(running))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import pytest
 from prefect.settings import (
@@ -14,36 +13,26 @@ from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_CLIENT_MAX_RETRIES,
     PREFECT_CLOUD_API_URL,
-    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     Settings,
     temporary_settings,
 )
 
 from tasks.errors import ArchiverError, ConnectionInsecure, PrefectRefused, PrefectUnavailable, SettingsInvalid
-from tasks.orchestration.server import _patience, prefect_at_hand, settings_of
+from tasks.orchestration.server import CLIENT_RETRIES, _client_settings, prefect_at_hand, settings_of
 from tasks.settings import AuditSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CASES = {
-    "a temporary server": (None, {}, True),
-    "a temporary server, and they are wanted": (None, {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "60"}, False),
-    "a server of one's own": ("http://127.0.0.1:9/api", {}, False),
-}
 
-
-@pytest.mark.parametrize(("server", "chosen", "without"), CASES.values(), ids=CASES)
-def test_only_runs_with_a_temporary_server_have_no_heartbeats(
-    monkeypatch: pytest.MonkeyPatch, server: str | None, chosen: dict[str, str], *, without: bool
+@pytest.mark.parametrize(("chosen", "retries"), [({}, {CLIENT_RETRIES}), ({"PREFECT_CLIENT_MAX_RETRIES": "9"}, set())])
+def test_the_client_gives_up_early_unless_somebody_chose_otherwise(
+    monkeypatch: pytest.MonkeyPatch, chosen: dict[str, str], retries: set[int]
 ) -> None:
     for name, value in chosen.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("tasks.orchestration.server.get_current_settings", Settings)  # not those of all tests here
-    with temporary_settings({PREFECT_API_URL: server}):
-        changed = _patience()
-    assert (PREFECT_FLOWS_HEARTBEAT_FREQUENCY in changed) is without
-    assert changed.get(PREFECT_FLOWS_HEARTBEAT_FREQUENCY) is None
+    assert set(_client_settings().values()) == retries
 
 
 @pytest.fixture
@@ -116,21 +105,3 @@ def test_an_url_that_is_none_is_told_with_the_other_settings(url: str, monkeypat
         settings_of(AuditSettings)
     wrong = ["ARCHIVE_URL", "PREFECT_API_URL", "PREFECT_API_SSL_CERT_FILE"]
     assert [problem.partition(":")[0] for problem in raised.value.problems] == wrong
-
-
-def test_a_temporary_server_gets_no_secret_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[str] = []
-
-    def get_client(**_: object) -> NoReturn:
-        seen.extend(os.environ.values())
-        message = "no server here"
-        raise RuntimeError(message)
-
-    monkeypatch.setattr("tasks.orchestration.server.get_client", get_client)
-    secrets = {"CLOUDFLARE_API_TOKEN": "leak-token", "AWS_SECRET_ACCESS_KEY": "leak-key", "AWS_SESSION_TOKEN": "leak"}
-    for name, value in secrets.items():
-        monkeypatch.setenv(name, value)
-    failure(url=None)
-    assert seen
-    assert not set(secrets.values()) & set(seen)
-    assert {name: os.environ[name] for name in secrets} == secrets

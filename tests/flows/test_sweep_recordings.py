@@ -17,13 +17,14 @@ from prefect.client.orchestration import get_client
 from prefect.exceptions import ParameterTypeError
 from prefect.flow_engine import run_flow
 
-from flows.archive_recording import archive_recording
-from flows.sweep_recordings import main, sweep_recordings
+from flows.sweep_recordings import main
+from flows.sweep_recordings import sweep_recordings as sweep_flow
 from tasks.archive.partial import read_missing
 from tasks.errors import ApiRefused, ApiUnavailable, CannotHandOut, StoreUnavailable, SweepIncomplete
-from tasks.s3.multipart import new_s3_client
+from tasks.s3.client import new_s3_client
 from tasks.sweep.report import Sweep
 from tests.flows.duty import asked
+from tests.flows.running import archive_recording, sweep_recordings
 from tests.flows.world import MIB, World, eventually
 from tests.standins.realtimekit import (
     LEAKY_STORAGE_CONFIG,
@@ -132,7 +133,7 @@ def test_what_expires_soon_and_is_not_archived_fails_the_run(here: World) -> Non
 def test_an_empty_video_and_a_file_that_is_missing_are_at_risk_and_not_lost(
     here: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.download.source.MISSING_FOR_S", -1.0)
+    monkeypatch.setattr("tasks.download.recovery.MISSING_FOR_S", -1.0)
     empty, missing = aged(here, WEEK_H - 2, video=b""), aged(here, WEEK_H - 3)
     here.kit.file_faults = lambda request: Answer(404) if request.name == missing.video_name else None
     raised, sweep = incomplete(at_once=1)
@@ -467,7 +468,7 @@ def _store_away(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_api_or_store_there_is_no_plan_and_what_may_pass_is_tried_again(
     here: World, monkeypatch: pytest.MonkeyPatch, prepare: Any, error: type[Exception], looks: int
 ) -> None:
-    monkeypatch.setattr("tasks.orchestration.stages.RETRY_DELAYS_S", [0.0])
+    monkeypatch.setattr("tasks.orchestration.engine.RETRY_DELAYS_S", [0.0])
     monkeypatch.setenv("TRANSFER_PATIENCE", "0.001")
     monkeypatch.setenv("TASK_RETRIES", "2")
     aged(here, 3)
@@ -590,7 +591,7 @@ def two_sweeps() -> tuple[FlowRun, FlowRun]:
 
 def executed(run: FlowRun, world: World) -> dict[str, Any]:
     """Run what a deployment's run asks for, as a worker's process does, and return its state."""
-    run_flow(sweep_recordings, flow_run=run, parameters=run.parameters, return_type="state")
+    run_flow(sweep_flow, flow_run=run, parameters=run.parameters, return_type="state")
     return dict(flow_run(world, str(run.id))["state"])
 
 
@@ -634,7 +635,7 @@ def heard_of(world: World, run: FlowRun, when: datetime) -> None:
 
 
 def test_the_form_explains_and_checks_every_parameter() -> None:
-    form = sweep_recordings.parameters.model_dump()
+    form = sweep_flow.parameters.model_dump()
     shown = form["properties"]
     assert list(shown) == [
         "dry_run", "limit", "at_risk_hours", "invoked_within_hours", "meeting_id", "app_ids", "at_once", "hand_out",

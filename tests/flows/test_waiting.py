@@ -9,9 +9,10 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.flow_engine import run_flow
 
-from flows.archive_recording import archive_recording
+from flows.archive_recording import archive_recording as archive_flow
 from tasks.errors import NotUploadedInTime
 from tasks.orchestration.reschedule import pause_before
+from tests.flows.running import archive_recording
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
@@ -50,13 +51,13 @@ def young(world: World, **of_recording: Any) -> StandInRecording:
 
 def executed(run: FlowRun) -> None:
     """Run what a deployment's run asks for, as a worker's process does."""
-    run_flow(archive_recording, flow_run=run, parameters=run.parameters, return_type="state")
+    run_flow(archive_flow, flow_run=run, parameters=run.parameters, return_type="state")
 
 
 def test_a_run_that_is_too_early_ends_and_the_one_that_it_scheduled_archives_the_recording(here: World) -> None:
     recording = young(here, status="RECORDING")
     with get_client(sync_client=True) as prefect:
-        deployment: Any = archive_recording.to_deployment("waiting")  # Prefect's types tell of a coroutine, too
+        deployment: Any = archive_flow.to_deployment("waiting")  # Prefect's types tell of a coroutine, too
         deployment_id = deployment.apply()
         parameters = {"recording_id": recording.id, "wait_timeout": 0, "overwrite": False}
         named = f"archive {recording.id}"

@@ -13,7 +13,8 @@ import httpx
 import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-from flows.webhook import LARGE_AT_ONCE, LARGEST_BODY, USUAL_BODY, main, new_app
+from flows.webhook import main
+from tasks.orchestration.webhook_receiver import LARGE_AT_ONCE, LARGEST_BODY, USUAL_BODY, new_app
 from tasks.realtimekit import webhook_signature
 from tasks.settings import WebhookSettings, load_settings
 from tests.flows.duty import listening
@@ -38,7 +39,9 @@ def running() -> Iterator[Signer]:
 @pytest.fixture
 def signer(running: Signer, monkeypatch: pytest.MonkeyPatch) -> Signer:
     monkeypatch.setattr(webhook_signature, "FETCH_INTERVAL_S", 0.001)
-    monkeypatch.setattr("flows.webhook.ANSWERED_WITHIN_S", 60)  # two cores may be busy, and SQLite locked
+    monkeypatch.setattr(
+        "tasks.orchestration.webhook_receiver.ANSWERED_WITHIN_S", 60
+    )  # two cores may be busy, and SQLite locked
     running.published = Signer.document(running.keys)
     running.fetches = 0
     return running
@@ -315,7 +318,7 @@ def test_while_prefect_is_away_webhooks_are_to_be_sent_again(
 
 
 def test_a_server_that_hangs_is_not_waited_for(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.webhook.ANSWERED_WITHIN_S", 0.3)
+    monkeypatch.setattr("tasks.orchestration.webhook_receiver.ANSWERED_WITHIN_S", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent_url = f"http://127.0.0.1:{silent.getsockname()[1]}/api"
         with temporary_settings({PREFECT_API_URL: silent_url}):
@@ -327,7 +330,7 @@ def test_a_body_that_does_not_arrive_is_not_waited_for_and_not_given_up(
     prefect_api: str, signer: Signer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert prefect_api
-    monkeypatch.setattr("flows.webhook.ANSWERED_WITHIN_S", 0.3)
+    monkeypatch.setattr("tasks.orchestration.webhook_receiver.ANSWERED_WITHIN_S", 0.3)
 
     async def stuck() -> AsyncIterator[bytes]:
         yield b"{"

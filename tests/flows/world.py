@@ -57,7 +57,10 @@ class Gate:
 
 @dataclass(frozen=True)
 class World:
-    """An API, a bucket and a Prefect server, and the folder that processes are started in."""
+    """An API, a bucket and a Prefect server, and the folder that processes are started in.
+
+    Without a server, `prefect_api` is empty, and commands run plainly.
+    """
 
     kit: RealtimeKitStandIn
     store: Store
@@ -100,7 +103,11 @@ class World:
     def environment(self, **changes: str | None) -> dict[str, str]:
         """Return the whole environment of a process; what is changed to None is not set."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
-        ours = {"PREFECT_API_URL": self.prefect_api, "PYTHONPATH": python_path(PROJECT), "PYTHONWARNINGS": "ignore"}
+        ours: dict[str, str | None] = {
+            "PREFECT_API_URL": self.prefect_api or None,
+            "PYTHONPATH": python_path(PROJECT),
+            "PYTHONWARNINGS": "ignore",
+        }
         merged = inherited | ours | self.settings() | changes
         return {name: value for name, value in merged.items() if value is not None}
 

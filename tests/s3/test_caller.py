@@ -9,9 +9,10 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ResponseStreamingError
 
 from tasks.errors import RetryableError, StoredWrong, StoreRefused, StoreUnavailable, TransferStopped
-from tasks.s3.capabilities import Dialect
+from tasks.s3.capabilities import StoreCapabilities
+from tasks.s3.client import new_s3_client
 from tasks.s3.error_codes import is_answer
-from tasks.s3.multipart import Store, new_s3_client
+from tasks.s3.multipart import Store
 from tasks.text.formatting import MIB
 from tests.support.meddling import Meddled, once, raising, refusal
 
@@ -203,8 +204,8 @@ def test_what_is_not_there_is_an_answer_and_the_patience_is_that_of_the_settings
         return drops.pop()(send) if answered and drops else send()
 
     answered: list[object] = []
-    dialect, client = Dialect(), Meddled(rclone.s3, dropping)
-    stages: list[Any] = [Store(client, rclone.bucket, 60, dialect=dialect) for _ in range(2)]  # type: ignore[arg-type]
+    capabilities, client = StoreCapabilities(), Meddled(rclone.s3, dropping)
+    stages: list[Any] = [Store(client, rclone.bucket, 60, capabilities=capabilities) for _ in range(2)]  # type: ignore[arg-type]
     monkeypatch.setattr("tasks.retry.FIRST_PAUSE_S", 0.001)
     answered.append(stages[0].get("key"))
     assert [store.head("key") for store in stages] == [None, None]

@@ -10,9 +10,10 @@ import pytest
 from botocore.exceptions import ConnectionClosedError
 
 from tasks.errors import SourceUnavailable
-from tasks.s3.capabilities import WORTH_ASKING
-from tasks.s3.multipart import Store, new_s3_client
-from tasks.s3.throttle import Pace
+from tasks.s3.capabilities import MIN_PARTS_TO_DETECT
+from tasks.s3.client import new_s3_client
+from tasks.s3.multipart import Store
+from tasks.s3.throttle import Throttle
 from tests.standins.realtimekit import Answer
 from tests.support.archiving import Run
 from tests.support.meddling import Meddled, refusal
@@ -56,7 +57,7 @@ class Watch:
 
 @pytest.fixture
 def two_parts_are_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.archive.upload_journal.WORTH_ASKING", 2)
+    monkeypatch.setattr("tasks.archive.upload_journal.MIN_PARTS_TO_DETECT", 2)
 
 
 def interrupted(bench: Archiving, run: Run, parts: int = 3) -> StandInRecording:
@@ -121,10 +122,10 @@ def test_rclone_is_asked_once_and_gets_md5(rclone: Archiving) -> None:
 def test_only_files_of_many_parts_are_worth_the_question(rclone: Archiving) -> None:
     watch = Watch()
     run = rclone.run(watch)
-    for size in (100, rclone.part, (WORTH_ASKING - 1) * rclone.part):
+    for size in (100, rclone.part, (MIN_PARTS_TO_DETECT - 1) * rclone.part):
         run.archived(rclone.add(size).id)
     assert watch.asking == []
-    run.archived(rclone.add((WORTH_ASKING - 1) * rclone.part + 1).id)
+    run.archived(rclone.add((MIN_PARTS_TO_DETECT - 1) * rclone.part + 1).id)
     assert watch.asking == ASKED_IN_VAIN
 
 
@@ -142,8 +143,8 @@ def test_who_comes_while_the_store_is_being_asked_waits_for_what_is_found(swift:
 
     def learn(_: int) -> bool:
         others.release()
-        store.learn_dialect(ASKING)
-        return store._dialect.verifies_crc64
+        store.detect_capabilities(ASKING)
+        return store._capabilities.verifies_crc64
 
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(learn, range(4))) == [True] * 4
@@ -210,8 +211,8 @@ def test_a_page_in_the_stores_place_is_no_answer(rclone: Archiving) -> None:
         return {"ResponseMetadata": {"HTTPStatusCode": 200, "HTTPHeaders": {}}} if call == 3 else send()
 
     store = rclone.run(Watch(page)).store
-    store.learn_dialect(ASKING)
-    assert not store._dialect.verifies_crc64
+    store.detect_capabilities(ASKING)
+    assert not store._capabilities.verifies_crc64
     assert rclone.uploads() == []
 
 
@@ -221,9 +222,9 @@ def test_a_store_that_wants_less_while_it_is_asked_gets_no_less(rclone: Archivin
             raise AWAY
         return send()
 
-    pace, client = Pace(4), Meddled(rclone.s3, Watch(busy))
-    Store(client, rclone.bucket, 10, pace=pace).learn_dialect(ASKING)  # type: ignore[arg-type]
-    assert pace.allowed == 4
+    throttle, client = Throttle(4), Meddled(rclone.s3, Watch(busy))
+    Store(client, rclone.bucket, 10, throttle=throttle).detect_capabilities(ASKING)  # type: ignore[arg-type]
+    assert throttle.allowed == 4
 
 
 def test_an_upload_that_was_begun_with_md5_is_carried_on_with_crc64nvme_once_that_is_worth_asking(
@@ -231,7 +232,7 @@ def test_an_upload_that_was_begun_with_md5_is_carried_on_with_crc64nvme_once_tha
 ) -> None:
     first, second = Watch(), Watch()
     recording = interrupted(swift, swift.run(first, concurrency=1))
-    monkeypatch.setattr("tasks.archive.upload_journal.WORTH_ASKING", 2)
+    monkeypatch.setattr("tasks.archive.upload_journal.MIN_PARTS_TO_DETECT", 2)
     (file,) = swift.run(second).archived(recording.id).files
     assert recording.video is not None
     assert file.sha256 == recording.video.sha256()

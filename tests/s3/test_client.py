@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.utils import parse_timestamp
 
-from tasks.s3.multipart import _timestamp, new_s3_client
+from tasks.s3.client import _parse_timestamp, new_s3_client
 
 if TYPE_CHECKING:
     from tests.support.archiving import Archiving
@@ -41,18 +41,18 @@ def test_a_store_is_told_which_program_asks_and_the_app_id_if_there_is_one(
 
 @pytest.mark.parametrize("told", TIMES)
 def test_times_are_those_that_botocore_would_find(told: str) -> None:
-    assert _timestamp(told) == parse_timestamp(told)
+    assert _parse_timestamp(told) == parse_timestamp(told)
 
 
 @pytest.mark.parametrize("told", ["x GMT", "Thu, 32 Nov 2026 11:00:00 GMT", "T"])
 def test_what_is_no_time_is_the_error_that_botocore_makes_of_it(told: str) -> None:
     with pytest.raises(ValueError, match="Invalid timestamp"):
-        _timestamp(told)
+        _parse_timestamp(told)
 
 
 def test_a_body_may_take_longer_than_the_connecting_may_as_long_as_it_moves(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a slow line, a part of 8 MiB needs longer than the 10 s that connecting may take, however often it is sent."""
-    monkeypatch.setattr("tasks.s3.multipart.CONNECT_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("tasks.s3.client.CONNECT_TIMEOUT_S", 0.5)
     body, received = bytearray(24 * 1024 * 1024), bytearray()  # bytes would be read from like a file
 
     def take_slowly(listener: socket.socket) -> None:

@@ -12,9 +12,10 @@ from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials
 
 from tasks.errors import StoreRefused
-from tasks.s3.capabilities import Dialect
+from tasks.s3.capabilities import StoreCapabilities
+from tasks.s3.client import new_s3_client
 from tasks.s3.credentials import RenewedCredentials
-from tasks.s3.multipart import Store, new_s3_client
+from tasks.s3.multipart import Store
 from tests.torture.store.faults import error_document
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ OLD, NEW = "old-token", "new-token"
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.retry.FIRST_PAUSE_S", 0.02)
     monkeypatch.setattr("tasks.retry.LONGEST_PAUSE_S", 0.1)
-    monkeypatch.setattr("tasks.s3.credentials.READ_ANEW_EACH_S", 0.0)
+    monkeypatch.setattr("tasks.s3.credentials.MIN_RELOAD_INTERVAL_S", 0.0)
 
 
 class Guarded:
@@ -106,7 +107,7 @@ def test_an_object_is_looked_at_with_new_credentials_though_head_cannot_say_that
     found = store.head("key")
     assert found is not None
     assert found.size == 5
-    assert store.tells_checksums
+    assert store.reports_checksums
 
 
 def test_a_program_that_gives_credentials_is_asked_again_before_they_were_to_expire(
@@ -179,7 +180,7 @@ def test_credentials_that_have_expired_before_a_run_are_told_after_one_more_look
 
 
 def test_parts_that_fail_together_start_a_program_once_a_second_at_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.s3.credentials.READ_ANEW_EACH_S", 60.0)
+    monkeypatch.setattr("tasks.s3.credentials.MIN_RELOAD_INTERVAL_S", 60.0)
     asked: list[Credentials] = []
 
     def find() -> Credentials:
@@ -198,8 +199,8 @@ def test_credentials_of_the_environment_do_not_change_under_way_and_are_told_at_
 ) -> None:
     monkeypatch.setenv("AWS_SESSION_TOKEN", OLD)
     guarded = Guarded()
-    dialect = Dialect()
-    store = Store(guarded.client, rclone.bucket, 30, dialect=dialect)
+    capabilities = StoreCapabilities()
+    store = Store(guarded.client, rclone.bucket, 30, capabilities=capabilities)
     store.put("key", b"bytes", "video/mp4")
     guarded.expired = True
     with pytest.raises(StoreRefused, match=r"ExpiredToken.*environment, \.env") as caught:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from tasks.errors import ArchiverError, StoreRefused, StoreUnavailable
 from tasks.s3.bucket import StoredObject
-from tasks.s3.multipart import Part, Store, Upload, new_s3_client
+from tasks.s3.client import new_s3_client
+from tasks.s3.multipart import Part, Store, Upload
 from tests.support.impostor import MANY, Impostor, impersonating
 from tests.support.strategies import ANY_VALUE, damaged, examples, require_presentable
 

@@ -11,8 +11,9 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
 from tasks.errors import StoredWrong, StoreRefused, UploadVanished
-from tasks.s3.checksums import combined_crc64, crc64_text
-from tasks.s3.multipart import Part, Store, Upload, new_s3_client
+from tasks.s3.checksums import combine_crc64, encode_crc64
+from tasks.s3.client import new_s3_client
+from tasks.s3.multipart import Part, Store, Upload
 from tests.support.meddling import losing_the_answer, once, refusal
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 def test_a_body_with_another_md5_than_stated_is_refused_and_nothing_is_stored(
     bench: Archiving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.s3.bucket.md5_text", lambda _body: "CY9rzUYh03PK3k6DJie09g==")
+    monkeypatch.setattr("tasks.s3.bucket.encode_md5", lambda _body: "CY9rzUYh03PK3k6DJie09g==")
     monkeypatch.setattr("tasks.retry.FIRST_PAUSE_S", 0.001)
     with pytest.raises(StoredWrong, match="BadDigest") as caught:
         bench.run().store.put("key", b"bytes", "video/mp4")
@@ -38,7 +39,7 @@ def test_swift_refuses_a_part_with_another_md5_and_keeps_the_upload(
 ) -> None:
     store = swift.run().store
     upload = store.begin_upload("key", "video/mp4", {})
-    monkeypatch.setattr("tasks.s3.multipart.md5_text", lambda _body: "CY9rzUYh03PK3k6DJie09g==")
+    monkeypatch.setattr("tasks.s3.multipart.encode_md5", lambda _body: "CY9rzUYh03PK3k6DJie09g==")
     monkeypatch.setattr("tasks.retry.FIRST_PAUSE_S", 0.001)
     with pytest.raises(StoredWrong):
         store.put_part(upload, 1, b"bytes")
@@ -50,7 +51,7 @@ def test_rclone_forgets_an_upload_after_a_wrong_md5_and_that_counts_as_vanished(
 ) -> None:
     store = rclone.run().store
     upload = store.begin_upload("key", "video/mp4", {})
-    monkeypatch.setattr("tasks.s3.multipart.md5_text", lambda _body: "CY9rzUYh03PK3k6DJie09g==")
+    monkeypatch.setattr("tasks.s3.multipart.encode_md5", lambda _body: "CY9rzUYh03PK3k6DJie09g==")
     with pytest.raises(UploadVanished):
         store.put_part(upload, 1, b"bytes")
 
@@ -62,8 +63,8 @@ def test_parts_with_crc64nvme_are_verified_by_a_store_that_takes_it(
     upload = Upload("key", store.begin_upload("key", "video/mp4", {}).id, checksummed=True)
     first, second = b"a" * swift.part, b"b" * 1000
     parts = [store.put_part(upload, 1, first), store.put_part(upload, 2, second)]
-    assert combined_crc64((part.crc64, part.size) for part in parts) == crc64nvme(first + second)
-    monkeypatch.setattr("tasks.s3.multipart.crc64_text", lambda _crc: crc64_text(1))
+    assert combine_crc64((part.crc64, part.size) for part in parts) == crc64nvme(first + second)
+    monkeypatch.setattr("tasks.s3.multipart.encode_crc64", lambda _crc: encode_crc64(1))
     monkeypatch.setattr("tasks.retry.FIRST_PAUSE_S", 0.001)
     with pytest.raises(StoredWrong, match="CRC64NVME"):
         store.put_part(upload, 3, b"c")
@@ -137,7 +138,7 @@ def test_a_full_object_checksum_that_disagrees_is_found_at_once(bench: Archiving
     def claim(method: str, _request: dict[str, Any], send: Callable[[], Any]) -> Any:
         answer = send()
         if method == "head_object":
-            answer |= {"ChecksumType": "FULL_OBJECT", "ChecksumCRC64NVME": crc64_text(1)}
+            answer |= {"ChecksumType": "FULL_OBJECT", "ChecksumCRC64NVME": encode_crc64(1)}
         return answer
 
     store = bench.run(claim).store
@@ -151,7 +152,7 @@ def test_a_composite_checksum_is_not_taken_for_that_of_the_object(bench: Archivi
     def claim(method: str, _request: dict[str, Any], send: Callable[[], Any]) -> Any:
         answer = send()
         if method == "head_object":
-            answer |= {"ChecksumType": "COMPOSITE", "ChecksumCRC64NVME": crc64_text(1)}
+            answer |= {"ChecksumType": "COMPOSITE", "ChecksumCRC64NVME": encode_crc64(1)}
         return answer
 
     store = bench.run(claim).store
@@ -235,7 +236,7 @@ def test_a_completion_whose_answer_was_lost_is_proven_by_the_stores_checksum(rcl
     def meddle(method: str, request: dict[str, Any], send: Callable[[], Any]) -> Any:
         answer = once_lost(method, request, send)
         if method == "head_object":
-            answer |= {"ChecksumCRC64NVME": crc64_text(crc64nvme(b"bytes"))}
+            answer |= {"ChecksumCRC64NVME": encode_crc64(crc64nvme(b"bytes"))}
         return answer
 
     once_lost = once("complete_multipart_upload", losing_the_answer)

@@ -1,4 +1,4 @@
-"""However large a file and its parts: the parts cover it exactly once, and bytes come out of `cut` as they went in."""
+"""The parts of a file cover all of it exactly once, and `fill_buffers` keeps all bytes in their order."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.s3.part_ranges import MAX_PARTS, cut, grown_part_size, part_ranges
+from tasks.s3.part_ranges import MAX_PARTS, fill_buffers, grow_part_size, part_ranges
 from tasks.text.formatting import MIB
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ TIB = 1024 * 1024 * MIB
 
 @given(st.integers(0, 5 * TIB), st.integers(5 * MIB, 512 * MIB))
 def test_parts_cover_any_file_exactly_once_and_all_but_the_last_are_equal(size: int, part_size: int) -> None:
-    grown = grown_part_size(size, part_size)
+    grown = grow_part_size(size, part_size)
     parts = part_ranges(size, grown)
     assert len(parts) <= MAX_PARTS
     assert [part.number for part in parts] == list(range(1, len(parts) + 1))
@@ -31,7 +31,7 @@ def test_parts_cover_any_file_exactly_once_and_all_but_the_last_are_equal(size: 
 
 @given(st.integers(0, 5 * TIB), st.integers(5 * MIB, 512 * MIB))
 def test_the_part_size_grows_only_when_it_must_and_then_in_whole_mebibytes(size: int, part_size: int) -> None:
-    grown = grown_part_size(size, part_size)
+    grown = grow_part_size(size, part_size)
     if size <= part_size * MAX_PARTS:
         assert grown == part_size
     else:
@@ -49,7 +49,7 @@ def test_cut_gives_the_same_bytes_back_however_they_came(chunks: list[bytes], da
     whole = b"".join(chunks)
     ends = sorted(data.draw(st.lists(st.integers(0, len(whole)))))
     starts = [0, *ends]
-    bodies = list(cut(chunks, (bytearray(stop - start) for start, stop in zip(starts, ends, strict=False))))
+    bodies = list(fill_buffers(chunks, (bytearray(stop - start) for start, stop in zip(starts, ends, strict=False))))
     assert bodies == [whole[start:stop] for start, stop in zip(starts, ends, strict=False)]
 
 
@@ -59,9 +59,9 @@ def test_cut_reads_no_further_than_it_has_to() -> None:
         message = "read too far"
         raise AssertionError(message)
 
-    assert next(cut(chunks(), [bytearray(3), bytearray(1)])) == b"abc"
+    assert next(fill_buffers(chunks(), [bytearray(3), bytearray(1)])) == b"abc"
 
 
 def test_cut_says_how_much_is_missing_of_a_stream_that_ends_early() -> None:
     with pytest.raises(ValueError, match="2 bytes are missing"):
-        list(cut([b"abc"], [bytearray(5)]))
+        list(fill_buffers([b"abc"], [bytearray(5)]))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tasks.errors import StoreRefused
-from tasks.s3.capabilities import Dialect
+from tasks.s3.capabilities import StoreCapabilities
 from tasks.s3.multipart import Store
 from tests.support.meddling import Meddled, refusal
 from tests.torture.store.faults import Says, page
@@ -48,8 +48,8 @@ class Refusing:
 def stores_of(bench: Archiving, refusing: Refusing) -> list[Store]:
     """Return two that share what is known of the store, as the stages of a run do."""
     client: Any = Meddled(bench.s3, refusing)
-    dialect = Dialect()
-    return [Store(client, bench.bucket, 10, dialect=dialect) for _ in range(2)]
+    capabilities = StoreCapabilities()
+    return [Store(client, bench.bucket, 10, capabilities=capabilities) for _ in range(2)]
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +86,7 @@ def test_one_refusal_of_a_head_that_had_no_reason_is_not_taken_for_the_stores_wa
 
     store._s3 = Meddled(rclone.s3, once_broken)  # type: ignore[assignment]
     assert store.head("key")
-    assert store.tells_checksums
+    assert store.reports_checksums
 
 
 @pytest.mark.parametrize("error", REFUSALS, ids=str)
@@ -113,9 +113,9 @@ def test_a_store_that_announces_crc64nvme_and_refuses_it_later_gets_none_from_th
         return said
 
     client: Any = Meddled(rclone.s3, announcing)
-    dialect = Dialect()
+    capabilities = StoreCapabilities()
     for number in range(2):
-        store, key = Store(client, rclone.bucket, 10, dialect=dialect), f"key-{number}"
+        store, key = Store(client, rclone.bucket, 10, capabilities=capabilities), f"key-{number}"
         upload = store.begin_upload(key, "video/mp4", {})
         parts = [store.put_part(upload, part, body) for part, body in enumerate((b"a" * rclone.part, b"b"), 1)]
         assert store.complete(upload, parts).size == rclone.part + 1
@@ -144,7 +144,7 @@ def test_why_an_object_may_not_be_looked_at_is_found_out_where_an_answer_has_a_b
     store = rclone.run(meddle).store
     with pytest.raises(StoreRefused, match=rf"{code}.*{told}"):
         store.head("key")
-    assert store.tells_checksums
+    assert store.reports_checksums
 
 
 @pytest.fixture

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tasks.errors import StoreRefused, StoreUnavailable, TransferStopped
-from tasks.s3.addressing import without_bucket
-from tasks.s3.capabilities import Dialect
-from tasks.s3.multipart import Store, new_s3_client
+from tasks.s3.addressing import remove_bucket
+from tasks.s3.capabilities import StoreCapabilities
+from tasks.s3.client import new_s3_client
+from tasks.s3.multipart import Store
 from tests.support.certificates import self_signed
 from tests.torture.store.faults import Broken
 from tests.torture.store.proxy import StoreProxy
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from tests.support.archiving import Archiving
 
-NOT_THERE = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 SECRET = "kept-to-ourselves"
 
 
@@ -79,7 +80,7 @@ def over_tls(certificate: Path, begin: Callable[[], object] = lambda: None) -> I
         begin()
         with context.wrap_socket(connection, server_side=True) as line:
             line.recv(64 * 1024)
-            line.sendall(NOT_THERE)
+            line.sendall(NOT_FOUND)
 
     with answering(meet) as server:
         yield server
@@ -143,8 +144,8 @@ def test_a_certificate_that_changes_under_way_is_waited_out_as_the_settings_were
     certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tasks.retry.FIRST_PAUSE_S", 0.01)
-    dialect, stop, begun = Dialect(), threading.Event(), count(1)
-    dialect.answered = True
+    capabilities, stop, begun = StoreCapabilities(), threading.Event(), count(1)
+    capabilities.answered = True
 
     def begin() -> None:
         if next(begun) > 3:
@@ -153,7 +154,7 @@ def test_a_certificate_that_changes_under_way_is_waited_out_as_the_settings_were
     with over_tls(certificate, begin) as (port, _):
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"https://127.0.0.1:{port}")
         with pytest.raises(TransferStopped):
-            Store(new_s3_client(1), "bucket", 60, stop, dialect=dialect).head("key")
+            Store(new_s3_client(1), "bucket", 60, stop, capabilities=capabilities).head("key")
 
 
 @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"])
@@ -209,7 +210,7 @@ def test_a_proxys_address_that_is_none_is_final_and_its_password_is_not_shown(
     ],
 )
 def test_an_address_is_looked_at_for_the_buckets_name_in_its_path_and_its_host(url: str, corrected: str | None) -> None:
-    assert without_bucket(url, "films") == corrected
+    assert remove_bucket(url, "films") == corrected
 
 
 def test_an_address_that_names_the_bucket_is_refused_with_the_right_one_before_a_byte_moves(

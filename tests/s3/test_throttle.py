@@ -11,9 +11,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tasks.errors import TransferStopped
-from tasks.s3.error_codes import asks_for_less
+from tasks.s3.error_codes import is_throttling
 from tasks.s3.multipart import Store
-from tasks.s3.throttle import Pace
+from tasks.s3.throttle import Throttle
 from tests.support.meddling import Meddled, refusal
 
 if TYPE_CHECKING:
@@ -26,47 +26,47 @@ if TYPE_CHECKING:
 NEVER = threading.Event()
 
 
-def turns(pace: Pace, count: int) -> tuple[ExitStack, list[Turn]]:
+def turns(throttle: Throttle, count: int) -> tuple[ExitStack, list[Turn]]:
     stack = ExitStack()
-    return stack, [stack.enter_context(pace.turn(NEVER)) for _ in range(count)]
+    return stack, [stack.enter_context(throttle.turn(NEVER)) for _ in range(count)]
 
 
 def test_all_that_are_refused_together_halve_what_was_under_way_once() -> None:
-    pace = Pace(32)
-    stack, begun = turns(pace, 8)
+    throttle = Throttle(32)
+    stack, begun = turns(throttle, 8)
     with stack:
         for turn in begun:
             turn.refused()
-        assert pace.allowed == 4
+        assert throttle.allowed == 4
 
 
 def test_it_never_stops_altogether() -> None:
-    pace = Pace(4)
+    throttle = Throttle(4)
     for _ in range(5):
-        with pace.turn(NEVER) as turn:
+        with throttle.turn(NEVER) as turn:
             turn.refused()
-    assert pace.allowed == 1
+    assert throttle.allowed == 1
 
 
 def test_one_more_is_allowed_once_as_many_as_are_allowed_were_taken_and_never_more_than_at_first() -> None:
-    pace = Pace(4)
-    with pace.turn(NEVER) as turn:
+    throttle = Throttle(4)
+    with throttle.turn(NEVER) as turn:
         turn.refused()
     seen = []
     for _ in range(12):
-        with pace.turn(NEVER) as turn:
+        with throttle.turn(NEVER) as turn:
             turn.taken()
-        seen.append(pace.allowed)
+        seen.append(throttle.allowed)
     assert seen == [2, 2, 2, 3, 3, 3, 4, 4, 4, 4, 4, 4]
 
 
 def test_who_is_one_too_many_waits_until_another_is_done() -> None:
-    pace = Pace(1)
-    stack, _ = turns(pace, 1)
+    throttle = Throttle(1)
+    stack, _ = turns(throttle, 1)
     got = threading.Event()
 
     def take() -> None:
-        with pace.turn(NEVER):
+        with throttle.turn(NEVER):
             got.set()
 
     with stack:
@@ -78,12 +78,12 @@ def test_who_is_one_too_many_waits_until_another_is_done() -> None:
 
 
 def test_who_waits_for_a_turn_looks_whether_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.s3.throttle.LOOK_EACH_S", 0.01)
-    pace, stop = Pace(1), threading.Event()
-    stack, _ = turns(pace, 1)
+    monkeypatch.setattr("tasks.s3.throttle.CHECK_INTERVAL_S", 0.01)
+    throttle, stop = Throttle(1), threading.Event()
+    stack, _ = turns(throttle, 1)
 
     def stopped() -> bool:
-        with pytest.raises(TransferStopped), pace.turn(stop):
+        with pytest.raises(TransferStopped), throttle.turn(stop):
             pass
         return True
 
@@ -99,7 +99,7 @@ def test_who_waits_for_a_turn_looks_whether_to_stop(monkeypatch: pytest.MonkeyPa
 )
 def test_what_asks_for_less_is_told_from_what_is_merely_broken(status: int, code: str, *, less: bool) -> None:
     said = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    assert asks_for_less(ClientError(said, "UploadPart")) is less  # type: ignore[arg-type]
+    assert is_throttling(ClientError(said, "UploadPart")) is less  # type: ignore[arg-type]
 
 
 def test_a_store_that_refuses_a_part_gets_fewer_at_once_and_the_part_again(
@@ -113,10 +113,10 @@ def test_a_store_that_refuses_a_part_gets_fewer_at_once_and_the_part_again(
             raise refusal("SlowDown", 503)
         return send()
 
-    pace = Pace(8)
+    throttle = Throttle(8)
     client: Any = Meddled(swift.s3, meddle)
-    store = Store(client, swift.bucket, 10, pace=pace)
+    store = Store(client, swift.bucket, 10, throttle=throttle)
     upload = store.begin_upload("key", "video/mp4", {})
     stored = store.complete(upload, [store.put_part(upload, 1, b"bytes")])
     assert b"".join(store.read(stored)) == b"bytes"
-    assert pace.allowed == 2
+    assert throttle.allowed == 2

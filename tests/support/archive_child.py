@@ -17,7 +17,7 @@ from threading import Timer
 from typing import TYPE_CHECKING, Any, Literal
 
 from tasks.errors import ArchiverError
-from tasks.s3.multipart import new_s3_client
+from tasks.s3.client import new_s3_client
 from tests.support.archiving import Run, Setup
 from tests.support.meddling import WRITES, Meddled
 

@@ -186,12 +186,16 @@ class Run:
     def _options(self, *, overwrite: bool) -> Options:
         return Options(overwrite=overwrite, accept_size=self.setup.accept_size, partial=self.setup.partial)
 
+    @cached_property
+    def _store_access(self) -> StoreAccess:
+        """What all sessions of the run know of the store, as those of a sweep do."""
+        return StoreAccess(self.setup.settings(), self.client)
+
     def _session(self) -> Session:
-        settings = self.setup.settings()
         return Session(
-            settings,
+            self.setup.settings(),
             LOG,
-            store_access=StoreAccess(settings, self.client),
+            store_access=self._store_access,
             views=lambda _recording, _log: [],
             new_tally=lambda: self.counted,
             cancellation=self.stops,

@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 from tasks.audit import auditor
-from tasks.s3.multipart import new_s3_client
+from tasks.s3.client import new_s3_client
 from tests.support.archive_child import die
 from tests.support.archiving import Run, Setup
 from tests.support.auditing import audited_by

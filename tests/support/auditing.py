@@ -14,7 +14,7 @@ from tasks.audit.findings import Damage
 from tasks.audit.log import AuditLog
 from tasks.audit.report import AuditReport, report
 from tasks.audit.schedule import Budget
-from tasks.s3.read_ahead import reading
+from tasks.s3.read_ahead import open_reader
 from tasks.session import Attempt
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def audited_by(
     def new_store(stop: Event = stop) -> Any:
         return Attempt(run.attempt.session, stop).store
 
-    with reading(at_once) as reader:
+    with open_reader(at_once) as reader:
         context = AuditContext(
             new_store(), new_store, root, AuditLog(new_store(Event()), root, LOG), reader, at_once, stop, LOG
         )

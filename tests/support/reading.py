@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tasks.download.http_client import new_http_client
-from tasks.download.presigned_urls import Link, Links
+from tasks.download.presigned_urls import PresignedUrl, PresignedUrls
 from tasks.download.source import Source
 from tasks.realtimekit.recordings import RealtimeKit
 from tasks.retry import Patience
@@ -37,9 +37,9 @@ class Reading:
     kit: RealtimeKitStandIn
     media: MediaSource
     source: Source
-    links: Links
+    links: PresignedUrls
     stop: Event
-    link: Link = field(repr=False)
+    link: PresignedUrl = field(repr=False)
     """The link as first handed out."""
 
     @property
@@ -104,13 +104,13 @@ def reading(
         kit.add(StandInRecording(ID, video=media, details=dict(details or {})))
         api = RealtimeKit(api_http, kit.base_url, kit.account_id, kit.app_id, kit.token, stop=stop, patience_s=0)
 
-        def links_now() -> Mapping[str, Link]:
+        def links_now() -> Mapping[str, PresignedUrl]:
             recording = api.recording(ID)
-            return {file.label: Link(file.url, file.expires_at, recording.expires) for file in recording.media}
+            return {file.label: PresignedUrl(file.url, file.expires_at, recording.expires) for file in recording.media}
 
         first = links_now()
         ((label, link),) = first.items()
-        links = Links(first, links_now, stop, LOG)
+        links = PresignedUrls(first, links_now, stop, LOG)
         source = Source(http, links, label, Patience(patience_s, stop))
         try:
             yield Reading(kit, media, source, links, stop, link)

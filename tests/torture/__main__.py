@@ -37,7 +37,12 @@ def options(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there")
     parser.add_argument("--list", action="store_true", help="name the scenarios and end")
     parser.add_argument("--peers", action="store_true", help="let other tools meet the source's troubles (on Swift)")
+    parser.add_argument(
+        "--publish", action="store_true", help="with --peers: make the results those of tests/torture/README.md"
+    )
     its = parser.parse_args(words)
+    if its.publish and (its.only or not its.peers):
+        parser.error("--publish takes --peers, and all sources of it: no --only")
     if its.seed is None:
         its.seed = random.randrange(2**31) if its.long else SHORT_SEED
     return its

@@ -14,7 +14,7 @@ import botocore.session
 import certifi
 import pytest
 
-from tasks.s3.multipart import new_s3_client
+from tasks.s3.client import new_s3_client
 from tests.standins.realtimekit import RealtimeKitStandIn
 from tests.standins.stores import RcloneStore, Store, SwiftStore
 from tests.support.archiving import Archiving

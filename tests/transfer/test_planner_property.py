@@ -11,7 +11,7 @@ from threading import Event
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.s3.part_ranges import MAX_PARTS, cut, grown_part_size, part_ranges
+from tasks.s3.part_ranges import MAX_PARTS, fill_buffers, grow_part_size, part_ranges
 from tasks.text.formatting import MIB
 from tasks.transfer.buffers import BufferLease, BufferPool, OrderedSha256
 from tasks.workers import Pool
@@ -33,7 +33,7 @@ SIZES = st.integers(0, 5 * TIB) | st.builds(
 def test_a_file_of_any_size_is_cut_into_no_more_parts_than_a_store_takes_whatever_size_is_asked_for(
     size: int, asked: int
 ) -> None:
-    grown = grown_part_size(size, asked)
+    grown = grow_part_size(size, asked)
     parts = part_ranges(size, grown)
     assert asked <= grown <= max(asked, LARGEST_PART)
     assert len(parts) <= MAX_PARTS
@@ -48,10 +48,10 @@ def test_a_file_of_any_size_is_cut_into_no_more_parts_than_a_store_takes_whateve
 def test_a_file_that_is_cut_into_its_parts_is_whole_however_its_bytes_came(
     content: bytes, asked: int, data: st.DataObject
 ) -> None:
-    parts = part_ranges(len(content), grown_part_size(len(content), asked))
+    parts = part_ranges(len(content), grow_part_size(len(content), asked))
     ends = sorted(data.draw(st.lists(st.integers(0, len(content)), max_size=8)))
     chunks = [content[start:stop] for start, stop in pairwise([0, *ends, len(content)])]
-    bodies = list(cut(chunks, (bytearray(part.size) for part in parts)))
+    bodies = list(fill_buffers(chunks, (bytearray(part.size) for part in parts)))
     assert bodies == [content[part.start : part.stop] for part in parts]
     released: list[bytearray] = []
     with OrderedSha256(released.append) as digest:

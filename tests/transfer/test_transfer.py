@@ -226,7 +226,7 @@ def test_of_many_files_that_are_not_there_each_is_asked_for_once_when_it_is_stor
 def test_a_file_that_is_missing_is_told_once_the_others_are_brought_home(
     bench: Archiving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.download.source.MISSING_FOR_S", -1.0)
+    monkeypatch.setattr("tasks.download.recovery.MISSING_FOR_S", -1.0)
     recording = bench.add(3 * bench.part, audio=MediaSource(SyntheticContent(3 * bench.part), "audio/mpeg"))
     others_begun = threading.Event()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 if TYPE_CHECKING:
     from prefect import Flow
@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 def result_of(flow: Flow[..., Any]) -> type[BaseModel]:
     """Return the model of what a flow returns."""
-    model: type[BaseModel] = get_type_hints(flow.fn)["return"]
+    returned = get_type_hints(flow.fn)["return"]
+    model: type[BaseModel] = next(iter(get_args(returned)), returned)  # it may be a state as well
     return model
 
 

@@ -29,6 +29,9 @@ from prefect import Flow
 from prefect.events.clients import AssertingEventsClient
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from tasks.orchestration import webhook_receiver
+from tasks.orchestration.engine import PrefectEngine
+from tasks.settings import WebhookSettings
 from tests.flows.surface.examples import example, plain, plain_schema, result_of
 from tests.flows.surface.usage import ID, USAGES, set_up, usage_of
 
@@ -104,7 +107,8 @@ def deployments() -> dict[str, Any]:
 
 def settings_of(name: str) -> dict[str, Any]:
     """Return the environment variables that a command reads, with their defaults and bounds."""
-    kind: type[BaseSettings] = getattr(_module(name), SETTINGS[name])
+    place = webhook_receiver if name == "webhook" else _module(name)
+    kind: type[BaseSettings] = getattr(place, SETTINGS[name])
     schema = plain(kind.model_json_schema())
     required = schema.get("required", ())
     return {field.upper(): its | {"required": field in required} for field, its in schema["properties"].items()}
@@ -127,7 +131,7 @@ def values() -> dict[str, dict[str, Any]]:
 
 def events() -> dict[str, Any]:
     """Return the events that are emitted, with their resource and the keys of their payload."""
-    archive, audit = _module("archive_recording"), _module("audit_archive")
+    audit = _module("audit_archive")
     archived = example(result_of(flow_of("archive_recording")), recording_id=ID)
     (of_damage, *_) = get_args(result_of(flow_of("audit_archive")).model_fields["damaged"].annotation)
     damaged = example(of_damage, recording_id=ID)
@@ -136,8 +140,9 @@ def events() -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prefect.events.utilities, "should_emit_events", lambda: True)
         patch.setattr(prefect.events.utilities, "EventsWorker", SimpleNamespace(instance=lambda: worker))
-        archive.announce(archived, LOG)
-        audit.announce_damage(damaged, LOG)
+        engine = PrefectEngine(LOG)
+        engine.emit_archived(archived)
+        audit.emit_damaged(engine, damaged)
     return {
         event.event: {
             "resource": dict(event.resource),
@@ -165,29 +170,28 @@ def artifacts() -> list[dict[str, str]]:
 
 def _publishing(patch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
     archive, sweep, audit, describe, doctor = map(_module, FLOWS)
-    for module in (describe, doctor):
-        patch.setattr(module, "get_run_logger", lambda: LOG)
+    engine = PrefectEngine(LOG)
+    patch.setattr(doctor, "PrefectEngine", lambda: engine)
     sound = example(result_of(doctor.doctor), ok=True)
     patch.setattr(doctor, "examine", lambda _: sound)
     swept, audited = result_of(sweep.sweep_recordings), result_of(audit.audit_archive)
     described = example(result_of(describe.describe_recording), recording_id=ID)
     return [
-        lambda: archive.publish_report(ID, "report", LOG),
-        lambda: sweep._publish(example(swept), LOG),
-        lambda: sweep._publish(example(swept, dry_run=True), LOG),
-        lambda: audit._publish(example(audited), LOG),
-        lambda: describe._publish(described, b""),
+        lambda: archive.publish_report(engine, ID, "report"),
+        lambda: sweep.publish_table(engine, example(swept)),
+        lambda: sweep.publish_table(engine, example(swept, dry_run=True)),
+        lambda: audit.publish_table(engine, example(audited)),
+        lambda: describe.publish_description(engine, described, b""),
         doctor.doctor.fn,
     ]
 
 
 def webhook() -> list[str]:
     """Return the paths that the webhook's receiver answers at."""
-    module = _module("webhook")
-    settings = module.WebhookSettings(realtimekit_app_id="app", realtimekit_webhook_key_url=NOWHERE)
+    settings = WebhookSettings(realtimekit_app_id="app", realtimekit_webhook_key_url=NOWHERE)
 
     async def routes() -> list[str]:
-        app = module.new_app(settings)
+        app: Any = webhook_receiver.new_app(settings)
         async with app.router.lifespan_context(app):
             served = [route for route in app.routes if route.path.count("/") == 1]
             return sorted(f"{method} {route.path}" for route in served for method in route.methods)

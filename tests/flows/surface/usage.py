@@ -22,6 +22,7 @@ import uvicorn
 from prefect import Flow
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from tasks.orchestration import server
 from tests.flows.surface.examples import example, result_of
 
 if TYPE_CHECKING:
@@ -241,7 +242,8 @@ def _at_the_door(module: Any) -> Iterator[None]:
         set_up(patch)
         patch.setattr(Flow, "__call__", call)
         patch.setattr(uvicorn.Server, "run", serve)
-        patch.setattr(module, "prefect_at_hand", nullcontext, raising=False)
+        patch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+        patch.setattr(server, "prefect_at_hand", nullcontext)
         if hasattr(module, "examine"):
             sound = example(result_of(module.doctor), ok=True)
             patch.setattr(module, "examine", lambda _: sound)

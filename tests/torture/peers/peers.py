@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from tests.support.marked_section import write_section
 from tests.support.measure import measured
 from tests.torture.peers.table import Comparison, Tried, facts, markdown, text_head, text_row
 from tests.torture.peers.tools import TOOLS, installed, leading_to, variables, version
@@ -37,6 +38,11 @@ OURS = "realtimekit-archiver"
 HANGS = "hangs"
 LIMIT_S = 120.0
 """Seconds after which a tool that has not ended never will."""
+PUBLISHED = Path(__file__).with_name("peers.json")
+"""The results that the project states."""
+DOCUMENT = Path(__file__).parents[1] / "README.md"
+SECTION = "peers"
+"""The section of the document that holds the tables."""
 AT_ONCE = 4
 """Tools: more would wait for a processor and not for the source."""
 
@@ -135,7 +141,8 @@ def compare(arguments: argparse.Namespace) -> int:
 
     Args:
         arguments: `only`, names of troubles; without any, `long` means all of them and not just the telling ones;
-            `store` and `seed`; `markdown` and `json`, files to write or None.
+            `store` and `seed`; `markdown` and `json`, files to write or None; `publish`, whether the results become
+            those that the project states.
 
     Returns:
         The exit code: 1 if our own pipeline ever let something wrong be seen, 2 if there is no such trouble.
@@ -156,8 +163,16 @@ def compare(arguments: argparse.Namespace) -> int:
                 _say(text_row(comparison, trouble.name))
                 _write(comparison, arguments)
     _say(text_row(comparison, None))
+    if arguments.publish:
+        publish(comparison)
     wrong = {Verdict.LIE, Verdict.HALF}
     return int(any(verdicts[OURS].verdict in wrong for verdicts in comparison.verdicts.values()))
+
+
+def publish(comparison: Comparison) -> None:
+    """Make a comparison the one that the project states: its facts, and the tables in the document."""
+    PUBLISHED.write_text(facts(comparison), encoding="utf-8")
+    write_section(DOCUMENT, SECTION, markdown(comparison))
 
 
 def _begun(programs: Path, arguments: argparse.Namespace) -> Comparison:

@@ -1,4 +1,4 @@
-"""What came of a comparison of tools, as a table for a terminal, for a README, and as JSON."""
+"""What came of a comparison of tools, as a table for a terminal, in Markdown, and as JSON."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from string import ascii_uppercase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from tests.torture.peers.tools import Tool
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from tests.torture.peers.tools import Tool
 
 SHORT: Mapping[str, str] = {
     "archived intact": "ok",
@@ -67,6 +67,18 @@ class Comparison:
         """Return the tools' names, ours first."""
         return [self.ours, *(tool.name for tool in self.tools)]
 
+    @classmethod
+    def of_facts(cls, known: Mapping[str, Any]) -> Comparison:
+        """Return the comparison that `facts` wrote, without the parts that each tool is made of."""
+        tools = tuple(Tool(name, words[-1], (), words[0]) for name, words in known["commands"].items())
+        troubles: Mapping[str, Mapping[str, Any]] = known["troubles"]
+        ours = next(name for name in known["lies"] if name not in known["commands"])
+        same = {key: known[key] for key in ("versions", "store", "seed", "date")}
+        comparison = cls(ours, tools, absent=tuple(known["absent"]), **same)
+        for name, trouble in troubles.items():
+            comparison.add(name, trouble["what"], {tool: Tried(**tried) for tool, tried in trouble["tools"].items()})
+        return comparison
+
     def counts(self, name: str) -> Counter[str]:
         """Return how often a tool met with which verdict."""
         return Counter(tried[name].verdict for tried in self.verdicts.values())
@@ -111,7 +123,7 @@ def facts(comparison: Comparison) -> str:
 
 
 def markdown(comparison: Comparison) -> str:
-    """Return the comparison for a README: the counts per tool, and folded away each verdict and each command."""
+    """Return the comparison in Markdown: the counts per tool, and folded away each verdict and each command."""
     versions = ", ".join(f"{part} {number}" for part, number in sorted(comparison.versions.items()))
     said = f"{len(comparison.verdicts)} sources, {comparison.date}, store {comparison.store}: {versions}."
     folded = [

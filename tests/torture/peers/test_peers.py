@@ -14,8 +14,9 @@ import pytest
 from tests.clock import with_rclone
 from tests.standins.faults import HTML
 from tests.standins.realtimekit import Answer, Drop, HtmlPage, SyntheticContent
+from tests.support.marked_section import read_section
 from tests.torture.peers import peers
-from tests.torture.peers.peers import HANGS, OURS, judged_object, run_tool, try_tool
+from tests.torture.peers.peers import DOCUMENT, HANGS, OURS, PUBLISHED, SECTION, judged_object, run_tool, try_tool
 from tests.torture.peers.table import Comparison, Tried, facts, markdown, text_row
 from tests.torture.peers.tools import HTTPX_UPLOAD_FILEOBJ, RCLONE_COPYURL, Tool
 from tests.torture.peers.troubles import HONEST, TELLING, troubles_for_tools
@@ -131,6 +132,13 @@ def test_troubles_have_one_name_each_and_the_telling_ones_are_among_them() -> No
     assert not set(TELLING) - set(names)
 
 
+def test_the_document_states_what_the_last_published_comparison_brought() -> None:
+    published = PUBLISHED.read_text(encoding="utf-8")
+    comparison = Comparison.of_facts(json.loads(published))
+    assert facts(comparison) == published
+    assert read_section(DOCUMENT, SECTION) == markdown(comparison), "run `python -m tests.torture --peers --publish`"
+
+
 @with_rclone
 def test_the_comparison_sets_us_beside_the_others_and_writes_it_down(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -139,7 +147,7 @@ def test_the_comparison_sets_us_beside_the_others_and_writes_it_down(
     monkeypatch.setattr(peers, "TOOLS", (RCLONE_COPYURL, Tool("of elsewhere", "", ("no-such-package",), "python")))
     files = {"json": tmp_path / "peers.json", "markdown": tmp_path / "peers.md"}
     names = ["html-200", "one-of-thirty-lies"]
-    asked = argparse.Namespace(store="rclone", seed=1, only=names, long=False, **files)
+    asked = argparse.Namespace(store="rclone", seed=1, only=names, long=False, publish=False, **files)
     assert peers.compare(asked) == 0
     known = json.loads(files["json"].read_text())
     verdicts = {name: tried["verdict"] for name, tried in known["troubles"]["html-200"]["tools"].items()}

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import SizeDisagrees
-from tasks.s3.multipart import new_s3_client
+from tasks.s3.client import new_s3_client
 from tests.support.archive_child import FINAL, RETRYABLE, Death
 from tests.support.meddling import Between, Meddled
 from tests.torture.runs.meeting import Meeting

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal
 
-from tasks.s3.multipart import new_s3_client
+from tasks.s3.client import new_s3_client
 from tests.standins.realtimekit import Answer, ChunkedEndsEarly, Drop, HtmlPage, MediaSource, Refuse, StandInDocument
 from tests.support.archive_child import Death
 from tests.support.archiving import Run

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.s3.multipart import new_s3_client
+from tasks.s3.client import new_s3_client
 from tests.torture.scenario import Expect, Outcome, Scenario, Verdict, judged
 from tests.torture.store.faults import refusal
 from tests.torture.store.passing import STAGES
@@ -81,7 +81,7 @@ def session(server: Store, stage: Stage, code: str) -> Iterator[Session]:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.delenv(name)
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(kept.file))
-        patch.setattr("tasks.s3.credentials.READ_ANEW_EACH_S", 0.0)
+        patch.setattr("tasks.s3.credentials.MIN_RELOAD_INTERVAL_S", 0.0)
         yield kept
 
 

@@ -19,7 +19,7 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
-from tasks.s3.checksums import md5_text
+from tasks.s3.checksums import encode_md5
 from tests.flows.world import eventually
 from tests.torture.store.faults import (
     SECRET,
@@ -198,7 +198,7 @@ def test_silence_lasts_until_the_client_gives_up(
 def test_a_flipped_bit_is_noticed_by_the_store(bench: Archiving, proxy: StoreProxy, client: Any) -> None:
     meet(proxy, "PutObject", BitFlipped())
     with pytest.raises(ClientError, match=r"Digest|Mismatch"):
-        client.put_object(Bucket=bench.bucket, Key="key", Body=BODY, ContentMD5=md5_text(BODY))
+        client.put_object(Bucket=bench.bucket, Key="key", Body=BODY, ContentMD5=encode_md5(BODY))
     assert bench.stored_keys() == []
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tasks.errors import ArchiverError
-from tasks.s3.multipart import new_s3_client
+from tasks.s3.client import new_s3_client
 from tests.standins.realtimekit import MediaSource, SyntheticContent
 from tests.support.archiving import LOG, Run
 from tests.torture.scenario import Expect, Outcome, Scenario, Verdict, judged
