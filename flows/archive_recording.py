@@ -17,7 +17,7 @@ from tasks.archive import ArchivedRecording
 from tasks.arguments import Metavar
 from tasks.engine import Engine
 from tasks.pipeline import Options
-from tasks.realtimekit import UUID_PATTERN, checked_recording_id
+from tasks.realtimekit import UUID_PATTERN, parse_recording_id
 from tasks.settings import Settings, load_settings
 from tasks.transfer import report
 
@@ -27,7 +27,7 @@ LONGEST_WAIT_S = 86_400
 
 def archive(
     engine: Engine,
-    recording_id: Annotated[str, Field(pattern=UUID_PATTERN), AfterValidator(checked_recording_id)],
+    recording_id: Annotated[str, Field(pattern=UUID_PATTERN), AfterValidator(parse_recording_id)],
     *,
     wait_timeout: Annotated[int, Field(ge=0, le=LONGEST_WAIT_S), Metavar("SECONDS")] = WAIT_TIMEOUT_S,
     overwrite: bool = False,
@@ -47,7 +47,7 @@ def archive(
             archive states what is missing, and is replaced by the next run or sweep that can have all files. With
             overwrite, an archive is replaced that has no file that the new one has not.
     """
-    recording_id = checked_recording_id(recording_id)
+    recording_id = parse_recording_id(recording_id)
     settings = load_settings(Settings)
     options = Options(wait_timeout, overwrite, accept_size, partial)
     with engine.open_session(settings) as session:

@@ -19,12 +19,12 @@ from tasks.audit import (
     AuditReport,
     AuditSession,
     Budget,
-    alarm,
-    damaged,
-    incomplete,
+    describe_damage,
+    describe_unfinished,
     report,
     reread_recordings,
     rows,
+    summarize_damage,
     summary,
     survey_archive,
 )
@@ -79,7 +79,7 @@ def audit(
     budget = Budget(max_gigabytes * GB, max_minutes * 60)
 
     def note(damage: Damage) -> None:
-        emit_damaged(engine, damaged(damage, url, datetime.now(UTC), app_id))
+        emit_damaged(engine, describe_damage(damage, url, datetime.now(UTC), app_id))
 
     findings, unfinished = Audit(datetime.now(UTC), note), ""
     engine.with_retries(settings)(survey_archive, session, findings, app_ids)
@@ -88,7 +88,7 @@ def audit(
             engine.with_retries(settings)(reread_recordings, session, findings, budget)
         except ArchiverError as error:
             unfinished = str(error)
-    result = report(findings.found, url, datetime.now(UTC), within_days, app_id, deep=deep, unfinished=unfinished)
+    result = report(findings.findings, url, datetime.now(UTC), within_days, app_id, deep=deep, unfinished=unfinished)
     publish_table(engine, result)
     _require_all_well(result)
     return result
@@ -110,7 +110,7 @@ def publish_table(engine: Engine, result: AuditReport) -> None:
 
 
 def _require_all_well(result: AuditReport) -> None:
-    damage, missing = alarm(result), incomplete(result)
+    damage, missing = summarize_damage(result), describe_unfinished(result)
     if not damage and not missing:
         return
     error: ArchiverError = DamageFound(f"{damage}. {missing}".strip()) if damage else AuditUnfinished(missing)

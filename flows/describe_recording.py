@@ -20,10 +20,10 @@ from tasks.archive import ArchivedBag, ArchivedFile, open_bag
 from tasks.arguments import parse_for
 from tasks.engine import Engine
 from tasks.errors import RecordingIdInvalid
-from tasks.media.description import Description, MediaFile, differences, markdown, media_file
-from tasks.media.ranged_file import Ranges
-from tasks.media.sandbox import examined
-from tasks.realtimekit import UUID_PATTERN, checked_recording_id
+from tasks.media.description import Description, MediaFile, compare_files, describe_file, render_markdown
+from tasks.media.ranged_file import BlockReader
+from tasks.media.sandbox import examine_file
+from tasks.realtimekit import UUID_PATTERN, parse_recording_id
 from tasks.s3 import Store, new_s3_client
 from tasks.settings import ArchiveSettings, load_settings
 from tasks.text import human_size
@@ -57,7 +57,7 @@ def describe(
         bytes: Filled in by the event, to be compared with the archive. Leave it at 0.
         duration_s: How many seconds the recording lasted. Leave it at 0 for what the archive says of it.
     """
-    recording_id = checked_recording_id(recording_id)
+    recording_id = parse_recording_id(recording_id)
     settings = load_settings(ArchiveSettings)
     engine.prepare_process()
     run = engine.with_retries(settings)
@@ -89,9 +89,9 @@ def examine_media(store: Store, archived: ArchivedBag, duration_s: float, log: L
     """Find out what each file is, each in a process of its own; and make a picture of the first video that has one."""
     described, poster = list[MediaFile](), b""
     for path, (file, stored) in archived.files.items():
-        ranges = Ranges(_fetcher(store, stored), file.size, BUDGET)
-        probed = examined(ranges, poster=not poster and path.startswith("data/video/"))
-        described.append(media_file(file, probed, duration_s))
+        ranges = BlockReader(_fetcher(store, stored), file.size, BUDGET)
+        probed = examine_file(ranges, poster=not poster and path.startswith("data/video/"))
+        described.append(describe_file(file, probed, duration_s))
         poster = poster or probed.poster
         log.info("%s: read %s of %s.", path, human_size(ranges.fetched), human_size(file.size))
         for finding in described[-1].findings:
@@ -109,7 +109,7 @@ def store_description(store: Store, archived: ArchivedBag, description: Descript
 def _disagreements(archived: ArchivedBag, files: tuple[ArchivedFile, ...], size: int) -> list[str]:
     """Return what the event said that is not so; an archive may have been replaced since."""
     archived_files = [file for file, _ in archived.files.values()]
-    findings = differences(files, archived_files)
+    findings = compare_files(files, archived_files)
     if size not in (0, archived_size := sum(file.size for file in archived_files)):
         findings.append(f"the event told of {size:,} bytes, the archive holds {archived_size:,}")
     return findings
@@ -122,7 +122,7 @@ def _fetcher(store: Store, stored: StoredObject) -> Callable[[int, int], bytes]:
 def publish_description(engine: Engine, description: Description, poster: bytes) -> None:
     """Leave the description in Prefect's UI."""
     key = f"described-{description.recording_id}"
-    engine.publish_markdown("description", key, markdown(description, poster), "What the recording's media are")
+    engine.publish_markdown("description", key, render_markdown(description, poster), "What the recording's media are")
 
 
 def _described_at(archive_url: str) -> None:
@@ -141,7 +141,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     parameters = parse_for(_described_at, "python -m flows.describe_recording", arguments)
     try:
-        parameters["recording_id"] = checked_recording_id(parameters["archive_url"].rstrip("/").rpartition("/")[2])
+        parameters["recording_id"] = parse_recording_id(parameters["archive_url"].rstrip("/").rpartition("/")[2])
     except RecordingIdInvalid as invalid:
         return cli.failed(invalid)
     return command.run(describe, "flows.describe_recording:describe_recording", ArchiveSettings, parameters)

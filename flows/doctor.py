@@ -26,20 +26,20 @@ from tasks.cli import DONE, FAILED, INTERRUPTED, in_ascii, print_line, say
 from tasks.doctor import (
     Check,
     Checkup,
-    Clocks,
+    ClockSkew,
     Finding,
     ScratchPrefix,
     View,
+    all_passed,
     cloudflare_checks,
+    describe_unforeseen,
     failed,
     ok,
     rows,
-    run,
+    run_checks,
     skipped,
-    sound,
     store_checks,
     summary,
-    unforeseen,
     warning,
     without_server,
 )
@@ -73,7 +73,7 @@ def examine(report: Callable[[Finding], None]) -> Checkup:
     """
     began = time.monotonic()
     settings, archive, said = _settings()
-    conceal, clocks = Concealed(os.environ), Clocks()
+    conceal, clocks = Concealed(os.environ), ClockSkew()
     conceal.add([settings.cloudflare_api_token.get_secret_value()] if settings else ())
     checks = [Check("Settings", SETTINGS, lambda: said)]
     with ExitStack() as stack:
@@ -85,7 +85,7 @@ def examine(report: Callable[[Finding], None]) -> Checkup:
         after = tuple(name for name in (cloudflare_checks.API, store_checks.BUCKET) if name in known)
         checks.append(Check("Clock", "clock", lambda: _of_clock(clocks), after=after))
         try:
-            findings = run(checks, WITHIN_S, report, conceal)
+            findings = run_checks(checks, WITHIN_S, report, conceal)
         finally:
             left = _cleared(scratch)
     if left:
@@ -95,13 +95,13 @@ def examine(report: Callable[[Finding], None]) -> Checkup:
         )
         report(finding)
         findings += (finding,)
-    return Checkup(ok=sound(findings), seconds=round(time.monotonic() - began, 1), findings=findings)
+    return Checkup(ok=all_passed(findings), seconds=round(time.monotonic() - began, 1), findings=findings)
 
 
 def _of_prefect() -> list[Check]:
     if not command.is_server_configured():
         return without_server()
-    checks: list[Check] = import_module("tasks.orchestration.prefect_checks").PrefectCheckup().checks()
+    checks: list[Check] = import_module("tasks.orchestration.prefect_checks").PrefectChecks().checks()
     return checks
 
 
@@ -119,18 +119,18 @@ def _settings() -> tuple[Settings | None, ArchiveSettings | None, CheckResult]:
         return None, None, said
 
 
-def _of_cloudflare(settings: Settings | None, clocks: Clocks, stack: ExitStack) -> list[Check]:
+def _of_cloudflare(settings: Settings | None, clocks: ClockSkew, stack: ExitStack) -> list[Check]:
     if settings is None:
         return [_needing_settings(cloudflare_checks.GROUP, cloudflare_checks.API)]
     http = stack.enter_context(cloudflare_checks.new_api_client(clocks))
     source_http = stack.enter_context(new_http_client(cloudflare_checks.TIMEOUT_S))
     stop = Cancellation(OpenConnections(http, source_http))
     stack.callback(stop.set)
-    return cloudflare_checks.ApiCheckup(http, source_http, settings, stop).checks()
+    return cloudflare_checks.CloudflareChecks(http, source_http, settings, stop).checks()
 
 
 def _of_store(
-    settings: Settings | None, archive: ArchiveSettings | None, clocks: Clocks, conceal: Concealed
+    settings: Settings | None, archive: ArchiveSettings | None, clocks: ClockSkew, conceal: Concealed
 ) -> tuple[ScratchPrefix | None, list[Check]]:
     if archive is None:
         return None, [_needing_settings(store_checks.GROUP, store_checks.BUCKET)]
@@ -144,14 +144,14 @@ def _of_store(
     scratch = ScratchPrefix(client, archive.bucket, archive.prefix)
     app = settings.realtimekit_app_id if settings else ""
     archived = "".join(f"{part}/" for part in (archive.prefix, app) if part)
-    return scratch, store_checks.StoreCheckup(scratch, archived, client.meta.endpoint_url, conceal.add).checks()
+    return scratch, store_checks.StoreChecks(scratch, archived, client.meta.endpoint_url, conceal.add).checks()
 
 
 def _needing_settings(group: str, name: str) -> Check:
     return Check(group, name, lambda: ok(""), needs=(SETTINGS,))
 
 
-def _of_clock(clocks: Clocks) -> CheckResult:
+def _of_clock(clocks: ClockSkew) -> CheckResult:
     """Say how far the clocks are apart: both requests to the store and presigned URLs hold a time."""
     ahead = clocks.ahead()
     if not ahead:
@@ -248,7 +248,7 @@ def main(arguments: list[str] | None = None) -> int:
         say("Interrupted. What was tried in the bucket is cleared away.")
         return ended.exit_code
     except Exception as error:  # noqa: BLE001 - a traceback may quote anything
-        say(unforeseen(error).told)
+        say(describe_unforeseen(error).told)
         return FAILED
     if as_json:
         print_line(in_ascii(checkup))

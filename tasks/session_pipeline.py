@@ -19,7 +19,7 @@ from tasks.archive import captions_key, transcript_text_key
 from tasks.documents import parse_transcript, plain_text, web_vtt
 from tasks.errors import SessionLive
 from tasks.pipeline import run_once
-from tasks.realtimekit import checked_session_id
+from tasks.realtimekit import parse_session_id
 from tasks.session_contents import ContentsFetcher
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def archive_meeting_session(
 def fetch_meeting_session(session: Session, session_id: str) -> MeetingSession:
     """Fetch the details of a session that has ended."""
     with session.attempt() as attempt:
-        meeting = attempt.meeting_sessions.session(checked_session_id(session_id))
+        meeting = attempt.meeting_sessions.session(parse_session_id(session_id))
     if meeting.is_live:
         raise SessionLive(meeting.id)
     session.log.info("Session %s is %s.", meeting.id, meeting.status)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from tasks.errors import RecordingIdInvalid, SettingsInvalid
-from tasks.realtimekit.models import checked_recording_id
+from tasks.realtimekit.models import parse_recording_id
 from tasks.settings import Settings, load_settings
 from tests.standins.realtimekit import APP_ID
 from tests.support.strategies import damaged, examples, require_presentable
@@ -93,7 +93,7 @@ def test_any_environment_is_usable_or_all_that_is_wrong_with_it_is_listed(
 @given(TEXTS | st.from_regex(r"\s*[0-9a-fA-F-]{36}\s*"))
 def test_any_text_is_a_recordings_id_or_refused(text: str) -> None:
     try:
-        found = checked_recording_id(text)
+        found = parse_recording_id(text)
     except RecordingIdInvalid as error:
         require_presentable(error)
     else:

@@ -11,7 +11,7 @@ import pytest
 
 from tasks.archive.inventory import held_at
 from tasks.errors import RecordingIdInvalid, SettingsInvalid
-from tasks.realtimekit.models import checked_recording_id
+from tasks.realtimekit.models import parse_recording_id
 from tasks.settings import AuditSettings, Settings, load_settings
 from tasks.text.formatting import MIB
 from tests.standins.realtimekit import APP_ID
@@ -298,7 +298,7 @@ def test_a_malformed_base_url_is_refused(url: str) -> None:
 
 
 def test_a_recordings_id_is_brought_into_its_canonical_form() -> None:
-    assert checked_recording_id(f" {ID.upper()}\n") == ID
+    assert parse_recording_id(f" {ID.upper()}\n") == ID
 
 
 @pytest.mark.parametrize(
@@ -306,5 +306,5 @@ def test_a_recordings_id_is_brought_into_its_canonical_form() -> None:
 )
 def test_what_is_no_uuid_is_no_recordings_id(text: str) -> None:
     with pytest.raises(RecordingIdInvalid) as raised:
-        checked_recording_id(text)
+        parse_recording_id(text)
     assert len(str(raised.value)) < 300

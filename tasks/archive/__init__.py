@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from tasks.archive.bag import MISSING, missing_labels
+from tasks.archive.bag_findings import Finding, Findings
+from tasks.archive.bag_verifier import (
+    BagVerifier,
+    compare_text,
+    describe_checksums,
+    find_manifests,
+    is_of_another_program,
+)
 from tasks.archive.commit import Archive
 from tasks.archive.day_listing import stored_files
 from tasks.archive.file_names import payload_paths
@@ -41,6 +49,9 @@ __all__ = [
     "ArchivedFile",
     "ArchivedMeetingSession",
     "ArchivedRecording",
+    "BagVerifier",
+    "Finding",
+    "Findings",
     "Held",
     "Holdings",
     "MissingPiece",
@@ -55,12 +66,16 @@ __all__ = [
     "can_be_completed",
     "can_be_whole",
     "captions_key",
+    "compare_text",
+    "describe_checksums",
     "describe_missing",
     "description_key",
     "document_path",
+    "find_manifests",
     "held_at",
     "is_a_folder",
     "is_marked",
+    "is_of_another_program",
     "is_unfinished",
     "missing_labels",
     "open_bag",

@@ -1,15 +1,13 @@
-"""BagIt: manifests, bag-info.txt, and what is wrong with a bag. Pure text; no store is touched.
+"""BagIt: manifests and bag-info.txt. Pure text; no store is touched. `bag_verifier` verifies a bag.
 
 Source: RFC 8493, https://www.rfc-editor.org/rfc/rfc8493
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import TYPE_CHECKING
 
-from tasks.archive.layout import INFO, MANIFEST, PAYLOAD, TAG_FILES, TAG_MANIFEST
 from tasks.text import human_size
 
 if TYPE_CHECKING:
@@ -58,38 +56,6 @@ def parse_manifest(content: bytes, digits: int = 64) -> dict[str, str]:
             raise ValueError(message)
         checksums[found[2]] = found[1].lower()
     return checksums
-
-
-def damage(listed: Mapping[str, int], tags: Mapping[str, bytes], names: Sequence[str] = TAG_FILES) -> list[str]:
-    """Return what is wrong with a bag, as far as a listing and its tag files show; an empty list if nothing is.
-
-    Args:
-        listed: sizes in bytes by path within the bag, of all that lies in its folder.
-        tags: content by name of the tag files that are there.
-        names: of all the tag files that a bag of this kind has.
-    """
-    findings = [f"{name} is missing" for name in names if name not in tags]
-    if TAG_MANIFEST in tags:
-        sealed = _parsed(tags, TAG_MANIFEST, findings)
-        digests = {name: hashlib.sha256(content).hexdigest() for name, content in tags.items() if name != TAG_MANIFEST}
-        wrong = [name for name in sealed.keys() | digests.keys() if sealed.get(name) != digests.get(name)]
-        findings += [f"{name} is not what {TAG_MANIFEST} states" for name in sorted(wrong)]
-    payload = {path: size for path, size in listed.items() if path.startswith(PAYLOAD)}
-    stated = _parsed(tags, MANIFEST, findings).keys()
-    findings += [f"{path} is missing" for path in sorted(stated - payload.keys())]
-    findings += [f"{path} is in no manifest" for path in sorted(payload.keys() - stated)]
-    oxum = stated_oxum(tags.get(INFO, b""))
-    if oxum != payload_oxum(payload.values()):
-        findings.append(f"the payload is {payload_oxum(payload.values())}, Payload-Oxum states {oxum or 'nothing'}")
-    return findings
-
-
-def _parsed(tags: Mapping[str, bytes], name: str, findings: list[str]) -> dict[str, str]:
-    try:
-        return parse_manifest(tags.get(name, b""))
-    except ValueError as error:
-        findings.append(f"{name}: {error}")
-        return {}
 
 
 def bag_info(recording: Recording, sizes: Sequence[int], today: date, findings: Sequence[str] = ()) -> bytes:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.archive import bag, layout
+from tasks.archive.bag_verifier import find_damage
 from tasks.archive.models import ArchivedFile
 from tasks.errors import ArchiveDamaged, NotArchived, NotInArchive, ObjectTooLarge
 from tasks.realtimekit import parse_archived
@@ -63,7 +64,7 @@ def find_bag(bucket: Bucket, folder: str, url: str) -> WholeBag | None:
         if layout.MARKER not in listed:
             return None
         sizes = {path: stored.size for path, stored in listed.items()}
-        findings = bag.damage(sizes, tags, layout.tag_files(folder))
+        findings = find_damage(sizes, tags, layout.tag_files(folder))
         if not findings:
             return WholeBag(tags, listed)
     raise ArchiveDamaged(url, tuple(findings))

@@ -5,7 +5,16 @@ from __future__ import annotations
 from tasks.audit.auditor import Audit, AuditContext
 from tasks.audit.findings import Damage
 from tasks.audit.log import AuditLog
-from tasks.audit.report import AuditReport, DamagedRecording, alarm, damaged, incomplete, report, rows, summary
+from tasks.audit.report import (
+    AuditReport,
+    DamagedRecording,
+    describe_damage,
+    describe_unfinished,
+    report,
+    rows,
+    summarize_damage,
+    summary,
+)
 from tasks.audit.schedule import Budget
 from tasks.audit.stages import AuditSession, reread_recordings, survey_archive
 
@@ -18,12 +27,12 @@ __all__ = [
     "Budget",
     "Damage",
     "DamagedRecording",
-    "alarm",
-    "damaged",
-    "incomplete",
+    "describe_damage",
+    "describe_unfinished",
     "report",
     "reread_recordings",
     "rows",
+    "summarize_damage",
     "summary",
     "survey_archive",
 ]

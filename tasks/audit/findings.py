@@ -1,4 +1,4 @@
-"""What an audit has found out, and what earlier audits knew, about each bag."""
+"""The findings of an audit, and the records of earlier audits, by bag."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tasks.archive import Holdings
 from tasks.audit.schedule import is_new
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
     from tasks.archive import Held
     from tasks.audit.log import Record
@@ -23,26 +23,26 @@ class Damage:
     held: Held
     record: Record
     details: bytes = b""  # its recording.json, as it is
-    known: bool = False  # from an earlier audit; this one has not come to it
+    known: bool = False  # from an earlier audit; this one has not verified the bag yet
 
 
 @dataclass
-class Found:
-    """What an audit has found out so far; it stays, whatever ends the audit."""
+class AuditFindings:
+    """The findings of an audit so far; they stay, whatever ends the audit."""
 
     holdings: Holdings = field(default_factory=Holdings)
-    records: dict[str, Record] = field(default_factory=dict)  # the last of each bag, by folder
+    records: dict[str, Record] = field(default_factory=dict)  # the last record of each bag, by folder
     damaged: dict[str, Damage] = field(default_factory=dict)  # by folder
-    unread: dict[str, str] = field(default_factory=dict)  # why, by folder
-    unsettled: set[str] = field(default_factory=set)  # were written or deleted just now
-    forgotten: list[Held] = field(default_factory=list)  # half done
-    abandoned: list[Upload] = field(default_factory=list)
-    reread: set[str] = field(default_factory=set)
+    unread: dict[str, str] = field(default_factory=dict)  # why a bag cannot be read, by folder
+    unsettled: set[str] = field(default_factory=set)  # folders that were written to or deleted during the audit
+    forgotten: list[Held] = field(default_factory=list)  # folders without a marker that no run writes to
+    abandoned: list[Upload] = field(default_factory=list)  # that no run can complete
+    reread: set[str] = field(default_factory=set)  # folders whose payload was read by this audit
     read: int = 0  # bytes
     seconds: float = 0.0
 
-    def known_damage(self) -> Iterable[Damage]:
-        """Return what earlier audits found, this one did not come to, and nobody has touched since."""
+    def known_damage(self) -> Iterator[Damage]:
+        """Yield the damage that earlier audits recorded of bags that are unchanged and that this audit has not read."""
         for folder, record in self.records.items():
             held = self.holdings.bags.get(folder)
             settled = folder in self.damaged or folder in self.reread

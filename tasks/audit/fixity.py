@@ -1,31 +1,36 @@
-"""Fixity: reads a bag again, and says of each file what was expected and what was found.
+"""Fixity: reads a bag again, and compares every file with its manifests.
 
 A bag may be replaced, or deleted, while it is read. So nothing counts as damage unless the bag's listing is the same
-before and after the look that found it; a file that reads wrong is read once more; and what the store does not answer
-is an error, never a finding.
-
-Bags that other programs made are judged by the standard alone, ours by what we always write as well.
+before and after the look that found it; a file that reads wrong is read once more; and a store that does not answer
+is an error, never a finding. `tasks.archive.bag_verifier` says what is damage.
 Source: RFC 8493, sections 2 and 3.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict
-
-from tasks.archive import Sums, bag, is_a_folder, is_unfinished, layout, shown
+from tasks.archive import (
+    BagVerifier,
+    Finding,
+    Findings,
+    Sums,
+    compare_text,
+    describe_checksums,
+    find_manifests,
+    is_a_folder,
+    is_of_another_program,
+    is_unfinished,
+    layout,
+)
 from tasks.errors import StoredWrong
 from tasks.text import MIB, human_size
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Mapping
 
     from tasks.s3 import Bucket, Reader, StoredObject
 
@@ -36,103 +41,74 @@ READINGS = 2
 FILES_AT_ONCE = 2
 """Of one bag; others are read at the same time."""
 LARGEST_TEXT = 8 * MIB
-"""Of a tag file that is to be understood: some 80,000 lines of a manifest. Larger ones are hashed, and not kept."""
+"""Bytes of a tag file that is parsed: some 80,000 lines of a manifest. A larger one is only hashed."""
 MOST_OBJECTS = 50_000
 """Of one bag."""
 MOST_FINDINGS = 100
 """Of one bag that are kept; the others are counted."""
-ALGORITHMS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512")
 
-_MANIFEST = re.compile(r"(?P<tag>tag)?manifest-(?P<algorithm>[A-Za-z0-9-]{1,20})\.txt")
-_AGENT = re.compile(rb"^Bag-Software-Agent:[ \t]*(.*)$", re.MULTILINE | re.IGNORECASE)
-
-Kind = Literal["altered", "missing", "unknown", "miscounted", "malformed", "unverifiable"]
 Outcome = Literal["whole", "damaged", "unverifiable", "no bag", "unsettled"]
 
 
-class Finding(BaseModel):
-    """What is wrong with one file of a bag, or with what its manifests say of it."""
-
-    model_config = ConfigDict(frozen=True)
-
-    kind: Kind  # "unverifiable" alone is no damage
-    path: str  # within the bag, fit to be shown
-    expected: str
-    found: str
-
-    def __str__(self) -> str:
-        """Return it as a sentence's part."""
-        return f"{self.path or 'the recording'} {self.kind}: expected {self.expected}, found {self.found}"
-
-
 @dataclass(frozen=True)
-class Examined:
-    """What came of examining a bag."""
+class Verification:
+    """The result of verifying a bag."""
 
     outcome: Outcome
     findings: tuple[Finding, ...] = ()
     more: int = 0  # findings that are not kept
-    sums: Sums = field(default_factory=Sums)  # of the listing that this is about
+    sums: Sums = field(default_factory=Sums)  # of the listing that was verified
     read: int = 0  # bytes of payload and tag files
     details: bytes = b""  # recording.json, as it is
 
 
-class _Manifest(NamedTuple):
-    name: str
-    algorithm: str
-    of_tags: bool
-
-
-def examined(bucket: Bucket, folder: str, reader: Reader, *, ours: bool, payload: bool = True) -> Examined:
-    """Examine one bag, and look again before anything is called damage.
+def verify_bag(bucket: Bucket, folder: str, reader: Reader, *, ours: bool, payload: bool = True) -> Verification:
+    """Verify one bag, and look again before anything is called damage.
 
     Args:
-        bucket: where it is.
-        folder: its key prefix, with a slash at its end.
-        reader: of its objects.
-        ours: it lies where we archive recordings.
-        payload: read the payload; else it is only listed.
+        bucket: where the bag is.
+        folder: the bag's key prefix, with a slash at its end.
+        reader: reads the bag's objects.
+        ours: whether the bag lies where we archive recordings.
+        payload: read the payload; else the payload is only listed.
 
     Raises:
         StoreUnavailable, StoreRefused: the store does not say; nothing is known of the bag then.
     """
     read = 0
     for _ in range(LOOKS):
-        listed = _listed(bucket, folder)
+        listed = _list_bag(bucket, folder)
         if listed is not None and layout.MARKER not in listed:
-            return Examined("no bag", read=read)
+            return Verification("no bag", read=read)
         look = _Look(bucket, listed or {}, reader, layout.tag_files(folder), ours=ours)
         if listed is None:
-            look.note("unverifiable", "", f"at most {MOST_OBJECTS:,} objects", "more")
+            look.findings.note("unverifiable", "", f"at most {MOST_OBJECTS:,} objects", "more")
         else:
-            look.at_all(payload=payload)
+            look.verify(payload=payload)
         read += look.read
-        if not look.damaged or listed == _listed(bucket, folder):
-            outcome: Outcome = "damaged" if look.damaged else "unverifiable" if look.findings else "whole"
-            kept, more = tuple(look.findings[:MOST_FINDINGS]), max(0, look.count - MOST_FINDINGS)
-            sums = Sums.of(stored for path, stored in (listed or {}).items() if not (ours and is_unfinished(path)))
-            return Examined(outcome, kept, more, sums, read, look.texts.get(layout.DETAILS, b""))
-    return Examined("unsettled", read=read)
+        if not look.findings.damaged or listed == _list_bag(bucket, folder):
+            return look.result(read)
+    return Verification("unsettled", read=read)
 
 
-def _listed(bucket: Bucket, folder: str) -> dict[str, StoredObject] | None:
-    """Return what lies in a folder by path; None if that is too much to be kept."""
-    found: dict[str, StoredObject] = {}
+def _list_bag(bucket: Bucket, folder: str) -> dict[str, StoredObject] | None:
+    """Return the objects in a folder by path; None if there are more than are kept in memory."""
+    listed: dict[str, StoredObject] = {}
     for stored in islice(bucket.list(folder), MOST_OBJECTS + 1):
         if not is_a_folder(stored):
-            found[stored.key.removeprefix(folder)] = stored
-    return found if len(found) <= MOST_OBJECTS else None
+            listed[stored.key.removeprefix(folder)] = stored
+    return listed if len(listed) <= MOST_OBJECTS else None
 
 
 class _Look:
-    """One look at a bag.
+    """One look at a bag: reads the bag's files, and has them verified.
 
     Args:
-        bucket: where it is.
-        listed: what lies in its folder, by path.
-        reader: of its objects.
-        tag_files: names of those that a bag of ours has.
-        ours: it lies where we archive recordings.
+        bucket: where the bag is.
+        listed: the objects in the bag's folder, by path.
+        reader: reads the bag's objects.
+        tag_files: names of all tag files that a bag of ours has in this folder.
+        ours: whether the bag lies where we archive recordings.
     """
 
     def __init__(
@@ -145,183 +121,97 @@ class _Look:
         ours: bool,
     ) -> None:
         self._bucket = bucket
+        self._listed = listed
         self._reader = reader
-        self._ours = ours
         self._tag_files = tag_files
-        self._payload = {path: stored for path, stored in listed.items() if path.startswith(layout.PAYLOAD)}
-        self._tags = {path: stored for path, stored in listed.items() if not path.startswith(layout.PAYLOAD)}
-        self._torn: set[str] = set()  # what the store lists, and does not give
-        self._doubtful: set[str] = set()  # manifests that are altered themselves
-        self.texts: dict[str, bytes] = {}
-        self.findings: list[Finding] = []
-        self.count = 0
-        self.damaged = False
+        self._ours = ours
+        self._unreadable: set[str] = set()  # tag files that the store lists, and does not return whole
+        self._texts: dict[str, bytes] = {}
+        self.findings = Findings(MOST_FINDINGS)
         self.read = 0
 
-    def note(self, kind: Kind, path: str, expected: str, found: str) -> None:
-        """Note a finding; of many, the first are kept."""
-        self.count += 1
-        self.damaged |= kind != "unverifiable"
-        if len(self.findings) < MOST_FINDINGS:
-            said = Finding(kind=kind, path=shown(path), expected=shown(expected), found=shown(found))
-            self.findings.append(said)
+    def verify(self, *, payload: bool) -> None:
+        """Verify the tag files, what they state of the payload, and the payload itself if that is wanted."""
+        self._read_texts()
+        made_here = self._ours and not is_of_another_program(self._texts.get(layout.INFO, b""))
+        sizes = {path: stored.size for path, stored in self._listed.items()}
+        verifier = BagVerifier(sizes, self._texts, self.findings, self._tag_files if made_here else ())
+        verifier.verify_tag_files(self._compare_tag_file, self._unreadable)
+        stated = verifier.verify_payload_paths()
+        if payload and stated is not None:
+            self._verify_payload(stated, verifier.altered_manifests)
+        verifier.verify_oxum()
 
-    def at_all(self, *, payload: bool) -> None:
-        """Look at the tag files, at what they say of the payload, and at the payload itself if that is wanted."""
-        manifests = [self._manifest(name) for name in sorted(self._tags) if _MANIFEST.fullmatch(name)]
-        known = [one for one in manifests if one.algorithm in ALGORITHMS]
-        for one in manifests:
-            if one not in known:
-                self.note("unverifiable", one.name, f"one of {', '.join(ALGORITHMS)}", one.algorithm)
-        for name in (layout.MARKER, layout.INFO, layout.DETAILS, *(one.name for one in known)):
-            self._read_text(name)
-        self._ours = self._ours and not self._others()
-        self._at_tag_files([one for one in known if one.of_tags])
-        stated = self._stated([one for one in known if not one.of_tags])
-        if stated is not None:
-            self._at_paths(stated)
-            if payload:
-                self._at_payload(stated)
-        self._at_oxum()
+    def result(self, read: int) -> Verification:
+        """Return what came of this look.
 
-    def _others(self) -> bool:
-        """Tell whether another program says that it made the bag."""
-        agent = _AGENT.search(self.texts.get(layout.INFO, b""))
-        return agent is not None and not agent[1].startswith(bag.SOFTWARE_AGENT.partition("/")[0].encode())
+        Args:
+            read: bytes, by this look and by earlier ones.
+        """
+        findings, ours = self.findings, self._ours
+        outcome: Outcome = "damaged" if findings.damaged else "unverifiable" if findings.kept else "whole"
+        sums = Sums.of(stored for path, stored in self._listed.items() if not (ours and is_unfinished(path)))
+        more = findings.count - len(findings.kept)
+        details = self._texts.get(layout.DETAILS, b"")
+        return Verification(outcome, tuple(findings.kept), more, sums, read, details)
 
-    def _manifest(self, name: str) -> _Manifest:
-        found = _MANIFEST.fullmatch(name)
-        if found is None:
-            raise AssertionError
-        return _Manifest(name, found["algorithm"].replace("-", "").lower(), found["tag"] is not None)
-
-    def _read_text(self, name: str) -> None:
-        stored = self._tags.get(name)
-        if stored is not None and stored.size <= LARGEST_TEXT:
-            try:
-                self.texts[name] = self._reader.content(self._bucket, stored)
-                self.read += stored.size
-            except StoredWrong as wrong:
-                self._torn.add(name)
-                self.note("altered", name, wrong.expected, wrong.actual)
-
-    def _at_tag_files(self, manifests: Collection[_Manifest]) -> None:
-        """Compare the tag files with what their manifests state; those of ours must be there, and no others."""
-        stated = self._stated(manifests, of_tags=True) or {}
-        required = set(self._tag_files) if self._ours else {layout.MARKER}
-        for name in sorted((required | stated.keys()) - self._tags.keys()):
-            self.note("missing", name, _said(stated.get(name)), "nothing")
-        for name, stored in sorted(self._tags.items()):
-            if name in self._torn or (self._ours and is_unfinished(name)):
+    def _read_texts(self) -> None:
+        """Read the tag files that are parsed."""
+        manifests = [manifest.name for manifest in find_manifests(self._listed) if manifest.is_known]
+        for name in (layout.MARKER, layout.INFO, layout.DETAILS, *manifests):
+            stored = self._listed.get(name)
+            if stored is None:
                 continue
-            if name in stated:
-                self._at_tag_file(name, stated[name])
-            elif self._ours and name not in self._tag_files:
-                self.note("unknown", name, "nothing", human_size(stored.size))
-            elif self._ours and stated and name != layout.TAG_MANIFEST:
-                self.note("malformed", layout.TAG_MANIFEST, f"a checksum of {name}", "none")
-        if layout.MARKER in self.texts and not self.texts[layout.MARKER].startswith(b"BagIt-Version:"):
-            self.note("malformed", layout.MARKER, "BagIt-Version: …", "something else")
+            if stored.size <= LARGEST_TEXT:
+                self._read_text(name, stored)
+            elif name in manifests:
+                size = human_size(stored.size)
+                self.findings.note("unverifiable", name, f"at most {human_size(LARGEST_TEXT)}", size)
 
-    def _at_paths(self, stated: Mapping[str, Mapping[str, str]]) -> None:
-        for path in sorted(stated.keys() - self._payload.keys()):
-            self.note("missing", path, _said(stated[path]), "nothing")
-        for path in sorted(self._payload.keys() - stated.keys()):
-            self.note("unknown", path, "nothing", human_size(self._payload[path].size))
+    def _read_text(self, name: str, stored: StoredObject) -> None:
+        try:
+            self._texts[name] = self._reader.content(self._bucket, stored)
+            self.read += stored.size
+        except StoredWrong as wrong:
+            self._unreadable.add(name)
+            self.findings.note("altered", name, wrong.expected, wrong.actual)
 
-    def _at_oxum(self) -> None:
-        """Compare how much there is with Payload-Oxum, which the standard leaves to choice."""
-        oxum, found = bag.stated_oxum(self.texts.get(layout.INFO, b"")), [one.size for one in self._payload.values()]
-        if oxum and oxum != bag.payload_oxum(found):
-            self.note("miscounted", layout.PAYLOAD, _counted(oxum), _counted(bag.payload_oxum(found)))
-
-    def _stated(self, manifests: Collection[_Manifest], *, of_tags: bool = False) -> dict[str, dict[str, str]] | None:
-        """Return the checksums by algorithm, by path, that manifests state; None if there is none to be understood."""
-        stated: dict[str, dict[str, str]] = defaultdict(dict)
-        understood = 0
-        for one in manifests:
-            if self._tags[one.name].size > LARGEST_TEXT:
-                size = human_size(self._tags[one.name].size)
-                self.note("unverifiable", one.name, f"at most {human_size(LARGEST_TEXT)}", size)
-                continue
-            if one.name in self._torn:
-                continue
-            try:
-                lines = bag.parse_manifest(self.texts[one.name], 2 * hashlib.new(one.algorithm).digest_size)
-            except ValueError as error:
-                # A UnicodeDecodeError quotes bytes; where it is says enough.
-                said = "a text that is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
-                self.note("malformed", one.name, "lines of a checksum and a path", said)
-                continue
-            understood += 1
-            for path, checksum in self._safe(one, lines):
-                stated[path][one.algorithm] = checksum
-        if understood or of_tags:
-            return stated
-        if not self._ours and not manifests:
-            self.note("unverifiable", "", "a payload manifest", "none of a known algorithm")
-        return None
-
-    def _safe(self, manifest: _Manifest, lines: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-        """Yield a manifest's lines, but for those that lead to where they must not: these are never asked for."""
-        for line, checksum in lines.items():
-            path = line.removeprefix("./")
-            if path not in self._payload and path not in self._tags:
-                path = _decoded(path)
-            outside = path.startswith(layout.PAYLOAD) if manifest.of_tags else not path.startswith(layout.PAYLOAD)
-            if outside or path.startswith("/") or ".." in re.split(r"[/\\]", path):
-                where = "outside of data/" if manifest.of_tags else "below data/"
-                self.note("malformed", manifest.name, f"paths {where}", path)
-            else:
-                yield path, checksum
-
-    def _at_payload(self, stated: Mapping[str, Mapping[str, str]]) -> None:
-        paths = sorted(stated.keys() & self._payload.keys())
-        doubtful = f" as {', '.join(sorted(self._doubtful))} states, which is altered itself" if self._doubtful else ""
-        with ThreadPoolExecutor(FILES_AT_ONCE) as threads:
-            readings = threads.map(lambda path: self._read_again(self._payload[path], stated[path]), paths)
-            for path, (found, read) in zip(paths, readings, strict=True):
-                self.read += read
-                if found:
-                    kind: Kind = "unverifiable" if doubtful else "altered"
-                    self.note(kind, path, f"{_said(stated[path])}{doubtful}", found)
-
-    def _at_tag_file(self, name: str, stated: Mapping[str, str]) -> None:
-        text = self.texts.get(name)
-        if text is not None and all(hashlib.new(one, text).hexdigest() == its for one, its in stated.items()):
-            return
-        found, read = self._read_again(self._tags[name], stated)
+    def _compare_tag_file(self, name: str, stated: Mapping[str, str]) -> str:
+        """Return what a tag file is if its checksums are not as stated; a parsed one is read again before that."""
+        if name in self._texts and not compare_text(self._texts[name], stated):
+            return ""
+        actual, read = self._compare(self._listed[name], stated)
         self.read += read
-        if found:
-            self._doubtful |= {name} if _MANIFEST.fullmatch(name) else set()
-            self.note("altered", name, _said(stated), found)
+        return actual
 
-    def _read_again(self, stored: StoredObject, stated: Mapping[str, str]) -> tuple[str, int]:
-        """Return what a file's bytes are if they are not as stated, and how many were read."""
-        found, read = "", 0
+    def _verify_payload(self, stated: Mapping[str, Mapping[str, str]], altered_manifests: set[str]) -> None:
+        """Read the payload files that are stated and there, and compare their checksums.
+
+        Args:
+            stated: checksums by algorithm, by path.
+            altered_manifests: a file that differs from what one of these states may still be what was archived.
+        """
+        paths = sorted(stated.keys() & self._listed.keys())
+        doubt = f" as {', '.join(sorted(altered_manifests))} states, which is altered itself"
+        with ThreadPoolExecutor(FILES_AT_ONCE) as threads:
+            comparisons = threads.map(lambda path: self._compare(self._listed[path], stated[path]), paths)
+            for path, (actual, read) in zip(paths, comparisons, strict=True):
+                self.read += read
+                if actual and altered_manifests:
+                    self.findings.note("unverifiable", path, f"{describe_checksums(stated[path])}{doubt}", actual)
+                elif actual:
+                    self.findings.note("altered", path, describe_checksums(stated[path]), actual)
+
+    def _compare(self, stored: StoredObject, stated: Mapping[str, str]) -> tuple[str, int]:
+        """Return what a file's bytes are if they are not as stated, and how many bytes were read."""
+        actual, read = "", 0
         for _ in range(READINGS):
             try:
-                digests = self._reader.digests(self._bucket, stored, stated)
+                checksums = self._reader.digests(self._bucket, stored, stated)
             except StoredWrong as wrong:
                 return wrong.actual, read
             read += stored.size
-            if digests == stated:
+            if checksums == stated:
                 return "", read
-            found = f"{_said(digests)}, {stored.size:,} bytes"
-        return found, read
-
-
-def _decoded(path: str) -> str:
-    """Return a path as the standard has it written in manifests: with line ends and per cents escaped, nothing else."""
-    return re.sub("%(0[AaDd]|25)", lambda found: chr(int(found[1], 16)), path)
-
-
-def _said(checksums: Mapping[str, str] | None) -> str:
-    if not checksums:
-        return "it"
-    return ", ".join(f"{name.upper().replace('SHA', 'SHA-')} {checksum}" for name, checksum in checksums.items())
-
-
-def _counted(oxum: str) -> str:
-    size, _, count = oxum.partition(".")
-    return f"{int(size):,} bytes in {int(count):,} files"
+            actual = f"{describe_checksums(checksums)}, {stored.size:,} bytes"
+        return actual, read

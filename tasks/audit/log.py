@@ -1,11 +1,12 @@
 """The audit log: what was audited when, in small objects below `_audit/` that are only ever added.
 
-Each holds the records of some bags, a line of JSON each, under a key that nobody else has; so audits may run at once,
-and one that is killed loses what it had not written yet. When there are too many to be read each time, all that is
-known is written down once more as one object, a state, and only what came after that is read. A state names what it
-knows of the day before it, as another audit's objects may have arrived later than the time in their keys.
+Each object holds the records of some bags, a line of JSON each, under a unique key. So audits may run at once, and an
+audit that is killed loses only the records that it had not written yet. When there are too many objects to read each
+time, all records are written again as one object, a state; from then on, only the state and later objects are read. A
+state names the objects of the day before it that it includes, as an object of another audit may arrive later than the
+time in its key.
 
-Losing all of it loses nothing but the order in which bags are read again.
+If the audit log is lost, only the order in which bags are read again is lost.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tasks.archive import AUDIT
-from tasks.audit.fixity import Finding  # noqa: TC001 - pydantic reads it when the model is made
+from tasks.archive import (
+    AUDIT,
+    Finding,
+)
 from tasks.errors import ObjectTooLarge
 from tasks.text import MIB
 
@@ -32,11 +35,11 @@ if TYPE_CHECKING:
 
 
 STATE_AFTER = 100
-"""So many objects are read each time before a state is written."""
+"""Number of objects that are read before a state is written."""
 OVERLAP = timedelta(days=1)
-"""How much later than the time in its key an object may arrive: clocks differ, and a store may be away for so long."""
+"""How much later than the time in its key an object may arrive: clocks differ, and the store may be away."""
 LARGEST = 256 * MIB
-"""Bytes of an object that is read: far more than a state of a million bags."""
+"""Bytes of an object that is read: far more than the state of a million bags."""
 READ_AT_ONCE = 8
 
 _NAME = re.compile(r"(?P<time>[0-9]{8}T[0-9]{12}Z)-[0-9a-f]{12}-[0-9]+(?P<state>-state)?\.jsonl")
@@ -45,14 +48,14 @@ _TIME = "%Y%m%dT%H%M%S%fZ"
 
 
 class Record(BaseModel):
-    """What an audit knows of one bag."""
+    """The result of the last audit of one bag."""
 
     model_config = ConfigDict(frozen=True)
 
     folder: str  # below the archive's root, with a slash at its end
-    at: datetime  # when it was looked at
+    at: datetime  # when the bag was verified
     outcome: Literal["whole", "damaged", "unverifiable", "unread", "gone"]
-    read_at: datetime | None = None  # when all of it was read last
+    read_at: datetime | None = None  # when its whole payload was read last
     objects: int = 0
     size: int = 0  # bytes
     sizes: int = 0  # see `tasks.archive.inventory.Sums`
@@ -64,16 +67,16 @@ class Record(BaseModel):
 class _State(BaseModel):
     """The first line of a state."""
 
-    knows: frozenset[str]  # names of the objects of the day before it that are in it
+    knows: frozenset[str]  # names of the objects of the day before it whose records it includes
 
 
 class AuditLog:
     """The records of an archive.
 
     Args:
-        bucket: where it is.
-        root: its key prefix, with a slash at its end, or empty.
-        log: told of what cannot be read.
+        bucket: the archive's.
+        root: the archive's key prefix, with a slash at its end, or empty.
+        log: gets a warning for what cannot be read.
     """
 
     def __init__(self, bucket: Bucket, root: str, log: Log) -> None:
@@ -84,23 +87,23 @@ class AuditLog:
         self._numbers = count(1)
 
     def append(self, records: Iterable[Record], now: datetime) -> None:
-        """Write records down, in an object of their own."""
+        """Write records, in an object of their own."""
         self._write("", [record.model_dump_json(exclude_defaults=True) for record in records], now)
 
     def read(self, now: datetime) -> dict[str, Record]:
-        """Return the last record of each bag, by its folder; what cannot be read is told, and left out.
+        """Return the last record of each bag, by folder; what cannot be read is logged, and left out.
 
         Args:
-            now: what claims to be of later than tomorrow is left out, too: it would count as the last for ever.
+            now: records of more than a day later are left out, too: they would count as the last ones for ever.
         """
         keys = self._keys(f"{now + OVERLAP:{_TIME}}")
         known, state = self._state(keys)
-        todo = [key for key in keys if not _is_state(key) and _is_news(key, state)]
-        todo = [key for key in todo if state is None or _name(key) not in state[1].knows]
+        unread = [key for key in keys if not _is_state(key) and _may_be_new(key, state)]
+        unread = [key for key in unread if state is None or _name(key) not in state[1].knows]
         with ThreadPoolExecutor(READ_AT_ONCE) as threads:
-            for lines in threads.map(self._lines, todo):
+            for lines in threads.map(self._lines, unread):
                 _merge(known, self._records(lines), now + OVERLAP)
-        if len(todo) > STATE_AFTER:
+        if len(unread) > STATE_AFTER:
             last_day = f"{now - OVERLAP:{_TIME}}"
             knows = _State(knows=frozenset(_name(key) for key in keys if _name(key) >= last_day))
             records = [record.model_dump_json(exclude_defaults=True) for record in known.values()]
@@ -108,36 +111,36 @@ class AuditLog:
         return known
 
     def _keys(self, latest: str) -> list[str]:
-        """Return the keys of what was written since the last state, and in the month before it, in their order.
+        """Return the keys of the objects since the last state and of the month before it, sorted by name.
 
         Args:
-            latest: the last name that counts; a clock that was wrong once must not hide all that comes.
+            latest: the last name that counts; an object written by a wrong clock must not hide later ones.
         """
         keys: list[str] = []
         with_state = 0
         for year in self._below(self._root):
             for month in self._below(year):
                 listed = [stored.key for stored in self._bucket.list(month) if stored.size <= LARGEST]
-                its = [key for key in listed if _NAME.fullmatch(_name(key)) and _name(key) <= latest]
-                keys += its
-                with_state += with_state > 0 or any(map(_is_state, its))
+                of_month = [key for key in listed if _NAME.fullmatch(_name(key)) and _name(key) <= latest]
+                keys += of_month
+                with_state += with_state > 0 or any(map(_is_state, of_month))
                 if with_state > 1:
                     return sorted(keys, key=_name)
         return sorted(keys, key=_name)
 
     def _below(self, folder: str) -> Sequence[str]:
         """Return the folders of years or months, newest first."""
-        found = [one for one in self._bucket.level(folder)[0] if _FOLDER.fullmatch(one.removeprefix(folder))]
-        return sorted(found, reverse=True)
+        folders = [below for below in self._bucket.level(folder)[0] if _FOLDER.fullmatch(below.removeprefix(folder))]
+        return sorted(folders, reverse=True)
 
     def _state(self, keys: Sequence[str]) -> tuple[dict[str, Record], tuple[str, _State] | None]:
-        """Return what the last state says, and its name and first line; of those that can be read."""
+        """Return the records of the last state that can be read, and the state's name and first line."""
         for key in reversed([key for key in keys if _is_state(key)]):
             lines = self._lines(key)
             try:
                 first = _State.model_validate_json(lines[0] if lines else b"")
             except ValidationError:
-                self._log.warning("%s cannot be read: an earlier one is taken.", key)
+                self._log.warning("%s cannot be read: an earlier state is used.", key)
                 continue
             return {record.folder: record for record in self._records(lines[1:])}, (_name(key), first)
         return {}, None
@@ -145,7 +148,7 @@ class AuditLog:
     def _lines(self, key: str) -> list[bytes]:
         try:
             return (self._bucket.get(key, LARGEST) or b"").splitlines()
-        except ObjectTooLarge as large:  # by now: it was smaller when it was listed
+        except ObjectTooLarge as large:  # it was smaller when it was listed
             self._log.warning("%s", large)
             return []
 
@@ -171,12 +174,12 @@ def _name(key: str) -> str:
 
 
 def _is_state(key: str) -> bool:
-    found = _NAME.fullmatch(_name(key))
-    return found is not None and found["state"] is not None
+    match = _NAME.fullmatch(_name(key))
+    return match is not None and match["state"] is not None
 
 
-def _is_news(key: str, state: tuple[str, _State] | None) -> bool:
-    """Tell whether an object may hold what a state does not know."""
+def _may_be_new(key: str, state: tuple[str, _State] | None) -> bool:
+    """Tell whether an object may hold records that a state does not include."""
     if state is None:
         return True
     since = datetime.strptime(state[0].partition("-")[0], _TIME).replace(tzinfo=UTC) - OVERLAP

@@ -1,6 +1,6 @@
 """An audit's report: a typed result, how much of the archive was read again when, and what is damaged.
 
-What cannot be verified, and what is half done, forgotten or foreign, is told, but is no damage.
+Bags that cannot be verified, folders that were never finished, and foreign objects are reported, but are no damage.
 """
 
 from __future__ import annotations
@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from tasks.archive import held_at, shown
-from tasks.audit.fixity import Finding  # noqa: TC001 - pydantic reads it when the model is made
+from tasks.archive import (
+    Finding,
+    held_at,
+    shown,
+)
 from tasks.audit.schedule import is_new
 from tasks.realtimekit import RETENTION, parse_archived
 from tasks.text import cell, human_size
@@ -19,14 +22,14 @@ from tasks.text import cell, human_size
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tasks.audit.findings import Damage, Found
+    from tasks.audit.findings import AuditFindings, Damage
 
 NAMED = 5
 """How many recordings a message names; the others are counted."""
 ROWS = 500
 """Of the table in Prefect's UI."""
 WIDTH = 120
-"""Characters of a line in its cells: a checksum is to be copied in one piece."""
+"""Characters of a line in a cell: wide enough to copy a checksum in one piece."""
 
 
 class DamagedRecording(BaseModel):
@@ -35,18 +38,18 @@ class DamagedRecording(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     recording_id: str
-    app_id: str  # empty for a bag that lies elsewhere than we archive
+    app_id: str  # empty for a bag in another place than we archive to
     archive_url: str
     found_at: datetime
     findings: tuple[Finding, ...]
     more_findings: int  # that are not listed
-    found_before: bool  # by an earlier audit: this one has not come to look again
+    found_before: bool  # by an earlier audit; this one has not read the bag yet
     source_expires_at: datetime | None  # when RealtimeKit deletes the original, or a little before that
-    command: str  # brings it home again; empty if the original is gone
+    command: str  # archives it again; empty if the original is gone
 
     @property
     def to_do(self) -> str:
-        """What somebody can do about it."""
+        """What a person can do about it."""
         if self.recording_id.startswith("session-"):
             return "look for other versions beside it; a run for the session archives what its source still has"
         if self.command:
@@ -73,7 +76,7 @@ class UnreadRecording(BaseModel):
 
 
 class Notice(BaseModel):
-    """Something that is no damage, and that somebody may want to look at."""
+    """Something that is no damage, but that a person may want to check."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -90,8 +93,8 @@ class Coverage(BaseModel):
     recordings: int
     within_days: int
     reread_within: int  # so many days
-    never_reread: int  # or not since they were replaced, or not to be verified
-    oldest_days: float | None  # since the recording was read that was not read for longest; None if none ever was
+    never_reread: int  # or not since they were replaced, or that cannot be verified
+    oldest_days: float | None  # age of the oldest reading; None if no recording was ever read
 
     def __str__(self) -> str:
         """Return it as a line."""
@@ -105,7 +108,7 @@ class Coverage(BaseModel):
 
 
 class AuditReport(BaseModel):
-    """What an audit found."""
+    """The result of an audit."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -122,64 +125,64 @@ class AuditReport(BaseModel):
 
 
 def report(
-    found: Found, url: str, now: datetime, within_days: int, app_id: str, *, deep: bool, unfinished: str = ""
+    findings: AuditFindings, url: str, now: datetime, within_days: int, app_id: str, *, deep: bool, unfinished: str = ""
 ) -> AuditReport:
-    """Return what an audit found.
+    """Return the report of an audit.
 
     Args:
-        found: by the audit.
+        findings: of the audit.
         url: the archive's, as ARCHIVE_URL has it.
         now: when it ended.
         within_days: the age of a reading up to which it counts as covered.
         app_id: the app that this machine's settings name; empty if none.
         deep: whether payload was read.
-        unfinished: why the audit ended before it was done.
+        unfinished: why the audit ended early; empty if it did not.
     """
-    damages = [*found.damaged.values(), *found.known_damage()]
+    damages = sorted([*findings.damaged.values(), *findings.known_damage()], key=lambda damage: damage.held.folder)
     return AuditReport(
         archive_url=url,
         deep=deep,
-        coverage=coverage(found, now, within_days),
-        reread=len(found.reread),
-        bytes_read=found.read,
-        seconds=round(found.seconds, 1),
-        damaged=tuple(damaged(one, url, now, app_id) for one in sorted(damages, key=lambda one: one.held.folder)),
+        coverage=coverage(findings, now, within_days),
+        reread=len(findings.reread),
+        bytes_read=findings.read,
+        seconds=round(findings.seconds, 1),
+        damaged=tuple(describe_damage(damage, url, now, app_id) for damage in damages),
         unread=tuple(
             UnreadRecording(
                 recording_id=shown(held_at(folder).recording_id), archive_url=f"{url}/{shown(folder)}", reason=why
             )
-            for folder, why in sorted(found.unread.items())
+            for folder, why in sorted(findings.unread.items())
         ),
         unfinished=unfinished,
-        notices=tuple(_notices(found, url)),
+        notices=tuple(_find_notices(findings, url)),
     )
 
 
-def coverage(found: Found, now: datetime, within_days: int) -> Coverage:
-    """Return how much of the archive was read again, counting only readings of what lies there now."""
+def coverage(findings: AuditFindings, now: datetime, within_days: int) -> Coverage:
+    """Return how much of the archive was read again; readings of bags that were replaced since do not count."""
     readings = []
-    for folder, held in found.holdings.bags.items():
-        record = found.records.get(folder)
+    for folder, held in findings.holdings.bags.items():
+        record = findings.records.get(folder)
         verified = record is not None and record.outcome != "unverifiable"
         if record is not None and record.read_at is not None and verified and not is_new(held, record):
             readings.append(min(record.read_at, now))
     recent = [at for at in readings if now - at <= timedelta(days=within_days)]
     return Coverage(
-        recordings=len(found.holdings.bags),
+        recordings=len(findings.holdings.bags),
         within_days=within_days,
         reread_within=len(recent),
-        never_reread=len(found.holdings.bags) - len(readings),
+        never_reread=len(findings.holdings.bags) - len(readings),
         oldest_days=round((now - min(readings)) / timedelta(days=1), 2) if readings else None,
     )
 
 
-def damaged(damage: Damage, url: str, now: datetime, app_id: str) -> DamagedRecording:
-    """Return what is told of a damaged recording.
+def describe_damage(damage: Damage, url: str, now: datetime, app_id: str) -> DamagedRecording:
+    """Return the report of a damaged recording.
 
     Args:
-        damage: as found.
+        damage: as the audit found it.
         url: the archive's, as ARCHIVE_URL has it.
-        now: whether the original still exists is told for this time.
+        now: the time for which is told whether the original still exists.
         app_id: the app that this machine's settings name; empty if none.
     """
     held, record = damage.held, damage.record
@@ -211,82 +214,84 @@ def _source_expires(damage: Damage) -> datetime | None:
         return None
 
 
-def _notices(found: Found, url: str) -> Iterator[Notice]:
-    holdings = found.holdings
+def _find_notices(findings: AuditFindings, url: str) -> Iterator[Notice]:
+    holdings = findings.holdings
     if not holdings.bags:
         yield Notice(what="no recordings", where=url, detail="there is no bag; check ARCHIVE_URL")
-    for folder, record in sorted(found.records.items()):
+    for folder, record in sorted(findings.records.items()):
         if record.outcome == "unverifiable" and folder in holdings.bags:
-            told = "; ".join(map(str, record.findings[:NAMED]))
-            yield Notice(what="cannot be verified", where=f"{url}/{shown(folder)}", detail=told)
-    for held in sorted(found.forgotten, key=lambda held: held.folder):
+            detail = "; ".join(map(str, record.findings[:NAMED]))
+            yield Notice(what="cannot be verified", where=f"{url}/{shown(folder)}", detail=detail)
+    for held in sorted(findings.forgotten, key=lambda held: held.folder):
         detail = f"no bagit.txt, and nothing written since {held.newest:%Y-%m-%d %H:%M} UTC"
         yield Notice(what="half done and forgotten", where=f"{url}/{shown(held.folder)}", detail=detail)
-    for upload in sorted(found.abandoned, key=lambda upload: upload.key):
+    for upload in sorted(findings.abandoned, key=lambda upload: upload.key):
         where = f"s3://{url.removeprefix('s3://').partition('/')[0]}/{shown(upload.key)}"
         detail = f"begun {upload.begun:%Y-%m-%d}: nobody can finish it, abort it"
         yield Notice(what="incomplete upload", where=where, detail=detail)
     if holdings.foreign:
         detail = f"{holdings.foreign:,} objects that are in no bag, such as in {', '.join(holdings.samples)}"
         yield Notice(what="foreign objects", where=url, detail=detail)
-    if found.unsettled:
-        detail = f"{len(found.unsettled)} recordings were being written or deleted: left to the next audit"
+    if findings.unsettled:
+        detail = f"{len(findings.unsettled)} recordings were being written or deleted: left to the next audit"
         yield Notice(what="being written", where=url, detail=detail)
 
 
 def summary(audit: AuditReport) -> str:
-    """Return what an audit found, in a line."""
+    """Return the result of an audit in one line."""
     cover = str(audit.coverage)
-    told = [f"{cover[0].upper()}{cover[1:]}"]
+    parts = [f"{cover[0].upper()}{cover[1:]}"]
     if audit.damaged:
-        told.append(f"{len(audit.damaged)} DAMAGED")
+        parts.append(f"{len(audit.damaged)} DAMAGED")
     if audit.unread:
-        told.append(f"{len(audit.unread)} could not be read")
+        parts.append(f"{len(audit.unread)} could not be read")
     if audit.notices:
-        told.append(f"{len(audit.notices)} notices")
+        parts.append(f"{len(audit.notices)} notices")
     rate = human_size(audit.bytes_read / max(audit.seconds, 0.001))
     done = f"re-read {audit.reread:,}" if audit.deep else "compared listings and sizes only, read no payload"
-    return f"{'. '.join(told)}. This audit {done}: {human_size(audit.bytes_read)} in {audit.seconds:.0f} s ({rate}/s)"
+    return f"{'. '.join(parts)}. This audit {done}: {human_size(audit.bytes_read)} in {audit.seconds:.0f} s ({rate}/s)"
 
 
-def alarm(audit: AuditReport) -> str:
+def summarize_damage(audit: AuditReport) -> str:
     """Return what is damaged, bounded in length; empty if nothing is."""
     if not audit.damaged:
         return ""
-    new_first = sorted(audit.damaged, key=lambda one: one.found_before)
-    return f"{len(audit.damaged)} damaged: {_named(new_first)}"
+    new_first = sorted(audit.damaged, key=lambda damage: damage.found_before)
+    return f"{len(audit.damaged)} damaged: {_join_names(new_first)}"
 
 
-def incomplete(audit: AuditReport) -> str:
+def describe_unfinished(audit: AuditReport) -> str:
     """Return what an audit could not do, bounded in length; empty if it did all."""
-    told = [audit.unfinished] if audit.unfinished else []
+    parts = [audit.unfinished] if audit.unfinished else []
     if audit.unread:
-        named = _named([f"{one.recording_id} ({one.reason})" for one in audit.unread])
-        told.append(f"{len(audit.unread)} recordings cannot be read: {named}.")
-    return " ".join(told)
+        named = _join_names([f"{unread.recording_id} ({unread.reason})" for unread in audit.unread])
+        parts.append(f"{len(audit.unread)} recordings cannot be read: {named}.")
+    return " ".join(parts)
 
 
-def _named(ones: Iterable[object]) -> str:
-    all_of_them = list(map(str, ones))
-    more = f"; and {len(all_of_them) - NAMED} more" if len(all_of_them) > NAMED else ""
-    return "; ".join(all_of_them[:NAMED]) + more
+def _join_names(names: Iterable[object]) -> str:
+    texts = list(map(str, names))
+    more = f"; and {len(texts) - NAMED} more" if len(texts) > NAMED else ""
+    return "; ".join(texts[:NAMED]) + more
 
 
 def rows(audit: AuditReport) -> list[dict[str, str]]:
     """Return the table for people: damage by recording and file first, bounded in length."""
     table = [
-        _row(one.recording_id, f"DAMAGED: {finding.kind}", finding.path, finding.expected, finding.found, one.to_do)
-        for one in audit.damaged
-        for finding in one.findings
+        _make_row(
+            bag.recording_id, f"DAMAGED: {finding.kind}", finding.path, finding.expected, finding.found, bag.to_do
+        )
+        for bag in audit.damaged
+        for finding in bag.findings
     ]
-    table += [_row(one.recording_id, "could not be read", found=one.reason) for one in audit.unread]
-    table += [_row("", one.what, one.where, found=one.detail) for one in audit.notices]
+    table += [_make_row(unread.recording_id, "could not be read", found=unread.reason) for unread in audit.unread]
+    table += [_make_row("", notice.what, notice.where, found=notice.detail) for notice in audit.notices]
     if len(table) > ROWS:
-        table = [*table[:ROWS], _row("", f"and {len(table) - ROWS} more")]
-    return table or [_row("", str(audit.coverage))]
+        table = [*table[:ROWS], _make_row("", f"and {len(table) - ROWS} more")]
+    return table or [_make_row("", str(audit.coverage))]
 
 
-def _row(
+def _make_row(
     recording: str, outcome: str, path: str = "", expected: str = "", found: str = "", to_do: str = ""
 ) -> dict[str, str]:
     return {

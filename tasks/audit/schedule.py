@@ -1,8 +1,8 @@
-"""Which bags an audit reads next, and when it has read enough. Pure.
+"""The schedule of an audit: which bags are read next, and when the budget is used up. Pure.
 
-Those never read come first, and those of which another version lies there since; then those not read for longest. Bags
-that were damaged or could not be read are tried again between the others, within half the budget: they may be mended,
-and must not keep the others waiting.
+Bags that were never read, or were replaced since, come first; then those that were not read for longest. Bags that were
+damaged or could not be read are tried again between the others, within half the budget: they may be repaired by now,
+and must not delay the others.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 AGAIN_SHARE = 0.5
-"""Of the budget, for what gave trouble before."""
+"""Share of the budget for bags that were damaged or could not be read before."""
 
 
 class Budget:
-    """How much may be read.
+    """The amount that an audit may read.
 
     Args:
-        size: bytes; 0 for any number.
-        seconds: from now on.
-        clock: tells seconds.
+        size: bytes; 0 for no limit.
+        seconds: duration, from now on.
+        clock: returns seconds.
     """
 
     def __init__(self, size: float, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -38,47 +38,47 @@ class Budget:
         self._seconds = seconds
         self._clock = clock
         self._began = clock()
-        self._planned = 0  # bytes of the bags under way
-        self._read = 0  # bytes of those that are done
+        self._planned = 0  # bytes of the bags that are being read
+        self._read = 0  # bytes of the bags that were read
 
     def grants(self, size: int, share: float = 1.0) -> bool:
-        """Tell whether a bag may be begun; it is reckoned with then, and not stopped in the middle.
+        """Tell whether the reading of a bag may begin; its size counts from then on, and the reading is not stopped.
 
-        The first always may: else a bag that is larger than all of the budget would never be read.
+        The first bag always may: else a bag larger than the whole budget would never be read.
 
         Args:
-            size: its bytes.
-            share: of the budget, which may be used up by then.
+            size: of the bag, in bytes.
+            share: of the budget that may be used up with this bag.
         """
-        gone = self._clock() - self._began
-        lasts = gone * (self._planned + size) / self._read if self._read else 0.0
+        elapsed = self._clock() - self._began
+        remaining = elapsed * (self._planned + size) / self._read if self._read else 0.0
         fits = not self._size or self._read + self._planned + size <= self._size * share
-        if (self._read or self._planned) and not (fits and gone + lasts < self._seconds * share):
+        if (self._read or self._planned) and not (fits and elapsed + remaining < self._seconds * share):
             return False
         self._planned += max(size, 1)
         return True
 
     def drop_plans(self) -> None:
-        """Reckon no longer with bags under way, as there are none."""
+        """Forget the bags that were being read, as none is."""
         self._planned = 0
 
     def spent(self, planned: int, read: int) -> None:
-        """Note what a bag really took, in place of what it was reckoned with."""
+        """Count the bytes that were read of a bag, in place of its planned size."""
         self._planned -= max(planned, 1)
         self._read += read
 
 
 def is_new(held: Held, record: Record | None) -> bool:
-    """Tell whether what lies there was never looked at; on a store whose ETags change by themselves, all is new."""
+    """Tell whether this version of a bag has no record; where ETags change by themselves, every bag is new."""
     return record is None or record.versions != held.sums.versions
 
 
-def in_order(bags: Iterable[Held], records: Mapping[str, Record]) -> tuple[list[Held], list[Held]]:
-    """Return the bags to read in their order, and apart from them those that an earlier audit had trouble with.
+def order_bags(bags: Iterable[Held], records: Mapping[str, Record]) -> tuple[list[Held], list[Held]]:
+    """Return the bags in the order of reading, and apart from them the bags that an earlier audit had trouble with.
 
     Args:
-        bags: all of them.
-        records: the last of each bag, by its folder.
+        bags: all bags of the audit.
+        records: the last record of each bag, by folder.
     """
     usual, troubled = list[Held](), list[Held]()
     for held in bags:
@@ -93,12 +93,12 @@ def in_order(bags: Iterable[Held], records: Mapping[str, Record]) -> tuple[list[
     return sorted(usual, key=urgency), sorted(troubled, key=urgency)
 
 
-def granted(usual: Iterable[Held], troubled: Iterable[Held], budget: Budget) -> Iterator[Held]:
-    """Yield the bags to read, in turn, each as soon as the next is asked for, until the budget is used up."""
+def select_bags(usual: Iterable[Held], troubled: Iterable[Held], budget: Budget) -> Iterator[Held]:
+    """Yield the bags to read, one at a time, until the budget is used up."""
     first, again = deque(usual), deque(troubled)
     while first or again:
         if first:
-            # One that is too large for today's rest is the first tomorrow; if it were passed over, it never would be.
+            # A bag too large for the rest of the budget is the first next time; if skipped, it would never be read.
             if not budget.grants(first[0].sums.size):
                 first.clear()
                 continue

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from tasks.doctor.clock_skew import Clocks
+from tasks.doctor.clock_skew import ClockSkew
 from tasks.doctor.prefect_versions import GROUP, PROJECT, SERVER, check_versions, without_server
 from tasks.doctor.runner import (
     Check,
     CheckResult,
     Checkup,
     Finding,
+    all_passed,
+    describe_unforeseen,
     failed,
     ok,
-    run,
+    run_checks,
     skipped,
-    sound,
-    unforeseen,
     warning,
 )
 from tasks.doctor.scratch_prefix import ScratchPrefix
@@ -27,19 +27,19 @@ __all__ = [
     "Check",
     "CheckResult",
     "Checkup",
-    "Clocks",
+    "ClockSkew",
     "Finding",
     "ScratchPrefix",
     "View",
+    "all_passed",
     "check_versions",
+    "describe_unforeseen",
     "failed",
     "ok",
     "rows",
-    "run",
+    "run_checks",
     "skipped",
-    "sound",
     "summary",
-    "unforeseen",
     "warning",
     "without_server",
 ]

@@ -10,28 +10,28 @@ from email.utils import parsedate_to_datetime
 from threading import Lock
 
 
-class Clocks:
-    """What servers' answers say about the time; any thread may add to it."""
+class ClockSkew:
+    """The differences between this machine's clock and those of servers; safe for threads."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._bounds: dict[str, tuple[float, float]] = {}
 
     def note(self, server: str, sent: float, received: float, date: str | None) -> None:
-        """Take an answer in.
+        """Add the time of an answer.
 
         Args:
-            server: what to call it.
+            server: its name for people.
             sent: this machine's time when the request went out, seconds since 1970.
-            received: the same, when its answer was there.
-            date: the answer's header; what is no date is passed over.
+            received: the same, when the answer had arrived.
+            date: the answer's `Date` header; ignored if it is not a date.
         """
         try:
             when = parsedate_to_datetime(date or "")
         except (ValueError, OverflowError):
             return
         theirs = when.replace(tzinfo=when.tzinfo or UTC).timestamp()
-        # It was made between the two moments, and in the second that it names.
+        # The answer was made between the two moments, and within the second that its header names.
         low, high = theirs - received, theirs + 1 - sent
         with self._lock:
             known_low, known_high = self._bounds.get(server, (low, high))
@@ -40,13 +40,13 @@ class Clocks:
     def ahead(self) -> dict[str, float]:
         """Return by how many seconds each server's clock is ahead of this one, at the least; negative if it is behind.
 
-        An answer that was long on its way proves little, so the closest bounds of all count.
+        A slow answer proves little, so the closest bounds of all answers count.
         """
         with self._lock:
             return {server: _nearest(*bounds) for server, bounds in self._bounds.items()}
 
 
 def _nearest(low: float, high: float) -> float:
-    if low > high:  # it was set meanwhile
+    if low > high:  # one of the clocks was set meanwhile
         return (low + high) / 2
     return min(max(0.0, low), high)

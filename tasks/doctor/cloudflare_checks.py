@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from threading import Event
 
-    from tasks.doctor.clock_skew import Clocks
+    from tasks.doctor.clock_skew import ClockSkew
     from tasks.doctor.runner import CheckResult
     from tasks.realtimekit import Recording
     from tasks.settings import Settings
@@ -38,15 +38,15 @@ GROUP = "Cloudflare"
 API = "API"
 TIMEOUT_S = 4.0
 PATIENCE_S = 2.0
-LOOKED_AT = 25
+NEWEST_COUNT = 25
 """Recordings: the newest."""
 RENEW_BEFORE = timedelta(days=14)
-_NAMED = 5
+_NAMED_APPS = 5
 _FIRST_BYTE = {"Range": "bytes=0-0"}
 _TOKENS = "https://dash.cloudflare.com/profile/api-tokens"
 
 
-def new_api_client(clocks: Clocks) -> httpx.Client:
+def new_api_client(clocks: ClockSkew) -> httpx.Client:
     """Return a client for the API that does not wait for long, and notes what its answers say about the time."""
     quiet_http_logs()
     sent: dict[int, float] = {}
@@ -62,7 +62,7 @@ def new_api_client(clocks: Clocks) -> httpx.Client:
     return httpx.Client(timeout=TIMEOUT_S, event_hooks={"request": [note_request], "response": [note_response]})
 
 
-class ApiCheckup:
+class CloudflareChecks:
     """What to look at on Cloudflare's side; each look after those that it needs, as they share what they found.
 
     Args:
@@ -74,44 +74,48 @@ class ApiCheckup:
 
     def __init__(self, http: httpx.Client, source_http: httpx.Client, settings: Settings, stop: Event) -> None:
         token = settings.cloudflare_api_token.get_secret_value()
-        self._its = settings
+        self._settings = settings
         self._source_http = source_http
         self._cloudflare = Cloudflare(http, token, stop, PATIENCE_S)
         ids = (settings.cloudflare_account_id, settings.realtimekit_app_id)
-        self._kit = RealtimeKit(http, settings.cloudflare_base_url, *ids, token, stop=stop, patience_s=PATIENCE_S)
+        self._realtimekit = RealtimeKit(
+            http, settings.cloudflare_base_url, *ids, token, stop=stop, patience_s=PATIENCE_S
+        )
         self._account_url = f"{settings.cloudflare_base_url}/accounts/{settings.cloudflare_account_id}"
 
     def checks(self) -> list[Check]:
         """Return what there is to look at."""
         return [
-            Check(GROUP, API, self.reached, needs=("settings",)),
-            Check(GROUP, "token", self.token, needs=(API,)),
-            Check(GROUP, "account", self.account, needs=("token",)),
-            Check(GROUP, "app", self.app, needs=("account",)),
-            Check(GROUP, "recordings", self.recordings, needs=("app",)),
-            Check(GROUP, "RealtimeKit's bucket", self.bucket, needs=("recordings",)),
-            Check(GROUP, "download", self.download, needs=("recordings",)),
+            Check(GROUP, API, self.check_api, needs=("settings",)),
+            Check(GROUP, "token", self.check_token, needs=(API,)),
+            Check(GROUP, "account", self.check_account, needs=("token",)),
+            Check(GROUP, "app", self.check_app, needs=("account",)),
+            Check(GROUP, "recordings", self.check_recordings, needs=("app",)),
+            Check(GROUP, "RealtimeKit's bucket", self.check_bucket, needs=("recordings",)),
+            Check(GROUP, "download", self.check_download, needs=("recordings",)),
         ]
 
-    def reached(self) -> CheckResult:
+    def check_api(self) -> CheckResult:
         """Look whether it is Cloudflare's API that answers."""
         began = time.monotonic()
-        came: object = self._verified
+        came: object = self._token_verification
         if isinstance(came, ApiNonsense) or (isinstance(came, ApiUnavailable) and came.reason.startswith("HTTP ")):
-            came = self._listed  # a gateway may let nothing else through
+            came = self._newest  # a gateway may let nothing else through
         if isinstance(came, ArchiverError) and not isinstance(came, ApiRefused):
             raise came
-        host = httpx.URL(self._its.cloudflare_base_url).netloc.decode()
+        host = httpx.URL(self._settings.cloudflare_base_url).netloc.decode()
         return ok(f"{host} answers, in {time.monotonic() - began:.1f} s")
 
-    def token(self) -> CheckResult:
+    def check_token(self) -> CheckResult:
         """Look whether the token is one: a user's, the account's, or any that lists recordings."""
-        verified = self._verified if isinstance(self._verified, dict) else self._verified_by_account
+        verified = (
+            self._token_verification if isinstance(self._token_verification, dict) else self._account_token_verification
+        )
         if isinstance(verified, dict):
-            return _of_token(verified, "" if verified is self._verified else "the account's own, ")
-        if isinstance(self._listed, list):
+            return _describe_token(verified, "" if verified is self._token_verification else "the account's own, ")
+        if isinstance(self._newest, list):
             return ok("accepted")
-        said = self._verified if isinstance(self._verified, ApiRefused) else verified
+        said = self._token_verification if isinstance(self._token_verification, ApiRefused) else verified
         why = said.message if isinstance(said, ApiRefused) else type(said).__name__
         return failed(
             f"Cloudflare does not know it ({why}), neither as a user's token nor as one of the account's",
@@ -119,15 +123,15 @@ class ApiCheckup:
             "account's own is known only together with the right CLOUDFLARE_ACCOUNT_ID.",
         )
 
-    def account(self) -> CheckResult:
+    def check_account(self) -> CheckResult:
         """Look whether the token may see RealtimeKit in the account."""
         if isinstance(self._apps, list):
             return ok(f"RealtimeKit's apps may be seen: {len(self._apps)}")
-        if isinstance(self._listed, list):
+        if isinstance(self._newest, list):
             return ok("its recordings may be read")
         if not isinstance(self._apps, ApiRefused):
             raise self._apps
-        if isinstance(self._verified_by_account, dict):
+        if isinstance(self._account_token_verification, dict):
             advice = f"The token is this account's own, so it is the permission: give it Realtime at {_TOKENS}."
         elif self._apps.status in {401, 403}:
             advice = (
@@ -138,31 +142,31 @@ class ApiCheckup:
             advice = "Check CLOUDFLARE_ACCOUNT_ID: 32 hexadecimal digits, as the dashboard's address shows them."
         return failed(f"no access to RealtimeKit: HTTP {self._apps.status}, {self._apps.message}", advice)
 
-    def app(self) -> CheckResult:
+    def check_app(self) -> CheckResult:
         """Look whether the app is one of the account's."""
-        wanted = self._its.realtimekit_app_id
+        wanted = self._settings.realtimekit_app_id
         apps = self._apps if isinstance(self._apps, list) else []
         for app_id, name in apps:
-            if _plain(app_id) == _plain(wanted):
+            if _without_hyphens(app_id) == _without_hyphens(wanted):
                 return ok(f"{wanted}{f', {name[:60]}' if name else ''}")
-        if isinstance(self._listed, list) and (self._listed or not apps):
+        if isinstance(self._newest, list) and (self._newest or not apps):
             return ok(f"{wanted}, its recordings can be listed")
-        named = ", ".join(f"{app_id} ({name[:40]})" for app_id, name in apps[:_NAMED]) or "none"
-        more = f", and {len(apps) - _NAMED} more" if len(apps) > _NAMED else ""
+        expiry = ", ".join(f"{app_id} ({name[:40]})" for app_id, name in apps[:_NAMED_APPS]) or "none"
+        more = f", and {len(apps) - _NAMED_APPS} more" if len(apps) > _NAMED_APPS else ""
         return failed(
-            f"{wanted} is none of the account's apps", f"Correct REALTIMEKIT_APP_ID. There are: {named}{more}."
+            f"{wanted} is none of the account's apps", f"Correct REALTIMEKIT_APP_ID. There are: {expiry}{more}."
         )
 
-    def recordings(self) -> CheckResult:
+    def check_recordings(self) -> CheckResult:
         """Look whether recordings may be read."""
-        if isinstance(self._listed, ArchiverError):
-            raise self._listed
-        if not self._listed:
+        if isinstance(self._newest, ArchiverError):
+            raise self._newest
+        if not self._newest:
             return ok("may be read; none is UPLOADED just now")
-        count = len(self._listed)
-        return ok(f"may be read; {'at least ' if count == LOOKED_AT else ''}{count} UPLOADED and not expired")
+        count = len(self._newest)
+        return ok(f"may be read; {'at least ' if count == NEWEST_COUNT else ''}{count} UPLOADED and not expired")
 
-    def bucket(self) -> CheckResult:
+    def check_bucket(self) -> CheckResult:
         """Look whether recordings can be downloaded at all, as far as recent ones show it."""
         recent = self._recent
         if not recent:
@@ -180,7 +184,7 @@ class ApiCheckup:
             return warning(f"on for the newest, off for {len(without)} of {len(recent)} recordings", advice)
         return ok(f"on, as recent recordings show: {len(recent)} with download URLs")
 
-    def download(self) -> CheckResult:
+    def check_download(self) -> CheckResult:
         """Look whether the files' server can be reached from here, and what it can do: the first byte of a file."""
         files = [media for recording in self._recent for media in recording.media]
         if not files:
@@ -202,20 +206,22 @@ class ApiCheckup:
     @property
     def _recent(self) -> list[Recording]:
         now = datetime.now(UTC)
-        listed = self._listed if isinstance(self._listed, list) else []
+        listed = self._newest if isinstance(self._newest, list) else []
         return [recording for recording in listed if not recording.has_left_the_bucket(now)]
 
     @cached_property
-    def _verified(self) -> dict[str, Any] | ArchiverError:
-        return _outcome(lambda: self._verify(f"{self._its.cloudflare_base_url}/user/tokens/verify"))
+    def _token_verification(self) -> dict[str, Any] | ArchiverError:
+        return _catch_error(lambda: self._verify(f"{self._settings.cloudflare_base_url}/user/tokens/verify"))
 
     @cached_property
-    def _verified_by_account(self) -> dict[str, Any] | ArchiverError:
-        return _outcome(lambda: self._verify(f"{self._account_url}/tokens/verify"))
+    def _account_token_verification(self) -> dict[str, Any] | ArchiverError:
+        return _catch_error(lambda: self._verify(f"{self._account_url}/tokens/verify"))
 
     @cached_property
-    def _listed(self) -> list[Recording] | ArchiverError:
-        return _outcome(lambda: self._kit.newest({"status": RecordingStatus.UPLOADED, "expired": False}, LOOKED_AT))
+    def _newest(self) -> list[Recording] | ArchiverError:
+        return _catch_error(
+            lambda: self._realtimekit.newest({"status": RecordingStatus.UPLOADED, "expired": False}, NEWEST_COUNT)
+        )
 
     @cached_property
     def _apps(self) -> list[tuple[str, str]] | ArchiverError:
@@ -224,7 +230,7 @@ class ApiCheckup:
             entries = [entry for entry in data if isinstance(entry, dict)] if isinstance(data, list) else []
             return [(str(entry.get("id")), str(entry.get("name") or "")) for entry in entries]
 
-        return _outcome(apps)
+        return _catch_error(apps)
 
     def _verify(self, url: str) -> dict[str, Any]:
         result = self._cloudflare.get(url, {}, holds="result")["result"]
@@ -233,21 +239,21 @@ class ApiCheckup:
         return result
 
 
-def _outcome(call: Callable[[], T]) -> T | ArchiverError:
+def _catch_error(call: Callable[[], T]) -> T | ArchiverError:
     try:
         return call()
     except ArchiverError as error:
         return error
 
 
-def _of_token(verified: dict[str, Any], kind: str) -> CheckResult:
+def _describe_token(verified: dict[str, Any], kind: str) -> CheckResult:
     status = str(verified.get("status"))
     if status != "active":
         return failed(f"{kind}{status[:40]}", f"Make a new one with the permission Realtime: {_TOKENS}")
     expires = None
     with suppress(ValueError, TypeError, OverflowError):
-        named = datetime.fromisoformat(str(verified.get("expires_on")))
-        expires = named.replace(tzinfo=named.tzinfo or UTC).astimezone(UTC)
+        expiry = datetime.fromisoformat(str(verified.get("expires_on")))
+        expires = expiry.replace(tzinfo=expiry.tzinfo or UTC).astimezone(UTC)
     if expires is None:
         return ok(f"{kind}active")
     left = expires - datetime.now(UTC)
@@ -256,6 +262,6 @@ def _of_token(verified: dict[str, Any], kind: str) -> CheckResult:
     return ok(f"{kind}active until {expires:%Y-%m-%d}")
 
 
-def _plain(app_id: str) -> str:
+def _without_hyphens(app_id: str) -> str:
     """Return an id as one word: the documentation has it with hyphens and without."""
     return app_id.replace("-", "").lower()

@@ -1,15 +1,17 @@
 """Runs checks side by side, each after the checks that it needs and within its own time limit.
 
-Pure but for threads. A check that does not come back is left behind in a thread that keeps no process alive.
+Pure except for threads. A check that does not return is abandoned: its thread does not keep the process alive.
 """
 
 from __future__ import annotations
 
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -27,7 +29,7 @@ Status = Literal["ok", "warning", "failed", "skipped"]
 
 
 class Finding(BaseModel):
-    """What came of one check."""
+    """The result of one check, as it is reported."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -39,7 +41,7 @@ class Finding(BaseModel):
 
 
 class Checkup(BaseModel):
-    """What came of all of them; `ok` if none failed."""
+    """The results of all checks; `ok` if none failed."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -50,7 +52,7 @@ class Checkup(BaseModel):
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What a check has to say: how it is, what that means, and what a person could do."""
+    """What a check returns: the status, what that means, and what a person can do."""
 
     status: Status
     told: str
@@ -58,58 +60,61 @@ class CheckResult:
 
 
 def ok(told: str) -> CheckResult:
-    """Say that something is as it should be."""
+    """Return that something is as it should be."""
     return CheckResult("ok", told)
 
 
 def warning(told: str, advice: str) -> CheckResult:
-    """Say that recordings will arrive, and that something is to be looked at nevertheless."""
+    """Return that recordings will arrive, but that a person should look at something."""
     return CheckResult("warning", told, advice)
 
 
 def failed(told: str, advice: str = "") -> CheckResult:
-    """Say that something will keep recordings from arriving."""
+    """Return that something will keep recordings from arriving."""
     return CheckResult("failed", told, advice)
 
 
 def skipped(told: str) -> CheckResult:
-    """Say that there is nothing to be found out."""
+    """Return that the check was not made."""
     return CheckResult("skipped", told)
 
 
 LATE = failed("no answer in time", "Check the network, and whether that server is overloaded.")
-Look: TypeAlias = Callable[[], CheckResult]
+CheckFunction: TypeAlias = Callable[[], CheckResult]
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing to look at."""
+    """One check, and when it may run."""
 
     group: str
-    name: str  # no two alike
-    look: Look  # may raise anything
+    name: str  # unique
+    look: CheckFunction  # may raise anything
     needs: tuple[str, ...] = ()  # checks that must not have failed
-    after: tuple[str, ...] = ()  # checks that must be over, whatever came of them
+    after: tuple[str, ...] = ()  # checks that must be over, whatever their results
     limit_s: float = LIMIT_S
-    late: CheckResult = LATE  # what it means if it takes longer
+    late: CheckResult = LATE  # the result if it takes longer
 
 
-def run(
+def run_checks(
     checks: Sequence[Check], within_s: float, report: Callable[[Finding], None], conceal: Callable[[str], str]
 ) -> tuple[Finding, ...]:
     """Run checks, and return their findings in the order of the checks.
 
     Args:
-        checks: all that there are; those that they name in `needs` and `after` are among them.
-        within_s: seconds for all of them: what is not over then has failed, or is skipped.
-        report: told of each finding, in the order of the checks, as soon as it and those before it are known.
-        conceal: takes out of a text what must not be shown.
+        checks: all checks; every name in their `needs` and `after` is the name of one of them.
+        within_s: seconds for all checks: one that runs longer has failed, one that has not begun by then is skipped.
+        report: called with each finding, in the order of the checks, as soon as all findings before it are known.
+        conceal: removes from a text what must not be shown.
+
+    Raises:
+        CycleError: checks wait for each other.
     """
     return _Round(checks, time.monotonic() + within_s, report, conceal).run()
 
 
 class _Round:
-    """One run of all checks; what it knows is touched by the caller's thread alone."""
+    """One run of all checks; only the caller's thread touches its state."""
 
     def __init__(
         self,
@@ -118,94 +123,86 @@ class _Round:
         report: Callable[[Finding], None],
         conceal: Callable[[str], str],
     ) -> None:
-        self._checks = checks
+        self._checks = {check.name: check for check in checks}
         self._end = end
         self._report = report
         self._conceal = conceal
-        self._waiting = {check.name: check for check in checks}
+        self._order = TopologicalSorter({check.name: (*check.needs, *check.after) for check in checks})
+        self._order.prepare()
         self._deadlines: dict[str, float] = {}
         self._answers: SimpleQueue[tuple[str, CheckResult]] = SimpleQueue()
         self._findings: dict[str, Finding] = {}
-        self._reported = 0
+        self._unreported = deque(self._checks)
 
     def run(self) -> tuple[Finding, ...]:
-        self._go_on()
+        self._start_due()
         while self._deadlines:
             try:
                 left = min(self._deadlines.values()) - time.monotonic()
-                name, said = self._answers.get(timeout=max(0.0, left))
+                name, result = self._answers.get(timeout=max(0.0, left))
             except Empty:
-                self._give_up()
+                self._fail_late()
             else:
                 if self._deadlines.pop(name, None) is not None:
-                    self._note(name, said)
-            self._go_on()
-        return tuple(self._findings[check.name] for check in self._checks)
+                    self._note(name, result)
+            self._start_due()
+        return tuple(self._findings[name] for name in self._checks)
 
-    def _go_on(self) -> None:
-        """Start what can start now, and skip what never will."""
-        while ready := [check for check in self._waiting.values() if self._is_due(check)]:
-            for check in ready:
-                del self._waiting[check.name]
-                self._begin(check)
+    def _start_due(self) -> None:
+        """Start the checks whose predecessors are over, or skip them."""
+        while names := self._order.get_ready():
+            for name in names:
+                self._start(self._checks[name])
 
-    def _is_due(self, check: Check) -> bool:
-        return all(name in self._findings for name in (*check.needs, *check.after)) or bool(self._lacks(check))
-
-    def _lacks(self, check: Check) -> list[str]:
-        return [name for name in check.needs if self._came_of(name) in {"failed", "skipped"}]
-
-    def _came_of(self, name: str) -> str:
-        return self._findings[name].status if name in self._findings else ""
-
-    def _begin(self, check: Check) -> None:
+    def _start(self, check: Check) -> None:
         now = time.monotonic()
-        if lacking := self._lacks(check):
-            self._note(check.name, skipped(f"not looked at, as it needs: {', '.join(lacking)}"))
+        unmet = [name for name in check.needs if self._findings[name].status in {"failed", "skipped"}]
+        if unmet:
+            self._note(check.name, skipped(f"not looked at, as it needs: {', '.join(unmet)}"))
         elif now >= self._end:
             self._note(check.name, skipped("not looked at: the time was over"))
         else:
             self._deadlines[check.name] = min(now + check.limit_s, self._end)
-            look = copy_context().run  # Prefect's settings are the context's
-            Thread(target=look, args=(_answer, check, self._answers), name=check.name, daemon=True).start()
+            run_in_context = copy_context().run  # Prefect keeps its settings in the context
+            Thread(target=run_in_context, args=(_run_check, check, self._answers), name=check.name, daemon=True).start()
 
-    def _give_up(self) -> None:
+    def _fail_late(self) -> None:
         now = time.monotonic()
-        late = [check for check in self._checks if self._deadlines.get(check.name, now + 1) <= now]
-        for check in late:
-            del self._deadlines[check.name]
-            self._note(check.name, check.late)
+        for name in [name for name, deadline in self._deadlines.items() if deadline <= now]:
+            del self._deadlines[name]
+            self._note(name, self._checks[name].late)
 
-    def _note(self, name: str, said: CheckResult) -> None:
-        check = next(check for check in self._checks if check.name == name)
-        told, advice = (_line(self._conceal(text)) for text in (said.told, said.advice))
-        self._findings[name] = Finding(group=check.group, name=name, status=said.status, told=told, advice=advice)
-        while self._reported < len(self._checks) and self._checks[self._reported].name in self._findings:
-            self._reported += 1
-            self._report(self._findings[self._checks[self._reported - 1].name])
+    def _note(self, name: str, result: CheckResult) -> None:
+        told, advice = (_to_line(self._conceal(text)) for text in (result.told, result.advice))
+        self._findings[name] = Finding(
+            group=self._checks[name].group, name=name, status=result.status, told=told, advice=advice
+        )
+        self._order.done(name)
+        while self._unreported and self._unreported[0] in self._findings:
+            self._report(self._findings[self._unreported.popleft()])
 
 
-def _answer(check: Check, answers: SimpleQueue[tuple[str, CheckResult]]) -> None:
+def _run_check(check: Check, answers: SimpleQueue[tuple[str, CheckResult]]) -> None:
     try:
-        said = check.look()
+        result = check.look()
     except ArchiverError as error:
-        said = failed(str(error))
-    except BaseException as error:  # noqa: BLE001 - it is the answer
-        said = unforeseen(error)
-    answers.put((check.name, said))
+        result = failed(str(error))
+    except BaseException as error:  # noqa: BLE001 - the error is the result
+        result = describe_unforeseen(error)
+    answers.put((check.name, result))
 
 
-def unforeseen(error: BaseException) -> CheckResult:
-    """Tell of an error that is nobody's to foresee: its kind and place, and not its text, which may hold anything."""
+def describe_unforeseen(error: BaseException) -> CheckResult:
+    """Return the kind and the place of an unexpected error; not its text, which may hold secrets."""
     places = traceback.extract_tb(error.__traceback__)[-1:]
     where = "".join(f", at line {place.lineno} of {Path(place.filename).name}" for place in places)
     return failed(f"{type(error).__name__}, which nobody foresaw{where}")
 
 
-def sound(findings: Iterable[Finding]) -> bool:
-    """Tell whether nothing failed."""
+def all_passed(findings: Iterable[Finding]) -> bool:
+    """Tell whether no check failed."""
     return all(finding.status != "failed" for finding in findings)
 
 
-def _line(text: str) -> str:
+def _to_line(text: str) -> str:
     return "".join(c for c in " ".join(text.split()) if c.isprintable())

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 2.0
 FORGOTTEN_AFTER = timedelta(hours=1)
-"""What a killed doctor has left is deleted after that time: it has long ended."""
+"""Scratch prefixes that are older belong to no running doctor, and are deleted."""
 _WRITING = frozenset({"put_object", "create_multipart_upload", "upload_part", "complete_multipart_upload"})
 _NAME = re.compile(r"doctor-(?P<begun>\d{8}T\d{6}Z)-[0-9a-f]{8}/")
 
@@ -36,8 +36,8 @@ class ScratchPrefix:
 
     Args:
         client: see `tasks.s3.client.new_s3_client`.
-        bucket: its name.
-        prefix: the archive's, without slashes at its ends; empty if it has none.
+        bucket: the bucket's name.
+        prefix: the archive's key prefix, without slashes at its ends; may be empty.
     """
 
     def __init__(self, client: BaseClient, bucket: str, prefix: str) -> None:
@@ -65,7 +65,7 @@ class ScratchPrefix:
         """Refuse new calls, delete everything below the prefix, and return the keys that could not be deleted.
 
         Args:
-            within_s: seconds that calls under way are waited for.
+            within_s: seconds to wait for the calls under way.
         """
         self.stop.set()
         with self._changed:
@@ -80,7 +80,7 @@ class ScratchPrefix:
             return [f"s3://{self.bucket}/{self.prefix}"]
 
     def clear_forgotten(self) -> int:
-        """Delete what killed doctors have left, and return how many objects and uploads that was."""
+        """Delete what killed doctors have left, and return the number of deleted objects and uploads."""
         keys = self._left(f"{self._audit}/doctor-")
         forgotten = {prefix for prefix in map(self._forgotten_prefix, keys) if prefix}
         for prefix in forgotten:
@@ -88,7 +88,7 @@ class ScratchPrefix:
         return sum(self._forgotten_prefix(key) in forgotten for key in keys)
 
     def _forgotten_prefix(self, key: str) -> str:
-        """Return the scratch prefix that a key lies below, if it was made long ago; else an empty text."""
+        """Return the scratch prefix that a key lies below, if the prefix was made long ago; else an empty text."""
         named = _NAME.match(key, len(self._audit) + 1)
         if named is None:
             return ""
@@ -109,8 +109,8 @@ class ScratchPrefix:
         listed: list[Upload] = []
         with suppress(ArchiverError):
             listed = list(self._own.uploads(prefix))
-        found = {upload.id: upload for upload in listed} | self._begun
-        return [upload for upload in found.values() if upload.key.startswith(prefix)]
+        uploads = {upload.id: upload for upload in listed} | self._begun
+        return [upload for upload in uploads.values() if upload.key.startswith(prefix)]
 
     def _call(self, method: str, call: Callable[..., Any], request: dict[str, Any]) -> Any:
         with self._changed:
@@ -142,7 +142,7 @@ class _Gated:
 
 
 class _Body(io.BytesIO):
-    """Bytes whose reading fails once they are no longer wanted: a slow connection would go on sending them for long."""
+    """Bytes whose reading fails once the prefix is closed: a slow connection would go on sending them for long."""
 
     def __init__(self, size: int, stop: Event) -> None:
         super().__init__(bytes(size))

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from botocore.client import BaseClient
 
-    from tasks.doctor.clock_skew import Clocks
+    from tasks.doctor.clock_skew import ClockSkew
     from tasks.doctor.runner import CheckResult
     from tasks.doctor.scratch_prefix import ScratchPrefix
 
@@ -54,7 +54,7 @@ _SLOW = "See whether the line is fast enough: an hour of video is about 300 MB."
 _RIGHTS = "Give the credentials the right to list, read, write and delete in the bucket, and to abort uploads."
 
 
-def note_dates(client: BaseClient, clocks: Clocks) -> None:
+def note_dates(client: BaseClient, clocks: ClockSkew) -> None:
     """Have what the store's answers say about the time noted, refusals as well."""
 
     def note_request(context: dict[str, Any], **_: object) -> None:
@@ -67,7 +67,7 @@ def note_dates(client: BaseClient, clocks: Clocks) -> None:
     client.meta.events.register("after-call.s3", note_response)
 
 
-class StoreCheckup:
+class StoreChecks:
     """What to look at on the store's side.
 
     Args:
@@ -94,21 +94,21 @@ class StoreCheckup:
     def checks(self) -> list[Check]:
         """Return what there is to look at."""
         tried = {
-            "multipart": self.multipart, "Content-MD5": self.content_md5, "CRC64NVME": self.crc64,
-            "If-None-Match": self.if_none_match,
+            "multipart": self.check_multipart, "Content-MD5": self.check_content_md5, "CRC64NVME": self.check_crc64,
+            "If-None-Match": self.check_if_none_match,
         }  # fmt: skip
         slow = warning("not found out: to store 10 MiB took too long", _SLOW)
         return [
-            Check(GROUP, CREDENTIALS, self.credentials),
-            Check(GROUP, BUCKET, self.bucket, (CREDENTIALS,)),
-            Check(GROUP, WRITE, self.write, (BUCKET,)),
-            Check(GROUP, "read", self.read, (WRITE,)),
-            Check(GROUP, DELETE, self.delete, (WRITE,), after=("read",)),
+            Check(GROUP, CREDENTIALS, self.check_credentials),
+            Check(GROUP, BUCKET, self.check_bucket, (CREDENTIALS,)),
+            Check(GROUP, WRITE, self.check_write, (BUCKET,)),
+            Check(GROUP, "read", self.check_read, (WRITE,)),
+            Check(GROUP, DELETE, self.check_delete, (WRITE,), after=("read",)),
             *(Check(GROUP, name, look, (WRITE,)) for name, look in tried.items()),
-            Check(GROUP, "unequal parts", self.unequal_parts, (WRITE,), late=slow),
+            Check(GROUP, "unequal parts", self.check_unequal_parts, (WRITE,), late=slow),
         ]
 
-    def credentials(self) -> CheckResult:
+    def check_credentials(self) -> CheckResult:
         """Look whether boto3 finds credentials, and where."""
         try:
             found = boto3.Session().get_credentials()
@@ -122,14 +122,14 @@ class StoreCheckup:
         self._conceal([keys.access_key, keys.secret_key, keys.token])
         return ok(f"found ({found.method}), for {self._endpoint}")
 
-    def bucket(self) -> CheckResult:
+    def check_bucket(self) -> CheckResult:
         """Look whether the bucket is there, and may be listed."""
         began = time.monotonic()
         next(iter(self._store.list(self._scratch.prefix)), None)
         next(iter(self._store.list(self._archive_prefix)), None)
         return ok(f"s3://{self._scratch.bucket} is there and may be listed, in {time.monotonic() - began:.1f} s")
 
-    def write(self) -> CheckResult:
+    def check_write(self) -> CheckResult:
         """Look whether an object can be stored, and is what the store says it is."""
         key = self._scratch.key("object")
         try:
@@ -137,7 +137,7 @@ class StoreCheckup:
             stored = self._store.verify(key, len(_BODY), crc64(_BODY))
         except (StoreRefused, StoreUnavailable) as error:
             advice = error.hint if isinstance(error, StoreRefused) else _RIGHTS
-            return failed(f"the bucket may be listed, but not written: {_fact(error)}", advice)
+            return failed(f"the bucket may be listed, but not written: {_describe_error(error)}", advice)
         if stored.content_type != _CONTENT_TYPE or stored.metadata.get("doctor") != "1":
             return warning("an object keeps neither type nor metadata", "Go by the bags' manifests: they say it all.")
         told = "an object is stored, with its type and metadata"
@@ -145,7 +145,7 @@ class StoreCheckup:
             told = f"{told}; that its checksum is asked for is refused, so it is left out"
         return ok(told)
 
-    def read(self) -> CheckResult:
+    def check_read(self) -> CheckResult:
         """Look whether an object comes back, whole and in part."""
         key = self._scratch.key("object")
         whole, stored = self._store.get(key), self._store.head(key)
@@ -154,16 +154,18 @@ class StoreCheckup:
             return failed("what comes back is not what was stored", "Do not archive there.")
         return ok("it comes back, whole and in ranges")
 
-    def delete(self) -> CheckResult:
+    def check_delete(self) -> CheckResult:
         """Look whether an object can be deleted."""
         key = self._scratch.key("object")
         try:
             self._store.delete([key])
         except StoreRefused as refused:
-            told = f"{_fact(refused)}: recordings are archived, but none can be archived again with --overwrite"
+            told = (
+                f"{_describe_error(refused)}: recordings are archived, but none can be archived again with --overwrite"
+            )
             return warning(told, f"If that is not on purpose: {_RIGHTS} Delete {key} yourself.")
         except ArchiverError as error:
-            return failed(_fact(error), f"{_RIGHTS} Delete {key} yourself.")
+            return failed(_describe_error(error), f"{_RIGHTS} Delete {key} yourself.")
         if self._store.head(key) is not None:
             return failed("what was deleted is still there", _RIGHTS)
         with suppress(ArchiverError):
@@ -173,7 +175,7 @@ class StoreCheckup:
                 )
         return ok("done, and it is gone")
 
-    def multipart(self) -> CheckResult:
+    def check_multipart(self) -> CheckResult:
         """Look whether a large object can be stored, found again half-done, and given up."""
         store, key = self._store, self._scratch.key("multipart")
         upload = store.begin_upload(key, _CONTENT_TYPE, {})
@@ -194,14 +196,16 @@ class StoreCheckup:
             "an upload that was aborted is still there", "Give the bucket a lifecycle rule that aborts uploads."
         )
 
-    def content_md5(self) -> CheckResult:
+    def check_content_md5(self) -> CheckResult:
         """Look what becomes of an object and of a part that do not have the MD5 that came with them."""
         wrong = {"Body": _BODY, "ContentMD5": encode_md5(_OTHER)}
         tried = {
-            "objects": self._try("put_object", "md5", **wrong),
-            "parts": self._try("upload_part", "md5", **wrong, PartNumber=1, UploadId=self._begin("md5")["UploadId"]),
+            "objects": self._call("put_object", "md5", **wrong),
+            "parts": self._call(
+                "upload_part", "md5", **wrong, PartNumber=1, UploadId=self._begin_upload("md5")["UploadId"]
+            ),
         }
-        taken = [name for name, came in tried.items() if isinstance(came, dict)]
+        taken = [name for name, answer in tried.items() if isinstance(answer, dict)]
         if taken:
             return warning(
                 f"a wrong one is not refused for {' and '.join(taken)}: damage on the way there could go unnoticed",
@@ -209,66 +213,70 @@ class StoreCheckup:
             )
         return ok("a wrong one is refused: what was damaged on its way is sent again")
 
-    def crc64(self) -> CheckResult:
+    def check_crc64(self) -> CheckResult:
         """Look whether the store verifies CRC64NVME, of parts and of the whole."""
-        begun = self._try("create_multipart_upload", "crc64", **WITH_CRC64NVME)
+        begun = self._call("create_multipart_upload", "crc64", **WITH_CRC64NVME)
         if isinstance(begun, ArchiverError) and not (isinstance(begun, StoreRefused) and begun.code in NOT_SUPPORTED):
             raise begun
         if isinstance(begun, ArchiverError) or begun.get("ChecksumAlgorithm") != "CRC64NVME":
-            return self._unannounced_crc64()
+            return self._check_unannounced_crc64()
         wrong, right = encode_crc64(crc64(_OTHER)), encode_crc64(crc64(_BODY))
         upload = {"UploadId": begun["UploadId"]}
         part = {**upload, "PartNumber": 1, "Body": _BODY}
-        if isinstance(self._try("upload_part", "crc64", **part, ChecksumCRC64NVME=wrong), dict):
+        if isinstance(self._call("upload_part", "crc64", **part, ChecksumCRC64NVME=wrong), dict):
             return warning(
                 "confirmed, but a wrong one is not refused: damage on the way there could go unnoticed",
                 "Reach the store by https only, which notices it, too; and tell its makers.",
             )
-        stored = self._try("upload_part", "crc64", **part, ChecksumCRC64NVME=right)
+        stored = self._call("upload_part", "crc64", **part, ChecksumCRC64NVME=right)
         if isinstance(stored, ArchiverError):
-            return warning(f"a wrong one is refused, and a right one, too: {_fact(stored)}", "Tell its makers.")
+            return warning(
+                f"a wrong one is refused, and a right one, too: {_describe_error(stored)}", "Tell its makers."
+            )
         listed = {"Parts": [{"PartNumber": 1, "ETag": stored["ETag"]}]}
-        completed = self._try("complete_multipart_upload", "crc64", **upload, MultipartUpload=listed,
+        completed = self._call("complete_multipart_upload", "crc64", **upload, MultipartUpload=listed,
                               ChecksumCRC64NVME=wrong, ChecksumType="FULL_OBJECT")  # fmt: skip
         if isinstance(completed, dict) or (isinstance(completed, StoreRefused) and completed.code in NOT_SUPPORTED):
             return ok("verified for each part; of the whole, it is compared with what the store says after joining")
         return ok("verified, for each part and for the whole that they make")
 
-    def _unannounced_crc64(self) -> CheckResult:
+    def _check_unannounced_crc64(self) -> CheckResult:
         joined = "joining them is trusted, but for the size"
-        if verifies_crc64(lambda method, **request: self._try(method, "crc64-asked", **request)):
+        if verifies_crc64(lambda method, **request: self._call(method, "crc64-asked", **request)):
             return ok(f"verified for each part, though not announced: in large files they go with it; {joined}")
         return ok(f"not verified for uploads: parts go with Content-MD5, and {joined}")
 
-    def if_none_match(self) -> CheckResult:
+    def check_if_none_match(self) -> CheckResult:
         """Look whether the store can leave alone what is there already."""
-        first = self._try("put_object", "known", Body=_BODY, IfNoneMatch="*")
-        second = self._try("put_object", "known", Body=_OTHER, IfNoneMatch="*")
+        first = self._call("put_object", "known", Body=_BODY, IfNoneMatch="*")
+        second = self._call("put_object", "known", Body=_OTHER, IfNoneMatch="*")
         if isinstance(second, StoreRefused) and second.code in ALREADY_EXISTS and isinstance(first, dict):
             return ok("* is kept to: of two runs at once, one commits, and the other finds its archive")
         if isinstance(second, StoreRefused) and second.code in NOT_SUPPORTED:
             return ok("* is not known: it is left out; of two runs at once, the later one's marker stays")
         if isinstance(second, ArchiverError):
-            return failed(f"refused: {_fact(second)}", "bagit.txt is written so: no archive could be committed.")
+            return failed(
+                f"refused: {_describe_error(second)}", "bagit.txt is written so: no archive could be committed."
+            )
         return ok("* is ignored: of two runs at once the later one's marker stays; both have verified the same files")
 
-    def unequal_parts(self) -> CheckResult:
+    def check_unequal_parts(self) -> CheckResult:
         """Look whether the parts of an object may differ in length, and how fast the store takes them."""
-        upload = {"UploadId": self._begin("unequal")["UploadId"]}
+        upload = {"UploadId": self._begin_upload("unequal")["UploadId"]}
         parts, began = [], time.monotonic()
         for number, size in enumerate(UNEQUAL, 1):
             body = self._scratch.body(size)
             sent = {"PartNumber": number, "Body": body, "ContentMD5": encode_md5(body.getvalue())}
-            stored = self._required("upload_part", "unequal", **upload, **sent)
+            stored = self._require("upload_part", "unequal", **upload, **sent)
             parts.append({"PartNumber": number, "ETag": stored["ETag"]})
         rate = sum(UNEQUAL) / max(time.monotonic() - began, 0.001)
-        came = self._try("complete_multipart_upload", "unequal", **upload, MultipartUpload={"Parts": parts})
-        if isinstance(came, dict):
+        answer = self._call("complete_multipart_upload", "unequal", **upload, MultipartUpload={"Parts": parts})
+        if isinstance(answer, dict):
             told = "taken"
-        elif isinstance(came, StoreRefused):
-            told = f"refused ({came.code})"
+        elif isinstance(answer, StoreRefused):
+            told = f"refused ({answer.code})"
         else:
-            raise came
+            raise answer
         told = (
             f"{told}; nothing follows, as all but the last are equal here. One at a time went at {rate / MIB:.1f} MiB/s"
         )
@@ -276,16 +284,16 @@ class StoreCheckup:
             return warning(told, _SLOW)
         return ok(told)
 
-    def _begin(self, name: str) -> dict[str, Any]:
-        return self._required("create_multipart_upload", name)
+    def _begin_upload(self, name: str) -> dict[str, Any]:
+        return self._require("create_multipart_upload", name)
 
-    def _required(self, method: str, name: str, **request: object) -> dict[str, Any]:
-        came = self._try(method, name, **request)
-        if isinstance(came, ArchiverError):
-            raise came
-        return came
+    def _require(self, method: str, name: str, **request: object) -> dict[str, Any]:
+        answer = self._call(method, name, **request)
+        if isinstance(answer, ArchiverError):
+            raise answer
+        return answer
 
-    def _try(self, method: str, name: str, **request: object) -> dict[str, Any] | ArchiverError:
+    def _call(self, method: str, name: str, **request: object) -> dict[str, Any] | ArchiverError:
         """Call boto3, and return a refusal: here it is an answer.
 
         Raises:
@@ -294,11 +302,11 @@ class StoreCheckup:
         key = self._scratch.key(name)
         for attempt in count(1):
             try:
-                said: dict[str, Any] = getattr(self._client, method)(Bucket=self._scratch.bucket, Key=key, **request)
+                answer: dict[str, Any] = getattr(self._client, method)(Bucket=self._scratch.bucket, Key=key, **request)
             except CALL_FAILURES as error:
                 failure = translate_error(error, method, f"s3://{self._scratch.bucket}/{key}")
             else:
-                return said
+                return answer
             if not isinstance(failure, StoreUnavailable):
                 return failure
             if attempt == ATTEMPTS:
@@ -307,7 +315,7 @@ class StoreCheckup:
         raise AssertionError  # it counts for ever
 
 
-def _fact(error: ArchiverError) -> str:
+def _describe_error(error: ArchiverError) -> str:
     """Return what the store said, without the advice that is meant for a run."""
     if isinstance(error, StoreRefused):
         return f"{error.code}, {error.message}"

@@ -21,11 +21,11 @@ NARROWEST, WIDEST = 60, 120
 
 
 class View:
-    """Shows findings as they come, each on a line, or on as many as it takes where a terminal is narrow.
+    """Shows findings as they come, each on a line; on a narrow terminal, the text is wrapped.
 
     Args:
-        out: where to; whoever reads it from a file or a pipe gets one line for each finding.
-        environment: NO_COLOR and TERM count, https://no-color.org.
+        out: the stream; a file or a pipe gets one line for each finding.
+        environment: NO_COLOR and TERM are read. Source: https://no-color.org
     """
 
     def __init__(self, out: TextIO | None, environment: Mapping[str, str] = os.environ) -> None:
@@ -36,7 +36,7 @@ class View:
         self._group = ""
 
     def show(self, finding: Finding) -> None:
-        """Show one."""
+        """Show a finding, with the name of its group before the first one."""
         if finding.group != self._group:
             self._group = finding.group
             self._say(self._in_colour(finding.group, "1"))
@@ -48,7 +48,7 @@ class View:
             self._say(f"  {'':{_STATUS}}  {'':{_NAME}}  {line}")
 
     def close(self, checkup: Checkup) -> None:
-        """Show what it comes to."""
+        """Show the summary."""
         self._say(self._in_colour(summary(checkup), _COLOURS["ok" if checkup.ok else "failed"]))
 
     def _wrapped(self, words: str) -> list[str]:
@@ -64,7 +64,7 @@ class View:
 
 
 def summary(checkup: Checkup) -> str:
-    """Return in one line what the findings come to."""
+    """Return the result of all findings in one line."""
     failures = [finding.name for finding in checkup.findings if finding.status == "failed"]
     warnings = sum(finding.status == "warning" for finding in checkup.findings)
     noted = f", {warnings} warning{'s' if warnings > 1 else ''}" if warnings else ""

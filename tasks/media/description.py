@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tasks.archive import ArchivedFile
-    from tasks.media.sandbox import Examined
+    from tasks.media.sandbox import Examination
 
 TOLERANCE_S = 2.0
 TOLERANCE = 0.01
@@ -73,15 +73,15 @@ class Description(BaseModel):
     findings: tuple[str, ...]  # all of them
 
 
-def media_file(file: ArchivedFile, examined: Examined, duration_s: float) -> MediaFile:
+def describe_file(file: ArchivedFile, examination: Examination, duration_s: float) -> MediaFile:
     """Return what a file is, and what is odd about it.
 
     Args:
         file: as archived.
-        examined: what was found out about it.
+        examination: what was found out about the file.
         duration_s: of the recording, as the API had it; 0 if that is not known.
     """
-    facts = examined.facts
+    facts = examination.facts
     return MediaFile(
         **file.model_dump(),
         container=facts.container,
@@ -89,12 +89,12 @@ def media_file(file: ArchivedFile, examined: Examined, duration_s: float) -> Med
         duration_estimated=facts.estimated,
         bit_rate=round(file.size * 8 / facts.duration_s) if facts.duration_s else 0,
         streams=facts.streams,
-        findings=(*examined.troubles, *_oddities(file, examined, duration_s)),
+        findings=(*examination.troubles, *_oddities(file, examination, duration_s)),
     )
 
 
-def _oddities(file: ArchivedFile, examined: Examined, duration_s: float) -> Iterator[str]:
-    facts = examined.facts
+def _oddities(file: ArchivedFile, examination: Examination, duration_s: float) -> Iterator[str]:
+    facts = examination.facts
     if not facts.streams:
         return
     content_type = _without_parameters(file.content_type)
@@ -125,7 +125,7 @@ def _tolerance_s(duration_s: float) -> float:
     return max(TOLERANCE_S, TOLERANCE * duration_s)
 
 
-def differences(stated: Sequence[ArchivedFile], archived: Sequence[ArchivedFile]) -> list[str]:
+def compare_files(stated: Sequence[ArchivedFile], archived: Sequence[ArchivedFile]) -> list[str]:
     """Return where an event's list of files is not what the archive holds; an event without a list is none."""
     known = {file.path: file for file in archived}
     told = {file.path: file for file in stated}
@@ -133,7 +133,7 @@ def differences(stated: Sequence[ArchivedFile], archived: Sequence[ArchivedFile]
     return [f"{path}: the event and the archive disagree" for path in paths if known.get(path) != told.get(path)]
 
 
-def markdown(description: Description, poster: bytes) -> str:
+def render_markdown(description: Description, poster: bytes) -> str:
     """Return a description for people: findings first, then a picture, then each file with its streams.
 
     Lists and no table: Prefect's UI breaks no line of a table, and one with names as long as these is cut off.

@@ -27,7 +27,7 @@ _OVERLAP = 16
 
 
 @dataclass(frozen=True)
-class Layout:
+class FragmentLayout:
     """Where the fragments of a file are.
 
     Args:
@@ -41,17 +41,17 @@ class Layout:
     second: int
 
 
-def layout(file: RangedFile) -> Layout | None:
+def read_layout(file: RangedFile) -> FragmentLayout | None:
     """Return how a file is laid out, or None if it is not made of fragments."""
     if file.read_at(0, 4) == _EBML:
         first = next(_found(file, _CLUSTER, range(0, min(file.size, SEARCHED), WINDOW)), None)
-        return None if first is None else Layout(mp4=False, first=first, second=file.size)
+        return None if first is None else FragmentLayout(mp4=False, first=first, second=file.size)
     first = None
     for offset, kind, stop in _boxes(file):
         if kind == b"moof" and first is None:
             first = offset
         elif kind == b"mdat":
-            return None if first is None else Layout(mp4=True, first=first, second=stop)
+            return None if first is None else FragmentLayout(mp4=True, first=first, second=stop)
     return None
 
 
@@ -69,18 +69,18 @@ def _boxes(file: RangedFile, offset: int = 0) -> Iterator[tuple[int, bytes, int]
         offset += size
 
 
-def last_fragments(file: RangedFile, its: Layout) -> Iterator[int]:
+def find_last_fragments(file: RangedFile, layout: FragmentLayout) -> Iterator[int]:
     """Yield the offsets of the fragments near the end, the last one first."""
-    return _fragments(file, its, range(file.size - WINDOW, file.size - SEARCHED, -WINDOW), last=True)
+    return _fragments(file, layout, range(file.size - WINDOW, file.size - SEARCHED, -WINDOW), last=True)
 
 
-def fragment_after(file: RangedFile, its: Layout, offset: int) -> int | None:
+def find_fragment_after(file: RangedFile, layout: FragmentLayout, offset: int) -> int | None:
     """Return the offset of the first fragment from an offset on, or None if there is none soon."""
-    return next(_fragments(file, its, range(offset, min(file.size, offset + SEARCHED), WINDOW)), None)
+    return next(_fragments(file, layout, range(offset, min(file.size, offset + SEARCHED), WINDOW)), None)
 
 
-def _fragments(file: RangedFile, its: Layout, windows: range, *, last: bool = False) -> Iterator[int]:
-    if not its.mp4:
+def _fragments(file: RangedFile, layout: FragmentLayout, windows: range, *, last: bool = False) -> Iterator[int]:
+    if not layout.mp4:
         yield from _found(file, _CLUSTER, windows, last=last)
         return
     for at in _found(file, b"moof", windows, last=last):
@@ -105,28 +105,28 @@ def _places(data: bytes, signature: bytes) -> Iterator[int]:
         at = data.find(signature, at + 1)
 
 
-def beginning(file: RangedFile, its: Layout) -> RangedFile:
+def end_after_first(file: RangedFile, layout: FragmentLayout) -> RangedFile:
     """Return the file as if it ended with its first fragment."""
-    return RangedFile(file.read_at, min(its.second, file.size))
+    return RangedFile(file.read_at, min(layout.second, file.size))
 
 
-def jumped(file: RangedFile, its: Layout, fragment: int) -> RangedFile:
+def skip_to_fragment(file: RangedFile, layout: FragmentLayout, fragment: int) -> RangedFile:
     """Return the file as if nothing were between its header and a fragment; all offsets stay as they are.
 
     An MP4 ends with that fragment as well, as a player would go on and look for others.
     """
-    gap = fragment - its.first
-    size = min(_stop(file, fragment), file.size) if its.mp4 else file.size
+    gap = fragment - layout.first
+    size = min(_stop(file, fragment), file.size) if layout.mp4 else file.size
     if gap < _OVERLAP:
         return RangedFile(file.read_at, size)
-    empty = struct.pack(">I4sQ", 1, b"free", gap) if its.mp4 else b"\xec\x01" + (gap - 9).to_bytes(7, "big")
+    empty = struct.pack(">I4sQ", 1, b"free", gap) if layout.mp4 else b"\xec\x01" + (gap - 9).to_bytes(7, "big")
 
     def read_at(offset: int, length: int) -> bytes:
         data = file.read_at(offset, length)
-        begin, stop = max(offset, its.first), min(offset + len(data), its.first + len(empty))
+        begin, stop = max(offset, layout.first), min(offset + len(data), layout.first + len(empty))
         if begin >= stop:
             return data
-        patch = empty[begin - its.first : stop - its.first]
+        patch = empty[begin - layout.first : stop - layout.first]
         return data[: begin - offset] + patch + data[stop - offset :]
 
     return RangedFile(read_at, size)

@@ -97,16 +97,16 @@ def examine(file: RangedFile, tell: Callable[[Facts], None], show: Callable[[byt
         tell: is given the facts, and again whenever more is known: the last ones count.
         show: is given a JPEG of a frame, if a frame is wanted and there is one.
     """
-    its: fragments.Layout | None = None
+    layout: fragments.FragmentLayout | None = None
     facts = Facts()
     steps: list[tuple[str, Callable[[], Facts]]] = [
-        ("nothing understands it as media", lambda: _described(file, its)),
-        ("it cannot be read to its end", lambda: _measured(file, its, facts)),
-        ("its video cannot be decoded", lambda: _decoded(file, its, facts, "video")),
-        ("its audio cannot be decoded", lambda: _decoded(file, its, facts, "audio")),
+        ("nothing understands it as media", lambda: _described(file, layout)),
+        ("it cannot be read to its end", lambda: _measured(file, layout, facts)),
+        ("its video cannot be decoded", lambda: _decoded(file, layout, facts, "video")),
+        ("its audio cannot be decoded", lambda: _decoded(file, layout, facts, "audio")),
     ]
     with _ignored():
-        its = fragments.layout(file)
+        layout = fragments.read_layout(file)
     for what, step in steps:
         try:
             facts = step()
@@ -116,7 +116,7 @@ def examine(file: RangedFile, tell: Callable[[Facts], None], show: Callable[[byt
         if not facts.streams:
             return
     if show is not None and facts.of("video"):
-        poster = _poster(file, its, facts)
+        poster = _poster(file, layout, facts)
         if poster:
             show(poster)
 
@@ -137,10 +137,10 @@ def _nothing_else(*_: object) -> None:
     raise OSError(message)
 
 
-def _described(file: RangedFile, its: fragments.Layout | None) -> Facts:
+def _described(file: RangedFile, layout: fragments.FragmentLayout | None) -> Facts:
     """Read what the header says; a live one says nothing of the duration, or nothing that is true."""
-    live = its is not None and its.mp4
-    with _opened(fragments.beginning(file, its) if its and live else file) as container:
+    live = layout is not None and layout.mp4
+    with _opened(fragments.end_after_first(file, layout) if layout and live else file) as container:
         duration_s = 0.0 if live else (container.duration or 0) / MICROSECONDS
         streams = tuple(_stream(stream) for stream in container.streams)
         name = container.format.name
@@ -161,27 +161,27 @@ def _stream(stream: Any) -> Stream:
     return known
 
 
-def _measured(file: RangedFile, its: fragments.Layout | None, known: Facts) -> Facts:
+def _measured(file: RangedFile, layout: fragments.FragmentLayout | None, known: Facts) -> Facts:
     """Look how far the packets go that are really there."""
     if known.estimated or not known.streams:
         return known
-    if its is None:
+    if layout is None:
         with _opened(file) as container:
             container.seek(int(known.duration_s * MICROSECONDS))
             end_s = _end_s(container)
     else:
-        near_end = fragments.last_fragments(file, its)
+        near_end = fragments.find_last_fragments(file, layout)
         last = next(near_end, None)
         if last is None:
             return replace(known, troubles=(*known.troubles, "no fragment is to be found near its end"))
         # Of a file that was cut, the last one may hold no whole packet.
         tried = chain([last], islice(near_end, TRIED_FRAGMENTS - 1))
-        end_s = next(filter(None, (_end_of_fragment_s(file, its, fragment) for fragment in tried)), 0.0)
+        end_s = next(filter(None, (_end_of_fragment_s(file, layout, fragment) for fragment in tried)), 0.0)
     return replace(known, duration_s=known.duration_s or end_s, end_s=end_s)
 
 
-def _end_of_fragment_s(file: RangedFile, its: fragments.Layout, fragment: int) -> float:
-    with _ignored(), _opened(fragments.jumped(file, its, fragment)) as container:
+def _end_of_fragment_s(file: RangedFile, layout: fragments.FragmentLayout, fragment: int) -> float:
+    with _ignored(), _opened(fragments.skip_to_fragment(file, layout, fragment)) as container:
         return _end_s(container)
     return 0.0
 
@@ -195,7 +195,7 @@ def _end_s(container: InputContainer) -> float:
     return end_s
 
 
-def _decoded(file: RangedFile, its: fragments.Layout | None, known: Facts, kind: str) -> Facts:
+def _decoded(file: RangedFile, layout: fragments.FragmentLayout | None, known: Facts, kind: str) -> Facts:
     """Decode one frame of the first stream of a kind, or say that it is not to be had."""
     stream = known.of(kind)
     if stream is None:
@@ -203,7 +203,7 @@ def _decoded(file: RangedFile, its: fragments.Layout | None, known: Facts, kind:
     if stream.width * stream.height > MAX_PIXELS:
         trouble = f"its picture is {stream.width} x {stream.height}, more than is decoded here"
         return replace(known, troubles=(*known.troubles, trouble))
-    with _opened(fragments.beginning(file, its) if its and its.mp4 else file) as container:
+    with _opened(fragments.end_after_first(file, layout) if layout and layout.mp4 else file) as container:
         if _first_frame(container, kind) is not None:
             return known
     return replace(
@@ -224,27 +224,29 @@ def _first_frame(container: InputContainer, kind: str) -> Any:
     return None
 
 
-def _poster(file: RangedFile, its: fragments.Layout | None, known: Facts) -> bytes:
+def _poster(file: RangedFile, layout: fragments.FragmentLayout | None, known: Facts) -> bytes:
     """Return a frame as a JPEG: the first of a few that is not blank, or a blank one."""
     blank: VideoFrame | None = None
     for place in POSTER_PLACES:
         with _ignored():
-            frame = _frame_at(file, its, known, place)
+            frame = _frame_at(file, layout, known, place)
             if frame is not None and not _is_flat(frame):
                 return _jpeg(frame)
             blank = blank or frame
     return _jpeg(blank) if blank else b""
 
 
-def _frame_at(file: RangedFile, its: fragments.Layout | None, known: Facts, place: float) -> VideoFrame | None:
+def _frame_at(
+    file: RangedFile, layout: fragments.FragmentLayout | None, known: Facts, place: float
+) -> VideoFrame | None:
     view = file
-    if its is not None:
-        fragment = fragments.fragment_after(file, its, its.first + int(place * (file.size - its.first)))
+    if layout is not None:
+        fragment = fragments.find_fragment_after(file, layout, layout.first + int(place * (file.size - layout.first)))
         if fragment is None:
             return None
-        view = fragments.jumped(file, its, fragment)
+        view = fragments.skip_to_fragment(file, layout, fragment)
     with _opened(view) as container:
-        if its is None and place:
+        if layout is None and place:
             container.seek(int(place * known.duration_s * MICROSECONDS))
         frame: VideoFrame | None = _first_frame(container, "video")
         return frame

@@ -18,7 +18,7 @@ class BudgetSpent(OSError):
     """More would be read than is allowed."""
 
 
-class Ranges:
+class BlockReader:
     """The bytes of an object, fetched in blocks as they are asked for.
 
     Args:

@@ -31,7 +31,7 @@ from tasks.media.sandbox_child import LONGEST_READ, REFUSED
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tasks.media.ranged_file import Ranges
+    from tasks.media.ranged_file import BlockReader
 
 WALL_S = 60.0
 """Of the process's own time; the store's is not counted."""
@@ -44,7 +44,7 @@ _FACTS = TypeAdapter(Facts)
 
 
 @dataclass(frozen=True)
-class Examined:
+class Examination:
     """What was found out about a file."""
 
     facts: Facts
@@ -52,7 +52,7 @@ class Examined:
     troubles: tuple[str, ...]  # those of the facts, and what became of the process that looked for them
 
 
-def examined(ranges: Ranges, *, poster: bool, wall_s: float = WALL_S) -> Examined:
+def examine_file(ranges: BlockReader, *, poster: bool, wall_s: float = WALL_S) -> Examination:
     """Find out what a media file is, whatever it may do to the decoder.
 
     Args:
@@ -94,7 +94,7 @@ def _environment() -> dict[str, str]:
 class _Conversation:
     """The parent's end: answers what the process asks for, and keeps what it tells."""
 
-    def __init__(self, process: subprocess.Popen[bytes], ranges: Ranges, wall_s: float) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], ranges: BlockReader, wall_s: float) -> None:
         assert process.stdin is not None  # noqa: S101 - for the type checker
         assert process.stdout is not None  # noqa: S101
         self._process, self._ranges, self._left_s = process, ranges, wall_s
@@ -161,7 +161,7 @@ class _Conversation:
             self._to.write(answer)
             self._to.flush()
 
-    def found(self) -> Examined:
+    def found(self) -> Examination:
         """Return what was found out."""
         if not self._ready and self._left_s > 0:
             raise ExtraNotInstalled("describe", "PyAV")
@@ -172,4 +172,4 @@ class _Conversation:
             why = "took too long" if self._left_s <= 0 or self._process.returncode == -signal.SIGXCPU else "died"
             troubles.append(f"the decoder {why} over it")
         is_jpeg = self._poster.startswith(b"\xff\xd8\xff") and len(self._poster) <= POSTER_BYTES
-        return Examined(self._facts, self._poster if is_jpeg else b"", tuple(troubles))
+        return Examination(self._facts, self._poster if is_jpeg else b"", tuple(troubles))

@@ -44,7 +44,7 @@ _START = "uv run prefect server start"
 _DEPLOY = "uv run prefect --no-prompt deploy --all"
 
 
-class PrefectCheckup:
+class PrefectChecks:
     """What to look at on Prefect's side, as its settings in this environment lead to it."""
 
     def checks(self) -> list[Check]:

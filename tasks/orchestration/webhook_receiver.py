@@ -26,7 +26,7 @@ from tasks.errors import KeyUnavailable, SettingsInvalid, WebhookMalformed
 from tasks.orchestration.run_history import AWAY, DEPLOYMENT
 from tasks.orchestration.server import settings_of
 from tasks.orchestration.webhook_runs import WebhookRuns
-from tasks.realtimekit.webhook_event import read_announcement
+from tasks.realtimekit.webhook_event import parse_event
 from tasks.realtimekit.webhook_signature import PublishedKey
 from tasks.settings import WebhookSettings
 from tasks.text import ThrottledLog, conceal_logs, quiet_http_logs
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from fastapi import Request
 
-    from tasks.realtimekit.webhook_event import Announcement
+    from tasks.realtimekit.webhook_event import WebhookEvent
 
 PATH = "/webhook"
 LARGEST_BODY = 4 * 1024 * 1024
@@ -132,7 +132,7 @@ class Receiver:
         try:
             if not await self._key.has_signed(body, request.headers.get("rtk-signature")):
                 return self._refuse(403, "the signature is missing or wrong")
-            announced = read_announcement(body)
+            announced = parse_event(body)
         except KeyUnavailable as unavailable:
             return self._postpone("the signature cannot be verified now", str(unavailable))
         except WebhookMalformed as malformed:
@@ -142,7 +142,7 @@ class Receiver:
             return JSONResponse({"status": "ignored", "reason": reason})
         return await self._start(announced, body)
 
-    def _needs_nothing(self, announced: Announcement) -> str:
+    def _needs_nothing(self, announced: WebhookEvent) -> str:
         """Return why an announcement starts no run; empty if it does."""
         if announced.app_id not in {"", self._app_id}:
             log.warning("Ignored: it is of the app %s, not of %s", announced.app_id, self._app_id)
@@ -151,7 +151,7 @@ class Receiver:
             log.warning("Ignored: recording %s has the unknown status %s", announced.recording_id, announced.status)
         return "" if announced.is_to_archive else announced.status or announced.event or "no event"
 
-    async def _start(self, announced: Announcement, body: bytes) -> JSONResponse:
+    async def _start(self, announced: WebhookEvent, body: bytes) -> JSONResponse:
         recording_id = announced.recording_id
         try:
             run = await self._runs.start(recording_id, body)

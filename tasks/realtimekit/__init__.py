@@ -13,7 +13,7 @@ from tasks.realtimekit.models import (
     MediaFile,
     Recording,
     RecordingStatus,
-    checked_recording_id,
+    parse_recording_id,
 )
 from tasks.realtimekit.parsing import parse_archived
 from tasks.realtimekit.recordings import API_PATIENCE_S, RealtimeKit
@@ -23,8 +23,8 @@ from tasks.realtimekit.session_models import (
     DocumentUrl,
     ExpectedDocuments,
     MeetingSession,
-    checked_session_id,
     parse_archived_session,
+    parse_session_id,
     without_peer_events,
 )
 from tasks.realtimekit.sessions import MeetingSessions
@@ -45,10 +45,10 @@ __all__ = [
     "RealtimeKit",
     "Recording",
     "RecordingStatus",
-    "checked_recording_id",
-    "checked_session_id",
     "parse_archived",
     "parse_archived_session",
+    "parse_recording_id",
+    "parse_session_id",
     "require_media",
     "require_no_missing_media",
     "require_some_media",

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
 from tasks.errors import RecordingIdInvalid
-from tasks.realtimekit.tracks import decoded
+from tasks.realtimekit.tracks import decode_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,7 +80,7 @@ class Recording:
     @property
     def has_no_tracks(self) -> bool:
         """Whether the API says that it is a track recording, and that there is no track: nobody spoke."""
-        download = decoded(self.details.get("download_url"))
+        download = decode_json(self.details.get("download_url"))
         return isinstance(download, list) and not self.media and not self.without_url
 
     @property
@@ -107,7 +107,7 @@ class Recording:
         return self.expires is not None and now > self.expires
 
 
-def checked_recording_id(text: str) -> str:
+def parse_recording_id(text: str) -> str:
     """Return a recording's id in its canonical form, lower case without blanks around it.
 
     Raises:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tasks.realtimekit.models import MediaFile, Recording
-from tasks.realtimekit.tracks import decoded, tracks_in
+from tasks.realtimekit.tracks import decode_json, find_tracks
 from tasks.realtimekit.values import (
     as_name,
     as_number,
@@ -64,7 +64,7 @@ def parse_archived(text: bytes) -> Recording | None:
 
 
 def _video(details: Mapping[str, Any]) -> Iterator[MediaFile]:
-    download = decoded(details.get("download_url"))
+    download = decode_json(details.get("download_url"))
     if not download or isinstance(download, list | dict):
         return
     url, name = as_url(download), as_name(details.get("output_file_name"))
@@ -85,7 +85,7 @@ def _audio(details: Mapping[str, Any]) -> Iterator[MediaFile]:
 
 def _tracks(details: Mapping[str, Any]) -> Iterator[MediaFile]:
     expires_at = as_time(details.get("download_url_expiry"))
-    for track in tracks_in(details.get("download_url")):
+    for track in find_tracks(details.get("download_url")):
         url = as_url(track.url)
         yield MediaFile("tracks", as_name(track.layer), as_name(track.name) or name_in_url(url), url, expires_at, None)
 

@@ -96,7 +96,7 @@ class ExpectedDocuments:
         return {"transcript": self.transcript, "chat": self.chat, "summary": self.summary}[kind]
 
 
-def checked_session_id(text: str) -> str:
+def parse_session_id(text: str) -> str:
     """Return a session's id in its canonical form, lower case without blanks around it.
 
     Raises:

@@ -35,9 +35,9 @@ class Track(NamedTuple):
     url: str  # as sent, to be checked; empty where there is none
 
 
-def tracks_in(download_url: object) -> Iterator[Track]:
+def find_tracks(download_url: object) -> Iterator[Track]:
     """Yield the files below a `download_url`, in the order in which the API names them."""
-    download_url = decoded(download_url)
+    download_url = decode_json(download_url)
     if not isinstance(download_url, list | dict) or not download_url:
         return
     seen: set[str] = set()
@@ -50,7 +50,7 @@ def tracks_in(download_url: object) -> Iterator[Track]:
 
 def _below(value: object, layer: str, name: str, depth: int, *, by_name: bool = False) -> list[Track]:
     """Return the files below a value; by_name: the keys of a dictionary are the names of files or layers."""
-    value = decoded(value)
+    value = decode_json(value)
     if value and depth and isinstance(value, list):
         return [track for item in value for track in _below(item, layer, name, depth - 1)]
     if value and depth and isinstance(value, dict):
@@ -73,22 +73,22 @@ def _in_dict(entry: Mapping[str, object], layer: str, name: str, depth: int, *, 
         elif not (folded in _LAYER_NAME | _FILE_NAME and isinstance(child, str) and not _is_url(child)):
             tracks = _below(child, layer, key, depth) if _is_one_file(child) else _below(child, key, "", depth)
             # Beside a file's URL stand facts about the file: they are no files for having no URL.
-            may_lack_url = by_name or (not is_file and isinstance(decoded(child), dict | list))
+            may_lack_url = by_name or (not is_file and isinstance(decode_json(child), dict | list))
             found += [track for track in tracks if may_lack_url or _is_url(track.url)]
     return found if found or is_empty else [Track(layer, name, "")]
 
 
 def _is_one_file(value: object) -> bool:
     """Tell whether a value describes one file: its URL, or a dictionary that holds it."""
-    value = decoded(value)
+    value = decode_json(value)
     if isinstance(value, dict):
         return not value or any(
-            _folded(key) in _ONE_URL and not isinstance(decoded(child), list | dict) for key, child in value.items()
+            _folded(key) in _ONE_URL and not isinstance(decode_json(child), list | dict) for key, child in value.items()
         )
     return not isinstance(value, list)
 
 
-def decoded(value: object) -> object:
+def decode_json(value: object) -> object:
     """Return what a string of JSON holds, be it another such string; anything else as it is."""
     for _ in range(DEEPEST):
         if not isinstance(value, str) or not re.match(r"\s*[\[{\"]", value):

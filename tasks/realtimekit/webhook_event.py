@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import RecordingIdInvalid, WebhookMalformed
-from tasks.realtimekit.models import RecordingStatus, checked_recording_id
+from tasks.realtimekit.models import RecordingStatus, parse_recording_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ UNDER_WAY = frozenset(
 
 
 @dataclass(frozen=True)
-class Announcement:
+class WebhookEvent:
     """One event, as far as it matters here; id, status and app are empty if it is about anything else."""
 
     event: str
@@ -44,7 +44,7 @@ class Announcement:
         return self.event == STATUS_UPDATE and self.status not in TO_ARCHIVE | UNDER_WAY
 
 
-def read_announcement(body: bytes) -> Announcement:
+def parse_event(body: bytes) -> WebhookEvent:
     """Read the body of a webhook whose signature is right.
 
     Raises:
@@ -55,14 +55,14 @@ def read_announcement(body: bytes) -> Announcement:
     if not isinstance(event, str):
         raise WebhookMalformed("it names no event")
     if event != STATUS_UPDATE:
-        return Announcement(_shown(event))
+        return WebhookEvent(_shown(event))
     recording = payload.get("recording")
     if not isinstance(recording, dict):
         raise WebhookMalformed(f"{STATUS_UPDATE} without a recording")
     status = recording.get("status")
     if not isinstance(status, str):
         raise WebhookMalformed(f"{STATUS_UPDATE} without a status")
-    return Announcement(event, _recording_id(recording), _shown(status).strip().upper(), _app_id(payload, recording))
+    return WebhookEvent(event, _recording_id(recording), _shown(status).strip().upper(), _app_id(payload, recording))
 
 
 def _parsed(body: bytes) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def _parsed(body: bytes) -> dict[str, Any]:
 def _recording_id(recording: Mapping[str, Any]) -> str:
     named = recording.get("id") or recording.get("recordingId")
     try:
-        return checked_recording_id(str(named))
+        return parse_recording_id(str(named))
     except RecordingIdInvalid:
         pass
     raise WebhookMalformed(f"{STATUS_UPDATE} without a recording's id")

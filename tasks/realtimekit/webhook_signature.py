@@ -76,7 +76,7 @@ class PublishedKey:
         Raises:
             KeyUnavailable: nobody can tell.
         """
-        signed = decoded(signature)
+        signed = decode_signature(signature)
         if signed is None:  # no key could make it right
             return False
         now = self._clock()
@@ -99,7 +99,7 @@ class PublishedKey:
             began = self._clock()
             try:
                 async with asyncio.timeout(FETCH_TIMEOUT_S):
-                    self._key = key_in(self._url, await self._document())
+                    self._key = parse_key(self._url, await self._document())
             except (KeyUnavailable, TimeoutError) as error:
                 unavailable = error if isinstance(error, KeyUnavailable) else KeyUnavailable(self._url, "it takes long")
                 self._failure = self._clock(), unavailable
@@ -130,7 +130,7 @@ class PublishedKey:
         return bytes(document)
 
 
-def decoded(signature: str | None) -> bytes | None:
+def decode_signature(signature: str | None) -> bytes | None:
     """Return the bytes of a signature, or None if they are no RSA signature of any key that we would take."""
     try:
         signed = base64.b64decode(signature or "", validate=True)
@@ -139,7 +139,7 @@ def decoded(signature: str | None) -> bytes | None:
     return signed if SMALLEST_KEY <= 8 * len(signed) <= LARGEST_KEY else None
 
 
-def key_in(url: str, document: bytes) -> RSAPublicKey:
+def parse_key(url: str, document: bytes) -> RSAPublicKey:
     """Return the public key in the published document.
 
     Args:

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.archive import bag, layout
+from tasks.archive.bag_verifier import find_damage
 from tasks.realtimekit.models import MediaFile, Recording
 from tasks.realtimekit.parsing import parse_recording
 from tasks.text.formatting import human_size
@@ -119,47 +120,47 @@ def test_the_software_agent_is_of_this_version() -> None:
 
 
 def test_a_whole_bag_shows_no_damage() -> None:
-    assert bag.damage({**LISTED, "bagit.txt": 55, "unfinished/x": 1}, TAGS) == []
+    assert find_damage({**LISTED, "bagit.txt": 55, "unfinished/x": 1}, TAGS) == []
 
 
 @pytest.mark.parametrize("name", layout.TAG_FILES)
 def test_a_missing_tag_file_is_found(name: str) -> None:
     tags = {other: content for other, content in TAGS.items() if other != name}
-    assert f"{name} is missing" in bag.damage(LISTED, tags)
+    assert f"{name} is missing" in find_damage(LISTED, tags)
 
 
 @pytest.mark.parametrize("name", [name for name in layout.TAG_FILES if name != layout.TAG_MANIFEST])
 @pytest.mark.parametrize("content", [b"", b"x", b"\xff\xfe"])
 def test_a_tag_file_that_was_changed_is_found(name: str, content: bytes) -> None:
-    assert f"{name} is not what tagmanifest-sha256.txt states" in bag.damage(LISTED, TAGS | {name: content})
+    assert f"{name} is not what tagmanifest-sha256.txt states" in find_damage(LISTED, TAGS | {name: content})
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"garbage\n", b"\xff\xfe", TAGS[layout.TAG_MANIFEST].split(b"\n")[0]])
 def test_a_tag_manifest_that_vouches_for_nothing_is_found(content: bytes) -> None:
-    assert bag.damage(LISTED, TAGS | {layout.TAG_MANIFEST: content})
+    assert find_damage(LISTED, TAGS | {layout.TAG_MANIFEST: content})
 
 
 def test_a_missing_payload_file_is_found() -> None:
     listed = {path: size for path, size in LISTED.items() if path != "data/audio/a.mp3"}
-    assert bag.damage(listed, TAGS) == [
+    assert find_damage(listed, TAGS) == [
         "data/audio/a.mp3 is missing",
         "the payload is 5.2, Payload-Oxum states 14.3",
     ]
 
 
 def test_a_payload_file_too_many_is_found() -> None:
-    findings = bag.damage(LISTED | {"data/extra.mp4": 1}, TAGS)
+    findings = find_damage(LISTED | {"data/extra.mp4": 1}, TAGS)
     assert findings == ["data/extra.mp4 is in no manifest", "the payload is 15.4, Payload-Oxum states 14.3"]
 
 
 def test_a_payload_file_of_another_size_is_found() -> None:
-    findings = bag.damage(LISTED | {"data/audio/a.mp3": 8}, TAGS)
+    findings = find_damage(LISTED | {"data/audio/a.mp3": 8}, TAGS)
     assert findings == ["the payload is 13.3, Payload-Oxum states 14.3"]
 
 
 def test_a_payload_size_that_is_not_stated_is_found() -> None:
     tags = sealed(TAGS | {layout.INFO: b"Bagging-Date: 2026-11-23\n"})
-    assert bag.damage(LISTED, tags) == ["the payload is 14.3, Payload-Oxum states nothing"]
+    assert find_damage(LISTED, tags) == ["the payload is 14.3, Payload-Oxum states nothing"]
 
 
 @pytest.mark.parametrize("line", [b"\n", b"abc  data/a\n", b"g" * 64 + b"  data/a\n", b"0" * 64 + b"  \n", b"\xff\n"])
@@ -167,7 +168,7 @@ def test_a_manifest_with_a_line_that_is_none_is_refused(line: bytes) -> None:
     with pytest.raises(ValueError, match=r"line 2 is not|can't decode"):
         bag.parse_manifest(b"0" * 64 + b"  data/b\n" + line)
     tags = sealed(TAGS | {layout.MANIFEST: TAGS[layout.MANIFEST] + line})
-    assert bag.damage(LISTED, tags)[0].startswith("manifest-sha256.txt: ")
+    assert find_damage(LISTED, tags)[0].startswith("manifest-sha256.txt: ")
 
 
 def test_a_manifest_that_names_a_file_twice_is_refused() -> None:

@@ -12,7 +12,7 @@ import pytest
 from tasks.archive.inventory import Held, Sums
 from tasks.audit import log
 from tasks.audit.log import AuditLog, Record
-from tasks.audit.schedule import Budget, granted, in_order
+from tasks.audit.schedule import Budget, order_bags, select_bags
 
 if TYPE_CHECKING:
     from tests.support.archiving import Archiving
@@ -36,7 +36,7 @@ def names(bags: Any) -> list[str]:
 
 
 def order(bags: list[Held], known: list[Record]) -> tuple[list[str], list[str]]:
-    usual, troubled = in_order(bags, {one.folder: one for one in known})
+    usual, troubled = order_bags(bags, {one.folder: one for one in known})
     return names(usual), names(troubled)
 
 
@@ -64,13 +64,13 @@ def test_where_all_seems_replaced_each_time_the_turns_are_kept_all_the_same() ->
 
 def test_what_gave_trouble_is_tried_between_the_others_within_half_the_budget() -> None:
     usual, troubled = [held(name, 10) for name in "abcdef"], [held(name, 10) for name in "xyz"]
-    assert names(granted(usual, troubled, Budget(60, 60))) == ["a", "x", "b", "c", "d", "e"]
-    assert names(granted([], troubled, Budget(0, 60))) == ["x", "y", "z"]
+    assert names(select_bags(usual, troubled, Budget(60, 60))) == ["a", "x", "b", "c", "d", "e"]
+    assert names(select_bags([], troubled, Budget(0, 60))) == ["x", "y", "z"]
 
 
 def test_a_bag_larger_than_the_budget_is_read_alone_and_none_is_passed_over_for_its_size() -> None:
-    assert names(granted([held("huge", 1000), held("small")], [], Budget(100, 60))) == ["huge"]
-    assert names(granted([held("small"), held("huge", 1000), held("tiny")], [], Budget(100, 60))) == ["small"]
+    assert names(select_bags([held("huge", 1000), held("small")], [], Budget(100, 60))) == ["huge"]
+    assert names(select_bags([held("small"), held("huge", 1000), held("tiny")], [], Budget(100, 60))) == ["small"]
 
 
 def test_no_bag_is_begun_that_would_last_beyond_the_time_at_the_pace_so_far() -> None:

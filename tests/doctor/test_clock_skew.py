@@ -6,7 +6,7 @@ from email.utils import formatdate
 
 import pytest
 
-from tasks.doctor.clock_skew import Clocks
+from tasks.doctor.clock_skew import ClockSkew
 
 NOON = 1_795_000_000.0
 
@@ -16,7 +16,7 @@ NOON = 1_795_000_000.0
     [(0, 0), (0.9, 0), (30, 29.4), (-30, -29.4), (1200, 1199.4), (-1200, -1199.4)],
 )
 def test_a_server_is_ahead_by_what_its_answers_prove(ahead: float, proved: float) -> None:
-    clocks = Clocks()
+    clocks = ClockSkew()
     # Answers that were on their way for long prove little, whatever the order.
     for took in (8.0, 0.1, 4.0):
         clocks.note("it", NOON + 0.5 - took, NOON + 0.5, formatdate(NOON + 0.5 + ahead, usegmt=True))
@@ -25,13 +25,13 @@ def test_a_server_is_ahead_by_what_its_answers_prove(ahead: float, proved: float
 
 @pytest.mark.parametrize("date", [None, "", "yesterday", "Thu, 99 Nov 2026 01:19:27 GMT"])
 def test_what_is_no_date_says_nothing(date: str | None) -> None:
-    clocks = Clocks()
+    clocks = ClockSkew()
     clocks.note("it", NOON, NOON, date)
     assert clocks.ahead() == {}
 
 
 def test_a_date_without_a_zone_is_taken_for_utc_and_a_clock_that_is_set_meanwhile_is_halved() -> None:
-    clocks = Clocks()
+    clocks = ClockSkew()
     clocks.note("it", NOON, NOON, formatdate(NOON).replace("-0000", ""))
     assert clocks.ahead() == {"it": 0}
     clocks.note("it", NOON, NOON, formatdate(NOON + 100))

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from tasks.doctor.clock_skew import Clocks
-from tasks.doctor.cloudflare_checks import ApiCheckup, new_api_client
-from tasks.doctor.runner import Check, ok, run
+from tasks.doctor.clock_skew import ClockSkew
+from tasks.doctor.cloudflare_checks import CloudflareChecks, new_api_client
+from tasks.doctor.runner import Check, ok, run_checks
 from tasks.download.http_client import new_http_client
 from tasks.settings import Settings
 from tasks.text.redaction import Concealed
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 ALL = ["API", "token", "account", "app", "recordings", "RealtimeKit's bucket", "download"]
 
 
-def looked(kit: RealtimeKitStandIn, clocks: Clocks | None = None, **different: Any) -> dict[str, Finding]:
+def looked(kit: RealtimeKitStandIn, clocks: ClockSkew | None = None, **different: Any) -> dict[str, Finding]:
     """Return what is found, by name."""
     its = {
         "archive_url": "s3://archive",
@@ -37,9 +37,9 @@ def looked(kit: RealtimeKitStandIn, clocks: Clocks | None = None, **different: A
         "cloudflare_base_url": kit.base_url,
     }
     settings = Settings(**{**its, **different})
-    with new_api_client(clocks or Clocks()) as http, new_http_client(4) as source_http:
-        checks = ApiCheckup(http, source_http, settings, Event()).checks()
-        found = run([Check("", "settings", lambda: ok("")), *checks], 20, lambda _: None, Concealed({}))
+    with new_api_client(clocks or ClockSkew()) as http, new_http_client(4) as source_http:
+        checks = CloudflareChecks(http, source_http, settings, Event()).checks()
+        found = run_checks([Check("", "settings", lambda: ok("")), *checks], 20, lambda _: None, Concealed({}))
     return {finding.name: finding for finding in found[1:]}
 
 
@@ -205,7 +205,7 @@ def test_a_server_of_the_files_that_cannot_be_reached_is_found_before_the_first_
 
 
 def test_the_apis_time_is_noted_even_where_it_refuses(kit: RealtimeKitStandIn) -> None:
-    clocks = Clocks()
+    clocks = ClockSkew()
     kit.api_faults = lambda _: Headers("Date", "Thu, 26 Nov 2020 01:19:27 GMT", 403)
     looked(kit, clocks)
     assert clocks.ahead()["Cloudflare"] < -86_400

@@ -6,7 +6,7 @@ import time
 from threading import Event
 from typing import TYPE_CHECKING, NoReturn
 
-from tasks.doctor.runner import Check, Finding, failed, ok, run, sound, warning
+from tasks.doctor.runner import Check, Finding, all_passed, failed, ok, run_checks, warning
 from tasks.errors import ApiRefused
 from tasks.text.redaction import Concealed
 
@@ -17,7 +17,7 @@ SECRET = "s3cr3t-token-of-somebody"
 
 
 def found(*checks: Check, within_s: float = 10) -> dict[str, Finding]:
-    findings = run(checks, within_s, lambda _: None, Concealed({"CLOUDFLARE_API_TOKEN": SECRET}))
+    findings = run_checks(checks, within_s, lambda _: None, Concealed({"CLOUDFLARE_API_TOKEN": SECRET}))
     assert [finding.name for finding in findings] == [check.name for check in checks]
     return {finding.name: finding for finding in findings}
 
@@ -41,13 +41,13 @@ def test_what_needs_a_failed_check_is_skipped_and_all_that_needs_that() -> None:
         "a": "failed", "b": "skipped", "c": "skipped", "d": "ok",
     }  # fmt: skip
     assert of["b"].told == "not looked at, as it needs: a"
-    assert not sound(of.values())
+    assert not all_passed(of.values())
 
 
 def test_a_warning_keeps_nothing_from_being_looked_at() -> None:
     of = found(Check("g", "a", lambda: warning("odd", "Look.")), Check("g", "b", fine, needs=("a",)))
     assert of["b"].status == "ok"
-    assert sound(of.values())
+    assert all_passed(of.values())
 
 
 def test_checks_that_need_nothing_of_each_other_run_side_by_side() -> None:
@@ -94,7 +94,7 @@ def test_findings_are_reported_in_the_order_of_the_checks_however_they_end() -> 
         return fine()
 
     checks = [Check("g", "first", lambda: ok(str(last_is_over.wait(5)))), Check("g", "last", last)]
-    run(checks, 10, lambda finding: told.append(f"{finding.name} {finding.told}"), Concealed({}))
+    run_checks(checks, 10, lambda finding: told.append(f"{finding.name} {finding.told}"), Concealed({}))
     assert told == ["first True", "last fine"]
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tasks.doctor import store_checks
-from tasks.doctor.clock_skew import Clocks
-from tasks.doctor.runner import run
+from tasks.doctor.clock_skew import ClockSkew
+from tasks.doctor.runner import run_checks
 from tasks.doctor.scratch_prefix import ScratchPrefix
-from tasks.doctor.store_checks import ANSWER_TIMEOUT_S, StoreCheckup, note_dates
+from tasks.doctor.store_checks import ANSWER_TIMEOUT_S, StoreChecks, note_dates
 from tasks.errors import ArchiverError, TransferStopped
 from tasks.s3.checksums import crc64, encode_crc64
 from tasks.s3.client import new_s3_client
@@ -42,8 +42,8 @@ def looked(client: Any, bucket: str) -> dict[str, Finding]:
     scratch = ScratchPrefix(client, bucket, "pre")
     conceal = Concealed({})
     try:
-        found = run(
-            StoreCheckup(scratch, "pre/app/", "the endpoint", conceal.add).checks(), 25, lambda _: None, conceal
+        found = run_checks(
+            StoreChecks(scratch, "pre/app/", "the endpoint", conceal.add).checks(), 25, lambda _: None, conceal
         )
     finally:
         left = scratch.close(5)
@@ -279,7 +279,7 @@ def test_credentials_that_may_not_delete_are_no_obstacle_but_told(rclone: Archiv
     client: Any = Meddled(rclone.s3, dialect)
     scratch = ScratchPrefix(client, rclone.bucket, "")
     scratch.store.put(scratch.key("object"), b"x", "text/plain")
-    said = StoreCheckup(scratch, "pre/app/", "the endpoint", Concealed({}).add).delete()
+    said = StoreChecks(scratch, "pre/app/", "the endpoint", Concealed({}).add).check_delete()
     assert said.status == "warning"
     assert "recordings are archived" in said.told
 
@@ -348,7 +348,7 @@ def test_what_a_killed_checkup_left_is_cleared_away_an_hour_later_and_nothing_el
 
 
 def test_the_stores_time_is_noted_even_where_it_refuses(rclone: Archiving) -> None:
-    clocks, client = Clocks(), new_s3_client(4)
+    clocks, client = ClockSkew(), new_s3_client(4)
     note_dates(client, clocks)
     with pytest.raises(ArchiverError):
         ScratchPrefix(client, "no-such-bucket", "").store.put("x", b"", "text/plain")

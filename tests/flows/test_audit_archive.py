@@ -9,7 +9,7 @@ import pytest
 
 from flows.audit_archive import audit_archive, main
 from tasks.audit import auditor
-from tasks.audit.fixity import examined
+from tasks.audit.fixity import verify_bag
 from tasks.audit.report import AuditReport
 from tasks.errors import AuditUnfinished, DamageFound
 from tests.flows.running import archive_recording
@@ -111,10 +111,10 @@ def test_a_store_that_fails_ends_the_run_as_unfinished_with_what_was_read(
     def then_go_away(*arguments: Any, **options: Any) -> Any:
         if done:
             here.store.kill()
-        done.append(examined(*arguments, **options))
+        done.append(verify_bag(*arguments, **options))
         return done[-1]
 
-    monkeypatch.setattr(auditor, "examined", then_go_away)
+    monkeypatch.setattr(auditor, "verify_bag", then_go_away)
     try:
         with pytest.raises(AuditUnfinished, match="what was audited is recorded") as raised:
             audit_archive()
@@ -123,5 +123,5 @@ def test_a_store_that_fails_ends_the_run_as_unfinished_with_what_was_read(
     assert raised.value.retryable
     assert isinstance(raised.value.result, AuditReport)
     assert (raised.value.result.reread, raised.value.result.damaged) == (1, ())
-    monkeypatch.setattr(auditor, "examined", examined)
+    monkeypatch.setattr(auditor, "verify_bag", verify_bag)
     assert audit_archive(max_gigabytes=0.000_000_001).coverage.reread_within == 2

@@ -19,10 +19,10 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows import doctor as module
 from flows.doctor import doctor, examine, main
 from tasks.doctor import prefect_versions, without_server
-from tasks.doctor.clock_skew import Clocks
+from tasks.doctor.clock_skew import ClockSkew
 from tasks.errors import NotReady
 from tasks.orchestration import prefect_checks
-from tasks.orchestration.prefect_checks import PrefectCheckup
+from tasks.orchestration.prefect_checks import PrefectChecks
 from tasks.s3.multipart import Store as StoreOfOurs
 from tests.flows.duty import asked
 from tests.flows.test_prefect_yaml import DEPLOYMENTS
@@ -197,7 +197,7 @@ def test_an_exception_that_nobody_foresaw_shows_nothing_either(
     assert alone.store.secret_key not in shown
 
 
-# Clocks
+# ClockSkew
 
 NOON = 1_795_000_000.0
 
@@ -215,7 +215,7 @@ NOON = 1_795_000_000.0
 def test_the_clock_is_told_long_before_signatures_are_refused(
     monkeypatch: pytest.MonkeyPatch, cloudflare: float, store: float, status: str, told: str
 ) -> None:
-    clocks = Clocks()
+    clocks = ClockSkew()
     monkeypatch.setattr(clocks, "ahead", lambda: {"Cloudflare": cloudflare, "the store": store})
     said = module._of_clock(clocks)
     assert said.status == status
@@ -290,7 +290,7 @@ def test_what_prefect_lacks_is_told_until_it_lacks_nothing(here: World, monkeypa
 def test_as_a_flow_it_leaves_a_table_and_fails_if_something_failed(
     here: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(PrefectCheckup, "checks", lambda _: [])
+    monkeypatch.setattr(PrefectChecks, "checks", lambda _: [])
     assert doctor().ok
     (table,) = here.ask_prefect("artifacts", artifacts={"key": {"any_": ["doctor"]}}, sort="CREATED_DESC", limit=1)
     assert "my-first-app" in table["data"]

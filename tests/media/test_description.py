@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tasks.archive.models import ArchivedFile
-from tasks.media.description import Description, MediaFile, differences, markdown, media_file
+from tasks.media.description import Description, MediaFile, compare_files, describe_file, render_markdown
 from tasks.media.probe import Facts, Stream
-from tasks.media.sandbox import Examined
+from tasks.media.sandbox import Examination
 from tests.media.test_probe import found, ranges_of
 from tests.standins import media
 from tests.support.media_files import remuxed, vp8
@@ -33,13 +33,13 @@ def file(kind: str, content_type: str, size: int = 1000) -> ArchivedFile:
 def described(data: bytes, kind: str, content_type: str, recording_s: float = 0.0) -> MediaFile:
     """Return what is said of a real file."""
     facts, poster = found(ranges_of(data))
-    return media_file(file(kind, content_type, len(data)), Examined(facts, poster, facts.troubles), recording_s)
+    return describe_file(file(kind, content_type, len(data)), Examination(facts, poster, facts.troubles), recording_s)
 
 
 def said(kind: str, recording_s: float, *, content_type: str = "video/mp4", **facts: Any) -> tuple[str, ...]:
     """Return the findings on a file of whose facts only these matter."""
     its: dict[str, Any] = {"container": "mov,mp4", "duration_s": 100.0, "streams": (PICTURE, SOUND)} | facts
-    return media_file(file(kind, content_type), Examined(Facts(**its), b"", ()), recording_s).findings
+    return describe_file(file(kind, content_type), Examination(Facts(**its), b"", ()), recording_s).findings
 
 
 def with_index(place: str = "0") -> bytes:
@@ -149,7 +149,7 @@ def test_a_file_of_no_known_length_is_said_to_be_one_and_has_no_rate() -> None:
     its = described(no_frame_is_whole, "video", "video/webm", 60)
     assert its.findings == ("its video (vp8) cannot be decoded", "nobody knows how long it is")
     assert (its.duration_s, its.bit_rate) == (0, 0)
-    text = markdown(description(its), b"")
+    text = render_markdown(description(its), b"")
     assert "long" not in text
     assert "bit/s" not in text
     assert "- video: vp8, 128 x 96\n" in text
@@ -199,8 +199,8 @@ def test_a_type_is_compared_with_each_of_the_names_of_a_format() -> None:
 
 
 def test_troubles_come_before_oddities() -> None:
-    examined = Examined(Facts("mp3", 50.0, streams=(SOUND,)), b"", ("the decoder died over it",))
-    told = media_file(file("video", "video/mp4"), examined, 0).findings
+    examination = Examination(Facts("mp3", 50.0, streams=(SOUND,)), b"", ("the decoder died over it",))
+    told = describe_file(file("video", "video/mp4"), examination, 0).findings
     assert told == ("the decoder died over it", "it was sent as video/mp4, but is mp3", "there is no video in it")
 
 
@@ -209,9 +209,9 @@ def test_an_event_and_an_archive_disagree_about_what_is_missing_too_much_or_chan
         ArchivedFile(path=f"data/video/{name}", size=1, sha256="a", content_type="video/mp4") for name in "abc"
     )
     changed = two.model_copy(update={"size": 2})
-    assert differences([one, two], [one, two]) == []
-    assert differences([], [one]) == []
-    assert [line.partition(":")[0] for line in differences([one, changed], [two, three])] == [
+    assert compare_files([one, two], [one, two]) == []
+    assert compare_files([], [one]) == []
+    assert [line.partition(":")[0] for line in compare_files([one, changed], [two, three])] == [
         "data/video/a", "data/video/b", "data/video/c",
     ]  # fmt: skip
 
@@ -265,7 +265,7 @@ def test_as_json_it_has_all_keys_always_and_can_be_read_back() -> None:
 
 def test_people_read_findings_first_then_see_a_picture_then_the_files() -> None:
     its = described(media.video_mp4(), "video", "video/mp4", VIDEO_S)
-    text = markdown(description(its, findings=("one thing", "another")), b"\xff\xd8\xff")
+    text = render_markdown(description(its, findings=("one thing", "another")), b"\xff\xd8\xff")
     parts = ["## Recording one", "`s3://bucket/one/`", "- one thing\n- another", "](data:image/jpeg;base64,/9j/)",
              "`data/video/a.mp4`", "- mp4, 0:00:11 long, 592.8 KiB, 455 kbit/s",
              "- video: h264, 640 x 360, 24 frames/s", "- audio: aac, 1 ch, 48,000 Hz"]  # fmt: skip
@@ -274,7 +274,7 @@ def test_people_read_findings_first_then_see_a_picture_then_the_files() -> None:
 
 
 def test_without_findings_and_picture_nobody_is_told_to_look() -> None:
-    text = markdown(description(described(media.audio_mp3(), "audio", "audio/mpeg", 7.2)), b"")
+    text = render_markdown(description(described(media.audio_mp3(), "audio", "audio/mpeg", 7.2)), b"")
     assert "look" not in text
     assert "![" not in text
     assert "- mp3, about 0:00:07 long, " in text
@@ -282,9 +282,11 @@ def test_without_findings_and_picture_nobody_is_told_to_look() -> None:
 
 def test_of_what_is_not_known_nothing_is_made_up() -> None:
     unknown = described(b"nothing", "video", "video/mp4")
-    assert "\n- of no known format, 7 bytes\n" in markdown(description(unknown), b"")
-    odd = media_file(file("video", "video/webm"), Examined(Facts("mov,mp4", streams=(Stream("data", ""),)), b"", ()), 0)
-    text = markdown(description(odd), b"")
+    assert "\n- of no known format, 7 bytes\n" in render_markdown(description(unknown), b"")
+    odd = describe_file(
+        file("video", "video/webm"), Examination(Facts("mov,mp4", streams=(Stream("data", ""),)), b"", ()), 0
+    )
+    text = render_markdown(description(odd), b"")
     assert "- mov,mp4, " in text
     assert "\n- data: ?\n" in text
 
@@ -294,7 +296,9 @@ def test_whatever_names_and_messages_hold_it_is_read_and_does_nothing(hostile: s
     stream = Stream("video", hostile)
     its = MediaFile(path=f"data/{hostile}", size=1, sha256="", content_type="", container=hostile, streams=(stream,))
     its_name = visible(f"data/{hostile}".replace("`", "'"))
-    text, tags = shown(markdown(description(its, recording_id=hostile, archive_url=hostile, findings=(hostile,)), b""))
+    text, tags = shown(
+        render_markdown(description(its, recording_id=hostile, archive_url=hostile, findings=(hostile,)), b"")
+    )
     assert tags == {"h2", "p", "code", "strong", "ul", "li"}
     assert its_name in text
     assert text.count(visible(hostile)) >= 4 - ("`" in hostile)
@@ -302,5 +306,5 @@ def test_whatever_names_and_messages_hold_it_is_read_and_does_nothing(hostile: s
 
 def test_a_picture_is_part_of_the_text_as_it_is() -> None:
     poster = bytes(range(256)) * 100
-    (encoded,) = re.findall(r"base64,([^)]*)\)", markdown(description(), poster))
+    (encoded,) = re.findall(r"base64,([^)]*)\)", render_markdown(description(), poster))
     assert base64.b64decode(encoded) == poster

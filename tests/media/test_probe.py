@@ -12,9 +12,18 @@ from typing import TYPE_CHECKING
 import av
 import pytest
 
-from tasks.media.fragments import SEARCHED, WINDOW, Layout, _boxes, fragment_after, jumped, last_fragments, layout
+from tasks.media.fragments import (
+    SEARCHED,
+    WINDOW,
+    FragmentLayout,
+    _boxes,
+    find_fragment_after,
+    find_last_fragments,
+    read_layout,
+    skip_to_fragment,
+)
 from tasks.media.probe import MAX_PIXELS, POSTER_BYTES, Facts, _jpeg, examine
-from tasks.media.ranged_file import BLOCK, KEPT_BLOCKS, BudgetSpent, RangedFile, Ranges
+from tasks.media.ranged_file import BLOCK, KEPT_BLOCKS, BlockReader, BudgetSpent, RangedFile
 from tests.standins import media
 from tests.support.media_files import remuxed, vp8, vp9
 
@@ -26,11 +35,11 @@ MIB = 1024 * 1024
 BUDGET = 64 * MIB
 
 
-def ranges_of(data: bytes, budget: int = BUDGET) -> Ranges:
-    return Ranges(lambda start, stop: data[start:stop], len(data), budget)
+def ranges_of(data: bytes, budget: int = BUDGET) -> BlockReader:
+    return BlockReader(lambda start, stop: data[start:stop], len(data), budget)
 
 
-def found(ranges: Ranges) -> tuple[Facts, bytes]:
+def found(ranges: BlockReader) -> tuple[Facts, bytes]:
     """Return what is known in the end, and the poster."""
     told: list[Facts] = []
     shown = [b""]
@@ -124,7 +133,7 @@ def test_where_a_fragment_begins_is_not_taken_from_what_is_in_a_picture() -> Non
     video = bytearray(media.video_mp4())
     video[-5000:-4996] = b"moof"
     file = file_of(bytes(video))
-    assert list(last_fragments(file, its_layout(bytes(video)))) == moofs(media.video_mp4())
+    assert list(find_last_fragments(file, layout_of(bytes(video)))) == moofs(media.video_mp4())
     facts, _ = found(ranges_of(bytes(video)))
     assert facts.end_s == pytest.approx(32 / 3, abs=0.1)
     assert facts.troubles == ()
@@ -138,27 +147,27 @@ def test_fragments_are_found_last_one_first_and_on_the_border_of_two_reads() -> 
     live = remuxed(vp8(), "webm", 4, live="1")
     clusters = [match.start() for match in re.finditer(rb"\x1f\x43\xb6\x75", live)]
     assert len(clusters) > 1
-    assert list(last_fragments(file_of(live), its_layout(live))) == clusters[::-1]
+    assert list(find_last_fragments(file_of(live), layout_of(live))) == clusters[::-1]
     far = live[:4] + bytes(WINDOW - 6) + live[clusters[0] :]
-    assert its_layout(far).first == WINDOW - 2
+    assert layout_of(far).first == WINDOW - 2
 
 
 def test_boxes_that_count_in_64_bits_or_reach_to_the_end_are_understood() -> None:
     video = media.video_mp4()
     first = video.index(b"moof") - 4
     empty, wide = struct.pack(">I4s", 8, b"free"), struct.pack(">I4sQ", 1, b"free", 24) + bytes(8)
-    its = its_layout(video[:first] + empty + wide + video[first:])
-    assert its == replace(its_layout(video), first=first + 32, second=its_layout(video).second + 32)
+    layout = layout_of(video[:first] + empty + wide + video[first:])
+    assert layout == replace(layout_of(video), first=first + 32, second=layout_of(video).second + 32)
     last = video.rindex(b"mdat") - 4
     open_end = video[:last] + struct.pack(">I", 0) + video[last + 4 :]
     facts, _ = found(ranges_of(open_end))
     assert facts.end_s == pytest.approx(32 / 3, abs=0.1)
 
 
-def its_layout(data: bytes) -> Layout:
-    its = layout(file_of(data))
-    assert its is not None
-    return its
+def layout_of(data: bytes) -> FragmentLayout:
+    layout = read_layout(file_of(data))
+    assert layout is not None
+    return layout
 
 
 def file_of(data: bytes) -> RangedFile:
@@ -179,23 +188,23 @@ def test_a_file_whose_end_holds_no_fragment_is_said_to_be_so(make: Callable[[], 
 
 def test_what_is_not_made_of_fragments_has_no_layout() -> None:
     for data in (b"", b"1234567", remuxed(media.video_mp4(), "mp4"), b"\0\0\0\x07ftyp" * 9, media.audio_mp3()):
-        assert layout(file_of(data)) is None
+        assert read_layout(file_of(data)) is None
 
 
 def test_between_the_header_and_a_fragment_there_is_nothing_left() -> None:
     video = media.video_mp4(2 * MIB)
-    its, file = its_layout(video), file_of(video)
-    last = next(last_fragments(file, its))
+    layout, file = layout_of(video), file_of(video)
+    last = next(find_last_fragments(file, layout))
     assert last == moofs(video)[0]
-    view = jumped(file, its, last)
+    view = skip_to_fragment(file, layout, last)
     seen = view.read_at(0, view.size)
     assert [kind for _, kind, _ in _boxes(view)] == [b"ftyp", b"moov", b"free", b"moof", b"mdat"]
-    assert (seen[: its.first], seen[last:]) == (video[: its.first], video[last : view.size])
-    pieces = b"".join(view.read_at(at, 5) for at in range(its.first - 20, its.first + 40, 5))
-    assert pieces == seen[its.first - 20 : its.first + 40]
-    assert jumped(file, its, its.first).read_at(0, its.second) == video[: its.second]
-    assert fragment_after(file, its, its.first) == its.first
-    assert fragment_after(file, its, last + 8) is None
+    assert (seen[: layout.first], seen[last:]) == (video[: layout.first], video[last : view.size])
+    pieces = b"".join(view.read_at(at, 5) for at in range(layout.first - 20, layout.first + 40, 5))
+    assert pieces == seen[layout.first - 20 : layout.first + 40]
+    assert skip_to_fragment(file, layout, layout.first).read_at(0, layout.second) == video[: layout.second]
+    assert find_fragment_after(file, layout, layout.first) == layout.first
+    assert find_fragment_after(file, layout, last + 8) is None
 
 
 @pytest.mark.parametrize(
@@ -244,7 +253,9 @@ def test_a_file_without_streams_is_said_to_have_none() -> None:
 def test_an_endless_index_is_given_up_when_too_much_would_have_to_be_read() -> None:
     header = b"\x00\x00\x00\x10ftypisom\x00\x00\x00\x00" + struct.pack(">I4sQ", 1, b"moov", 1 << 40)
     block = struct.pack(">I4s", 4096, b"udta") + bytes(4088)
-    endless = Ranges(lambda start, stop: (header + block * 64)[start:stop] or block * (BLOCK // 4096), 1 << 41, 2 * MIB)
+    endless = BlockReader(
+        lambda start, stop: (header + block * 64)[start:stop] or block * (BLOCK // 4096), 1 << 41, 2 * MIB
+    )
     facts, _ = found(endless)
     assert facts.streams == ()
     assert endless.fetched <= 2 * MIB
@@ -276,7 +287,7 @@ def test_blocks_are_read_once_and_few_are_kept() -> None:
         read.append((start, stop))
         return bytes(stop - start)
 
-    ranges = Ranges(fetch, 100 * BLOCK + 5, budget=200 * BLOCK)
+    ranges = BlockReader(fetch, 100 * BLOCK + 5, budget=200 * BLOCK)
     assert len(ranges.read_at(BLOCK - 1, 2)) == 2
     assert ranges.read_at(100 * BLOCK + 3, 10) == bytes(2)
     assert ranges.read_at(1 << 50, 1) == ranges.read_at(-1, 5) == b""

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tasks.errors import ApiNonsense, ApiUnavailable, SessionIdInvalid, SessionNotFound
-from tasks.realtimekit import DOCUMENT_KINDS, ExpectedDocuments, MeetingSessions, checked_session_id
+from tasks.realtimekit import DOCUMENT_KINDS, ExpectedDocuments, MeetingSessions, parse_session_id
 from tasks.realtimekit.session_models import parse_document_url, parse_session, without_peer_events
 from tests.standins.content import DROP
 from tests.standins.realtimekit import Answer, MediaSource, StandInDocument, StandInSession
@@ -179,10 +179,10 @@ def test_nothing_but_get_is_ever_sent(kit: RealtimeKitStandIn, api: MeetingSessi
 
 def test_ids_are_checked_and_made_canonical() -> None:
     its_id = str(uuid.uuid4())
-    assert checked_session_id(f" {its_id.upper()} ") == its_id
+    assert parse_session_id(f" {its_id.upper()} ") == its_id
     for wrong in ("", "..", f"{its_id}/x", "abcdef-ghijkl"):
         with pytest.raises(SessionIdInvalid):
-            checked_session_id(wrong)
+            parse_session_id(wrong)
 
 
 def test_what_a_stranger_may_send_in_the_place_of_details() -> None:

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from tasks.errors import WebhookMalformed
-from tasks.realtimekit.webhook_event import TO_ARCHIVE, UNDER_WAY, Announcement, read_announcement
+from tasks.realtimekit.webhook_event import TO_ARCHIVE, UNDER_WAY, WebhookEvent, parse_event
 from tests.standins.signer import status_update
 
 ID = "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"
 
 
-def read(payload: Any) -> Announcement:
-    return read_announcement(json.dumps(payload).encode())
+def read(payload: Any) -> WebhookEvent:
+    return parse_event(json.dumps(payload).encode())
 
 
 @pytest.mark.parametrize("status", ["UPLOADED", "ERRORED"])
@@ -53,7 +53,7 @@ def test_the_app_is_known_if_the_event_names_it(named: dict[str, str]) -> None:
 @pytest.mark.parametrize("event", ["meeting.ended", "meeting.participantJoined", "", "RECORDING.STATUSUPDATE"])
 def test_other_events_are_no_business_of_ours_whatever_they_say(event: str) -> None:
     announced = read({"event": event, "recording": "of something"})
-    assert announced == Announcement(event)
+    assert announced == WebhookEvent(event)
     assert not announced.is_to_archive
     assert not announced.is_of_unknown_status
 
@@ -82,7 +82,7 @@ def test_other_events_are_no_business_of_ours_whatever_they_say(event: str) -> N
 )
 def test_what_is_not_as_documented_is_said_to_be_so(body: bytes) -> None:
     with pytest.raises(WebhookMalformed) as raised:
-        read_announcement(body)
+        parse_event(body)
     assert "leak-canary" not in str(raised.value)
     assert len(str(raised.value)) < 300
 

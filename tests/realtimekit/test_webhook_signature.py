@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tasks.errors import KeyUnavailable
 from tasks.realtimekit import webhook_signature
-from tasks.realtimekit.webhook_signature import LARGEST_ANSWER, TRUSTED_FOR_S, PublishedKey, decoded
+from tasks.realtimekit.webhook_signature import LARGEST_ANSWER, TRUSTED_FOR_S, PublishedKey, decode_signature
 from tests.standins.signer import KeyPair, Signer
 from tests.standins.wire import Cut, Reply
 
@@ -106,7 +106,7 @@ def test_what_is_no_signature_is_refused_without_asking_for_a_key(
 
 def test_keys_of_the_usual_sizes_are_taken() -> None:
     for bits in (2048, 3072, 4096):
-        signature = decoded(base64.b64encode(bytes(bits // 8)).decode())
+        signature = decode_signature(base64.b64encode(bytes(bits // 8)).decode())
         assert signature is not None
         assert len(signature) * 8 == bits
 

@@ -41,7 +41,7 @@ class Audited:
     @property
     def reread(self) -> set[str]:
         """The ids of the recordings that were read."""
-        return {folder.rstrip("/").rpartition("/")[2] for folder in self.audit.found.reread}
+        return {folder.rstrip("/").rpartition("/")[2] for folder in self.audit.findings.reread}
 
     @property
     def notices(self) -> set[str]:
@@ -83,7 +83,7 @@ def audited_by(
         if deep:
             audit.reread(context, Budget(size, 600))
     url = f"s3://{run.setup.bucket}/{run.setup.prefix}"
-    return Audited(audit, report(audit.found, url, now, 31, run.setup.app_id, deep=deep), told)
+    return Audited(audit, report(audit.findings, url, now, 31, run.setup.app_id, deep=deep), told)
 
 
 def records(bench: Archiving) -> list[dict[str, Any]]:
