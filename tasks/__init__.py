@@ -19,6 +19,7 @@
     6      cli arguments                                               a command on a terminal
     7      sweep                                                       what is not archived yet
     7      audit                                                       whether the archive is what it was
+    7      catalog                                                     a table of all recordings, for anybody's tools
     7      media                                                       what the files are
     7      doctor                                                      whether recordings will arrive
     8      orchestration                                               the only wing that imports Prefect

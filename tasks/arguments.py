@@ -26,6 +26,12 @@ class Metavar(str):
     __slots__ = ()
 
 
+class Words(str):
+    """The word for a positional argument of any number, as metadata of a type."""
+
+    __slots__ = ()
+
+
 class _Parser(argparse.ArgumentParser):
     """Reports wrong usage in one line."""
 
@@ -75,7 +81,9 @@ def _add(parser: argparse.ArgumentParser, parameter: inspect.Parameter, descript
         parser.add_argument(parameter.name, metavar=parameter.name.upper(), type=_checked(annotation), help=description)
         return
     option = f"--{parameter.name.replace('_', '-')}"
-    if annotation is bool:
+    if words := _metadata(annotation, Words):
+        parser.add_argument(parameter.name, nargs="*", metavar=words, help=description)
+    elif annotation is bool:
         action = argparse.BooleanOptionalAction if default else "store_true"
         parser.add_argument(option, action=action, default=default, help=description)
     elif get_origin(annotation) is tuple:
@@ -89,8 +97,12 @@ def _add(parser: argparse.ArgumentParser, parameter: inspect.Parameter, descript
 
 
 def _metavar(annotation: Any) -> str:
-    words = [word for word in getattr(annotation, "__metadata__", ()) if isinstance(word, Metavar)]
-    return str(words[0]) if words else "N"
+    return _metadata(annotation, Metavar) or "N"
+
+
+def _metadata(annotation: Any, kind: type[str]) -> str:
+    words = [word for word in getattr(annotation, "__metadata__", ()) if isinstance(word, kind)]
+    return str(words[0]) if words else ""
 
 
 def _checked(annotation: Any) -> Callable[[str], Any]:
@@ -102,7 +114,7 @@ def _checked(annotation: Any) -> Callable[[str], Any]:
             return adapter.validate_python(text)
         except ValidationError as invalid:
             error = invalid.errors()[0]
-        message = error["msg"].removeprefix("Input ")
+        message = error["msg"].removeprefix("Input ").removeprefix("Value error, ")
         problem = "is not of the right form" if error["type"] == "string_pattern_mismatch" else message
         raise argparse.ArgumentTypeError(f"{text[:80]!r} {problem}")
 

@@ -53,6 +53,7 @@ ON_DUTY = (
     # What bars look like is tried without a process, and what the other signal leaves in the bucket is, too.
     r"test_module.py::test_on_a_terminal_every_file_has_a_bar",
     r"test_doctor.py::test_interrupted_it_leaves_nothing_.*\[15-143\]",
+    r"test_scale.py::.*\[10000\]",
     # Prefect's command line takes three processes for it; what `prefect.yaml` says is read by all other tests of it.
     r"test_prefect_yaml.py::test_deploying_again_",
 )

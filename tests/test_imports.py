@@ -32,6 +32,7 @@ LIBRARIES = {
     "boto3": {"s3", "doctor"},
     "botocore": {"s3", "doctor", "session", "audit", "process_tuning"},
     "av": {"media"},
+    "pyarrow": {"catalog"},
     "cryptography": {"realtimekit"},
 }
 """Which wings may import a library; Prefect has a test of its own."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.archive.bag import MISSING, missing_labels
+from tasks.archive.bag import MISSING, missing_labels, parse_manifest, stated_findings
 from tasks.archive.bag_findings import Finding, Findings
 from tasks.archive.bag_verifier import (
     BagVerifier,
@@ -14,18 +14,26 @@ from tasks.archive.bag_verifier import (
 from tasks.archive.commit import Archive
 from tasks.archive.day_listing import stored_files
 from tasks.archive.file_names import payload_paths
-from tasks.archive.inventory import Held, Holdings, Sums, held_at, is_a_folder, shown, survey
+from tasks.archive.inventory import Held, Holdings, Sums, held_at, is_a_folder, months_held, shown, survey
 from tasks.archive.layout import (
     AUDIT,
+    CATALOG,
+    DETAILS,
+    INFO,
+    MANIFEST,
     PAYLOAD,
+    Month,
     captions_key,
     description_key,
     document_path,
     is_unfinished,
+    month_of,
+    parse_catalog_path,
+    parse_folder,
     transcript_text_key,
     upload_path,
 )
-from tasks.archive.lookup import ArchivedBag, open_bag
+from tasks.archive.lookup import ArchivedBag, InspectedBag, inspect_bag, open_bag
 from tasks.archive.models import ArchivedFile, ArchivedRecording, StoredFile
 from tasks.archive.partial import can_be_completed, can_be_whole, describe_missing, read_missing
 from tasks.archive.session_bag import SessionArchive
@@ -42,6 +50,10 @@ from tasks.archive.verify import is_marked, read_back
 
 __all__ = [
     "AUDIT",
+    "CATALOG",
+    "DETAILS",
+    "INFO",
+    "MANIFEST",
     "MISSING",
     "PAYLOAD",
     "Archive",
@@ -54,7 +66,9 @@ __all__ = [
     "Findings",
     "Held",
     "Holdings",
+    "InspectedBag",
     "MissingPiece",
+    "Month",
     "SessionArchive",
     "SessionContents",
     "SessionDocument",
@@ -73,16 +87,23 @@ __all__ = [
     "document_path",
     "find_manifests",
     "held_at",
+    "inspect_bag",
     "is_a_folder",
     "is_marked",
     "is_of_another_program",
     "is_unfinished",
     "missing_labels",
+    "month_of",
+    "months_held",
     "open_bag",
+    "parse_catalog_path",
+    "parse_folder",
+    "parse_manifest",
     "payload_paths",
     "read_back",
     "read_missing",
     "shown",
+    "stated_findings",
     "stored_files",
     "survey",
     "transcript_text_key",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from tasks.archive import layout
 from tasks.s3 import bare_etag
 from tasks.text import without_secrets
+from tasks.workers import a_few_at_a_time
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -67,6 +68,7 @@ class Held:
     tags: set[str] = field(default_factory=set)  # those of our tag files that are there
     newest: datetime | None = None  # when something in it was last written
     is_claimed: bool = False  # a record of work under way lies in it
+    marked: datetime | None = None  # when the marker was written
 
     @property
     def ours(self) -> bool:
@@ -107,6 +109,8 @@ class Held:
         self.note_time(stored.modified)
         if path in layout.tag_files(self.folder):
             self.tags.add(path)
+        if path == layout.MARKER:
+            self.marked = stored.modified
 
     def note_time(self, modified: datetime | None) -> None:
         """Note when something in it was written."""
@@ -120,6 +124,7 @@ class Holdings:
 
     bags: dict[str, Held] = field(default_factory=dict)  # by folder
     no_bags: dict[str, Held] = field(default_factory=dict)  # where we archive, but without the marker
+    descriptions: dict[str, StoredObject] = field(default_factory=dict)  # by the folder of what they describe
     foreign: int = 0  # objects that belong to none of them
     samples: list[str] = field(default_factory=list)  # of their keys, fit to be shown
 
@@ -133,26 +138,46 @@ def held_at(folder: str) -> Held:
     return Held(folder, layout.parse_folder(folder))
 
 
-def survey(bucket: Bucket, root: str, app_ids: Collection[str] = ()) -> Holdings:
+def survey(bucket: Bucket, root: str, below: Collection[str] = ()) -> Holdings:
     """List an archive.
 
     Args:
         bucket: where it is.
         root: its key prefix, with a slash at its end, or empty.
-        app_ids: whose recordings to look at; none for all that is below the root.
+        below: the folders to look at, without a slash at their ends, such as an app's id; none for all that is below
+            the root.
 
     Raises:
         StoreRefused, StoreUnavailable: it cannot be listed; half a list would be none.
     """
-    folders, objects = ([f"{root}{app_id}/" for app_id in app_ids], ()) if app_ids else bucket.level(root)
+    folders, objects = ([f"{root}{folder}/" for folder in below], ()) if below else bucket.level(root)
     listing = _Listing()
     for stored in objects:
         listing.add(stored.key.removeprefix(root), stored)
     for folder in folders:
-        if folder != f"{root}{layout.AUDIT}/":
+        if folder not in {f"{root}{layout.AUDIT}/", f"{root}{layout.CATALOG}/"}:
             for stored in bucket.list(folder):
                 listing.add(stored.key.removeprefix(root), stored)
     return listing.holdings()
+
+
+def months_held(bucket: Bucket, root: str, app_ids: Collection[str] = ()) -> list[layout.Month]:
+    """Return the months that have folders, of all apps; each can be surveyed apart from the others, at the same time.
+
+    Args:
+        bucket: where the archive is.
+        root: its key prefix, with a slash at its end, or empty.
+        app_ids: whose months; none for all apps.
+    """
+    apps = [f"{root}{app_id}/" for app_id in app_ids] or bucket.level(root)[0]
+    years = _below(bucket, [app for app in apps if layout.is_app(app.removeprefix(root))])
+    months = _below(bucket, [year for year in years if layout.is_year(year.removeprefix(root))])
+    return [month for folder in months if (month := layout.parse_month(folder.removeprefix(root)))]
+
+
+def _below(bucket: Bucket, folders: Collection[str]) -> list[str]:
+    """Return the folders in folders; what others put beside them, however much it is, is not gone into."""
+    return [folder for level in a_few_at_a_time(bucket.level, folders) for folder in level[0]]
 
 
 class _Listing:
@@ -161,6 +186,7 @@ class _Listing:
     def __init__(self) -> None:
         self._ours: dict[str, Held] = {}
         self._elsewhere: dict[str, Held] = {}  # by the folder that the object itself lies in
+        self._descriptions: dict[str, StoredObject] = {}
 
     def add(self, path: str, stored: StoredObject) -> None:
         """Sort in an object.
@@ -173,13 +199,15 @@ class _Listing:
         if key := layout.parse_key(path):
             held = self._ours.setdefault(key.folder, Held(key.folder, key.app_id))
             held.add(key.path, stored)
+        elif layout.is_description(path):
+            self._descriptions[layout.described_folder(path)] = stored
         elif not layout.is_derived(path):
             folder, slash, name = path.rpartition("/")
             self._elsewhere.setdefault(folder + slash, Held(folder + slash)).add(name, stored)
 
     def holdings(self) -> Holdings:
         """Return what was sorted in: elsewhere, a folder with the marker is a bag with all that is below it."""
-        held = Holdings()
+        held = Holdings(descriptions=self._descriptions)
         for folder, one in self._ours.items():
             (held.bags if one.is_bag else held.no_bags)[folder] = one
         # A marker above our folders would make one bag of them all.

@@ -14,6 +14,7 @@
     unfinished/…                                          claims of runs that write this version
 The highest version that has the marker counts; an earlier one is never changed.
 {prefix}/_audit/…                                         what was audited when
+{prefix}/_catalog/app_id={id}/month={YYYY-MM}/recordings.parquet    the catalog of a month's recordings; derived
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ MISSING_FILE = f"{PAYLOAD}missing.txt"
 UNFINISHED = "unfinished"
 AUDIT = "_audit"
 """What is about the archive and not of a recording; no app has such an id."""
+CATALOG = "_catalog"
+"""What is derived from all bags of a month; no app has such an id either."""
 DESCRIPTION = ".description.json"
 CAPTIONS = ".vtt"
 TRANSCRIPT_TEXT = ".txt"
@@ -54,8 +57,11 @@ _BAG = rf"(?:{_ID}|session-{_ID}/v[0-9]{{4,6}})/"
 _DAY = rf"(?P<app>{APP_ID})/[0-9]{{4}}/[0-9]{{2}}/[0-9]{{2}}/"
 _FOLDER = re.compile(rf"{_DAY}{_BAG}")
 _KEY = re.compile(rf"(?P<folder>{_DAY}{_BAG})(?P<path>.+)", re.DOTALL)
-_BESIDE = re.compile(rf"{_DAY}{_ID}(?:{'|'.join(map(re.escape, (DESCRIPTION, CAPTIONS, TRANSCRIPT_TEXT)))})")
+_DESCRIPTION = re.compile(rf"{_DAY}{_ID}{re.escape(DESCRIPTION)}")
+_DERIVED = re.compile(rf"{_DAY}{_ID}(?:{'|'.join(map(re.escape, (DESCRIPTION, CAPTIONS, TRANSCRIPT_TEXT)))})")
 _AT_THE_END = re.compile(rf"(?:^|/){_VERSION}$")
+_MONTH_FOLDER = re.compile(rf"(?P<app>{APP_ID})/(?P<year>[0-9]{{4}})/(?P<month>[0-9]{{2}})/")
+_MONTH = re.compile(rf"{CATALOG}/app_id=(?P<app>{APP_ID})/month=(?P<month>[0-9]{{4}}-[0-9]{{2}})/recordings\.parquet")
 
 
 class BagKey(NamedTuple):
@@ -64,6 +70,71 @@ class BagKey(NamedTuple):
     folder: str  # below the archive's root, with a slash at its end
     app_id: str
     path: str  # within the folder
+
+
+class Month(NamedTuple):
+    """A month of an app's recordings: what one file of the catalog is about."""
+
+    app_id: str
+    month: str  # YYYY-MM
+
+    @property
+    def folder(self) -> str:
+        """Where the month's bags lie, below the archive's root, without a slash at its end."""
+        return f"{self.app_id}/{self.month.replace('-', '/')}"
+
+    @property
+    def catalog_path(self) -> str:
+        """The path of the month's catalog file below the archive's root, as Hive names partitions."""
+        return f"{CATALOG}/app_id={self.app_id}/month={self.month}/recordings.parquet"
+
+
+def is_app(path: str) -> bool:
+    """Tell whether a folder in the archive's root may be an app's.
+
+    Args:
+        path: below the archive's root, with a slash at its end.
+    """
+    return path not in {f"{AUDIT}/", f"{CATALOG}/"} and re.fullmatch(f"{APP_ID}/", path) is not None
+
+
+def is_year(path: str) -> bool:
+    """Tell whether a folder is of an app's year.
+
+    Args:
+        path: below the archive's root, with a slash at its end.
+    """
+    return re.fullmatch(f"{APP_ID}/[0-9]{{4}}/", path) is not None
+
+
+def parse_month(path: str) -> Month | None:
+    """Return the month whose folder a path is; None if it is none.
+
+    Args:
+        path: below the archive's root, with a slash at its end.
+    """
+    match = _MONTH_FOLDER.fullmatch(path)
+    return Month(match["app"], f"{match['year']}-{match['month']}") if match else None
+
+
+def month_of(folder: str) -> Month:
+    """Return the month of a recording's folder.
+
+    Args:
+        folder: below the archive's root.
+    """
+    app_id, year, month = folder.split("/")[:3]
+    return Month(app_id, f"{year}-{month}")
+
+
+def parse_catalog_path(path: str) -> Month | None:
+    """Return the month that a file of the catalog is about; None if it is none of the catalog's files.
+
+    Args:
+        path: the key below the archive's root.
+    """
+    match = _MONTH.fullmatch(path)
+    return Month(match["app"], match["month"]) if match else None
 
 
 def recording_folder(prefix: str, app_id: str, recording: Recording) -> str:
@@ -212,7 +283,25 @@ def is_derived(path: str) -> bool:
     Args:
         path: the key below the archive's root.
     """
-    return _BESIDE.fullmatch(path) is not None
+    return _DERIVED.fullmatch(path) is not None
+
+
+def is_description(path: str) -> bool:
+    """Tell whether a key is that of a recording's description.
+
+    Args:
+        path: the key below the archive's root.
+    """
+    return _DESCRIPTION.fullmatch(path) is not None
+
+
+def described_folder(path: str) -> str:
+    """Return the folder of the recording that a description is about, with a slash at its end.
+
+    Args:
+        path: the description's key.
+    """
+    return path.removesuffix(DESCRIPTION) + "/"
 
 
 def is_unfinished(path: str) -> bool:

@@ -40,9 +40,6 @@ class WholeBag(NamedTuple):
 def find_bag(bucket: Bucket, folder: str, url: str) -> WholeBag | None:
     """Return a bag that is whole, as far as its tag files and a listing show; None if there is no bag.
 
-    The marker comes first: without it there is nothing to list, and some stores read all files for a listing. The
-    listing comes last, so that it says what lies there once the tag files were read.
-
     Args:
         bucket: where the bag is.
         folder: the bag's key prefix, with a slash at its end.
@@ -51,12 +48,37 @@ def find_bag(bucket: Bucket, folder: str, url: str) -> WholeBag | None:
     Raises:
         ArchiveDamaged: the bag is committed but not whole.
     """
-    findings: list[str] = []
+    inspected = inspect_bag(bucket, folder)
+    if inspected is not None and inspected.findings:
+        raise ArchiveDamaged(url, inspected.findings)
+    return inspected and WholeBag(inspected.tags, inspected.listed)
+
+
+class InspectedBag(NamedTuple):
+    """A committed bag, whole or not."""
+
+    tags: dict[str, bytes]  # content by name, of those that are there; none if one of them is too large
+    listed: dict[str, StoredObject]  # all that lies in its folder, by path
+    findings: tuple[str, ...] = ()  # what is wrong with it, as far as its tag files and a listing show
+
+
+def inspect_bag(bucket: Bucket, folder: str) -> InspectedBag | None:
+    """Return a committed bag, and what is wrong with it; None if there is no bag.
+
+    The marker comes first: without it there is nothing to list, and some stores read all files for a listing. The
+    listing comes last, so that it says what lies there once the tag files were read.
+
+    Args:
+        bucket: where the bag is.
+        folder: the bag's key prefix, with a slash at its end.
+    """
+    inspected = InspectedBag({}, {})
     for _ in range(LOOKS):  # a bag that is being replaced just now looks torn, until its marker is gone or back
         try:
             tags = _read_tags(bucket, folder)
         except ObjectTooLarge as large:
-            findings = [f"{large.target.rpartition('/')[2]} has more than {human_size(large.most)}"]
+            name = large.target.rpartition("/")[2]
+            inspected = InspectedBag({}, {}, (f"{name} has more than {human_size(large.most)}",))
             continue
         if tags is None:
             return None
@@ -65,9 +87,10 @@ def find_bag(bucket: Bucket, folder: str, url: str) -> WholeBag | None:
             return None
         sizes = {path: stored.size for path, stored in listed.items()}
         findings = find_damage(sizes, tags, layout.tag_files(folder))
+        inspected = InspectedBag(tags, listed, tuple(findings))
         if not findings:
-            return WholeBag(tags, listed)
-    raise ArchiveDamaged(url, tuple(findings))
+            break
+    return inspected
 
 
 def _read_tags(bucket: Bucket, folder: str) -> dict[str, bytes] | None:

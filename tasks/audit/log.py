@@ -15,6 +15,7 @@ import re
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 from itertools import count
 from typing import TYPE_CHECKING, Literal
 
@@ -89,6 +90,15 @@ class AuditLog:
     def append(self, records: Iterable[Record], now: datetime) -> None:
         """Write records, in an object of their own."""
         self._write("", [record.model_dump_json(exclude_defaults=True) for record in records], now)
+
+    def version(self, now: datetime) -> str:
+        """Return a text that is another one whenever there are new records; empty if there are none.
+
+        Args:
+            now: see `read`.
+        """
+        names = [_name(key) for key in self._keys(f"{now + OVERLAP:{_TIME}}") if not _is_state(key)]
+        return blake2b("\n".join(names).encode(), digest_size=16).hexdigest() if names else ""
 
     def read(self, now: datetime) -> dict[str, Record]:
         """Return the last record of each bag, by folder; what cannot be read is logged, and left out.

@@ -26,6 +26,8 @@ ArchiverError
  │   ├─ ArchiveDamaged           committed, but not whole
  │   ├─ ReplacementSmaller       an overwrite that would delete the only copy of something
  │   ├─ WebhookMalformed         signed, but not as documented
+ │   ├─ CatalogMissing           there is no catalog
+ │   ├─ CatalogNewer             a newer version of this program has written the catalog
  │   ├─ CannotHandOut            no deployment's run could archive that recording
  │   ├─ SweepIncomplete          recordings failed, are at risk, or are lost: all others were seen to
  │   ├─ DamageFound              an audit found what is no longer what was archived
@@ -61,6 +63,8 @@ from tasks.errors.archive import (
     ArchiveDamaged,
     AuditUnfinished,
     CannotHandOut,
+    CatalogMissing,
+    CatalogNewer,
     DamageFound,
     NotArchived,
     NotInArchive,
@@ -127,6 +131,8 @@ __all__ = [
     "ArchiverError",
     "AuditUnfinished",
     "CannotHandOut",
+    "CatalogMissing",
+    "CatalogNewer",
     "ConnectionInsecure",
     "DamageFound",
     "ExtraNotInstalled",

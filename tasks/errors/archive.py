@@ -84,6 +84,31 @@ class AuditUnfinished(RetryableError):
         )
 
 
+class CatalogMissing(FinalError):
+    """There is no catalog."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.url = url
+
+    def _told(self) -> str:
+        return f"There is no catalog below {self.url}. Make it: uv run python -m flows.update_catalog"
+
+
+class CatalogNewer(FinalError):
+    """A newer version of this program has written the catalog, with columns that this one would drop."""
+
+    def __init__(self, url: str, version: int, known: int) -> None:
+        super().__init__(url, version, known)
+        self.url, self.version, self.known = url, version, known
+
+    def _told(self) -> str:
+        return (
+            f"{self.url} has version {self.version} of the catalog's schema; this program knows {self.known}. Nothing "
+            "was written. Update this program wherever it updates the catalog."
+        )
+
+
 class CannotHandOut(FinalError):
     """Recordings cannot be handed out as runs of a deployment."""
 

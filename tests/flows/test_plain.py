@@ -31,6 +31,8 @@ COMMANDS: dict[str, list[str]] = {
     "audit_archive": [],
     "describe_recording": ["s3://bucket/pre/app/2026/11/20/182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e/"],
     "doctor": ["--json"],
+    "update_catalog": [],
+    "find_recordings": [],
 }
 USAGES = {module: ["--no-such-option"] for module in [*COMMANDS, "webhook"]} | {"archive_recording": ["not-an-id"]}
 

@@ -36,6 +36,7 @@ OURS = {
     "sweep-recordings/every-15-minutes",
     "audit-archive/daily",
     "describe-recording/after-archive",
+    "update-catalog/hourly",
     "doctor/on-a-worker",
 }
 SECRET = re.compile(r"token|secret|password|access_key", re.IGNORECASE)

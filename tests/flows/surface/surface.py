@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).parents[3]
 RECORDED = Path(__file__).with_suffix(".json")
-FLOWS = ("archive_recording", "sweep_recordings", "audit_archive", "describe_recording", "doctor")
+FLOWS = ("archive_recording", "sweep_recordings", "audit_archive", "describe_recording", "doctor", "update_catalog")
 SETTINGS = {
     "archive_recording": "Settings",
     "sweep_recordings": "Settings",
@@ -50,6 +50,8 @@ SETTINGS = {
     "describe_recording": "ArchiveSettings",
     "doctor": "Settings",
     "webhook": "WebhookSettings",
+    "update_catalog": "ArchiveSettings",
+    "find_recordings": "ArchiveSettings",
 }
 """Which settings each command reads, by what its module calls them."""
 VALUES = {
@@ -169,7 +171,7 @@ def artifacts() -> list[dict[str, str]]:
 
 
 def _publishing(patch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
-    archive, sweep, audit, describe, doctor = map(_module, FLOWS)
+    archive, sweep, audit, describe, doctor, _ = map(_module, FLOWS)
     engine = PrefectEngine(LOG)
     patch.setattr(doctor, "PrefectEngine", lambda: engine)
     sound = example(result_of(doctor.doctor), ok=True)

@@ -13,7 +13,7 @@ import shlex
 import signal
 import tempfile
 from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -22,6 +22,7 @@ import uvicorn
 from prefect import Flow
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from tasks.catalog import Query
 from tasks.orchestration import server
 from tests.flows.surface.examples import example, result_of
 
@@ -165,6 +166,43 @@ USAGES = {
         accepted=(BAG, BAG.rstrip("/"), f"-- {BAG}"),
         refused=("", f"{BAG} {BAG}", "s3://bucket/pre/", f"{BAG} --no-such-option", ID[:-1]),
     ),
+    "update_catalog": Usage(
+        accepted=(
+            "",
+            "--rebuild",
+            f"--archive-url {BAG}",
+            f"--archive-url={BAG}",
+            "--app-id one --app-id two",
+            "--rebuild --app-id one",
+        ),
+        refused=("more", "--archive-url", "--app-id ''", "--app-id one two", "--rebuild=no", "--no-such-option"),
+    ),
+    "find_recordings": Usage(
+        accepted=(
+            "",
+            "weekly",
+            "weekly réunion",
+            "--since 2026-11-20",
+            "--since 2026-11 --until 2026-11",
+            "--since=2026-11-20T09:30 --until=2026-11-20T10:30+02:00",
+            "--meeting weekly --session abc --person ann --app-id one",
+            "--min-duration 90",
+            "--min-duration 1h30m --max-duration 2h",
+            "--damaged",
+            "--findings weekly",
+            "-- --weekly",
+        ),
+        refused=(
+            "--since",
+            "--since yesterday",
+            "--until 2026-13",
+            "--until 9999-12-31",
+            "--min-duration long",
+            "--max-duration -1",
+            "--damaged=no",
+            "--no-such-option",
+        ),
+    ),
     "doctor": Usage(accepted=("", "--json"), refused=("more", "--no-such-option", "--json --json=no")),
     "webhook": Usage(
         accepted=("", "--host 0.0.0.0", "--host=::1", "--port 80", "--port=0", "--port 65535 --host localhost"),
@@ -236,6 +274,10 @@ def _at_the_door(module: Any) -> Iterator[None]:
     def serve(server: uvicorn.Server) -> NoReturn:
         raise _Begun(host=server.config.host, port=server.config.port)
 
+    def search(query: Query) -> NoReturn:
+        default = asdict(Query())
+        raise _Begun(**{name: str(value) for name, value in asdict(query).items() if value != default[name]})
+
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         patch.chdir(folder)
@@ -244,6 +286,8 @@ def _at_the_door(module: Any) -> Iterator[None]:
         patch.setattr(uvicorn.Server, "run", serve)
         patch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
         patch.setattr(server, "prefect_at_hand", nullcontext)
+        if hasattr(module, "find_rows"):
+            patch.setattr(module, "find_rows", lambda _, query: search(query))
         if hasattr(module, "examine"):
             sound = example(result_of(module.doctor), ok=True)
             patch.setattr(module, "examine", lambda _: sound)
