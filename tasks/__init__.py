@@ -4,15 +4,17 @@
     0      text                                                        what people read, and what must not be shown
     0      evidence                                                    what proves that a file is media and whole
     1      errors                                                      every failure, final or worth retrying
+    1      documents                                                   what a meeting's texts are, and captions
     2      environment settings retry cancellation workers tls         what all others stand on
     2      process_tuning                                              what is set once for a process
     2      prefect_settings run_history                                Prefect, as far as is known without it
     3      realtimekit                                                 the API: recordings and their URLs; webhooks
     3      download                                                    a file behind an expiring URL
     3      s3                                                          a store: objects and multipart uploads
-    4      archive                                                     one bag per recording
+    4      archive                                                     a bag per recording, and per state of a session
     5      transfer                                                    from source to store, part by part
     6      pipeline                                                    a recording's way, told once: start there
+    6      session_pipeline session_contents                           a session's way: transcript, chat, summary
     6      session engine                                              clients of a run; what runs its stages
     6      cli arguments                                               a command on a terminal
     7      sweep                                                       what is not archived yet

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from tasks.archive import Archive, payload_paths
+from tasks.archive import Archive, SessionArchive, payload_paths
 from tasks.cancellation import Cancellation, OpenConnections
 from tasks.download import PresignedUrl, PresignedUrls, new_empty_cookie_jar, new_http_client
-from tasks.realtimekit import API_PATIENCE_S, RealtimeKit
+from tasks.realtimekit import API_PATIENCE_S, MeetingSessions, RealtimeKit
 from tasks.s3 import Store, StoreCapabilities, Throttle, new_s3_client
 from tasks.transfer import (
     FILES_AT_ONCE,
@@ -166,16 +166,23 @@ class Attempt:
     @cached_property
     def api(self) -> RealtimeKit:
         """The app's recordings at RealtimeKit."""
+        return RealtimeKit(*self._api_access, stop=self.stop, patience_s=self._api_patience_s)
+
+    @cached_property
+    def meeting_sessions(self) -> MeetingSessions:
+        """The app's sessions at RealtimeKit: meetings that took place."""
+        return MeetingSessions(*self._api_access, stop=self.stop, patience_s=self._api_patience_s)
+
+    @property
+    def _api_access(self) -> tuple[httpx.Client, str, str, str, str]:
         settings = self.session.settings
-        return RealtimeKit(
-            self.session.api_http,
-            settings.cloudflare_base_url,
-            settings.cloudflare_account_id,
-            self.session.app_id,
-            settings.cloudflare_api_token.get_secret_value(),
-            stop=self.stop,
-            patience_s=min(API_PATIENCE_S, settings.transfer_patience),
-        )
+        token = settings.cloudflare_api_token.get_secret_value()
+        account_id, app_id = settings.cloudflare_account_id, self.session.app_id
+        return self.session.api_http, settings.cloudflare_base_url, account_id, app_id, token
+
+    @property
+    def _api_patience_s(self) -> float:
+        return min(API_PATIENCE_S, self.session.settings.transfer_patience)
 
     @cached_property
     def store(self) -> Store:
@@ -189,6 +196,12 @@ class Attempt:
     def archive(self) -> Archive:
         """The app's archive."""
         return Archive(self.store, self.session.settings.prefix, self.session.app_id, self.session.log)
+
+    @cached_property
+    def session_archive(self) -> SessionArchive:
+        """The archive of the app's sessions."""
+        session = self.session
+        return SessionArchive(self.store, session.settings.prefix, session.app_id, self.stop, session.log)
 
     def transfer(self, recording: Recording, tally: Tally) -> Transfer:
         """Return what transfers a recording's files.

@@ -1,4 +1,4 @@
-"""The archive: one BagIt bag per recording (RFC 8493), visible only when it is whole."""
+"""The archive: BagIt bags (RFC 8493) of recordings and of sessions, each visible only when it is whole."""
 
 from __future__ import annotations
 
@@ -23,15 +23,29 @@ from tasks.archive.layout import (
     MANIFEST,
     PAYLOAD,
     Month,
+    captions_key,
     description_key,
+    document_path,
     is_unfinished,
     month_of,
     parse_catalog_path,
     parse_folder,
+    transcript_text_key,
+    upload_path,
+    version_of,
 )
 from tasks.archive.lookup import ArchivedBag, InspectedBag, inspect_bag, open_bag
 from tasks.archive.models import ArchivedFile, ArchivedRecording, StoredFile
 from tasks.archive.partial import can_be_completed, can_be_whole, describe_missing, read_missing
+from tasks.archive.session_bag import SessionArchive
+from tasks.archive.session_models import (
+    ArchivedMeetingSession,
+    MissingPiece,
+    SessionContents,
+    SessionDocument,
+    SessionRecording,
+)
+from tasks.archive.session_versions import Version
 from tasks.archive.upload_journal import UploadJournal
 from tasks.archive.verify import is_marked, read_back
 
@@ -46,6 +60,7 @@ __all__ = [
     "Archive",
     "ArchivedBag",
     "ArchivedFile",
+    "ArchivedMeetingSession",
     "ArchivedRecording",
     "BagVerifier",
     "Finding",
@@ -53,16 +68,24 @@ __all__ = [
     "Held",
     "Holdings",
     "InspectedBag",
+    "MissingPiece",
     "Month",
+    "SessionArchive",
+    "SessionContents",
+    "SessionDocument",
+    "SessionRecording",
     "StoredFile",
     "Sums",
     "UploadJournal",
+    "Version",
     "can_be_completed",
     "can_be_whole",
+    "captions_key",
     "compare_text",
     "describe_checksums",
     "describe_missing",
     "description_key",
+    "document_path",
     "find_manifests",
     "held_at",
     "inspect_bag",
@@ -84,4 +107,7 @@ __all__ = [
     "stated_findings",
     "stored_files",
     "survey",
+    "transcript_text_key",
+    "upload_path",
+    "version_of",
 ]

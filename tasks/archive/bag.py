@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import date
 
-    from tasks.realtimekit import Recording
+    from tasks.realtimekit import MeetingSession, Recording
 
 SOFTWARE_AGENT = "realtimekit-archiver/0.1.0"
 FINDING = "Archive-Finding"
 """Label of a line in bag-info.txt; there may be several."""
+RECORDING = "Recording-Identifier"
+"""Label of a line in the bag-info.txt of a session; there is one for each of its recordings."""
 MISSING = " is missing: the API hands out no usable URL for it."
 """The end of a finding that begins with the label of a missing file."""
 MARKER_TEXT = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
@@ -67,25 +69,70 @@ def bag_info(recording: Recording, sizes: Sequence[int], today: date, findings: 
         today: the day in UTC.
         findings: what a person has to know of the files, in sentences; each becomes a line.
     """
-    fields = {
-        "External-Identifier": recording.id,
-        "External-Description": "Cloudflare RealtimeKit recording",
-        "Session-Identifier": _one_line(recording.session_id),
-        "Recording-Invoked-Time": recording.invoked_time.isoformat() if recording.invoked_time else "",
-        "Bagging-Date": today.isoformat(),
-        "Bag-Size": human_size(sum(sizes)),
-        "Payload-Oxum": payload_oxum(sizes),
-        "Bag-Software-Agent": SOFTWARE_AGENT,
-    }
-    told = [(FINDING, _one_line(finding)) for finding in findings]
-    lines = [f"{name}: {value}\n" for name, value in (*fields.items(), *told) if value]
+    fields = [
+        ("External-Identifier", recording.id),
+        ("External-Description", "Cloudflare RealtimeKit recording"),
+        ("Bag-Group-Identifier", recording.session_id),
+        ("Session-Identifier", recording.session_id),
+        ("Recording-Invoked-Time", recording.invoked_time.isoformat() if recording.invoked_time else ""),
+    ]
+    return _info(fields, sizes, today, findings)
+
+
+def session_info(
+    session: MeetingSession,
+    recording_ids: Sequence[str],
+    sizes: Sequence[int],
+    today: date,
+    findings: Sequence[str] = (),
+) -> bytes:
+    """Return the content of a session's bag-info.txt.
+
+    Its recordings' bags and all versions of its own are one group of bags, whose identifier is the session's id.
+
+    Args:
+        session: what is archived.
+        recording_ids: of the session's recordings, as far as they are known.
+        sizes: of the payload files, in bytes.
+        today: the day in UTC.
+        findings: what a person has to know of the documents, in sentences; each becomes a line.
+    """
+    fields = [
+        ("External-Identifier", session.id),
+        ("External-Description", "Cloudflare RealtimeKit session"),
+        ("Bag-Group-Identifier", session.id),
+        ("Meeting-Identifier", session.meeting_id),
+        ("Session-Started-Time", session.started_at.isoformat() if session.started_at else ""),
+        *((RECORDING, recording_id) for recording_id in recording_ids),
+    ]
+    return _info(fields, sizes, today, findings)
+
+
+def _info(fields: Sequence[tuple[str, str]], sizes: Sequence[int], today: date, findings: Sequence[str]) -> bytes:
+    of_bag = [
+        ("Bagging-Date", today.isoformat()),
+        ("Bag-Size", human_size(sum(sizes))),
+        ("Payload-Oxum", payload_oxum(sizes)),
+        ("Bag-Software-Agent", SOFTWARE_AGENT),
+        *((FINDING, finding) for finding in findings),
+    ]
+    lines = [f"{name}: {line}\n" for name, value in (*fields, *of_bag) if (line := _one_line(value))]
     return "".join(lines).encode(errors="replace")
 
 
 def stated_findings(content: bytes) -> tuple[str, ...]:
     """Return the findings that a bag-info.txt states, in its order."""
+    return _stated_values(content, FINDING)
+
+
+def stated_recordings(content: bytes) -> tuple[str, ...]:
+    """Return the ids of the recordings that a session's bag-info.txt names, in its order."""
+    return _stated_values(content, RECORDING)
+
+
+def _stated_values(content: bytes, label: str) -> tuple[str, ...]:
     lines = (line.partition(":") for line in content.decode(errors="replace").splitlines())
-    return tuple(text.strip() for name, _, text in lines if name == FINDING)
+    return tuple(text.strip() for name, _, text in lines if name == label)
 
 
 def missing_labels(findings: Iterable[str]) -> tuple[str, ...]:

@@ -67,6 +67,7 @@ class Held:
     sums: Sums = field(default_factory=Sums)
     tags: set[str] = field(default_factory=set)  # those of our tag files that are there
     newest: datetime | None = None  # when something in it was last written
+    is_claimed: bool = False  # a record of work under way lies in it
     marked: datetime | None = None  # when the marker was written
 
     @property
@@ -76,20 +77,37 @@ class Held:
 
     @property
     def recording_id(self) -> str:
-        """The recording's id, or the folder's name."""
-        return self.folder.rstrip("/").rpartition("/")[2]
+        """The recording's id, the session's folder and the version, or the folder's name."""
+        parts = self.folder.rstrip("/").split("/")
+        return "/".join(parts[-2:] if self.is_session else parts[-1:])
+
+    @property
+    def is_session(self) -> bool:
+        """Whether it is a version of a session."""
+        return self.ours and layout.version_of(self.folder) > 0
 
     @property
     def is_bag(self) -> bool:
         """Whether it has the marker."""
         return layout.MARKER in self.tags
 
+    @property
+    def was_bag(self) -> bool:
+        """Whether its tag files show that it had the marker.
+
+        A session's version that is claimed never had: a run was killed before the marker, and the next run wrote the
+        next version.
+        """
+        return layout.MANIFEST in self.tags and not (self.is_session and self.is_claimed)
+
     def add(self, path: str, stored: StoredObject) -> None:
         """Note an object that lies in it."""
-        if not (self.ours and layout.is_unfinished(path)):
+        if self.ours and layout.is_unfinished(path):
+            self.is_claimed = True
+        else:
             self.sums.add(stored)
         self.note_time(stored.modified)
-        if path in layout.TAG_FILES:
+        if path in layout.tag_files(self.folder):
             self.tags.add(path)
         if path == layout.MARKER:
             self.marked = stored.modified
@@ -183,7 +201,7 @@ class _Listing:
             held.add(key.path, stored)
         elif layout.is_description(path):
             self._descriptions[layout.described_folder(path)] = stored
-        else:
+        elif not layout.is_derived(path):
             folder, slash, name = path.rpartition("/")
             self._elsewhere.setdefault(folder + slash, Held(folder + slash)).add(name, stored)
 

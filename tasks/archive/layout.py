@@ -6,19 +6,29 @@
     bagit.txt                                             the marker, written last
     unfinished/…                                          records of uploads under way; gone once it is a bag
 {prefix}/{app_id}/…/{recording_id}.description.json       what the media are; derived
+{prefix}/{app_id}/…/{recording_id}.vtt  .txt              captions in time with the recording; derived
+{prefix}/{app_id}/{YYYY}/{MM}/{DD}/session-{session_id}/v0001/    a session's bag: UTC day on which it started
+    data/transcript.…  data/chat.…  data/summary.…  data/uploads/…
+    data/missing.txt                                      where there is nothing else, as a bag has a payload
+    session.json  participants.json                       and the other tag files as above
+    unfinished/…                                          claims of runs that write this version
+The highest version that has the marker counts; an earlier one is never changed.
 {prefix}/_audit/…                                         what was audited when
 {prefix}/_catalog/app_id={id}/month={YYYY-MM}/recordings.parquet    the catalog of a month's recordings; derived
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.settings import APP_ID
 
 if TYPE_CHECKING:
-    from tasks.realtimekit import Recording
+    from datetime import datetime
+
+    from tasks.realtimekit import MeetingSession, Recording
 
 PAYLOAD = "data/"
 MARKER = "bagit.txt"
@@ -27,23 +37,35 @@ INFO = "bag-info.txt"
 MANIFEST = "manifest-sha256.txt"
 TAG_MANIFEST = "tagmanifest-sha256.txt"
 TAG_FILES = (MARKER, TAG_MANIFEST, MANIFEST, INFO, DETAILS)
+SESSION_DETAILS = "session.json"
+PARTICIPANTS = "participants.json"
+SESSION_TAG_FILES = (MARKER, TAG_MANIFEST, MANIFEST, INFO, SESSION_DETAILS, PARTICIPANTS)
+UPLOADS = f"{PAYLOAD}uploads/"
+MISSING_FILE = f"{PAYLOAD}missing.txt"
 UNFINISHED = "unfinished"
 AUDIT = "_audit"
 """What is about the archive and not of a recording; no app has such an id."""
 CATALOG = "_catalog"
 """What is derived from all bags of a month; no app has such an id either."""
 DESCRIPTION = ".description.json"
+CAPTIONS = ".vtt"
+TRANSCRIPT_TEXT = ".txt"
 
+_ID = "[0-9a-f-]{36}"
+_VERSION = rf"session-{_ID}/v(?P<version>[0-9]{{4,6}})/"
+_BAG = rf"(?:{_ID}|session-{_ID}/v[0-9]{{4,6}})/"
 _DAY = rf"(?P<app>{APP_ID})/[0-9]{{4}}/[0-9]{{2}}/[0-9]{{2}}/"
-_FOLDER = re.compile(rf"{_DAY}[0-9a-f-]{{36}}/")
-_KEY = re.compile(rf"(?P<folder>{_DAY}(?P<id>[0-9a-f-]{{36}})/)(?P<path>.+)", re.DOTALL)
-_BESIDE = re.compile(rf"{_DAY}[0-9a-f-]{{36}}{re.escape(DESCRIPTION)}")
+_FOLDER = re.compile(rf"{_DAY}{_BAG}")
+_KEY = re.compile(rf"(?P<folder>{_DAY}{_BAG})(?P<path>.+)", re.DOTALL)
+_DESCRIPTION = re.compile(rf"{_DAY}{_ID}{re.escape(DESCRIPTION)}")
+_DERIVED = re.compile(rf"{_DAY}{_ID}(?:{'|'.join(map(re.escape, (DESCRIPTION, CAPTIONS, TRANSCRIPT_TEXT)))})")
+_AT_THE_END = re.compile(rf"(?:^|/){_VERSION}$")
 _MONTH_FOLDER = re.compile(rf"(?P<app>{APP_ID})/(?P<year>[0-9]{{4}})/(?P<month>[0-9]{{2}})/")
 _MONTH = re.compile(rf"{CATALOG}/app_id=(?P<app>{APP_ID})/month=(?P<month>[0-9]{{4}}-[0-9]{{2}})/recordings\.parquet")
 
 
-class RecordingKey(NamedTuple):
-    """A key that lies in the folder of a recording."""
+class BagKey(NamedTuple):
+    """A key that lies in the folder of a recording, or of a version of a session."""
 
     folder: str  # below the archive's root, with a slash at its end
     app_id: str
@@ -125,8 +147,68 @@ def recording_folder(prefix: str, app_id: str, recording: Recording) -> str:
         app_id: the app of the recording.
         recording: its day and its id name the folder.
     """
-    day = recording.day.strftime("%Y/%m/%d") if recording.day else "0000/00/00"
-    return "/".join(part for part in (prefix, app_id, day, recording.id) if part) + "/"
+    return _folder(prefix, app_id, recording.day, recording.id)
+
+
+def session_folder(prefix: str, app_id: str, session: MeetingSession) -> str:
+    """Return the key prefix of a session's versions, with a slash at its end; arguments as for `recording_folder`."""
+    return _folder(prefix, app_id, session.day, f"session-{session.id}")
+
+
+def _folder(prefix: str, app_id: str, day: datetime | None, name: str) -> str:
+    of_day = day.strftime("%Y/%m/%d") if day else "0000/00/00"
+    return "/".join(part for part in (prefix, app_id, of_day, name) if part) + "/"
+
+
+def version_folder(folder: str, version: int) -> str:
+    """Return the key prefix of a version's bag, with a slash at its end.
+
+    Args:
+        folder: of the session, with a slash at its end.
+        version: from 1.
+    """
+    return f"{folder}v{version:04}/"
+
+
+def version_of(folder: str) -> int:
+    """Return the version whose folder this is; 0 if it is not the folder of a session's version.
+
+    Args:
+        folder: with a slash at its end, and with anything before the session's own name.
+    """
+    match = _AT_THE_END.search(folder)
+    return int(match["version"]) if match else 0
+
+
+def tag_files(folder: str) -> tuple[str, ...]:
+    """Return the names of the tag files that a bag of ours has: a session's has others than a recording's."""
+    return SESSION_TAG_FILES if version_of(folder) else TAG_FILES
+
+
+def document_name(path: str) -> str:
+    """Return which document of a session a payload file is: one takes the place of another with this name.
+
+    Args:
+        path: within the bag, such as `data/transcript.csv`.
+    """
+    return path if path.startswith(UPLOADS) else path.removeprefix(PAYLOAD).partition(".")[0]
+
+
+def document_path(kind: str, extension: str) -> str:
+    """Return the path of a session's document within the bag, such as `data/transcript.csv`."""
+    return f"{PAYLOAD}{kind}.{extension}"
+
+
+def upload_path(url: str, extension: str) -> str:
+    """Return the path of a file that a chat links to, within the bag.
+
+    Nothing of the name that a stranger gave it is used, and a URL that is signed anew leads to the same path.
+
+    Args:
+        url: of the file.
+        extension: plain letters and digits.
+    """
+    return f"{UPLOADS}{hashlib.sha256(re.split('[?#]', url, maxsplit=1)[0].encode()).hexdigest()[:32]}.{extension}"
 
 
 def unfinished_folder(folder: str) -> str:
@@ -147,6 +229,16 @@ def description_key(folder: str) -> str:
     return folder.rstrip("/") + DESCRIPTION
 
 
+def captions_key(folder: str) -> str:
+    """Return the key of the captions of a recording, beside its bag."""
+    return folder.rstrip("/") + CAPTIONS
+
+
+def transcript_text_key(folder: str) -> str:
+    """Return the key of the transcript of a recording as plain text, beside its bag."""
+    return folder.rstrip("/") + TRANSCRIPT_TEXT
+
+
 def kind_of(path: str) -> str:
     """Return the kind of a payload file: `video`, `audio` or `tracks`.
 
@@ -165,18 +257,18 @@ def identity_of(path: str) -> str:
     return path if kind_of(path) == "tracks" else kind_of(path)
 
 
-def parse_key(path: str) -> RecordingKey | None:
-    """Read a key; None if it lies in no folder of a recording.
+def parse_key(path: str) -> BagKey | None:
+    """Read a key; None if it lies in no folder of a recording or of a session's version.
 
     Args:
         path: the key below the archive's root.
     """
     match = _KEY.fullmatch(path)
-    return RecordingKey(match["folder"], match["app"], match["path"]) if match else None
+    return BagKey(match["folder"], match["app"], match["path"]) if match else None
 
 
 def parse_folder(folder: str) -> str:
-    """Return the app id that a recording's folder names; empty if it is not the folder of a recording.
+    """Return the app id that a folder names; empty if it is that of no recording and of no session's version.
 
     Args:
         folder: below the archive's root, with a slash at its end.
@@ -185,13 +277,22 @@ def parse_folder(folder: str) -> str:
     return match["app"] if match else ""
 
 
+def is_derived(path: str) -> bool:
+    """Tell whether a key is that of what was made from a recording, such as its description or its captions.
+
+    Args:
+        path: the key below the archive's root.
+    """
+    return _DERIVED.fullmatch(path) is not None
+
+
 def is_description(path: str) -> bool:
     """Tell whether a key is that of a recording's description.
 
     Args:
         path: the key below the archive's root.
     """
-    return _BESIDE.fullmatch(path) is not None
+    return _DESCRIPTION.fullmatch(path) is not None
 
 
 def described_folder(path: str) -> str:
@@ -204,5 +305,5 @@ def described_folder(path: str) -> str:
 
 
 def is_unfinished(path: str) -> bool:
-    """Tell whether a path in a recording's folder is that of a record of an upload under way, which comes and goes."""
+    """Tell whether a path in a bag's folder is that of a record of work under way, which comes and goes."""
     return path.startswith(f"{UNFINISHED}/")

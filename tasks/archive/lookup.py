@@ -85,7 +85,8 @@ def inspect_bag(bucket: Bucket, folder: str) -> InspectedBag | None:
         listed = {stored.key.removeprefix(folder): stored for stored in bucket.list(folder)}
         if layout.MARKER not in listed:
             return None
-        findings = find_damage({path: stored.size for path, stored in listed.items()}, tags)
+        sizes = {path: stored.size for path, stored in listed.items()}
+        findings = find_damage(sizes, tags, layout.tag_files(folder))
         inspected = InspectedBag(tags, listed, tuple(findings))
         if not findings:
             break
@@ -96,7 +97,7 @@ def _read_tags(bucket: Bucket, folder: str) -> dict[str, bytes] | None:
     """Return the content of the tag files that are there, by name; None without the marker."""
     if (marker := bucket.get(folder + layout.MARKER)) is None:
         return None
-    names = [name for name in layout.TAG_FILES if name != layout.MARKER]
+    names = [name for name in layout.tag_files(folder) if name != layout.MARKER]
     contents = a_few_at_a_time(lambda name: bucket.get(folder + name), names)
     read = {name: content for name, content in zip(names, contents, strict=True) if content is not None}
     return {layout.MARKER: marker} | read

@@ -119,7 +119,7 @@ class Audit:
         since = self._now - FORGOTTEN_AFTER
         for held in self.findings.holdings.no_bags.values():
             record = self.findings.records.get(held.folder)
-            was_bag = layout.MANIFEST in held.tags or (record is not None and record.outcome != "gone")
+            was_bag = held.was_bag or (record is not None and record.outcome != "gone")
             idle = held.newest is not None and held.newest < since
             if was_bag and not (idle and _is_idle(context, held.folder, since)):
                 self.findings.unsettled.add(held.folder)
@@ -269,7 +269,7 @@ def _is_suspicious(held: Held, records: Mapping[str, Record]) -> bool:
 
     A bag that was never read can only be compared with what all our bags have.
     """
-    if held.ours and not held.tags.issuperset(layout.TAG_FILES):
+    if held.ours and not held.tags.issuperset(layout.tag_files(held.folder)):
         return True
     record = records.get(held.folder)
     return record is not None and record.sizes != held.sums.sizes

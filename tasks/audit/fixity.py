@@ -30,7 +30,7 @@ from tasks.errors import StoredWrong
 from tasks.text import MIB, human_size
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from tasks.s3 import Bucket, Reader, StoredObject
 
@@ -80,7 +80,7 @@ def verify_bag(bucket: Bucket, folder: str, reader: Reader, *, ours: bool, paylo
         listed = _list_bag(bucket, folder)
         if listed is not None and layout.MARKER not in listed:
             return Verification("no bag", read=read)
-        look = _Look(bucket, listed or {}, reader, ours=ours)
+        look = _Look(bucket, listed or {}, reader, layout.tag_files(folder), ours=ours)
         if listed is None:
             look.findings.note("unverifiable", "", f"at most {MOST_OBJECTS:,} objects", "more")
         else:
@@ -107,13 +107,23 @@ class _Look:
         bucket: where the bag is.
         listed: the objects in the bag's folder, by path.
         reader: reads the bag's objects.
+        tag_files: names of all tag files that a bag of ours has in this folder.
         ours: whether the bag lies where we archive recordings.
     """
 
-    def __init__(self, bucket: Bucket, listed: Mapping[str, StoredObject], reader: Reader, *, ours: bool) -> None:
+    def __init__(
+        self,
+        bucket: Bucket,
+        listed: Mapping[str, StoredObject],
+        reader: Reader,
+        tag_files: Collection[str],
+        *,
+        ours: bool,
+    ) -> None:
         self._bucket = bucket
         self._listed = listed
         self._reader = reader
+        self._tag_files = tag_files
         self._ours = ours
         self._unreadable: set[str] = set()  # tag files that the store lists, and does not return whole
         self._texts: dict[str, bytes] = {}
@@ -125,7 +135,7 @@ class _Look:
         self._read_texts()
         made_here = self._ours and not is_of_another_program(self._texts.get(layout.INFO, b""))
         sizes = {path: stored.size for path, stored in self._listed.items()}
-        verifier = BagVerifier(sizes, self._texts, self.findings, layout.TAG_FILES if made_here else ())
+        verifier = BagVerifier(sizes, self._texts, self.findings, self._tag_files if made_here else ())
         verifier.verify_tag_files(self._compare_tag_file, self._unreadable)
         stated = verifier.verify_payload_paths()
         if payload and stated is not None:

@@ -50,6 +50,8 @@ class DamagedRecording(BaseModel):
     @property
     def to_do(self) -> str:
         """What a person can do about it."""
+        if self.recording_id.startswith("session-"):
+            return "look for other versions beside it; a run for the session archives what its source still has"
         if self.command:
             return f"bring it home again: {self.command}"
         return "the original is no longer at its source: look for a copy" if self.app_id else "look for a copy"
@@ -185,7 +187,7 @@ def describe_damage(damage: Damage, url: str, now: datetime, app_id: str) -> Dam
     """
     held, record = damage.held, damage.record
     expires = _source_expires(damage) if held.ours else None
-    there = expires is not None and now < expires
+    there = expires is not None and now < expires and not held.is_session
     other_app = f"REALTIMEKIT_APP_ID={held.app_id} " if app_id and app_id != held.app_id else ""
     command = f"{other_app}uv run python -m flows.archive_recording {held.recording_id} --overwrite"
     return DamagedRecording(

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.archive import Month, month_of, months_held, parse_folder, survey
+from tasks.archive import Month, held_at, month_of, months_held, parse_folder, survey
 from tasks.catalog.bag_row import bag_version, read_row, unreadable_row
 from tasks.catalog.dataset import Source, by_age, newest_of
 from tasks.catalog.models import CatalogReport
@@ -64,7 +64,7 @@ def _month_at(context: CatalogContext, archive_url: str) -> Month:
     root = f"s3://{context.bucket.bucket}/{context.dataset.root}"
     url = archive_url.rstrip("/") + "/"
     folder = url.removeprefix(root) if url.startswith(root) else ""
-    if not parse_folder(folder):
+    if not parse_folder(folder) or held_at(folder).is_session:
         raise NotInArchive(archive_url, root.rstrip("/"), url.rstrip("/").rpartition("/")[2])
     return month_of(folder)
 
@@ -139,7 +139,7 @@ class _Update:
         for holdings in a_few_at_a_time(lambda month: survey(bucket, root, [month.folder]), listed):
             bags.descriptions |= holdings.descriptions
             for folder, held in holdings.bags.items():
-                if held.ours:
+                if held.ours and not held.is_session:  # the catalog is one of recordings
                     bags.held.setdefault(month_of(folder), {})[folder] = held
         return bags
 

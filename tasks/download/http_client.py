@@ -49,15 +49,27 @@ def new_empty_cookie_jar() -> CookieJar:
     return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
-def send_get(http: httpx.Client, label: str, url: str, headers: Mapping[str, str]) -> httpx.Response:
-    """Send a GET request, follow up to `MAX_REDIRECTS` redirects, and return the answer before its body is read.
+def send_get(
+    http: httpx.Client, label: str, url: str, headers: Mapping[str, str], redirects: int = MAX_REDIRECTS
+) -> httpx.Response:
+    """Send a GET request, follow redirects, and return the answer before its body is read.
+
+    Args:
+        http: client to send it with.
+        label: of the file.
+        url: of the file.
+        headers: of the request.
+        redirects: how many are followed at most. With 0, an answer that redirects is returned as it is.
 
     Raises:
         SourceUnavailable: no answer came.
         ConnectionInsecure: the server cannot be trusted.
     """
     try:
-        return _follow_redirects(http, label, http.build_request("GET", url, headers=headers))
+        request = http.build_request("GET", url, headers=headers)
+        if redirects == 0:
+            return http.send(request, stream=True, follow_redirects=False)
+        return _follow_redirects(http, label, request, redirects)
     except (httpx.RequestError, httpx.InvalidURL) as error:
         failure, distrusted = _describe_error(error), explain_distrust(error)
     if distrusted:
@@ -81,16 +93,16 @@ def read_pieces(label: str, response: httpx.Response) -> Iterator[bytes]:
     raise SourceUnavailable(label, failure)
 
 
-def _follow_redirects(http: httpx.Client, label: str, request: httpx.Request) -> httpx.Response:
+def _follow_redirects(http: httpx.Client, label: str, request: httpx.Request, most: int) -> httpx.Response:
     """Return the answer after all redirects; httpx itself would read the whole body of each redirect."""
-    for _ in range(1 + MAX_REDIRECTS):
+    for _ in range(1 + most):
         response = http.send(request, stream=True, follow_redirects=False)
         if response.next_request is None:
             return response
         with closing(response):
             read_beginning(response)
         request = response.next_request
-    raise SourceUnavailable(label, f"more than {MAX_REDIRECTS} redirects")
+    raise SourceUnavailable(label, f"more than {most} redirects")
 
 
 def _describe_error(error: Exception) -> str:

@@ -84,13 +84,13 @@ def describe_object(
         if size is None or (stop is None and end < size):
             raise SourceLied(label, "the whole file", f"Content-Range {_read_content_range(response)[:80]}")
         ranged = stop is not None and _STRONG_ETAG.fullmatch(etag) is not None
-        return SourceObject(size, etag, _read_content_type(response), ranged, find_doubt(response)), end
-    length = _read_length(response)
+        return SourceObject(size, etag, read_content_type(response), ranged, find_doubt(response)), end
+    length = read_length(response)
     length = announced_size if length is None else length
     if not length and not (length == 0 and _strip_etag(etag) == NOTHING_MD5):
         raise SourceLied(label, "status 206, or 200 with a length", _format_whole(length))
     size = length or 0
-    return SourceObject(size, etag, _read_content_type(response), ranged=False, doubt=find_doubt(response)), size
+    return SourceObject(size, etag, read_content_type(response), ranged=False, doubt=find_doubt(response)), size
 
 
 def find_end(label: str, response: httpx.Response, start: int, stop: int, known: SourceObject) -> int:
@@ -125,7 +125,20 @@ def find_doubt(response: httpx.Response) -> str:
 
 def is_length_announced(response: httpx.Response) -> bool:
     """Tell whether the headers give the length of the body, which was then compared with the range."""
-    return _read_length(response) is not None and "Transfer-Encoding" not in response.headers
+    return read_length(response) is not None and "Transfer-Encoding" not in response.headers
+
+
+def to_document_error(label: str, response: httpx.Response) -> ArchiverError:
+    """Return the error for an answer that is not a whole document; a range of a document is never asked for."""
+    if response.status_code == httpx.codes.PARTIAL_CONTENT:
+        return SourceLied(label, "status 200", "HTTP 206")
+    return _to_error(label, response, None)
+
+
+def read_md5(response: httpx.Response) -> str:
+    """Return the MD5 in hexadecimal that an ETag is, as stores have it of objects sent in one piece; else ""."""
+    etag = _strip_etag(_read_etag(response)).lower()
+    return etag if re.fullmatch(r"[0-9a-f]{32}", etag) else ""
 
 
 def read_beginning(response: httpx.Response) -> bytes:
@@ -177,7 +190,7 @@ def _is_partial(label: str, response: httpx.Response) -> bool:
     found = _CONTENT_RANGE.fullmatch(said)
     if found and (found[1], str(int(found[2]) + 1)) != ("0", found[3]):
         return True
-    total, length = _TOTAL.search(said), _read_length(response)
+    total, length = _TOTAL.search(said), read_length(response)
     if total and length is not None and int(total[1]) != length:
         raise SourceLied(label, f"{length} bytes", f"Content-Range {said[:80]}")
     return False
@@ -191,14 +204,14 @@ def _parse_range(label: str, response: httpx.Response, start: int, stop: int | N
     size = int(found[3]) if found and found[3] != "*" else None
     if first != start or end <= start or (size is not None and end > size):
         raise SourceLied(label, f"bytes {start}-{'' if stop is None else stop - 1}", f"Content-Range {said[:80]}")
-    if _read_length(response) not in (None, end - start):
-        raise SourceLied(label, f"{end - start} bytes", f"Content-Length {_read_length(response)}")
+    if read_length(response) not in (None, end - start):
+        raise SourceLied(label, f"{end - start} bytes", f"Content-Length {read_length(response)}")
     return end, size
 
 
 def _parse_whole(label: str, response: httpx.Response, start: int, known: SourceObject) -> int:
     """Return the length of an answer with status 200; after a request for a range, it has to be the whole file."""
-    length = _read_length(response)
+    length = read_length(response)
     length = known.size if length is None else length
     if not length or (length != known.size and (known.ranged or start or find_doubt(response))):
         raise SourceLied(label, f"{known.size} bytes, or those from {start} on", _format_whole(length))
@@ -230,7 +243,8 @@ def _read_etag(response: httpx.Response) -> str:
     return str(response.headers.get("ETag", "")).strip()
 
 
-def _read_length(response: httpx.Response) -> int | None:
+def read_length(response: httpx.Response) -> int | None:
+    """Return the Content-Length in bytes; None if it is missing or invalid."""
     said = response.headers.get("Content-Length", "").strip()
     return int(said) if re.fullmatch(r"[0-9]{1,18}", said) else None
 
@@ -239,7 +253,7 @@ def _read_media_type(response: httpx.Response) -> str:
     return str(response.headers.get("Content-Type", "")).partition(";")[0].strip().lower()
 
 
-def _read_content_type(response: httpx.Response) -> str:
+def read_content_type(response: httpx.Response) -> str:
     """Return the media type if it is valid, as it is sent to the store; else an empty string."""
     said = _read_media_type(response)
     return said if _MEDIA_TYPE.fullmatch(said) else ""

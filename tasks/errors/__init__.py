@@ -4,10 +4,14 @@ ArchiverError
  ├─ FinalError               trying again as things stand cannot help: a person has to look
  │   ├─ SettingsInvalid          settings missing or malformed
  │   ├─ RecordingIdInvalid       not a UUID
+ │   ├─ SessionIdInvalid         not a UUID
+ │   ├─ SessionLive              the session has not ended
  │   ├─ ApiRefused               401, 403, other 4xx, `success: false`
- │   │   └─ RecordingNotFound    404
+ │   │   ├─ RecordingNotFound    404
+ │   │   └─ SessionNotFound      404
  │   ├─ ConnectionInsecure       a certificate that nobody vouches for, or no TLS where it must be
  │   ├─ ApiNonsense              an answer that is not the API's
+ │   │   ├─ AnswerWithoutData        success, and null
  │   │   └─ AnswerTooLarge           the API's, maybe, and more than is read of one
  │   ├─ RecordingErrored         RealtimeKit failed: no file will ever come
  │   ├─ NotUploadedInTime        the deadline for waiting has passed
@@ -15,6 +19,7 @@ ArchiverError
  │   ├─ SourceGone               404 from a presigned URL, and the seven days are over
  │   ├─ VideoEmpty               UPLOADED, and 0 bytes
  │   ├─ SourceLied               answers that cannot be the file, again and again
+ │   ├─ SourceTooLarge           more than a file of its kind can have
  │   ├─ SizeDisagrees            API and source name different sizes
  │   ├─ StoreRefused             no such bucket, bad credentials, not allowed
  │   ├─ ObjectTooLarge           a small file of the archive that is none
@@ -69,6 +74,7 @@ from tasks.errors.archive import (
 from tasks.errors.base import ArchiverError, FinalError, RetryableError, TransferStopped, Unforeseen
 from tasks.errors.realtimekit import (
     AnswerTooLarge,
+    AnswerWithoutData,
     ApiNonsense,
     ApiRefused,
     ApiThrottled,
@@ -79,6 +85,9 @@ from tasks.errors.realtimekit import (
     RecordingErrored,
     RecordingIdInvalid,
     RecordingNotFound,
+    SessionIdInvalid,
+    SessionLive,
+    SessionNotFound,
     WebhookMalformed,
 )
 from tasks.errors.setup import (
@@ -97,6 +106,7 @@ from tasks.errors.source import (
     SourceGone,
     SourceLied,
     SourceMissing,
+    SourceTooLarge,
     SourceUnavailable,
     VideoEmpty,
 )
@@ -112,6 +122,7 @@ from tasks.errors.store import (
 __all__ = [
     "EXPIRED_CREDENTIALS",
     "AnswerTooLarge",
+    "AnswerWithoutData",
     "ApiNonsense",
     "ApiRefused",
     "ApiThrottled",
@@ -142,12 +153,16 @@ __all__ = [
     "RecordingNotFound",
     "ReplacementSmaller",
     "RetryableError",
+    "SessionIdInvalid",
+    "SessionLive",
+    "SessionNotFound",
     "SettingsInvalid",
     "SizeDisagrees",
     "SourceChanged",
     "SourceGone",
     "SourceLied",
     "SourceMissing",
+    "SourceTooLarge",
     "SourceUnavailable",
     "StoreRefused",
     "StoreUnavailable",

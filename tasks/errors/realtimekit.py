@@ -24,6 +24,31 @@ class RecordingIdInvalid(FinalError):
         )
 
 
+class SessionIdInvalid(FinalError):
+    """The session's id is not a UUID."""
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(session_id)
+        self.session_id = session_id
+
+    def _told(self) -> str:
+        return (
+            f"{self.session_id[:80]!r} is not a session's id. It is a UUID; a recording's details name the session "
+            "as session_id, and so do RealtimeKit's dashboard and webhooks."
+        )
+
+
+class SessionLive(FinalError):
+    """The session has not ended: transcript, chat and summary come afterwards."""
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(session_id)
+        self.session_id = session_id
+
+    def _told(self) -> str:
+        return f"Session {self.session_id} is still LIVE. Run again after its end; nothing of it is lost until then."
+
+
 class ApiRefused(FinalError):
     """The API understood the request and will not serve it."""
 
@@ -41,6 +66,10 @@ class RecordingNotFound(ApiRefused):
     """The API knows no such recording in this account and app."""
 
 
+class SessionNotFound(ApiRefused):
+    """The API knows no such session in this account and app."""
+
+
 class ApiNonsense(FinalError):
     """Something answered that is not Cloudflare's API, or not as documented."""
 
@@ -53,6 +82,10 @@ class ApiNonsense(FinalError):
             f"The answer is not what Cloudflare's API documents: {self.found}. "
             "Check CLOUDFLARE_BASE_URL, and whether a proxy stands in between."
         )
+
+
+class AnswerWithoutData(ApiNonsense):
+    """An answer that says success, and whose data is null."""
 
 
 class AnswerTooLarge(ApiNonsense):

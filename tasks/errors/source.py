@@ -47,6 +47,20 @@ class SourceLied(FinalError):
         )
 
 
+class SourceTooLarge(FinalError):
+    """The source sends more than a file of its kind can have."""
+
+    def __init__(self, name: str, most: int) -> None:
+        super().__init__(name, most)
+        self.name, self.most = name, most
+
+    def _told(self) -> str:
+        return (
+            f"{self.name}: the source sends more than {self.most:,} bytes, far more than a file of this kind has. "
+            "It was not archived; download it from RealtimeKit's dashboard."
+        )
+
+
 class SizeDisagrees(FinalError):
     """The API and the source name different sizes for the same file."""
 

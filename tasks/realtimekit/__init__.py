@@ -1,4 +1,4 @@
-"""Cloudflare RealtimeKit: recordings from its API, and its webhooks.
+"""Cloudflare RealtimeKit: recordings and sessions from its API, and its webhooks.
 
 `webhook_event` and `webhook_signature` are doors of their own: only the webhook needs them.
 """
@@ -17,20 +17,40 @@ from tasks.realtimekit.models import (
 )
 from tasks.realtimekit.parsing import parse_archived
 from tasks.realtimekit.recordings import API_PATIENCE_S, RealtimeKit
+from tasks.realtimekit.session_models import (
+    DOCUMENT_KINDS,
+    DocumentKind,
+    DocumentUrl,
+    ExpectedDocuments,
+    MeetingSession,
+    parse_archived_session,
+    parse_session_id,
+    without_peer_events,
+)
+from tasks.realtimekit.sessions import MeetingSessions
 
 __all__ = [
     "API_PATIENCE_S",
+    "DOCUMENT_KINDS",
     "RETENTION",
     "UUID_PATTERN",
     "Cloudflare",
+    "DocumentKind",
+    "DocumentUrl",
+    "ExpectedDocuments",
     "MediaFile",
+    "MeetingSession",
+    "MeetingSessions",
     "Params",
     "RealtimeKit",
     "Recording",
     "RecordingStatus",
     "parse_archived",
+    "parse_archived_session",
     "parse_recording_id",
+    "parse_session_id",
     "require_media",
     "require_no_missing_media",
     "require_some_media",
+    "without_peer_events",
 ]

@@ -11,6 +11,7 @@ import httpx
 
 from tasks.errors import (
     AnswerTooLarge,
+    AnswerWithoutData,
     ApiNonsense,
     ApiRefused,
     ApiThrottled,
@@ -117,7 +118,7 @@ class Cloudflare:
         if response.is_client_error or envelope["success"] is not True:
             raise ApiRefused(status, code, message)
         if envelope.get(holds) is None:
-            raise ApiNonsense(f"HTTP {status} says success, and holds no data")
+            raise AnswerWithoutData(f"HTTP {status} says success, and holds no data")
         return envelope
 
     def _fit(self, text: str) -> str:

@@ -83,6 +83,7 @@ def test_bag_info_says_what_the_bag_is() -> None:
     assert info.splitlines() == [
         f"External-Identifier: {ID}",
         "External-Description: Cloudflare RealtimeKit recording",
+        "Bag-Group-Identifier: session-1",
         "Session-Identifier: session-1",
         "Recording-Invoked-Time: 2026-11-20T09:00:00+00:00",
         "Bagging-Date: 2026-11-23",
@@ -104,12 +105,13 @@ def test_bag_info_states_findings_a_line_each_and_gives_them_back() -> None:
 
 def test_bag_info_leaves_out_what_is_not_known_and_keeps_to_its_lines() -> None:
     recording = parse_recording({"id": ID, "session_id": None})
+    assert b"Group-Identifier" not in bag.bag_info(recording, [1], date(2026, 11, 23))
     assert b"Session-Identifier" not in bag.bag_info(recording, [1], date(2026, 11, 23))
     assert b"Recording-Invoked-Time" not in bag.bag_info(recording, [1], date(2026, 11, 23))
     split = a_recording(session_id="a\r\nPayload-Oxum: 1.1\u2028\x85b\ud800")
     info = bag.bag_info(split, [5], date(2026, 11, 23))
     assert bag.stated_oxum(info) == "5.1"
-    assert len(info.decode().splitlines()) == 8
+    assert len(info.decode().splitlines()) == 9
 
 
 def test_the_software_agent_is_of_this_version() -> None:

@@ -17,6 +17,7 @@ from tests.support.auditing import audited
 from tests.support.bags import key_of
 from tests.support.cataloguing import files, rows, update, updated_by
 from tests.support.meddling import WRITES, Between, Failing, refusal
+from tests.support.meetings import Meeting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -522,3 +523,14 @@ def test_a_bag_that_is_replaced_while_it_is_read_is_read_again(rclone: Archiving
     report = update(rclone, meddle)
     assert (report.read, report.settled) == (4, True)
     require_right(rclone)
+
+
+def test_a_sessions_bag_is_no_recording(rclone: Archiving) -> None:
+    meeting = Meeting.at(rclone)
+    recording = meeting.add_recording()
+    rclone.archived(recording)
+    archived = rclone.run().archived_session(meeting.id)
+    update(rclone)
+    assert list(rows(rclone)) == [recording.id]
+    with pytest.raises(NotInArchive):
+        update(rclone, archive_url=archived.archive_url)

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tasks.errors import (
+    AnswerWithoutData,
     ApiNonsense,
     ApiRefused,
     ApiThrottled,
@@ -131,7 +132,7 @@ FINAL: list[tuple[Fault, type[FinalError], str]] = [
     (Answer.json({"success": False, "errors": ["odd", 5]}), ApiRefused, "HTTP 200): odd."),
     (Answer.json({"success": "true", "data": {"id": ID}}), ApiRefused, "HTTP 200): OK."),
     (Answer.json({"detail": "Not Found"}, 404), ApiNonsense, "HTTP 404"),
-    (Answer.no_data(), ApiNonsense, "no data"),
+    (Answer.no_data(), AnswerWithoutData, "no data"),
     (Answer.garbage_json(), ApiNonsense, "application/json"),
     (Answer.json([1]), ApiNonsense, "where its JSON should be"),
     (Answer.json({"success": True, "data": [1]}), ApiNonsense, "another recording"),

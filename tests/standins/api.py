@@ -1,4 +1,4 @@
-"""The stand-in's RealtimeKit API: one recording's details, and the list of recordings."""
+"""The stand-in's RealtimeKit API: recordings alone and listed, and sessions with what belongs to them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from tests.standins.faults import Answer, Exchange, next_fault
 from tests.standins.loopback import Delivery, Incoming
 from tests.standins.recordings import timestamp
 from tests.standins.requests import ApiRequest, Ledger, number_api_request
+from tests.standins.sessions import PATHS as SESSION_PATHS
+from tests.standins.sessions import Sessions
 from tests.standins.webhooks import Webhooks
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ class Api:
         self._token = token
         self._lock = threading.RLock()
         self._webhooks = Webhooks()
+        self.sessions = Sessions(app_id)
 
     def add(self, recording: StandInRecording) -> None:
         """Make a recording known."""
@@ -111,7 +114,7 @@ class Api:
 
     def _refusal(self, request: ApiRequest) -> Answer | None:
         webhooks = _WEBHOOKS.fullmatch(request.path)
-        route = webhooks or _PATH.fullmatch(request.path)
+        route = webhooks or _PATH.fullmatch(request.path) or SESSION_PATHS.fullmatch(request.path)
         refusals = (
             (route is None, NO_ROUTE),
             (request.headers.get("authorization") != f"Bearer {self._token}", AUTHENTICATION_ERROR),
@@ -125,6 +128,12 @@ class Api:
         with self._lock:
             if webhooks := _WEBHOOKS.fullmatch(request.path):
                 return self._webhooks.answer(request.method, webhooks[3], request.body, self._knobs.now())
+            if sessions := SESSION_PATHS.fullmatch(request.path):
+                issued = self._knobs.now()
+                expiry = self._links.expiry(issued)
+                return self.sessions.answer(
+                    sessions, request.query, lambda path: self._links.link(path, issued), expiry
+                )
             if request.recording_id is None:
                 return self._page(request.query)
             recording = self.recordings.get(request.recording_id)

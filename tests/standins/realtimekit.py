@@ -54,6 +54,7 @@ from tests.standins.loopback import LoopbackServer
 from tests.standins.oddities import Headers, InTurn, NotHttp, Preceded, Unframed
 from tests.standins.recordings import LEAKY_STORAGE_CONFIG, StandInRecording
 from tests.standins.requests import ApiRequest, FileRequest
+from tests.standins.sessions import StandInDocument, StandInSession
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -96,7 +97,9 @@ __all__ = [
     "Refuse",
     "ShortBody",
     "Stall",
+    "StandInDocument",
     "StandInRecording",
+    "StandInSession",
     "SyntheticContent",
     "Unframed",
     "WrongRange",
@@ -199,6 +202,15 @@ class RealtimeKitStandIn(Knobs):
         self._api.add(recording)
         return recording
 
+    def add_session(self, session: StandInSession) -> StandInSession:
+        """Make a session known, or put it in the place of one with its id."""
+        self._api.sessions.known[session.id] = session
+        return session
+
+    def upload_url(self, session: StandInSession, name: str) -> str:
+        """Return a presigned URL of what was uploaded in a session's chat."""
+        return self._links.mint(f"{self._api.sessions.folder(session.id)}uploads/{name}", self.now())
+
     def expire_all_links(self) -> None:
         """Make every link handed out so far answer as expired."""
         self._links.expire_all()
@@ -236,7 +248,7 @@ class RealtimeKitStandIn(Knobs):
             folder = self._api.folder(recording.id)
             if key.startswith(folder):
                 return None if recording.expired else recording.files().get(key.removeprefix(folder))
-        return None
+        return self._api.sessions.find(key)
 
 
 def _bound(port: int) -> socket.socket:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cloudflare import APIStatusError, Cloudflare
 
-from tests.standins.realtimekit import MediaSource, StandInRecording
+from tests.standins.realtimekit import MediaSource, StandInDocument, StandInRecording, StandInSession
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,3 +93,51 @@ def test_the_sdk_knows_the_refusals_of_the_edge_and_of_realtimekit(kit: Realtime
         with pytest.raises(APIStatusError) as raised:
             one_recording(sdk, kit, str(uuid.uuid4()), account_id)
         assert raised.value.status_code == status
+
+
+def a_session(kit: RealtimeKitStandIn) -> StandInSession:
+    session = kit.add_session(StandInSession(tells_total="beside"))
+    session.add_participants(3)
+    session.transcript = StandInDocument(MediaSource(b"t", "text/csv"), "transcript.csv")
+    session.chat = StandInDocument(MediaSource(b"c", "text/csv"), "chat.csv")
+    session.summary = StandInDocument(MediaSource(b"s", "text/plain"), "summary.txt")
+    return session
+
+
+def test_the_sdk_takes_a_session_alone_and_in_the_list(kit: RealtimeKitStandIn, sdk: Cloudflare) -> None:
+    session, sessions = a_session(kit), sdk.realtime_kit.sessions
+    kit.add_session(StandInSession(status="LIVE"))
+    named: Any = {"account_id": kit.account_id, "app_id": kit.app_id}
+    details: Any = sessions.get_session_details(session.id, **named, include_breakout_rooms=True).data
+    assert (details.id, details.associated_id, details.status) == (session.id, session.meeting_id, "ENDED")
+    listed: Any = sessions.get_sessions(kit.app_id, account_id=kit.account_id, status="ENDED", per_page=100)
+    assert [one.id for one in listed.data.sessions] == [session.id]
+    meeting: Any = sdk.realtime_kit.meetings.get_meeting_by_id(session.meeting_id, **named).data
+    assert (meeting.id, meeting.transcribe_on_end) == (session.meeting_id, True)
+
+
+@pytest.mark.parametrize("peer_events", [False, True])
+def test_the_sdk_takes_the_participants_of_a_session(
+    kit: RealtimeKitStandIn, sdk: Cloudflare, *, peer_events: bool
+) -> None:
+    session = a_session(kit)
+    page: Any = sdk.realtime_kit.sessions.get_session_participants(
+        session.id, account_id=kit.account_id, app_id=kit.app_id, include_peer_events=peer_events, per_page=2
+    )
+    assert [one.display_name for one in page.data.participants] == ["Mary 0", "Mary 1"]
+    assert all(bool(one.peer_events) == peer_events for one in page.data.participants)
+
+
+def test_the_sdk_takes_the_urls_of_a_sessions_documents(kit: RealtimeKitStandIn, sdk: Cloudflare) -> None:
+    session, sessions = a_session(kit), sdk.realtime_kit.sessions
+    named: Any = {"account_id": kit.account_id, "app_id": kit.app_id}
+    transcript: Any = sessions.get_session_transcripts(session.id, **named).data
+    assert (transcript.session_id, "transcript.csv?" in transcript.transcript_download_url) == (session.id, True)
+    chat: Any = sessions.get_session_chat(session.id, **named).data
+    assert "chat.csv?" in chat.chat_download_url
+    summary: Any = sessions.get_session_summary(session.id, **named).data
+    assert (summary.session_id, "summary.txt?" in summary.summary_download_url) == (session.id, True)
+    session.summary.source = None
+    with pytest.raises(APIStatusError) as raised:
+        sessions.get_session_summary(session.id, **named)
+    assert raised.value.status_code == 404

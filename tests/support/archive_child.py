@@ -64,9 +64,10 @@ class Order:
     """What a process is to do."""
 
     setup: Setup
-    recording_id: str
+    recording_id: str  # or that of a meeting's session
     overwrite: bool = False
     death: Death | None = None
+    is_session: bool = False  # what belongs to a session is to be archived
 
     def text(self) -> str:
         """Return it as a line."""
@@ -77,14 +78,19 @@ class Order:
         """Read what `text` returned."""
         fields = json.loads(text)
         death = Death(**fields["death"]) if fields["death"] else None
-        return cls(Setup(**fields["setup"]), fields["recording_id"], fields["overwrite"], death)
+        setup = Setup(**fields["setup"])
+        return cls(setup, fields["recording_id"], fields["overwrite"], death, fields["is_session"])
 
 
 def archive(order: Order, client: Any) -> tuple[int, str]:
-    """Archive a recording; return the exit code, and what there is to say."""
+    """Archive a recording, or what belongs to a session; return the exit code, and what there is to say."""
     try:
         store = Meddled(client, order.death.meddle()) if order.death else client
-        Run(order.setup, store).archived(order.recording_id, overwrite=order.overwrite)
+        run = Run(order.setup, store)
+        if order.is_session:
+            run.archived_session(order.recording_id)
+        else:
+            run.archived(order.recording_id, overwrite=order.overwrite)
     except ArchiverError as error:
         return (RETRYABLE if error.retryable else FINAL), f"{type(error).__name__}: {error}"
     except BaseException:  # noqa: BLE001 - whoever ordered it has to know of anything

@@ -17,6 +17,7 @@ from pydantic import ByteSize, SecretStr
 from tasks.cancellation import CancellationGroup
 from tasks.pipeline import Options, archive_recording, commit_archive, fetch_details, transfer_media
 from tasks.session import Attempt, Session, StoreAccess
+from tasks.session_pipeline import MeetingSessionOptions, archive_meeting_session
 from tasks.settings import Settings
 from tasks.sweep import Scope, plan_sweep
 from tasks.text import MIB
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from tasks.archive import Archive, ArchivedRecording
+    from tasks.archive import Archive, ArchivedMeetingSession, ArchivedRecording
     from tasks.realtimekit import Recording
     from tasks.s3 import Store
     from tasks.sweep import Plan
@@ -171,6 +172,11 @@ class Run:
         """Archive a recording, or find that it is."""
         with closing(self._session()) as session:
             return archive_recording(session, recording_id, self._options(overwrite=overwrite)).archived
+
+    def archived_session(self, session_id: str, **options: Any) -> ArchivedMeetingSession:
+        """Archive what belongs to a meeting's session, or find that it is."""
+        with closing(self._session()) as session:
+            return archive_meeting_session(session, session_id, MeetingSessionOptions(**options))
 
     def planned(self, now: datetime) -> Plan:
         """Return what a sweep at that time would do, of the app's recordings of the nine days before."""

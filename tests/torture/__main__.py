@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.torture.scenario import Scenario
 
 SHORT_SEED = 1
-GROUPS = ("source", "store", "deaths", "together", "environment", "api")
+GROUPS = ("source", "store", "deaths", "together", "environment", "api", "sessions")
 USAGE = 2
 
 

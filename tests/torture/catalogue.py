@@ -6,6 +6,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from tests.torture.runs import deaths, environment, flow_deaths, together
+from tests.torture.sessions import catalogue as sessions
 from tests.torture.source import api_shapes
 from tests.torture.source import catalogue as source
 from tests.torture.store import catalogue as store
@@ -29,4 +30,5 @@ GROUPS: Mapping[str, tuple[Scenario, ...]] = {
     "together": together.SCENARIOS,
     "environment": environment.SCENARIOS,
     "api": api_shapes.SCENARIOS,
+    "sessions": sessions.SCENARIOS,
 }

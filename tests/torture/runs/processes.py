@@ -17,7 +17,7 @@ from tests.support import archive_child
 from tests.support.archive_child import CRASHED, DONE, Order
 
 if TYPE_CHECKING:
-    from tests.standins.realtimekit import StandInRecording
+    from tests.standins.realtimekit import StandInRecording, StandInSession
     from tests.support.archiving import Archiving
 
 PROJECT = Path(__file__).parents[3]
@@ -84,8 +84,8 @@ class Processes:
         self._setup = bench.setup(**settings)
         self._children: list[Child] = []
 
-    def start(self, recording: StandInRecording, **order: Any) -> Child:
-        """Start a process that archives a recording.
+    def start(self, recording: StandInRecording | StandInSession, **order: Any) -> Child:
+        """Start a process that archives a recording, or what belongs to a session if the order says so.
 
         Args:
             order: whatever else `Order` takes.

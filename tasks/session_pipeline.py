@@ -1,0 +1,151 @@
+"""The way of a meeting's session, from its id to a verified, committed archive of what belongs to it.
+
+    fetch_meeting_session   what RealtimeKit says of the session
+    fetch_contents          participants, transcript, chat, summary, and what the chat links to: whatever is there
+    commit_session_bag      the next version of the session's bag, if anything is new
+    write_captions          WebVTT and plain text of the transcript beside each recording's bag, in time with it
+
+`archive_meeting_session` tells their order. A meeting's session is not a run's `Session`, which is its clients.
+What is late or missing never fails a run: it is told, stated in the bag, and looked for by the next run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from tasks.archive import captions_key, transcript_text_key
+from tasks.documents import parse_transcript, plain_text, web_vtt
+from tasks.errors import SessionLive
+from tasks.pipeline import run_once
+from tasks.realtimekit import parse_session_id
+from tasks.session_contents import ContentsFetcher
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tasks.archive import ArchivedMeetingSession, SessionContents, SessionRecording
+    from tasks.documents import Transcript
+    from tasks.pipeline import RunStage
+    from tasks.realtimekit import MeetingSession
+    from tasks.session import Attempt, Session
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True)
+class MeetingSessionOptions:
+    """What a person may want of a session's archive."""
+
+    peer_events: bool = False  # archive the participants' events, which hold addresses and devices of people
+    uploads: bool = True  # archive the files that the chat links to
+    captions: bool = True  # write captions beside the recordings' bags
+
+
+def archive_meeting_session(
+    session: Session, session_id: str, options: MeetingSessionOptions | None = None, run: RunStage = run_once
+) -> ArchivedMeetingSession:
+    """Archive what is there of a meeting's session; a version is written only if anything is new.
+
+    Args:
+        session: the run's clients.
+        session_id: of the meeting's session.
+        options: what a person wants.
+        run: how each stage is run.
+
+    Raises:
+        SessionIdInvalid, SessionNotFound: there is no such session.
+        SessionLive: the session has not ended.
+        ArchiverError: API or store; final or worth retrying, as the error says. A document that is late, missing or
+            broken raises nothing: the result names it.
+    """
+    options = options or MeetingSessionOptions()
+    meeting = run(fetch_meeting_session, session, session_id)
+    contents = run(fetch_contents, session, meeting, options)
+    archived = run(commit_session_bag, session, contents)
+    if options.captions and contents.recordings:
+        run(write_captions, session, meeting, contents.recordings)
+    return archived
+
+
+def fetch_meeting_session(session: Session, session_id: str) -> MeetingSession:
+    """Fetch the details of a session that has ended."""
+    with session.attempt() as attempt:
+        meeting = attempt.meeting_sessions.session(parse_session_id(session_id))
+    if meeting.is_live:
+        raise SessionLive(meeting.id)
+    session.log.info("Session %s is %s.", meeting.id, meeting.status)
+    return meeting
+
+
+def fetch_contents(session: Session, meeting: MeetingSession, options: MeetingSessionOptions) -> SessionContents:
+    """Fetch all that is there of a session; what is not there, or cannot be fetched, is named."""
+    with session.attempt() as attempt:
+        contents = ContentsFetcher(attempt, meeting, datetime.now(UTC)).fetch(
+            peer_events=options.peer_events, uploads=options.uploads
+        )
+    for piece in contents.missing:
+        session.log.info("Session %s, %s: %s.", meeting.id, piece.name, piece.reason.rstrip("."))
+    return contents
+
+
+def commit_session_bag(session: Session, contents: SessionContents) -> ArchivedMeetingSession:
+    """Make what was fetched visible as the newest version of the session's bag."""
+    with session.attempt() as attempt:
+        archived = attempt.session_archive.commit(contents)
+    session.log.info(
+        "%s: %s (%d files)",
+        "Archived" if archived.changed else "Nothing new",
+        archived.archive_url,
+        len(archived.files),
+    )
+    return archived
+
+
+def write_captions(session: Session, meeting: MeetingSession, recordings: Sequence[SessionRecording]) -> list[str]:
+    """Write WebVTT and plain text of the archived transcript beside the bags of recordings, in time with each.
+
+    Args:
+        session: the run's clients.
+        meeting: the meeting's session.
+        recordings: of the session.
+
+    Returns:
+        The keys that were written; what is there already as it should be is left alone.
+    """
+    written: list[str] = []
+    with session.attempt() as attempt:
+        transcript = _archived_transcript(attempt, meeting)
+        for recording in recordings if transcript else ():
+            for key, content_type, text in _captions(transcript, meeting, recording):
+                if attempt.store.get(key) != text:
+                    attempt.store.put(key, text, content_type)
+                    written.append(key)
+    for key in written:
+        session.log.info("Captions: %s", key)
+    return written
+
+
+def _archived_transcript(attempt: Attempt, meeting: MeetingSession) -> Transcript | None:
+    version = attempt.session_archive.newest(meeting)
+    path = version.documents().get("transcript") if version else None
+    content = attempt.session_archive.content(version, path) if version and path else None
+    return parse_transcript(content) if content else None
+
+
+def _captions(
+    transcript: Transcript | None, meeting: MeetingSession, recording: SessionRecording
+) -> Iterator[tuple[str, str, bytes]]:
+    """Yield key, content type and text of what is made of a transcript for a recording."""
+    origin = _EPOCH if transcript and transcript.is_absolute else meeting.started_at
+    if transcript is None or origin is None or recording.started_time is None:
+        return
+    shift_ms = (recording.started_time - origin) // _MILLISECOND
+    duration_ms = round(recording.duration_s * 1000) if recording.duration_s else None
+    captions = web_vtt(transcript, shift_ms, duration_ms)
+    if "-->" in captions:  # nobody spoke while this recording was made
+        yield captions_key(recording.folder), "text/vtt; charset=utf-8", captions.encode(errors="replace")
+        text = plain_text(transcript, shift_ms, duration_ms)
+        yield transcript_text_key(recording.folder), "text/plain; charset=utf-8", text.encode(errors="replace")
