@@ -32,7 +32,6 @@ from tasks.archive.layout import (
     parse_folder,
     transcript_text_key,
     upload_path,
-    version_of,
 )
 from tasks.archive.lookup import ArchivedBag, InspectedBag, inspect_bag, open_bag
 from tasks.archive.models import ArchivedFile, ArchivedRecording, StoredFile
@@ -109,5 +108,4 @@ __all__ = [
     "survey",
     "transcript_text_key",
     "upload_path",
-    "version_of",
 ]

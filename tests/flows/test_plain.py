@@ -27,6 +27,7 @@ SOON_S = 5.0
 OF_PREFECT = re.compile(r"^import time:.*\| +prefect(?:\.\S+)?$", re.MULTILINE)
 COMMANDS: dict[str, list[str]] = {
     "archive_recording": ["182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"],
+    "archive_session": ["182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"],
     "sweep_recordings": ["--dry-run"],
     "audit_archive": [],
     "describe_recording": ["s3://bucket/pre/app/2026/11/20/182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e/"],

@@ -42,9 +42,18 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).parents[3]
 RECORDED = Path(__file__).with_suffix(".json")
-FLOWS = ("archive_recording", "sweep_recordings", "audit_archive", "describe_recording", "doctor", "update_catalog")
+FLOWS = (
+    "archive_recording",
+    "sweep_recordings",
+    "audit_archive",
+    "describe_recording",
+    "doctor",
+    "update_catalog",
+    "archive_session",
+)
 SETTINGS = {
     "archive_recording": "Settings",
+    "archive_session": "Settings",
     "sweep_recordings": "Settings",
     "audit_archive": "AuditSettings",
     "describe_recording": "ArchiveSettings",
@@ -171,7 +180,7 @@ def artifacts() -> list[dict[str, str]]:
 
 
 def _publishing(patch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
-    archive, sweep, audit, describe, doctor, _ = map(_module, FLOWS)
+    archive, sweep, audit, describe, doctor, *_ = map(_module, FLOWS)
     engine = PrefectEngine(LOG)
     patch.setattr(doctor, "PrefectEngine", lambda: engine)
     sound = example(result_of(doctor.doctor), ok=True)

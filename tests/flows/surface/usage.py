@@ -166,6 +166,10 @@ USAGES = {
         accepted=(BAG, BAG.rstrip("/"), f"-- {BAG}"),
         refused=("", f"{BAG} {BAG}", "s3://bucket/pre/", f"{BAG} --no-such-option", ID[:-1]),
     ),
+    "archive_session": Usage(
+        accepted=(ID, f"--peer-events {ID}", f"{ID} --no-uploads --no-captions", f"-- {ID}"),
+        refused=("", f"{ID} {ID}", "not-an-id", f"{ID} --no-peer-event", f"{ID} --no-such-option"),
+    ),
     "update_catalog": Usage(
         accepted=(
             "",
