@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from tasks.realtimekit.api_client import Cloudflare, Params
+from tasks.realtimekit.app_api import API_PATIENCE_S
 from tasks.realtimekit.availability import require_media, require_no_missing_media, require_some_media
 from tasks.realtimekit.models import (
     RETENTION,
@@ -16,7 +17,7 @@ from tasks.realtimekit.models import (
     parse_recording_id,
 )
 from tasks.realtimekit.parsing import parse_archived
-from tasks.realtimekit.recordings import API_PATIENCE_S, RealtimeKit
+from tasks.realtimekit.recordings import RealtimeKit
 from tasks.realtimekit.session_models import (
     DOCUMENT_KINDS,
     DocumentKind,

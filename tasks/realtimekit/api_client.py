@@ -36,7 +36,7 @@ LONGEST_ANSWER_S = 60.0
 """For the body of one answer, however steadily it trickles in."""
 
 _AUTH_HINT = "Check CLOUDFLARE_API_TOKEN: it needs the permission Realtime, for the account in CLOUDFLARE_ACCOUNT_ID."
-_NOT_FOUND_HINT = "Check the id, CLOUDFLARE_ACCOUNT_ID and REALTIMEKIT_APP_ID: the recording belongs to one app."
+_NOT_FOUND_HINT = "Check the id, CLOUDFLARE_ACCOUNT_ID and REALTIMEKIT_APP_ID: the {} belongs to one app."
 
 
 class Cloudflare:
@@ -47,14 +47,28 @@ class Cloudflare:
         stop: set to end all waiting at once.
         patience_s: seconds that one call goes on trying while the API is unavailable.
         block_s: seconds that one call sits out, besides, because the API limits our rate and says for how long.
+        not_found: the error for a 404.
+        kind: what a 404 says is not there, as a word.
     """
 
-    def __init__(self, http: httpx.Client, token: str, stop: Event, patience_s: float, block_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        http: httpx.Client,
+        token: str,
+        stop: Event,
+        patience_s: float,
+        block_s: float = 0.0,
+        *,
+        not_found: type[ApiRefused] = RecordingNotFound,
+        kind: str = "recording",
+    ) -> None:
         self._http = http
         self._token = token
         self._stop = stop
         self._patience_s = patience_s
         self._block_s = block_s
+        self._not_found = not_found
+        self._not_found_hint = _NOT_FOUND_HINT.format(kind)
 
     def get(self, url: str, params: Params, holds: str = "data") -> dict[str, Any]:
         """Return the envelope of a successful answer; its data is not null.
@@ -63,7 +77,7 @@ class Cloudflare:
             holds: what the data is called: the rest of Cloudflare's API says `result`.
 
         Raises:
-            RecordingNotFound, ApiRefused, ApiNonsense, ConnectionInsecure: final.
+            RecordingNotFound or what is given in its place, ApiRefused, ApiNonsense, ConnectionInsecure: final.
             ApiUnavailable: the API stayed away for all of the patience.
         """
         patience, left_s = Patience(self._patience_s, self._stop), self._block_s
@@ -114,7 +128,7 @@ class Cloudflare:
             kind = response.headers.get("Content-Type", "no content type")
             raise ApiNonsense(self._fit(f"HTTP {status} with {kind}, {len(body)} bytes, where its JSON should be"))
         if status == 404:
-            raise RecordingNotFound(status, code, message, _NOT_FOUND_HINT)
+            raise self._not_found(status, code, message, self._not_found_hint)
         if response.is_client_error or envelope["success"] is not True:
             raise ApiRefused(status, code, message)
         if envelope.get(holds) is None:

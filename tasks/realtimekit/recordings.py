@@ -6,20 +6,17 @@ Source: https://developers.cloudflare.com/api/resources/realtime_kit/subresource
 from __future__ import annotations
 
 import time
-from collections import deque
-from threading import Event
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from tasks.errors import (
-    AnswerTooLarge,
     ApiNonsense,
     ApiUnavailable,
     NotUploadedInTime,
     RecordingErrored,
     TransferStopped,
 )
-from tasks.realtimekit.api_client import Cloudflare
+from tasks.realtimekit.app_api import AppApi
 from tasks.realtimekit.models import Recording, RecordingStatus
 from tasks.realtimekit.parsing import parse_recording
 
@@ -27,50 +24,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
-    import httpx
-
     from tasks.realtimekit.api_client import Params
     from tasks.text import Log
 
 T = TypeVar("T")
 
-API_PATIENCE_S = 45.0
-"""How long one call keeps trying; task retries and the next run are there for longer troubles."""
-API_BLOCK_S = 330.0
-"""Cloudflare serves nothing for up to five minutes to whom it has seen too often, such as a sweep of very many.
-Source: https://developers.cloudflare.com/fundamentals/api/reference/limits/
-"""
 LONGEST_POLL_S = 60.0
-PAGE_SIZES = (100, 50, 25, 5, 1)
-"""Recordings a page: the next smaller one where a page is too large, as with hundreds of tracks a recording. Each
-divides the one before, so that the pages go on exactly where the larger ones ended."""
 _SORTED: Params = {"sort_by": "invokedTime", "sort_order": "DESC"}
 
 
-class RealtimeKit:
-    """The recordings of one app.
+class RealtimeKit(AppApi):
+    """The recordings of one app."""
 
-    Args:
-        http: client for the API; the token goes into each request's header and nowhere else.
-        base_url: of the API, without a slash at its end.
-        stop: set to end all waiting at once.
-        patience_s: seconds that one call goes on trying while the API is unavailable.
-    """
-
-    def __init__(
-        self,
-        http: httpx.Client,
-        base_url: str,
-        account_id: str,
-        app_id: str,
-        token: str,
-        *,
-        stop: Event | None = None,
-        patience_s: float = API_PATIENCE_S,
-    ) -> None:
-        self._url = f"{base_url}/accounts/{account_id}/realtime/kit/{app_id}/recordings"
-        self._stop = stop or Event()
-        self._api = Cloudflare(http, token, self._stop, patience_s, API_BLOCK_S)
+    @property
+    def _url(self) -> str:
+        return f"{self._app_url}/recordings"
 
     def recording(self, recording_id: str) -> Recording:
         """Fetch the details of one recording, with freshly presigned URLs.
@@ -123,7 +91,7 @@ class RealtimeKit:
         found: dict[str, T] = {}
         seen: set[str] = set()
         received = total = 0
-        for envelope in self._pages({**filters, "sort_order": "ASC" if before else "DESC"}):
+        for envelope in self._pages(self._url, {**_SORTED, **filters, "sort_order": "ASC" if before else "DESC"}):
             page = _page(envelope["data"])
             new = {recording.id: recording for recording in page if recording.id not in seen}
             seen |= new.keys()
@@ -135,20 +103,6 @@ class RealtimeKit:
             if repeats or 0 <= total <= received or _leaves(page, since, before):
                 break
         yield from found.values() if before else reversed(found.values())
-
-    def _pages(self, filters: Params) -> Iterator[dict[str, Any]]:
-        sizes, begin = deque(PAGE_SIZES), 0
-        while True:
-            asked = {**_SORTED, **filters, "per_page": sizes[0], "page_no": begin // sizes[0] + 1}
-            try:
-                envelope = self._api.get(self._url, asked)
-            except AnswerTooLarge:
-                if len(sizes) == 1:
-                    raise
-                sizes.popleft()
-                continue
-            begin += sizes[0]
-            yield envelope
 
     def wait_until_uploaded(self, recording: Recording, *, timeout_s: float, interval_s: float, log: Log) -> Recording:
         """Poll with growing pauses until the recording is UPLOADED, and return it as it is then.

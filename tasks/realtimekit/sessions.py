@@ -6,14 +6,11 @@ Source: https://developers.cloudflare.com/api/resources/realtime_kit/subresource
 
 from __future__ import annotations
 
-from collections import deque
-from threading import Event
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from tasks.errors import AnswerTooLarge, AnswerWithoutData, ApiNonsense, RecordingNotFound, SessionNotFound
-from tasks.realtimekit.api_client import Cloudflare
-from tasks.realtimekit.recordings import API_BLOCK_S, API_PATIENCE_S, PAGE_SIZES
+from tasks.errors import AnswerWithoutData, ApiNonsense, SessionNotFound
+from tasks.realtimekit.app_api import AppApi
 from tasks.realtimekit.session_models import (
     ExpectedDocuments,
     parse_document_url,
@@ -26,8 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
-    import httpx
-
     from tasks.realtimekit.api_client import Params
     from tasks.realtimekit.session_models import DocumentKind, DocumentUrl, MeetingSession
 
@@ -36,32 +31,13 @@ MOST_ENTRIES = 100_000
 
 _JOINED: Params = {"sort_by": "joinedAt", "sort_order": "ASC", "view": "raw"}
 _NEWEST: Params = {"sort_by": "createdAt", "sort_order": "DESC"}
-_NOT_FOUND_HINT = "Check the id, CLOUDFLARE_ACCOUNT_ID and REALTIMEKIT_APP_ID: the session belongs to one app."
 
 
-class MeetingSessions:
-    """The sessions of one app.
+class MeetingSessions(AppApi):
+    """The sessions of one app."""
 
-    Args:
-        http: client for the API; the token goes into each request's header and nowhere else.
-        base_url: of the API, without a slash at its end.
-        stop: set to end all waiting at once.
-        patience_s: seconds that one call goes on trying while the API is unavailable.
-    """
-
-    def __init__(
-        self,
-        http: httpx.Client,
-        base_url: str,
-        account_id: str,
-        app_id: str,
-        token: str,
-        *,
-        stop: Event | None = None,
-        patience_s: float = API_PATIENCE_S,
-    ) -> None:
-        self._url = f"{base_url}/accounts/{account_id}/realtime/kit/{app_id}"
-        self._api = Cloudflare(http, token, stop or Event(), patience_s, API_BLOCK_S)
+    not_found = SessionNotFound
+    kind = "session"
 
     def session(self, session_id: str) -> MeetingSession:
         """Fetch the details of one session.
@@ -70,10 +46,7 @@ class MeetingSessions:
             SessionNotFound, ApiRefused, ApiNonsense: final.
             ApiUnavailable: the API stayed away for all of the patience.
         """
-        try:
-            data = self._api.get(self._session_url(session_id), {"include_breakout_rooms": True})["data"]
-        except RecordingNotFound as missing:
-            raise SessionNotFound(missing.status, missing.code, missing.message, _NOT_FOUND_HINT) from None
+        data = self._api.get(self._session_url(session_id), {"include_breakout_rooms": True})["data"]
         session = parse_session(data) if isinstance(data, dict) else None
         if session is None or session.id != session_id.lower():
             raise ApiNonsense("details of another session than the one asked for, or of none")
@@ -91,11 +64,7 @@ class MeetingSessions:
             ApiUnavailable: the API stayed away for all of the patience; half a list would be none.
         """
         asked = {**_JOINED, "include_peer_events": peer_events}
-        try:
-            entries = list(self._entries(f"{self._session_url(session_id)}/participants", asked, "participants"))
-        except RecordingNotFound as missing:
-            raise SessionNotFound(missing.status, missing.code, missing.message, _NOT_FOUND_HINT) from None
-        return entries
+        return list(self._entries(f"{self._session_url(session_id)}/participants", asked, "participants"))
 
     def document_url(self, session_id: str, kind: DocumentKind) -> DocumentUrl | None:
         """Return a freshly presigned URL of a document; None if it does not exist: not yet, or never.
@@ -106,7 +75,7 @@ class MeetingSessions:
         """
         try:
             data = self._api.get(f"{self._session_url(session_id)}/{kind}", {})["data"]
-        except (RecordingNotFound, AnswerWithoutData):
+        except (SessionNotFound, AnswerWithoutData):
             return None
         return parse_document_url(kind, data)
 
@@ -117,8 +86,8 @@ class MeetingSessions:
             ApiRefused, ApiNonsense, ApiUnavailable: as for one session.
         """
         try:
-            return parse_expected(self._api.get(f"{self._url}/meetings/{quote(meeting_id, safe='')}", {})["data"])
-        except (RecordingNotFound, AnswerWithoutData):
+            return parse_expected(self._api.get(f"{self._app_url}/meetings/{quote(meeting_id, safe='')}", {})["data"])
+        except (SessionNotFound, AnswerWithoutData):
             return ExpectedDocuments()
 
     def ended_sessions(self, since: datetime, *, meeting_id: str = "") -> list[MeetingSession]:
@@ -133,12 +102,12 @@ class MeetingSessions:
         """
         filters = {"status": "ENDED", "start_time": since.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
         of_meeting = {"associated_id": meeting_id} if meeting_id else {}
-        entries = self._entries(f"{self._url}/sessions", {**_NEWEST, **filters, **of_meeting}, "sessions")
+        entries = self._entries(f"{self._app_url}/sessions", {**_NEWEST, **filters, **of_meeting}, "sessions")
         sessions = [parse_session(entry) for entry in entries]
         return [session for session in sessions if session.id and not session.is_live]
 
     def _session_url(self, session_id: str) -> str:
-        return f"{self._url}/sessions/{quote(session_id, safe='')}"
+        return f"{self._app_url}/sessions/{quote(session_id, safe='')}"
 
     def _entries(self, url: str, params: Params, member: str) -> Iterator[Mapping[str, Any]]:
         """Yield the entries of a list over all pages, each once.
@@ -159,19 +128,6 @@ class MeetingSessions:
                 return
             if len(seen) > MOST_ENTRIES:
                 raise ApiNonsense(f"a list of more than {MOST_ENTRIES:,} {member}")
-
-    def _pages(self, url: str, params: Params) -> Iterator[dict[str, Any]]:
-        sizes, begin = deque(PAGE_SIZES), 0
-        while True:
-            try:
-                envelope = self._api.get(url, {**params, "per_page": sizes[0], "page_no": begin // sizes[0] + 1})
-            except AnswerTooLarge:
-                if len(sizes) == 1:
-                    raise
-                sizes.popleft()
-                continue
-            begin += sizes[0]
-            yield envelope
 
 
 def _page(data: object, member: str) -> Sequence[Mapping[str, Any]]:

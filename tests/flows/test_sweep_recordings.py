@@ -160,7 +160,7 @@ def test_a_dry_run_shows_the_plan_and_touches_nothing(here: World) -> None:
 
 
 def test_recordings_that_arrive_while_it_pages_hide_none(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.realtimekit.recordings.PAGE_SIZES", (5, 1))
+    monkeypatch.setattr("tasks.realtimekit.app_api.PAGE_SIZES", (5, 1))
     known = [aged(here, 10 + number) for number in range(18)]
     arriving = [3, 5, 2]
 

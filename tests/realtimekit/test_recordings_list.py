@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tasks.errors import AnswerTooLarge, ApiNonsense, ApiRefused, ApiUnavailable
-from tasks.realtimekit import api_client, recordings
+from tasks.realtimekit import api_client, app_api
 from tasks.realtimekit.models import Recording
 from tasks.realtimekit.recordings import RealtimeKit
 from tests.standins.faults import Answer
@@ -21,7 +21,7 @@ START = datetime(2026, 11, 20, tzinfo=UTC)
 
 @pytest.fixture
 def kit(monkeypatch: pytest.MonkeyPatch) -> Iterator[RealtimeKitStandIn]:
-    monkeypatch.setattr(recordings, "PAGE_SIZES", (10, 5, 1))
+    monkeypatch.setattr(app_api, "PAGE_SIZES", (10, 5, 1))
     with RealtimeKitStandIn() as stand_in:
         yield stand_in
 

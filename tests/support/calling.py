@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from tasks.errors import ArchiverError
-from tasks.realtimekit.recordings import API_PATIENCE_S, RealtimeKit
+from tasks.realtimekit.app_api import API_PATIENCE_S
+from tasks.realtimekit.recordings import RealtimeKit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
