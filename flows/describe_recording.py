@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from tasks import cli, command
-from tasks.archive import ArchivedBag, ArchivedFile, open_bag
+from tasks.archive import PAYLOAD, ArchivedBag, ArchivedFile, description_key, open_bag
 from tasks.arguments import parse_for
 from tasks.engine import Engine
 from tasks.errors import RecordingIdInvalid
@@ -90,7 +90,7 @@ def examine_media(store: Store, archived: ArchivedBag, duration_s: float, log: L
     described, poster = list[MediaFile](), b""
     for path, (file, stored) in archived.files.items():
         ranges = BlockReader(_fetcher(store, stored), file.size, BUDGET)
-        probed = examine_file(ranges, poster=not poster and path.startswith("data/video/"))
+        probed = examine_file(ranges, poster=not poster and path.startswith(f"{PAYLOAD}video/"))
         described.append(describe_file(file, probed, duration_s))
         poster = poster or probed.poster
         log.info("%s: read %s of %s.", path, human_size(ranges.fetched), human_size(file.size))
@@ -101,7 +101,7 @@ def examine_media(store: Store, archived: ArchivedBag, duration_s: float, log: L
 
 def store_description(store: Store, archived: ArchivedBag, description: Description, log: Log) -> None:
     """Store the description beside the archive, which itself is never touched; again in the same place."""
-    key = archived.folder.rstrip("/") + ".description.json"
+    key = description_key(archived.folder)
     store.put(key, description.model_dump_json(indent=2).encode() + b"\n", "application/json")
     log.info("Described: s3://%s/%s", store.bucket, key)
 

@@ -130,7 +130,7 @@ def write_captions(session: Session, meeting: MeetingSession, recordings: Sequen
 
 def _archived_transcript(attempt: Attempt, meeting: MeetingSession) -> Transcript | None:
     version = attempt.session_archive.newest(meeting)
-    path = version.documents().get("transcript") if version else None
+    path = version.documents.get("transcript") if version else None
     content = attempt.session_archive.content(version, path) if version and path else None
     return parse_transcript(content) if content else None
 

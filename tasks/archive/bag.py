@@ -5,9 +5,12 @@ Source: RFC 8493, https://www.rfc-editor.org/rfc/rfc8493
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from typing import TYPE_CHECKING
 
+from tasks.archive.layout import MARKER, TAG_MANIFEST
 from tasks.text import human_size
 
 if TYPE_CHECKING:
@@ -25,6 +28,27 @@ MISSING = " is missing: the API hands out no usable URL for it."
 """The end of a finding that begins with the label of a missing file."""
 MARKER_TEXT = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 _MANIFEST_LINE = re.compile(r"([0-9A-Fa-f]+)[ \t]+\*?(\S.*)")
+
+
+def seal(tags: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the tag files of a bag in the order in which they are written: the marker last.
+
+    Args:
+        tags: content by name of all but the marker and the manifest of the tag files themselves.
+    """
+    sealed = {**tags, MARKER: MARKER_TEXT}
+    stated = {name: hashlib.sha256(content).hexdigest() for name, content in sealed.items()}
+    return {TAG_MANIFEST: manifest(stated)} | sealed
+
+
+def json_tag(value: object) -> bytes:
+    """Return the content of a tag file that holds JSON: the same for the same value."""
+    return json.dumps(value, indent=2, sort_keys=True).encode() + b"\n"
+
+
+def tag_type(name: str) -> str:
+    """Return the content type of a tag file, given its name."""
+    return "application/json" if name.endswith(".json") else "text/plain; charset=utf-8"
 
 
 def manifest(checksums: Mapping[str, str]) -> bytes:

@@ -5,8 +5,6 @@ One BagIt bag per recording; `bagit.txt` is written last and makes it one. Sourc
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -24,7 +22,7 @@ from tasks.text import redacted
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from tasks.archive.lookup import WholeBag
+    from tasks.archive.lookup import InspectedBag
     from tasks.archive.models import StoredFile
     from tasks.realtimekit import Recording
     from tasks.s3 import Store, StoredObject
@@ -209,10 +207,9 @@ class Archive:
     def _write(self, recording: Recording, tags: Mapping[str, bytes]) -> None:
         folder = self.folder(recording)
         for name, content in tags.items():
-            content_type = "application/json" if name.endswith(".json") else "text/plain; charset=utf-8"
-            self._store.put(folder + name, content, content_type, if_absent=name == layout.MARKER)
+            self._store.put(folder + name, content, bag.tag_type(name), if_absent=name == layout.MARKER)
 
-    def _whole(self, recording: Recording) -> WholeBag | None:
+    def _whole(self, recording: Recording) -> InspectedBag | None:
         return find_bag(self._store, self.folder(recording), self.url(recording))
 
     def _described(self, recording: Recording, checksums: Mapping[str, str]) -> list[ArchivedFile]:
@@ -234,10 +231,8 @@ class Archive:
 def _tag_files(recording: Recording, files: Sequence[ArchivedFile], findings: Sequence[str]) -> dict[str, bytes]:
     """Return the content of the tag files in the order they are written: the marker last."""
     tags = {
-        layout.DETAILS: json.dumps(redacted(recording.details), indent=2, sort_keys=True).encode() + b"\n",
+        layout.DETAILS: bag.json_tag(redacted(recording.details)),
         layout.INFO: bag.bag_info(recording, [file.size for file in files], datetime.now(UTC).date(), findings),
         layout.MANIFEST: bag.manifest({file.path: file.sha256 for file in files}),
-        layout.MARKER: bag.MARKER_TEXT,
     }
-    stated = {name: hashlib.sha256(content).hexdigest() for name, content in tags.items()}
-    return {layout.TAG_MANIFEST: bag.manifest(stated)} | tags
+    return bag.seal(tags)

@@ -25,19 +25,24 @@ LOOKS = 2
 """How often a bag is looked at before it counts as damaged."""
 
 
-class WholeBag(NamedTuple):
-    """A committed bag, whole as far as its tag files and a listing show."""
+class InspectedBag(NamedTuple):
+    """A committed bag, whole or not."""
 
-    tags: dict[str, bytes]  # content by name
+    tags: dict[str, bytes]  # content by name, of those that are there; none if one of them is too large
     listed: dict[str, StoredObject]  # all that lies in its folder, by path
+    findings: tuple[str, ...] = ()  # what is wrong with it, as far as its tag files and a listing show
 
     @property
     def checksums(self) -> dict[str, str]:
-        """The SHA-256 that the manifest states, by path."""
-        return bag.parse_manifest(self.tags[layout.MANIFEST])
+        """The SHA-256 that the manifest states, by path.
+
+        Raises:
+            ValueError: it is not a manifest; that of a whole bag is one.
+        """
+        return bag.parse_manifest(self.tags.get(layout.MANIFEST, b""))
 
 
-def find_bag(bucket: Bucket, folder: str, url: str) -> WholeBag | None:
+def find_bag(bucket: Bucket, folder: str, url: str) -> InspectedBag | None:
     """Return a bag that is whole, as far as its tag files and a listing show; None if there is no bag.
 
     Args:
@@ -51,15 +56,7 @@ def find_bag(bucket: Bucket, folder: str, url: str) -> WholeBag | None:
     inspected = inspect_bag(bucket, folder)
     if inspected is not None and inspected.findings:
         raise ArchiveDamaged(url, inspected.findings)
-    return inspected and WholeBag(inspected.tags, inspected.listed)
-
-
-class InspectedBag(NamedTuple):
-    """A committed bag, whole or not."""
-
-    tags: dict[str, bytes]  # content by name, of those that are there; none if one of them is too large
-    listed: dict[str, StoredObject]  # all that lies in its folder, by path
-    findings: tuple[str, ...] = ()  # what is wrong with it, as far as its tag files and a listing show
+    return inspected
 
 
 def inspect_bag(bucket: Bucket, folder: str) -> InspectedBag | None:

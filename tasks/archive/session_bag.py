@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.archive import layout
+from tasks.archive import bag, layout
 from tasks.archive.models import ArchivedFile
 from tasks.archive.session_models import ArchivedMeetingSession
 from tasks.archive.session_versions import merge, read_versions
@@ -168,9 +168,9 @@ class SessionArchive:
         marker = tags.pop(layout.MARKER)
         for name, content in tags.items():
             sent[name] = _md5(content)
-            self._store.put(folder + name, content, _type_of(name))
+            self._store.put(folder + name, content, bag.tag_type(name))
         self._require_stored(folder, state, tags, sent)
-        self._store.put(folder + layout.MARKER, marker, _type_of(layout.MARKER), if_absent=True)
+        self._store.put(folder + layout.MARKER, marker, bag.tag_type(layout.MARKER), if_absent=True)
 
     def _put_piece(self, folder: str, session: MeetingSession, piece: Piece) -> str:
         content = piece.read(self._store)
@@ -229,7 +229,3 @@ class SessionArchive:
 
 def _md5(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
-
-
-def _type_of(name: str) -> str:
-    return "application/json" if name.endswith(".json") else "text/plain; charset=utf-8"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -70,15 +70,15 @@ class Version:
     number: int
     folder: str  # the key prefix, with a slash at its end
     tags: Mapping[str, bytes] = field(repr=False)  # content by name
-    sizes: Mapping[str, int]  # bytes, by path, of the payload
 
-    @property
+    @cached_property
     def checksums(self) -> dict[str, str]:
         """The SHA-256 that the manifest states, by path."""
         return bag.parse_manifest(self.tags[layout.MANIFEST])
 
+    @cached_property
     def documents(self) -> dict[str, str]:
-        """Return the paths of the documents by name; what says that there is none is no document."""
+        """The paths of the documents by name; what says that there is none is no document."""
         return {layout.document_name(path): path for path in self.checksums if path != layout.MISSING_FILE}
 
     def content(self, bucket: Bucket, path: str) -> bytes | None:
@@ -92,7 +92,7 @@ class Version:
 
     def piece(self, bucket: Bucket, name: str) -> Piece | None:
         """Return a document, with what speaks against it; None if there is none, or not as the manifest states."""
-        path = self.documents().get(name)
+        path = self.documents.get(name)
         if path is None or (stored := bucket.head(self.folder + path)) is None:
             return None
         doubt = ""
@@ -142,15 +142,14 @@ class SessionState:
         """Return the content of the tag files in the order they are written: the marker last."""
         sizes = [piece.size for piece in self.pieces.values()]
         today = datetime.now(UTC).date()
-        tags = {
-            layout.SESSION_DETAILS: self.details,
-            layout.PARTICIPANTS: self.participants,
-            layout.INFO: bag.session_info(self.session, self.recording_ids, sizes, today, self.findings),
-            layout.MANIFEST: bag.manifest({path: piece.sha256 for path, piece in self.pieces.items()}),
-            layout.MARKER: bag.MARKER_TEXT,
-        }
-        stated = {name: hashlib.sha256(content).hexdigest() for name, content in tags.items()}
-        return {layout.TAG_MANIFEST: bag.manifest(stated)} | tags
+        return bag.seal(
+            {
+                layout.SESSION_DETAILS: self.details,
+                layout.PARTICIPANTS: self.participants,
+                layout.INFO: bag.session_info(self.session, self.recording_ids, sizes, today, self.findings),
+                layout.MANIFEST: bag.manifest({path: piece.sha256 for path, piece in self.pieces.items()}),
+            }
+        )
 
 
 def read_versions(bucket: Bucket, folder: str, numbers: Sequence[int], log: Log) -> list[Version]:
@@ -174,8 +173,7 @@ def _whole_versions(bucket: Bucket, folder: str, numbers: Sequence[int], log: Lo
             log.warning("%s It is passed over.", damaged)
             continue
         if whole is not None:
-            sizes = {path: stored.size for path, stored in whole.listed.items() if path.startswith(layout.PAYLOAD)}
-            yield Version(number, of_version, whole.tags, sizes)
+            yield Version(number, of_version, whole.tags)
 
 
 def merge(contents: SessionContents, versions: Sequence[Version], bucket: Bucket, *, is_written: bool) -> SessionState:
@@ -192,7 +190,7 @@ def merge(contents: SessionContents, versions: Sequence[Version], bucket: Bucket
         is_written: this run has written its version.
     """
     fetched = {layout.document_name(document.path): Piece.of(document) for document in contents.documents}
-    names = dict.fromkeys([*fetched, *(name for version in versions for name in version.documents())])
+    names = dict.fromkeys([*fetched, *(name for version in versions for name in version.documents)])
     pieces: dict[str, Piece] = {}
     for name in names:
         if (piece := _choose(name, fetched.get(name), versions, bucket, is_written=is_written)) is not None:
@@ -205,7 +203,7 @@ def merge(contents: SessionContents, versions: Sequence[Version], bucket: Bucket
     return SessionState(
         contents.session,
         {piece.path: piece for piece in pieces.values()},
-        json.dumps(redacted(contents.session.details), indent=2, sort_keys=True).encode() + b"\n",
+        bag.json_tag(redacted(contents.session.details)),
         participants,
         findings,
         tuple(sorted(known | {recording.id for recording in contents.recordings})),
@@ -234,7 +232,7 @@ def _participants(contents: SessionContents, versions: Sequence[Version]) -> byt
     """Return participants.json: as fetched, or as the newest version has it that has any."""
     if contents.participants is not None:
         entries = [redacted(participant) for participant in contents.participants]
-        return json.dumps(entries, indent=2, sort_keys=True).encode() + b"\n"
+        return bag.json_tag(entries)
     held = (version.tags[layout.PARTICIPANTS] for version in versions)
     return next((content for content in held if content != NO_PARTICIPANTS), NO_PARTICIPANTS)
 

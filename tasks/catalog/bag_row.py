@@ -14,16 +14,15 @@ from pydantic import BaseModel, ValidationError
 from tasks.archive import (
     DETAILS,
     INFO,
-    MANIFEST,
     PAYLOAD,
     inspect_bag,
     is_of_another_program,
     missing_labels,
-    parse_manifest,
     stated_findings,
 )
 from tasks.catalog.schema import COLUMNS, Row
 from tasks.realtimekit import parse_archived
+from tasks.realtimekit.values import as_object
 from tasks.s3 import bare_etag
 from tasks.text import without_secrets
 from tasks.workers import a_few_at_a_time
@@ -153,7 +152,7 @@ def _of_details(content: bytes) -> Row:
     if recording is None:
         return {}
     details = recording.details
-    meeting = _dict(details.get("meeting"))
+    meeting = as_object(details.get("meeting"))
     return {
         "session_id": recording.session_id or None,
         "meeting_id": _text(meeting.get("id")) or _text(details.get("meeting_id")),
@@ -170,8 +169,8 @@ def _of_details(content: bytes) -> Row:
 
 def _of_reason(name: str, by: str, details: Mapping[str, Any]) -> Row:
     """Return why, and by whom, a recording was started or stopped."""
-    reason = _dict(details.get(name))
-    caller = _dict(reason.get("caller"))
+    reason = as_object(details.get(name))
+    caller = as_object(reason.get("caller"))
     user_id = _text(caller.get("user_Id")) or _text(caller.get("user_id"))
     return {name: _text(reason.get("reason")), by: _text(caller.get("name")), f"{by}_id": user_id}
 
@@ -217,7 +216,7 @@ def _files(bag: InspectedBag, content_types: Mapping[str, str]) -> list[Row]:
 
 def _checksums(bag: InspectedBag) -> dict[str, str]:
     try:
-        return parse_manifest(bag.tags.get(MANIFEST, b""))
+        return bag.checksums
     except ValueError:
         return {}
 
@@ -233,10 +232,6 @@ def _content_types(bucket: Bucket, folder: str, bag: InspectedBag, described: De
     asked = [path for path in bag.listed if path.startswith(PAYLOAD) and path not in known]
     heads = a_few_at_a_time(lambda path: bucket.head(folder + path), asked)
     return known | {path: head.content_type for path, head in zip(asked, heads, strict=True) if head}
-
-
-def _dict(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _text(value: object) -> str | None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from tasks.archive import PAYLOAD
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -113,7 +115,9 @@ def _has_words(texts: Iterable[str | None], words: str) -> bool:
 def _people(row: Row) -> Iterator[str | None]:
     """Yield the texts that name people: tracks are called after participants."""
     yield from (row[name] for name in ("started_by", "started_by_id", "stopped_by", "stopped_by_id"))
-    yield from (file["path"].rpartition("/")[2] for file in row["files"] if file["path"].startswith("data/tracks/"))
+    yield from (
+        file["path"].rpartition("/")[2] for file in row["files"] if file["path"].startswith(f"{PAYLOAD}tracks/")
+    )
 
 
 def _texts(row: Row) -> Iterator[str | None]:
