@@ -30,9 +30,9 @@ from tasks.audit import (
 )
 from tasks.engine import DAMAGED, Engine
 from tasks.errors import ArchiverError, AuditUnfinished, DamageFound
-from tasks.s3 import new_s3_client
-from tasks.session import SPARE_CONNECTIONS
-from tasks.settings import APP_ID_PATTERN, AuditSettings, load_settings
+from tasks.s3 import MAX_BODIES, new_s3_client
+from tasks.session import SPARE_CONNECTIONS, StoreAccess
+from tasks.settings import AppId, AuditSettings, load_settings
 
 if TYPE_CHECKING:
     from tasks.audit import Damage, DamagedRecording
@@ -44,7 +44,6 @@ GB = 1_000_000_000
 Gigabytes = Annotated[float, Field(ge=0, le=MOST_GIGABYTES)]
 Minutes = Annotated[int, Field(ge=1, le=MOST_MINUTES)]
 Days = Annotated[int, Field(ge=1, le=MOST_DAYS)]
-AppId = Annotated[str, Field(pattern=APP_ID_PATTERN)]
 
 
 def audit(
@@ -75,7 +74,8 @@ def audit(
     settings = load_settings(AuditSettings)
     engine.prepare_process()
     s3 = new_s3_client(2 * settings.transfer_concurrency + SPARE_CONNECTIONS)
-    session, url, app_id = AuditSession(settings, s3, engine.log), settings.archive_url, settings.realtimekit_app_id
+    session = AuditSession(settings, StoreAccess(settings, s3, bodies=MAX_BODIES), engine.log)
+    url, app_id = settings.archive_url, settings.realtimekit_app_id
     budget = Budget(max_gigabytes * GB, max_minutes * 60)
 
     def note(damage: Damage) -> None:

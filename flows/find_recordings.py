@@ -92,7 +92,7 @@ def find(query: Query) -> list[Row]:
     settings = load_settings(ArchiveSettings)
     Engine().prepare_process()
     store = Store(new_s3_client(CONNECTIONS), settings.bucket, settings.transfer_patience)
-    return find_rows(Dataset(store, f"{settings.prefix}/" if settings.prefix else ""), query)
+    return find_rows(Dataset(store, settings.root), query)
 
 
 def show(rows: list[Row]) -> None:

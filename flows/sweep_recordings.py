@@ -19,7 +19,7 @@ from tasks.arguments import Metavar
 from tasks.engine import Engine
 from tasks.errors import CannotHandOut, SweepIncomplete
 from tasks.run_history import SWEEP_TABLE
-from tasks.settings import APP_ID_PATTERN, Settings, load_settings
+from tasks.settings import AppId, Settings, load_settings
 from tasks.sweep import Ledger, Scope, Sweep, archive_all, find_unarchived, findings, hand_out_all, rows, summary
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ Count = Annotated[int, Field(ge=0, le=LARGEST_LIMIT)]
 AtOnce = Annotated[int, Field(ge=1, le=MOST_AT_ONCE)]
 Minutes = Annotated[int, Field(ge=1, le=LONGEST_RETRY_MIN), Metavar("MINUTES")]
 MeetingId = Annotated[str, Field(pattern=MEETING_ID), Metavar("ID")]
-AppId = Annotated[str, Field(pattern=APP_ID_PATTERN)]
 
 
 def sweep(

@@ -12,17 +12,15 @@ from datetime import UTC, datetime
 from threading import Event
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field
-
 from tasks import command
 from tasks.arguments import Metavar
 from tasks.audit import AuditLog
 from tasks.catalog import CatalogContext, CatalogReport, Dataset
 from tasks.catalog import update_catalog as update_dataset
 from tasks.engine import Engine
-from tasks.s3 import MAX_BODIES, Store, StoreCapabilities, Throttle, new_s3_client
-from tasks.session import SPARE_CONNECTIONS
-from tasks.settings import APP_ID_PATTERN, ArchiveSettings, load_settings
+from tasks.s3 import MAX_BODIES, new_s3_client
+from tasks.session import SPARE_CONNECTIONS, StoreAccess
+from tasks.settings import AppId, ArchiveSettings, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -31,8 +29,6 @@ if TYPE_CHECKING:
 
     from tasks.catalog import AuditRecord
     from tasks.text import Log
-
-AppId = Annotated[str, Field(pattern=APP_ID_PATTERN)]
 
 
 class AuditRecords:
@@ -90,19 +86,10 @@ def write_catalog(
     settings: ArchiveSettings, s3: BaseClient, log: Log, *, archive_url: str, app_ids: Collection[str], rebuild: bool
 ) -> CatalogReport:
     """Compare the catalog with the archive, and write what differs."""
-    throttle, capabilities, root = (
-        Throttle(MAX_BODIES),
-        StoreCapabilities(),
-        f"{settings.prefix}/" if settings.prefix else "",
-    )
-    stop = Event()
-
-    def new_store() -> Store:
-        return Store(s3, settings.bucket, settings.transfer_patience, stop, throttle, capabilities)
-
-    store = new_store()
-    audits = AuditRecords(AuditLog(store, root, log), datetime.now(UTC))
-    context = CatalogContext(store, new_store, Dataset(store, root), audits, log)
+    access, stop = StoreAccess(settings, s3, bodies=MAX_BODIES), Event()
+    store = access.store(stop)
+    audits = AuditRecords(AuditLog(store, settings.root, log), datetime.now(UTC))
+    context = CatalogContext(store, lambda: access.store(stop), Dataset(store, settings.root), audits, log)
     try:
         return update_dataset(context, app_ids=app_ids, archive_url=archive_url, rebuild=rebuild)
     finally:

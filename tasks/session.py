@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from tasks.cancellation import CancellationGroup
     from tasks.realtimekit import Recording
-    from tasks.settings import Settings
+    from tasks.settings import ArchiveSettings, Settings
     from tasks.text import Log
     from tasks.transfer import View
 
@@ -62,12 +62,16 @@ class StoreAccess:
     Args:
         settings: as loaded for this run.
         client: the store's client, if there is one already; without one, it is made when it is first needed.
+        bodies: how many bodies the store gets at once while it is calm; by default as many as a recording's transfer
+            has under way.
     """
 
-    def __init__(self, settings: Settings, client: BaseClient | None = None) -> None:
-        self._connections = FILES_AT_ONCE * settings.transfer_concurrency + SPARE_CONNECTIONS
-        self.capabilities = StoreCapabilities()
-        self.throttle = Throttle(FILES_AT_ONCE * settings.transfer_concurrency)
+    def __init__(self, settings: ArchiveSettings, client: BaseClient | None = None, *, bodies: int = 0) -> None:
+        transfers = FILES_AT_ONCE * settings.transfer_concurrency
+        self._settings = settings
+        self._connections = transfers + SPARE_CONNECTIONS
+        self._capabilities = StoreCapabilities()
+        self._throttle = Throttle(bodies or transfers)
         if client is not None:
             self.client = client
 
@@ -75,6 +79,15 @@ class StoreAccess:
     def client(self) -> BaseClient:
         """The client, whose connections are kept until `close`."""
         return new_s3_client(self._connections)
+
+    def store(self, stop: Event) -> Store:
+        """Return the archive's bucket.
+
+        Args:
+            stop: ends all waiting and reading.
+        """
+        settings = self._settings
+        return Store(self.client, settings.bucket, settings.transfer_patience, stop, self._throttle, self._capabilities)
 
     def close(self) -> None:
         """Close the connections."""
@@ -187,10 +200,7 @@ class Attempt:
     @cached_property
     def store(self) -> Store:
         """The archive's bucket."""
-        settings, access = self.session.settings, self.session.store_access
-        return Store(
-            access.client, settings.bucket, settings.transfer_patience, self.stop, access.throttle, access.capabilities
-        )
+        return self.session.store_access.store(self.stop)
 
     @cached_property
     def archive(self) -> Archive:

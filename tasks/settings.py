@@ -73,7 +73,7 @@ def _key_url(url: str) -> str:
 
 S = TypeVar("S", bound=BaseSettings)
 _AccountId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
-_AppId = Annotated[str, Field(pattern=APP_ID_PATTERN)]
+AppId = Annotated[str, Field(pattern=APP_ID_PATTERN)]
 _Seconds = Annotated[float, Field(gt=0, le=86_400)]
 _FROM_ENVIRONMENT = SettingsConfigDict(
     frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True, str_strip_whitespace=True
@@ -103,6 +103,11 @@ class ArchiveSettings(BaseSettings):
         """The prefix within the bucket, without slashes at its ends; empty if there is none."""
         return self.archive_url.removeprefix("s3://").partition("/")[2]
 
+    @property
+    def root(self) -> str:
+        """The prefix of all keys of the archive: with a slash at its end, or empty."""
+        return f"{self.prefix}/" if self.prefix else ""
+
 
 class AuditSettings(ArchiveSettings):
     """What an audit needs to know: the archive, and, for its advice alone, which app this machine archives."""
@@ -115,7 +120,7 @@ class Settings(ArchiveSettings):
 
     cloudflare_api_token: Annotated[SecretStr, AfterValidator(_usable_token)]
     cloudflare_account_id: _AccountId
-    realtimekit_app_id: _AppId
+    realtimekit_app_id: AppId
     cloudflare_base_url: Annotated[str, AfterValidator(_api_base)] = "https://api.cloudflare.com/client/v4"
     transfer_part_size: Annotated[ByteSize, Field(ge=5 * MIB, le=5 * 1024 * MIB)] = ByteSize(8 * MIB)
     stall_timeout: _Seconds = 30.0
@@ -127,7 +132,7 @@ class WebhookSettings(BaseSettings):
 
     model_config = _FROM_ENVIRONMENT
 
-    realtimekit_app_id: _AppId
+    realtimekit_app_id: AppId
     realtimekit_webhook_key_url: Annotated[str, AfterValidator(_key_url)] = (
         "https://api.realtime.cloudflare.com/.well-known/webhooks.json"
     )

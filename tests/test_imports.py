@@ -30,7 +30,7 @@ def levels() -> dict[str, int]:
 LEVELS = levels()
 LIBRARIES = {
     "boto3": {"s3", "doctor"},
-    "botocore": {"s3", "doctor", "session", "audit", "process_tuning"},
+    "botocore": {"s3", "doctor", "session", "process_tuning"},
     "av": {"media"},
     "pyarrow": {"catalog"},
     "cryptography": {"realtimekit"},

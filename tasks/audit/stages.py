@@ -3,54 +3,46 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING
 
 from tasks.audit.auditor import AuditContext
 from tasks.audit.log import AuditLog
-from tasks.s3 import MAX_BODIES, Store, StoreCapabilities, Throttle, open_reader
+from tasks.s3 import open_reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from botocore.client import BaseClient
-
     from tasks.audit.auditor import Audit
     from tasks.audit.schedule import Budget
+    from tasks.s3 import Store
+    from tasks.session import StoreAccess
     from tasks.settings import AuditSettings
     from tasks.text import Log
 
 
 @dataclass(frozen=True)
 class AuditSession:
-    """The client of the store for all stages of an audit, and what is known of the store."""
+    """What all stages of an audit share."""
 
     settings: AuditSettings
-    s3: BaseClient  # with connections for twice as many as the settings let read at once
+    store_access: StoreAccess  # with connections for twice as many as the settings let read at once
     log: Log
-    throttle: Throttle = field(default_factory=lambda: Throttle(MAX_BODIES))
-    capabilities: StoreCapabilities = field(default_factory=StoreCapabilities)
-
-    @property
-    def root(self) -> str:
-        """The archive's key prefix, with a slash at its end, or empty."""
-        return f"{self.settings.prefix}/" if self.settings.prefix else ""
 
     @contextmanager
     def attempt(self) -> Iterator[AuditContext]:
         """Give what one attempt at a stage works with; all of it ends with the block."""
-        settings, stop = self.settings, Event()
+        root, at_once, stop = self.settings.root, self.settings.transfer_concurrency, Event()
 
-        def new_store(stop: Event = stop) -> Store:
-            return Store(self.s3, settings.bucket, settings.transfer_patience, stop, self.throttle, self.capabilities)
+        def new_store() -> Store:
+            return self.store_access.store(stop)
 
         # What was found out is written down even when all else was told to stop.
-        audit_log = AuditLog(new_store(Event()), self.root, self.log)
-        at_once = settings.transfer_concurrency
+        audit_log = AuditLog(self.store_access.store(Event()), root, self.log)
         with open_reader(at_once) as reader:
             try:
-                yield AuditContext(new_store(), new_store, self.root, audit_log, reader, at_once, stop, self.log)
+                yield AuditContext(new_store(), new_store, root, audit_log, reader, at_once, stop, self.log)
             finally:
                 stop.set()
 
