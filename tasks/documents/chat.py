@@ -5,11 +5,10 @@ Source: https://developers.cloudflare.com/realtime/realtimekit/
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import re
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from tasks.documents.texts import decode_text, is_json, read_csv, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,13 +27,10 @@ _WITH_UPLOAD = re.compile(r"image|file|attachment", re.IGNORECASE)
 
 def parse_chat(content: bytes) -> tuple[ChatForm, list[Mapping[str, Any]]] | None:
     """Return a chat's form and messages, of which there may be none; None if it is in neither form."""
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
+    text = decode_text(content)
+    if text is None:
         return None
-    if "\0" in text or not text.strip():
-        return None
-    if text.lstrip()[:1] in {"[", "{"}:
+    if is_json(text):
         messages = _of_json(text)
         return None if messages is None else ("json", messages)
     rows = _of_csv(text)
@@ -50,10 +46,7 @@ def linked_uploads(content: bytes) -> list[str]:
 
 
 def _of_json(text: str) -> list[Mapping[str, Any]] | None:
-    try:
-        parsed = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+    parsed = read_json(text)
     if isinstance(parsed, dict):  # the messages below some name, such as `messages`
         lists = [value for value in parsed.values() if isinstance(value, list)]
         parsed = lists[0] if len(lists) == 1 else None
@@ -63,9 +56,8 @@ def _of_json(text: str) -> list[Mapping[str, Any]] | None:
 
 
 def _of_csv(text: str) -> list[Mapping[str, Any]] | None:
-    try:
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
-    except csv.Error:
+    rows = read_csv(text)
+    if rows is None:
         return None
     has_header = bool(rows) and {"payload", "payloadtype"} <= {_one_word(name) for name in rows[0]}
     header = rows.pop(0) if has_header else list(COLUMNS)
@@ -95,11 +87,8 @@ def _urls_in(payload: object, depth: int = DEEPEST_PAYLOAD) -> Iterator[str]:
             yield from _urls_in(item, depth - 1)
     elif isinstance(payload, str) and re.match(r"https?://\S+$", text := payload.strip(), re.IGNORECASE):
         yield text
-    elif isinstance(payload, str) and payload.strip()[:1] in {"{", "["}:
-        try:
-            yield from _urls_in(json.loads(payload), depth - 1)
-        except (ValueError, RecursionError):
-            return
+    elif isinstance(payload, str) and is_json(payload):
+        yield from _urls_in(read_json(payload), depth - 1)
 
 
 def _one_word(name: object) -> str:

@@ -5,12 +5,12 @@ Neither the URL's name nor the Content-Type is believed: an error page may come 
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.documents.chat import parse_chat
+from tasks.documents.texts import read_json
 from tasks.documents.transcript import parse_transcript
 
 if TYPE_CHECKING:
@@ -86,10 +86,7 @@ def describe_error_page(content: bytes) -> str:
     if _MARKUP.match(content[:HEAD].removeprefix(b"\xef\xbb\xbf")):
         return "a page of HTML or XML"
     if content.lstrip()[:1] == b"{" and len(content) <= LARGEST_ENVELOPE:
-        try:
-            parsed = json.loads(content)
-        except (ValueError, RecursionError):
-            return ""
+        parsed = read_json(content)
         if isinstance(parsed, dict) and (parsed.get("success") is False or parsed.get("error") or parsed.get("errors")):
             return "a JSON document that tells of an error"
     return ""

@@ -7,13 +7,12 @@ Source: https://developers.cloudflare.com/realtime/realtimekit/ai/transcription/
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from tasks.documents.texts import decode_text, is_json, read_csv, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,15 +53,12 @@ def parse_transcript(content: bytes) -> Transcript | None:
 
     A file that ends within a quoted field, a JSON value or a cue is none: what was cut short must not pass for whole.
     """
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return None
-    if "\0" in text or not text.strip():
+    text = decode_text(content)
+    if text is None:
         return None
     if text.startswith("WEBVTT"):
         return _transcript("vtt", list(_cues(text)))
-    if text.lstrip()[:1] in {"[", "{"}:
+    if is_json(text):
         return _parse_json(text)
     return _parse_csv(text) or _transcript("srt", list(_cues(text)))
 
@@ -75,10 +71,7 @@ def _transcript(form: Form, utterances: Sequence[Utterance | None], *, is_absolu
 
 
 def _parse_json(text: str) -> Transcript | None:
-    try:
-        entries = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+    entries = read_json(text)
     return _transcript("json", [_of_json(entry) for entry in entries]) if isinstance(entries, list) else None
 
 
@@ -94,12 +87,8 @@ def _of_json(entry: object) -> Utterance | None:
 
 
 def _parse_csv(text: str) -> Transcript | None:
-    try:
-        # Strict: a file that ends within a quoted field is an error.
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
-    except csv.Error:
-        return None
-    if any(len(row) != COLUMNS for row in rows):
+    rows = read_csv(text)
+    if rows is None or any(len(row) != COLUMNS for row in rows):
         return None
     if len(rows) > 1 and _milliseconds(rows[0][0]) is None and _moment(rows[0][0]) is None:
         rows = rows[1:]  # a header line, which is not documented
