@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tasks.catalog.search import could_match, matches, recorded_at, search
+from tasks.catalog.search import could_match, matches, newest_first, recorded_at
 from tasks.errors import CatalogMissing
 from tasks.text import clock, human_size, safe_line
 from tasks.workers import a_few_at_a_time
@@ -40,7 +40,7 @@ def find_rows(dataset: Dataset, query: Query) -> list[Row]:
         return [row for row in (known | row for row in dataset.rows(month)) if matches(row, query)]
 
     months = [month for month in files if could_match(month, query)]
-    return search((row for rows in a_few_at_a_time(read, months) for row in rows), query)
+    return newest_first(row for rows in a_few_at_a_time(read, months) for row in rows)
 
 
 def parse_time(text: str, *, end: bool = False) -> datetime:

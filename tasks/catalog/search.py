@@ -45,8 +45,12 @@ class Query:
 
 def search(rows: Iterable[Row], query: Query) -> list[Row]:
     """Return the rows that are meant, newest first."""
-    wanted = [row for row in rows if matches(row, query)]
-    return sorted(wanted, key=lambda row: (recorded_at(row) or LONG_AGO, row["archive_url"]), reverse=True)
+    return newest_first(row for row in rows if matches(row, query))
+
+
+def newest_first(rows: Iterable[Row]) -> list[Row]:
+    """Return rows in the order in which they are shown."""
+    return sorted(rows, key=lambda row: (recorded_at(row) or LONG_AGO, row["archive_url"]), reverse=True)
 
 
 def matches(row: Row, query: Query) -> bool:

@@ -24,7 +24,6 @@ from tasks.realtimekit.session_models import (
     DocumentUrl,
     ExpectedDocuments,
     MeetingSession,
-    parse_archived_session,
     parse_session_id,
     without_peer_events,
 )
@@ -47,7 +46,6 @@ __all__ = [
     "Recording",
     "RecordingStatus",
     "parse_archived",
-    "parse_archived_session",
     "parse_recording_id",
     "parse_session_id",
     "require_media",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 from tasks.errors import SessionIdInvalid
 from tasks.realtimekit.models import RETENTION, UUID_PATTERN
 from tasks.realtimekit.values import as_name, as_object, as_text, as_time, as_url, as_word
+from tasks.text import one_word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -127,15 +128,6 @@ def parse_session(data: Mapping[str, Any]) -> MeetingSession:
     )
 
 
-def parse_archived_session(text: bytes) -> MeetingSession | None:
-    """Read one session from a `session.json` in the archive; None if it is not one, whatever else it is."""
-    try:
-        details = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return parse_session(details) if isinstance(details, dict) else None
-
-
 def parse_document_url(kind: DocumentKind, data: object) -> DocumentUrl | None:
     """Return the URL that the API hands out for a document; None if it hands out none.
 
@@ -143,7 +135,7 @@ def parse_document_url(kind: DocumentKind, data: object) -> DocumentUrl | None:
         kind: of the document.
         data: of the API's answer; names of fields may be in snake_case or camelCase.
     """
-    fields = {_one_word(name): value for name, value in as_object(data).items()}
+    fields = {one_word(name): value for name, value in as_object(data).items()}
     url = as_url(fields.get(f"{kind}downloadurl"))
     return DocumentUrl(url, as_time(fields.get(f"{kind}downloadurlexpiry"))) if url else None
 
@@ -157,7 +149,7 @@ def parse_expected(data: object) -> ExpectedDocuments:
 
 def without_peer_events(participant: Mapping[str, Any], depth: int = DEEPEST_EVENTS) -> dict[str, Any]:
     """Return a participant without the fields that hold addresses and devices of people."""
-    kept = {name: value for name, value in participant.items() if _one_word(name) not in _PEER_EVENTS}
+    kept = {name: value for name, value in participant.items() if one_word(name) not in _PEER_EVENTS}
     return {name: _cleaned(value, depth - 1) for name, value in kept.items()}
 
 
@@ -172,8 +164,3 @@ def _cleaned(value: object, depth: int) -> object:
 def participant_key(participant: Mapping[str, Any]) -> str:
     """Return what tells a participant's stay apart from others: its id, or all that is known of it."""
     return as_text(participant.get("id")) or json.dumps(participant, sort_keys=True, default=str)
-
-
-def _one_word(name: str) -> str:
-    """Return a field's name as one word in lower case, however it is joined."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())

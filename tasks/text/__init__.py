@@ -5,7 +5,7 @@ from __future__ import annotations
 from tasks.text.formatting import MIB, clock, human_size, safe_line
 from tasks.text.logs import Log, ThrottledLog, conceal_logs, quiet_http_logs
 from tasks.text.markdown import cell, code, code_in_table, literal
-from tasks.text.redaction import Concealed, keep_secret, redacted, showable, without_secrets
+from tasks.text.redaction import Concealed, keep_secret, one_word, redacted, showable, without_secrets
 from tasks.text.streams import put, secure_streams
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "human_size",
     "keep_secret",
     "literal",
+    "one_word",
     "put",
     "quiet_http_logs",
     "redacted",

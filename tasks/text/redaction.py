@@ -66,7 +66,7 @@ class Concealed:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._secrets: set[str] = set()
-        self.add(value for name, value in environment.items() if _names_a_secret(_plain(name)))
+        self.add(value for name, value in environment.items() if _names_a_secret(one_word(name)))
 
     def add(self, secrets: Iterable[str | None]) -> None:
         """Make more secrets known."""
@@ -123,8 +123,8 @@ def redacted(details: Mapping[str, object]) -> dict[str, object]:
 
 
 def _members(value: Mapping[str, object], depth: int) -> dict[str, object]:
-    kept = {name: item for name, item in value.items() if "downloadurlexpir" not in _plain(name)}
-    return {_text(name): _redacted(_plain(name), item, depth) for name, item in kept.items()}
+    kept = {name: item for name, item in value.items() if "downloadurlexpir" not in one_word(name)}
+    return {_text(name): _redacted(one_word(name), item, depth) for name, item in kept.items()}
 
 
 def _redacted(name: str, value: object, depth: int) -> object:
@@ -148,7 +148,7 @@ def _harmless(storage: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in known.items() if not isinstance(value, dict | list)}
 
 
-def _plain(name: str) -> str:
+def one_word(name: str) -> str:
     """Return a field's name as one word, however it is cased and joined."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
