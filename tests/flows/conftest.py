@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def prefect_api(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[str]:
     """A real Prefect server in a process of its own; yields its API's URL."""
     # Not Prefect's own `prefect_test_harness`: it imports the whole server into this process, too.
     folder = tmp_path_factory.mktemp("prefect")
@@ -60,7 +60,8 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "PREFECT_SERVER_SERVICES_FOREMAN_ENABLED": "false",
         "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
         "PREFECT_SERVER_SERVICES_REPOSSESSOR_ENABLED": "false",
-        "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
+        # What an event starts is tried with the tests for duty alone.
+        "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": str(pytestconfig.option.markexpr == "duty").lower(),
         "PREFECT_UI_ENABLED": "false",
     }
     with ExitStack() as stack:
