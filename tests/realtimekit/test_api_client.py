@@ -20,15 +20,8 @@ from tasks.errors import (
 )
 from tasks.realtimekit.recordings import RealtimeKit
 from tests.standins.faults import Answer, Drop, Fault, HtmlPage, Refuse, Stall
-from tests.standins.realtimekit import MediaSource, RealtimeKitStandIn, StandInRecording
+from tests.standins.realtimekit import RealtimeKitStandIn
 from tests.support.calling import ID, TOKEN, NoWaits, client, failure
-
-
-@pytest.fixture
-def kit() -> Iterator[RealtimeKitStandIn]:
-    with RealtimeKitStandIn(token=TOKEN) as stand_in:
-        stand_in.add(StandInRecording(ID, video=MediaSource(b"12345")))
-        yield stand_in
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import json
 import logging
 import tracemalloc
 import zlib
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,21 +12,8 @@ from tasks.errors import ApiNonsense, ApiUnavailable
 from tasks.realtimekit import api_client
 from tasks.realtimekit.recordings import RealtimeKit
 from tests.standins.faults import Answer, Drip
-from tests.standins.realtimekit import MediaSource, RealtimeKitStandIn, StandInRecording
+from tests.standins.realtimekit import RealtimeKitStandIn
 from tests.support.calling import ID, TOKEN, client, failure
-
-
-@pytest.fixture
-def kit() -> Iterator[RealtimeKitStandIn]:
-    with RealtimeKitStandIn(token=TOKEN) as stand_in:
-        stand_in.add(StandInRecording(ID, video=MediaSource(b"12345")))
-        yield stand_in
-
-
-@pytest.fixture
-def api(kit: RealtimeKitStandIn) -> Iterator[RealtimeKit]:
-    with client(kit) as api:
-        yield api
 
 
 def test_a_redirect_is_not_followed_and_the_token_stays_here(kit: RealtimeKitStandIn, api: RealtimeKit) -> None:

@@ -1,6 +1,5 @@
 """A recording is found by its id, and whether it can be downloaded is told with the reason."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,19 +10,6 @@ from tasks.realtimekit.recordings import RealtimeKit
 from tests.standins.faults import Answer
 from tests.standins.realtimekit import MediaSource, RealtimeKitStandIn, StandInRecording
 from tests.support.calling import ID, TOKEN, client, failure
-
-
-@pytest.fixture
-def kit() -> Iterator[RealtimeKitStandIn]:
-    with RealtimeKitStandIn(token=TOKEN) as stand_in:
-        stand_in.add(StandInRecording(ID, video=MediaSource(b"12345")))
-        yield stand_in
-
-
-@pytest.fixture
-def api(kit: RealtimeKitStandIn) -> Iterator[RealtimeKit]:
-    with client(kit) as api:
-        yield api
 
 
 def test_the_details_of_a_recording_are_fetched_with_the_token(kit: RealtimeKitStandIn, api: RealtimeKit) -> None:

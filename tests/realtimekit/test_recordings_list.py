@@ -14,7 +14,7 @@ from tasks.realtimekit.recordings import RealtimeKit
 from tests.standins.faults import Answer
 from tests.standins.realtimekit import MediaSource, RealtimeKitStandIn, StandInRecording
 from tests.standins.requests import ApiRequest
-from tests.support.calling import client, everything
+from tests.support.calling import everything
 
 START = datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -24,12 +24,6 @@ def kit(monkeypatch: pytest.MonkeyPatch) -> Iterator[RealtimeKitStandIn]:
     monkeypatch.setattr(app_api, "PAGE_SIZES", (10, 5, 1))
     with RealtimeKitStandIn() as stand_in:
         yield stand_in
-
-
-@pytest.fixture
-def api(kit: RealtimeKitStandIn) -> Iterator[RealtimeKit]:
-    with client(kit) as api:
-        yield api
 
 
 def number(index: int, **changed: object) -> StandInRecording:
