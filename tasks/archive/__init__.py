@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.archive.bag import MISSING, missing_labels, parse_manifest, stated_findings
+from tasks.archive.bag import MISSING, missing_labels, stated_findings
 from tasks.archive.bag_findings import Finding, Findings
 from tasks.archive.bag_verifier import (
     BagVerifier,
@@ -20,7 +20,6 @@ from tasks.archive.layout import (
     CATALOG,
     DETAILS,
     INFO,
-    MANIFEST,
     PAYLOAD,
     Month,
     captions_key,
@@ -44,7 +43,6 @@ from tasks.archive.session_models import (
     SessionDocument,
     SessionRecording,
 )
-from tasks.archive.session_versions import Version
 from tasks.archive.upload_journal import UploadJournal
 from tasks.archive.verify import is_marked, read_back
 
@@ -53,7 +51,6 @@ __all__ = [
     "CATALOG",
     "DETAILS",
     "INFO",
-    "MANIFEST",
     "MISSING",
     "PAYLOAD",
     "Archive",
@@ -76,7 +73,6 @@ __all__ = [
     "StoredFile",
     "Sums",
     "UploadJournal",
-    "Version",
     "can_be_completed",
     "can_be_whole",
     "captions_key",
@@ -98,7 +94,6 @@ __all__ = [
     "open_bag",
     "parse_catalog_path",
     "parse_folder",
-    "parse_manifest",
     "payload_paths",
     "read_back",
     "read_missing",

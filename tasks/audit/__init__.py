@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.audit.auditor import Audit, AuditContext
+from tasks.audit.auditor import Audit
 from tasks.audit.findings import Damage
 from tasks.audit.log import AuditLog
 from tasks.audit.report import (
@@ -20,7 +20,6 @@ from tasks.audit.stages import AuditSession, reread_recordings, survey_archive
 
 __all__ = [
     "Audit",
-    "AuditContext",
     "AuditLog",
     "AuditReport",
     "AuditSession",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tasks.catalog.dataset import Dataset
 from tasks.catalog.find import find_rows, json_line, parse_duration, parse_time, table_line
-from tasks.catalog.models import AuditRecord, AuditRecords, CatalogContext, CatalogReport
+from tasks.catalog.models import AuditRecord, CatalogContext, CatalogReport
 from tasks.catalog.schema import COLUMNS, SCHEMA_VERSION, Row
 from tasks.catalog.search import Query, could_match, search
 from tasks.catalog.update import update_catalog
@@ -13,7 +13,6 @@ __all__ = [
     "COLUMNS",
     "SCHEMA_VERSION",
     "AuditRecord",
-    "AuditRecords",
     "CatalogContext",
     "CatalogReport",
     "Dataset",

@@ -8,7 +8,6 @@ from __future__ import annotations
 from tasks.documents.captions import plain_text, web_vtt
 from tasks.documents.chat import linked_uploads
 from tasks.documents.recognition import (
-    RecognizedDocument,
     describe_error_page,
     recognize_document,
     recognize_upload,
@@ -16,7 +15,6 @@ from tasks.documents.recognition import (
 from tasks.documents.transcript import Transcript, Utterance, parse_transcript
 
 __all__ = [
-    "RecognizedDocument",
     "Transcript",
     "Utterance",
     "describe_error_page",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from tasks.download.documents import Document, fetch_document, fetch_upload
+from tasks.download.documents import fetch_document, fetch_upload
 from tasks.download.http_client import new_empty_cookie_jar, new_http_client, send_get
 from tasks.download.presigned_urls import PresignedUrl, PresignedUrls
 from tasks.download.response import SourceObject, describe_object
 from tasks.download.source import Source
 
 __all__ = [
-    "Document",
     "PresignedUrl",
     "PresignedUrls",
     "Source",
