@@ -1,4 +1,4 @@
-"""The plan of a sweep: what to archive, what comes first, and what is in danger.
+"""The plan of a sweep: what to archive, what comes first, and what is lost. `survey` tells what is at risk.
 
 All is decided from two lists, the API's of recordings and the store's of keys, as ten thousand recordings are looked
 at every few minutes: no recording is asked about on its own before it is its turn.

@@ -1,4 +1,4 @@
-"""What a sweep looks at: the API's lists of recordings, each reduced to what the plan needs, without URLs."""
+"""What a sweep looks at: the API's recordings, each reduced to what the plan needs; and whether one is at risk."""
 
 from __future__ import annotations
 
