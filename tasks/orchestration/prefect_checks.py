@@ -68,12 +68,12 @@ class PrefectChecks:
                 client.read_work_pools(limit=1)
                 return ok("Prefect Cloud answers, and takes the key")
             theirs, ours = Version(client.api_version()), Version(client.client_version())
-            told = f"{server_host()} answers, with Prefect {theirs}"
+            finding = f"{server_host()} answers, with Prefect {theirs}"
             if theirs.major != ours.major:
-                return failed(f"{told}; here it is {ours}", "Give both the same version.")
+                return failed(f"{finding}; here it is {ours}", "Give both the same version.")
             if theirs.release[:2] != ours.release[:2] or theirs < ours:
-                return warning(f"{told}; here it is {ours}", "Give both the same version.")
-            return ok(told)
+                return warning(f"{finding}; here it is {ours}", "Give both the same version.")
+            return ok(finding)
 
         try:
             return _asked(look)
@@ -87,8 +87,10 @@ class PrefectChecks:
                 f"{server_host()} does not answer ({name})", f"Start it ({_START}), or correct PREFECT_API_URL."
             )
         except (httpx.InvalidURL, ValueError, TypeError, ImportError, OSError) as error:  # no client, or no JSON
-            told = f"{server_host()} cannot be asked, or is none ({type(error).__name__})"
-            return failed(told, "Correct PREFECT_API_URL, which for a server of your own ends with /api; and settings.")
+            finding = f"{server_host()} cannot be asked, or is none ({type(error).__name__})"
+            return failed(
+                finding, "Correct PREFECT_API_URL, which for a server of your own ends with /api; and settings."
+            )
 
     def work_pool(self) -> CheckResult:
         """Look whether the work pool is there, and hands out work."""
@@ -111,13 +113,14 @@ class PrefectChecks:
         missing, paused, elsewhere = [], [], []
         for name in deployments():
             try:
-                found = self._asked(partial(_deployment, name))
+                deployment = self._asked(partial(_deployment, name))
             except ObjectNotFound:
                 missing.append(name)
                 continue
-            if found.paused or (found.schedules and not any(schedule.active for schedule in found.schedules)):
+            schedules = deployment.schedules
+            if deployment.paused or (schedules and not any(schedule.active for schedule in schedules)):
                 paused.append(name)
-            if found.work_pool_name != POOL:
+            if deployment.work_pool_name != POOL:
                 elsewhere.append(name)
         if missing:
             return failed(f"missing: {', '.join(missing)}", f"Make them: {_DEPLOY}")
@@ -132,8 +135,8 @@ class PrefectChecks:
         living, count = self._living, len(self._workers)
         if living:
             return ok(f"{len(living)} at work: {', '.join(worker.name[:40] for worker in living[:3])}")
-        told = f"none is alive of {count} that there were" if count else "there is none"
-        return failed(told, f'Start one: ARCHIVER_HOME="$PWD" uv run prefect worker start --pool {POOL} --limit 4')
+        finding = f"none is alive of {count} that there were" if count else "there is none"
+        return failed(finding, f'Start one: ARCHIVER_HOME="$PWD" uv run prefect worker start --pool {POOL} --limit 4')
 
     def database(self) -> CheckResult:
         """Look whether the server has the database that it needs, as far as it tells: it keeps the URL to itself."""
@@ -194,7 +197,7 @@ def _asked(question: Callable[[SyncPrefectClient], T]) -> T:
 def deployments() -> list[str]:
     """Return the full names of the deployments of `prefect.yaml`: a flow here is called as its function is."""
     listed = yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]
-    return [f"{one['entrypoint'].rpartition(':')[2].replace('_', '-')}/{one['name']}" for one in listed]
+    return [f"{entry['entrypoint'].rpartition(':')[2].replace('_', '-')}/{entry['name']}" for entry in listed]
 
 
 def _deployment(name: str, client: SyncPrefectClient) -> DeploymentResponse:
@@ -205,12 +208,12 @@ def _database(client: SyncPrefectClient) -> str:
     """Return which database the server uses; empty if that cannot be told."""
     if client.server_type == ServerType.CLOUD:
         return "Prefect Cloud's"
-    told = client.request("GET", "/admin/settings").json()
-    its = told.get("server", {}).get("database", {})
-    if its.get("driver") or its.get("host"):
-        return "SQLite" if "sqlite" in str(its.get("driver")) else "PostgreSQL"
+    settings = client.request("GET", "/admin/settings").json()
+    database = settings.get("server", {}).get("database", {})
+    if database.get("driver") or database.get("host"):
+        return "SQLite" if "sqlite" in str(database.get("driver")) else "PostgreSQL"
     if (httpx.URL(str(PREFECT_API_URL.value())).host or "") not in _LOOPBACK:
         return ""
     # On this very machine, its write-ahead log is there for as long as the server has it open.
-    home = Path(str(told.get("home") or PREFECT_HOME.value())).expanduser()
+    home = Path(str(settings.get("home") or PREFECT_HOME.value())).expanduser()
     return "SQLite" if (home / "prefect.db-wal").exists() else ""

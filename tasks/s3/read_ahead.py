@@ -94,9 +94,9 @@ class Reader:
         def digests(stored: StoredObject) -> dict[str, str]:
             hashes = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
             for chunk in self.chunks(bucket, stored):
-                for one in hashes.values():
-                    one.update(chunk)
-            return {name: one.hexdigest() for name, one in hashes.items()}
+                for hashed in hashes.values():
+                    hashed.update(chunk)
+            return {name: hashed.hexdigest() for name, hashed in hashes.items()}
 
         return _read_current(bucket, stored, digests)
 
@@ -151,10 +151,10 @@ def _read_current(bucket: Bucket, listed: StoredObject, read: Callable[[StoredOb
     try:
         return read(listed)
     except StoredWrong:
-        found = bucket.head(listed.key)
-        if found is None or found.size != listed.size or bare_etag(found.etag) == bare_etag(listed.etag):
+        current = bucket.head(listed.key)
+        if current is None or current.size != listed.size or bare_etag(current.etag) == bare_etag(listed.etag):
             raise
-        return read(found)
+        return read(current)
 
 
 def _read_range(bucket: Bucket, stored: StoredObject, start: int) -> tuple[list[bytes], bool]:
