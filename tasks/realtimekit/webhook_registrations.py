@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import httpx
 
-from tasks.errors import AnswerWithoutData, ApiNonsense, ApiRefused, ApiUnavailable, WebhookNotFound, WebhookNotTaken
+from tasks.errors import ApiNonsense, ApiRefused, ApiUnavailable, WebhookNotFound, WebhookNotTaken
 from tasks.realtimekit.app_api import AppApi
 from tasks.realtimekit.values import LONGEST_URL, as_text
 from tasks.realtimekit.webhook_event import NEEDED_EVENTS, STATUS_UPDATE
@@ -185,11 +185,11 @@ class WebhookRegistrations(AppApi):
 
     def _apply(self, present: WebhookRegistration | None, changes: Mapping[str, object]) -> None:
         method, url = ("PATCH", self._url_of(present)) if present else ("POST", self._url)
-        with suppress(AnswerWithoutData):  # the list says whether it is done
+        with suppress(ApiNonsense):  # such as no data: the list says whether it is done
             self._api.change(method, url, changes)
 
     def _delete(self, registration: WebhookRegistration) -> None:
-        with suppress(AnswerWithoutData, WebhookNotFound):
+        with suppress(ApiNonsense, WebhookNotFound):
             self._api.change("DELETE", self._url_of(registration))
 
     def _url_of(self, registration: WebhookRegistration) -> str:

@@ -145,8 +145,8 @@ def test_an_api_without_a_list_of_events_is_no_hindrance(
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
-@pytest.mark.parametrize("fault", [Drop(0), Answer.no_data()], ids=["no answer", "no data"])
-def test_a_change_whose_answer_is_lost_is_made_once(
+@pytest.mark.parametrize("fault", [Drop(0), Answer.no_data(), Answer(204)], ids=["no answer", "no data", "no body"])
+def test_a_change_whose_answer_is_lost_or_says_nothing_is_made_once(
     kit: RealtimeKitStandIn, webhooks: WebhookRegistrations, method: str, fault: Fault
 ) -> None:
     if method != "POST":
