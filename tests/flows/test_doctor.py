@@ -295,11 +295,11 @@ def test_it_tells_when_a_webhook_created_a_run_last_and_takes_no_other_run_for_o
     flow = asked(here, "POST", "flows/", {"name": f"flow-{uuid.uuid4().hex[:8]}"})
     run = {"flow_id": flow["id"], "tags": [tag], "state": {"type": "SCHEDULED"}}
     asked(here, "POST", "flow_runs/", run | {"idempotency_key": f"{uuid.uuid4()}-later"})
-    told = prefects()["last webhook"]
+    told = PrefectChecks().last_webhook()
     assert (told.status, told.told) == ("ok", "none: the server knows of no run that a webhook has created")
     made = asked(here, "POST", "flow_runs/", run | {"idempotency_key": f"{tag}:{uuid.uuid4()}"})
     created = datetime.fromisoformat(made["created"])
-    assert prefects()["last webhook"].told == f"has created a run on {created:%Y-%m-%d at %H:%M} UTC"
+    assert PrefectChecks().last_webhook().told == f"has created a run on {created:%Y-%m-%d at %H:%M} UTC"
 
 
 def test_as_a_flow_it_leaves_a_table_and_fails_if_something_failed(
