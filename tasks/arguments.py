@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 
+from tasks.text import without_secrets
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -22,6 +24,12 @@ WRONG_USAGE = 2
 
 class Metavar(str):
     """The word for an option's value in the help, as metadata of a type: `Annotated[int, Metavar("SECONDS")]`."""
+
+    __slots__ = ()
+
+
+class Word(str):
+    """The word for a positional argument that may be left out, as metadata of a type."""
 
     __slots__ = ()
 
@@ -83,6 +91,9 @@ def _add(parser: argparse.ArgumentParser, parameter: inspect.Parameter, descript
     option = f"--{parameter.name.replace('_', '-')}"
     if words := _metadata(annotation, Words):
         parser.add_argument(parameter.name, nargs="*", metavar=words, help=description)
+    elif word := _metadata(annotation, Word):
+        check = _checked(annotation)
+        parser.add_argument(parameter.name, nargs="?", default=default, metavar=word, type=check, help=description)
     elif annotation is bool:
         action = argparse.BooleanOptionalAction if default else "store_true"
         parser.add_argument(option, action=action, default=default, help=description)
@@ -116,6 +127,6 @@ def _checked(annotation: Any) -> Callable[[str], Any]:
             error = invalid.errors()[0]
         message = error["msg"].removeprefix("Input ").removeprefix("Value error, ")
         problem = "is not of the right form" if error["type"] == "string_pattern_mismatch" else message
-        raise argparse.ArgumentTypeError(f"{text[:80]!r} {problem}")
+        raise argparse.ArgumentTypeError(f"{without_secrets(text)[:80]!r} {problem}")
 
     return check

@@ -115,13 +115,20 @@ class AuditSettings(ArchiveSettings):
     realtimekit_app_id: Annotated[str, Field(pattern=f"^(?:{APP_ID})?$")] = ""
 
 
-class Settings(ArchiveSettings):
-    """What a run needs to know that brings recordings home."""
+class ApiSettings(BaseSettings):
+    """What a command needs to know that talks with RealtimeKit's API alone."""
+
+    model_config = _FROM_ENVIRONMENT
 
     cloudflare_api_token: Annotated[SecretStr, AfterValidator(_usable_token)]
     cloudflare_account_id: _AccountId
     realtimekit_app_id: AppId
     cloudflare_base_url: Annotated[str, AfterValidator(_api_base)] = "https://api.cloudflare.com/client/v4"
+
+
+class Settings(ApiSettings, ArchiveSettings):
+    """What a run needs to know that brings recordings home."""
+
     transfer_part_size: Annotated[ByteSize, Field(ge=5 * MIB, le=5 * 1024 * MIB)] = ByteSize(8 * MIB)
     stall_timeout: _Seconds = 30.0
     poll_interval: _Seconds = 10.0
@@ -144,7 +151,8 @@ def load_settings(kind: type[S], env_file: str | None = ".env") -> S:
     Only what libraries read by themselves is put into the environment, which children and other libraries see.
 
     Args:
-        kind: `Settings`, or what a run needs of them: `ArchiveSettings`, `AuditSettings`, `WebhookSettings`.
+        kind: `Settings`, or what a run needs of them: `ArchiveSettings`, `AuditSettings`, `ApiSettings`,
+            `WebhookSettings`.
         env_file: path of that file; it need not exist.
 
     Raises:

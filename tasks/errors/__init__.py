@@ -8,7 +8,8 @@ ArchiverError
  │   ├─ SessionLive              the session has not ended
  │   ├─ ApiRefused               401, 403, other 4xx, `success: false`
  │   │   ├─ RecordingNotFound    404
- │   │   └─ SessionNotFound      404
+ │   │   ├─ SessionNotFound      404
+ │   │   └─ WebhookNotFound      404
  │   ├─ ConnectionInsecure       a certificate that nobody vouches for, or no TLS where it must be
  │   ├─ ApiNonsense              an answer that is not the API's
  │   │   ├─ AnswerWithoutData        success, and null
@@ -26,6 +27,7 @@ ArchiverError
  │   ├─ ArchiveDamaged           committed, but not whole
  │   ├─ ReplacementSmaller       an overwrite that would delete the only copy of something
  │   ├─ WebhookMalformed         signed, but not as documented
+ │   ├─ WebhookNotTaken          registered, but not as it was sent
  │   ├─ CatalogMissing           there is no catalog
  │   ├─ CatalogNewer             a newer version of this program has written the catalog
  │   ├─ CannotHandOut            no deployment's run could archive that recording
@@ -89,6 +91,8 @@ from tasks.errors.realtimekit import (
     SessionLive,
     SessionNotFound,
     WebhookMalformed,
+    WebhookNotFound,
+    WebhookNotTaken,
 )
 from tasks.errors.setup import (
     ConnectionInsecure,
@@ -173,4 +177,6 @@ __all__ = [
     "UploadVanished",
     "VideoEmpty",
     "WebhookMalformed",
+    "WebhookNotFound",
+    "WebhookNotTaken",
 ]

@@ -1,7 +1,8 @@
-"""Whether Prefect will run the flows: versions, server, work pool, deployments, workers and database."""
+"""Whether Prefect will run the flows: versions, server, work pool, deployments, workers, database, last webhook."""
 
 from __future__ import annotations
 
+from datetime import UTC
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -11,7 +12,9 @@ import yaml
 from packaging.version import Version
 from prefect.client.base import ServerType
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
 from prefect.client.schemas.objects import WorkerStatus
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.settings import (
     PREFECT_API_REQUEST_TIMEOUT,
@@ -23,6 +26,7 @@ from prefect.settings import (
 
 from tasks.doctor import GROUP, PROJECT, SERVER, Check, check_versions, failed, ok, skipped, warning
 from tasks.errors import PrefectUnavailable
+from tasks.orchestration.run_history import WEBHOOK
 from tasks.orchestration.server import server_host
 from tasks.tls import explain_distrust
 
@@ -30,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from prefect.client.orchestration import SyncPrefectClient
-    from prefect.client.schemas.objects import Worker
+    from prefect.client.schemas.objects import FlowRun, Worker
     from prefect.client.schemas.responses import DeploymentResponse
 
     from tasks.doctor import CheckResult
@@ -39,6 +43,7 @@ T = TypeVar("T")
 
 POOL = "recordings"
 TIMEOUT_S = 3.5
+LATEST_RUNS = 50
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _START = "uv run prefect server start"
 _DEPLOY = "uv run prefect --no-prompt deploy --all"
@@ -51,7 +56,7 @@ class PrefectChecks:
         """Return the checks of the server that is configured."""
         looks = {
             "work pool": self.work_pool, "deployments": self.deployments, "workers": self.workers,
-            "database": self.database,
+            "database": self.database, "last webhook": self.last_webhook,
         }  # fmt: skip
         needs = {"workers": (SERVER, "work pool"), "database": (SERVER,)}
         return [
@@ -155,6 +160,17 @@ class PrefectChecks:
             return warning("the server does not tell which, and SQLite is too little for several workers", advice)
         return skipped("not known: the server does not tell which. SQLite is for trying out only")
 
+    def last_webhook(self) -> CheckResult:
+        """Look when a webhook created a run last: what the receiver answers without a run is in its log alone."""
+        try:
+            runs = self._asked(_webhook_runs)
+        except (ObjectNotFound, PrefectUnavailable) as error:
+            return skipped(f"not known: {error}")
+        created = [run.created for run in runs if run.created and (run.idempotency_key or "").startswith(f"{WEBHOOK}:")]
+        if not created:
+            return ok("none: the server knows of no run that a webhook has created")
+        return ok(f"has created a run on {max(created).astimezone(UTC):%Y-%m-%d at %H:%M} UTC")
+
     @cached_property
     def _workers(self) -> Sequence[Worker]:
         try:
@@ -202,6 +218,15 @@ def deployments() -> list[str]:
 
 def _deployment(name: str, client: SyncPrefectClient) -> DeploymentResponse:
     return client.read_deployment_by_name(name)
+
+
+def _webhook_runs(client: SyncPrefectClient) -> list[FlowRun]:
+    """Return the latest runs with the webhook's tag; a run that was put off has the tag, too, but not the key."""
+    return client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(tags=FlowRunFilterTags(all_=[WEBHOOK])),
+        sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+        limit=LATEST_RUNS,
+    )
 
 
 def _database(client: SyncPrefectClient) -> str:

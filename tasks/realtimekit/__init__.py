@@ -1,6 +1,6 @@
 """Cloudflare RealtimeKit: recordings and sessions from its API, and its webhooks.
 
-`webhook_event` and `webhook_signature` are doors of their own: only the webhook needs them.
+`webhook_event`, `webhook_signature` and `webhook_registrations` are doors of their own: only the webhook needs them.
 """
 
 from __future__ import annotations

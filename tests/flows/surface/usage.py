@@ -14,6 +14,7 @@ import signal
 import tempfile
 from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass
+from functools import wraps
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -27,7 +28,7 @@ from tasks.orchestration import server
 from tests.flows.surface.examples import example, result_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ID = "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"
 BAG = f"s3://bucket/pre/app/2026/11/20/{ID}/"
@@ -209,8 +210,33 @@ USAGES = {
     ),
     "doctor": Usage(accepted=("", "--json"), refused=("more", "--no-such-option", "--json --json=no")),
     "webhook": Usage(
-        accepted=("", "--host 0.0.0.0", "--host=::1", "--port 80", "--port=0", "--port 65535 --host localhost"),
-        refused=("more", "--host", "--port", "--port -1", "--port 65536", "--port http", "--no-such-option"),
+        accepted=(
+            "",
+            "--host 0.0.0.0",
+            "--host=::1",
+            "--port 80",
+            "--port=0",
+            "--port 65535 --host localhost",
+            "register https://hooks.example.com/webhook",
+            "register https://hooks.example.com/webhook --name archive",
+            "register --remove https://hooks.example.com/webhook",
+            "register --list",
+        ),
+        refused=(
+            "more",
+            "--host",
+            "--port",
+            "--port -1",
+            "--port 65536",
+            "--port http",
+            "--no-such-option",
+            "--port 80 register",
+            "register --no-such-option",
+            "register http://hooks.example.com/webhook",
+            "register https://hooks.example.com/webhook?token=1",
+            "register https://hooks.example.com/a https://hooks.example.com/b",
+            "register https://hooks.example.com/webhook --name",
+        ),
     ),
 }
 
@@ -266,6 +292,16 @@ class _Begun(BaseException):
         self.parameters = parameters
 
 
+def _begins(function: Callable[..., object]) -> Callable[..., object]:
+    """Return a function of the same signature that gets no further than to its parameters."""
+
+    @wraps(function)
+    def begin(**parameters: Any) -> NoReturn:
+        raise _Begun(**parameters)
+
+    return begin
+
+
 @contextmanager
 def _at_the_door(module: Any) -> Iterator[None]:
     """Let a command get no further than to where its flow, its server or its checks begin."""
@@ -290,6 +326,8 @@ def _at_the_door(module: Any) -> Iterator[None]:
         patch.setattr(uvicorn.Server, "run", serve)
         patch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
         patch.setattr(server, "prefect_at_hand", nullcontext)
+        if hasattr(module, "register"):
+            patch.setattr(module, "register", _begins(module.register))
         if hasattr(module, "find_rows"):
             patch.setattr(module, "find_rows", lambda _, query: search(query))
         if hasattr(module, "examine"):
