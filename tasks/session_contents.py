@@ -57,12 +57,13 @@ class ContentsFetcher:
         self._urls: dict[str, str] = {}  # of documents, by kind
         self._servers_away = 0  # uploads in a row whose server does not answer
 
-    def fetch(self, *, peer_events: bool, uploads: bool) -> SessionContents:
+    def fetch(self, *, peer_events: bool, uploads: bool, participants: bool = True) -> SessionContents:
         """Fetch all of it.
 
         Args:
             peer_events: fetch the participants' events, which hold addresses and devices of people.
             uploads: fetch the files that the chat links to.
+            participants: fetch the participants.
         """
         expected = self._expected()
         documents: list[SessionDocument] = []
@@ -72,8 +73,9 @@ class ContentsFetcher:
                 documents.append(document)
                 if kind == "chat" and uploads:
                     documents += self._uploads(document)
-        participants, recordings = self._participants(peer_events=peer_events), self._recordings()
-        return SessionContents(self._meeting, participants, tuple(documents), tuple(self._missing), recordings)
+        people = self._participants(peer_events=peer_events) if participants else None
+        recordings = self._recordings()
+        return SessionContents(self._meeting, people, tuple(documents), tuple(self._missing), recordings)
 
     def _participants(self, *, peer_events: bool) -> list[Mapping[str, Any]] | None:
         try:

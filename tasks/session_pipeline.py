@@ -42,6 +42,7 @@ class MeetingSessionOptions:
     peer_events: bool = False  # archive the participants' events, which hold addresses and devices of people
     uploads: bool = True  # archive the files that the chat links to
     captions: bool = True  # write captions beside the recordings' bags
+    participants: bool = True  # ask for the participants; else the archive keeps those that it has
 
 
 def archive_meeting_session(
@@ -61,8 +62,14 @@ def archive_meeting_session(
         ArchiverError: API or store; final or worth retrying, as the error says. A document that is late, missing or
             broken raises nothing: the result names it.
     """
-    options = options or MeetingSessionOptions()
     meeting = run(fetch_meeting_session, session, session_id)
+    return archive_ended_session(session, meeting, options or MeetingSessionOptions(), run)
+
+
+def archive_ended_session(
+    session: Session, meeting: MeetingSession, options: MeetingSessionOptions, run: RunStage = run_once
+) -> ArchivedMeetingSession:
+    """Archive what is there of a session whose details are known; arguments and errors as above."""
     contents = run(fetch_contents, session, meeting, options)
     archived = run(commit_session_bag, session, contents)
     if options.captions and contents.recordings:
@@ -84,7 +91,7 @@ def fetch_contents(session: Session, meeting: MeetingSession, options: MeetingSe
     """Fetch all that is there of a session; what is not there, or cannot be fetched, is named."""
     with session.attempt() as attempt:
         contents = ContentsFetcher(attempt, meeting, datetime.now(UTC)).fetch(
-            peer_events=options.peer_events, uploads=options.uploads
+            peer_events=options.peer_events, uploads=options.uploads, participants=options.participants
         )
     for piece in contents.missing:
         session.log.info("Session %s, %s: %s.", meeting.id, piece.name, piece.reason.rstrip("."))

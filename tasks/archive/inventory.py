@@ -155,7 +155,7 @@ def survey(bucket: Bucket, root: str, below: Collection[str] = ()) -> Holdings:
     for stored in objects:
         listing.add(stored.key.removeprefix(root), stored)
     for folder in folders:
-        if folder not in {f"{root}{layout.AUDIT}/", f"{root}{layout.CATALOG}/"}:
+        if folder.removeprefix(root) not in layout.NO_APPS:
             for stored in bucket.list(folder):
                 listing.add(stored.key.removeprefix(root), stored)
     return listing.holdings()

@@ -15,6 +15,7 @@
 The highest version that has the marker counts; an earlier one is never changed.
 {prefix}/_audit/…                                         what was audited when
 {prefix}/_catalog/app_id={id}/month={YYYY-MM}/recordings.parquet    the catalog of a month's recordings; derived
+{prefix}/_sessions/{app_id}.json                          when sweeps asked for which session's documents; can be lost
 """
 
 from __future__ import annotations
@@ -47,6 +48,10 @@ AUDIT = "_audit"
 """What is about the archive and not of a recording; no app has such an id."""
 CATALOG = "_catalog"
 """What is derived from all bags of a month; no app has such an id either."""
+SESSIONS = "_sessions"
+"""What sweeps know of the sessions of the last days; no app has such an id either."""
+NO_APPS = frozenset({f"{AUDIT}/", f"{CATALOG}/", f"{SESSIONS}/"})
+"""Folders in the archive's root that are about the archive, and no app's."""
 DESCRIPTION = ".description.json"
 CAPTIONS = ".vtt"
 TRANSCRIPT_TEXT = ".txt"
@@ -95,7 +100,7 @@ def is_app(path: str) -> bool:
     Args:
         path: below the archive's root, with a slash at its end.
     """
-    return path not in {f"{AUDIT}/", f"{CATALOG}/"} and re.fullmatch(f"{APP_ID}/", path) is not None
+    return path not in NO_APPS and re.fullmatch(f"{APP_ID}/", path) is not None
 
 
 def is_year(path: str) -> bool:
@@ -135,6 +140,16 @@ def parse_catalog_path(path: str) -> Month | None:
     """
     match = _MONTH.fullmatch(path)
     return Month(match["app"], match["month"]) if match else None
+
+
+def session_looks_key(root: str, app_id: str) -> str:
+    """Return the key of what sweeps know of an app's sessions.
+
+    Args:
+        root: the archive's key prefix, with a slash at its end, or empty.
+        app_id: of the sessions.
+    """
+    return f"{root}{SESSIONS}/{app_id}.json"
 
 
 def recording_folder(prefix: str, app_id: str, recording: Recording) -> str:

@@ -24,6 +24,7 @@ from tasks.realtimekit.session_models import (
     DocumentUrl,
     ExpectedDocuments,
     MeetingSession,
+    parse_session,
     parse_session_id,
     without_peer_events,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "RecordingStatus",
     "parse_archived",
     "parse_recording_id",
+    "parse_session",
     "parse_session_id",
     "require_media",
     "require_no_missing_media",

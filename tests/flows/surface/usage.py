@@ -109,6 +109,9 @@ USAGES = {
             "--hand-out --retry-minutes 5",
             "--retry-minutes 10080",
             "--dry-run --limit 2 --at-risk-hours 12 --invoked-within-hours 6 --at-once 2",
+            "--sessions recorded",
+            "--sessions all",
+            "--sessions none",
         ),
         refused=(
             "more",
@@ -127,6 +130,8 @@ USAGES = {
             f"--app-id {'x' * 65}",
             "--at-once 0",
             "--at-once 17",
+            "--sessions some",
+            "--sessions",
             "--retry-minutes 0",
             "--retry-minutes 10081",
             "--no-such-option",
