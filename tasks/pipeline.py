@@ -182,6 +182,6 @@ def _with_title(session: Session, recording: Recording) -> Recording:
     except TransferStopped:
         raise
     except ArchiverError as error:
-        session.log.info("Recording %s is archived without the meeting's title. %s", recording.id, error)
+        session.log.info("The title of the meeting of recording %s is not known. %s", recording.id, error)
         return recording
     return recording.with_meeting(meeting.meeting_id, meeting.title)
