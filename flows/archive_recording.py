@@ -20,7 +20,7 @@ from tasks.engine import Engine
 from tasks.errors import ArchiverError, TransferStopped
 from tasks.pipeline import Options
 from tasks.realtimekit import UUID_PATTERN, parse_recording_id
-from tasks.session_pipeline import SessionOutcome, archive_session_of
+from tasks.session_pipeline import SessionOutcome, archive_session_of_recording
 from tasks.settings import Settings, load_settings
 from tasks.transfer import report
 
@@ -76,7 +76,7 @@ def _with_session(
     if not recording.session_id:
         return archived
     try:
-        outcome = engine.run_once(archive_session_of, clients, recording)
+        outcome = engine.run_once(archive_session_of_recording, clients, recording)
     except TransferStopped:
         raise
     except engine.own_errors as error:  # of Prefect's, or what nobody foresaw

@@ -8,8 +8,8 @@
 `archive_meeting_session` tells their order. A meeting's session is not a run's `Session`, which is its clients.
 What is late or missing never fails a run: it is told, stated in the bag, and looked for by the next run.
 
-`archive_session_of` does the same for a recording that is archived: within a time limit, with few requests where
-nothing is new, and without any failure.
+`archive_session_of_recording` does the same for a recording that is archived: within a time limit, with few requests
+where nothing is new, and without any failure.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def archive_meeting_session(
     return archived
 
 
-def archive_session_of(
+def archive_session_of_recording(
     session: Session, recording: Recording, options: MeetingSessionOptions | None = None
 ) -> SessionOutcome:
     """Archive what is there of the session of a recording that is archived already; a failure is told, and stated.

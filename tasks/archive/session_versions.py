@@ -15,7 +15,7 @@ from tasks.archive.lookup import find_bag
 from tasks.archive.session_pieces import Piece, paths_of_uploads, read_links
 from tasks.documents import recognize_document
 from tasks.errors import ArchiveDamaged, ObjectTooLarge
-from tasks.realtimekit import DOCUMENT_KINDS
+from tasks.realtimekit import DOCUMENT_KINDS, without_peer_events
 from tasks.text import redacted
 
 if TYPE_CHECKING:
@@ -222,12 +222,23 @@ def _choose(
 
 
 def _participants(contents: SessionContents, versions: Sequence[Version]) -> bytes:
-    """Return participants.json: as fetched, or as the newest version has it that has any."""
-    if contents.participants is not None:
-        entries = [redacted(participant) for participant in contents.participants]
-        return bag.json_tag(entries)
+    """Return participants.json: as fetched, or as the newest version has it that has any.
+
+    A version that has the same participants with their events counts as the same: a run that did not ask for events
+    takes none away.
+    """
     held = (version.tags[layout.PARTICIPANTS] for version in versions)
-    return next((content for content in held if content != NO_PARTICIPANTS), NO_PARTICIPANTS)
+    newest = next((content for content in held if content != NO_PARTICIPANTS), NO_PARTICIPANTS)
+    if contents.participants is None:
+        return newest
+    fetched = bag.json_tag([redacted(participant) for participant in contents.participants])
+    return newest if fetched == _without_events(newest) else fetched
+
+
+def _without_events(participants: bytes) -> bytes:
+    entries = json.loads(participants)
+    known = entries if isinstance(entries, list) else []
+    return bag.json_tag([without_peer_events(entry) for entry in known if isinstance(entry, dict)])
 
 
 def _findings(

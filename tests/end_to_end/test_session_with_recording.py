@@ -108,6 +108,17 @@ def test_a_second_recording_is_named_by_a_new_version_and_gets_its_captions(
     assert f"{rclone.folder(other).rstrip('/')}.vtt" in rclone.stored_keys()
 
 
+def test_events_of_participants_that_a_person_asked_for_are_kept_when_more_comes(
+    rclone: Archiving, meeting: Meeting
+) -> None:
+    recording = meeting.add_recording()
+    rclone.run().archived_session(meeting.id, peer_events=True)
+    meeting.put("transcript", HELLO)
+    rclone.run().archived_with_session(recording.id)
+    assert meeting.payload() == {"data/transcript.csv": HELLO}
+    assert b"address-canary" in meeting.newest()["participants.json"]
+
+
 def test_captions_that_a_killed_run_did_not_write_are_written_by_the_next(rclone: Archiving, meeting: Meeting) -> None:
     recording = meeting.add_recording(after_s=0)
     meeting.put("transcript", HELLO)

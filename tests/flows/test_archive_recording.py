@@ -43,7 +43,8 @@ from tests.flows.world import World
 
 LOG = logging.getLogger(__name__)
 STAGES = {
-    "fetch details", "find archive", "wait until uploaded", "transfer media", "commit archive", "archive session of",
+    "fetch details", "find archive", "wait until uploaded", "transfer media", "commit archive",
+    "archive session of recording",
 }  # fmt: skip
 UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 

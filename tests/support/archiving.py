@@ -17,7 +17,7 @@ from pydantic import ByteSize, SecretStr
 from tasks.cancellation import CancellationGroup
 from tasks.pipeline import Options, archive_recording, commit_archive, fetch_details, transfer_media
 from tasks.session import Attempt, Session, StoreAccess
-from tasks.session_pipeline import MeetingSessionOptions, archive_meeting_session, archive_session_of
+from tasks.session_pipeline import MeetingSessionOptions, archive_meeting_session, archive_session_of_recording
 from tasks.settings import Settings
 from tasks.sweep import Scope, plan_sweep
 from tasks.text import MIB
@@ -178,7 +178,7 @@ class Run:
         """Archive a recording, or find that it is, and then what is there of its session."""
         with closing(self._session()) as session:
             outcome = archive_recording(session, recording_id, self._options(overwrite=False))
-            return archive_session_of(session, outcome.recording)
+            return archive_session_of_recording(session, outcome.recording)
 
     def archived_session(self, session_id: str, **options: Any) -> ArchivedMeetingSession:
         """Archive what belongs to a meeting's session, or find that it is."""
