@@ -1,6 +1,7 @@
 """One recording, from its id to a verified, committed archive.
 
 uv run python -m flows.archive_recording RECORDING_ID [--wait-timeout SECONDS] [--overwrite] [--accept-size] [--partial]
+    [--no-session]
 """
 # ruff: noqa: E402
 # (a command has ended before Prefect is imported, unless it runs as a flow)
@@ -8,7 +9,7 @@ uv run python -m flows.archive_recording RECORDING_ID [--wait-timeout SECONDS] [
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field
 
@@ -16,10 +17,16 @@ from tasks import command, pipeline
 from tasks.archive import ArchivedRecording
 from tasks.arguments import Metavar
 from tasks.engine import Engine
+from tasks.errors import ArchiverError, TransferStopped
 from tasks.pipeline import Options
 from tasks.realtimekit import UUID_PATTERN, parse_recording_id
+from tasks.session_pipeline import SessionOutcome, archive_session_of_recording
 from tasks.settings import Settings, load_settings
 from tasks.transfer import report
+
+if TYPE_CHECKING:
+    from tasks.realtimekit import Recording
+    from tasks.session import Session
 
 WAIT_TIMEOUT_S = 600
 LONGEST_WAIT_S = 86_400
@@ -33,6 +40,7 @@ def archive(
     overwrite: bool = False,
     accept_size: bool = False,
     partial: bool = False,
+    session: bool = True,
 ) -> ArchivedRecording:
     """Bring one recording home: wait until it is uploaded, transfer and verify its files, archive them.
 
@@ -46,18 +54,44 @@ def archive(
         partial: Archive the files that can be downloaded, although the API names others without a usable URL. The
             archive states what is missing, and is replaced by the next run or sweep that can have all files. With
             overwrite, an archive is replaced that has no file that the new one has not.
+        session: Archive what is there of the recording's session, too: transcript, chat, summary, participants. That
+            comes after the recording, and never fails the run. Run it again later for what has come since.
     """
     recording_id = parse_recording_id(recording_id)
     settings = load_settings(Settings)
     options = Options(wait_timeout, overwrite, accept_size, partial)
-    with engine.open_session(settings) as session:
-        archived, transferred = pipeline.archive_recording(
-            session, recording_id, options, engine.with_retries(settings)
-        )
+    with engine.open_session(settings) as clients:
+        outcome = pipeline.archive_recording(clients, recording_id, options, engine.with_retries(settings))
+        archived, transferred, recording = outcome
         if transferred is not None:
             engine.emit_archived(archived)
             publish_report(engine, archived.recording_id, report(archived, transferred))
+        return _with_session(engine, clients, archived, recording) if session else archived
+
+
+def _with_session(
+    engine: Engine, clients: Session, archived: ArchivedRecording, recording: Recording
+) -> ArchivedRecording:
+    """Archive what is there of the recording's session, and state in the result what came of it, be it a failure."""
+    if not recording.session_id:
         return archived
+    try:
+        outcome = engine.run_once(archive_session_of_recording, clients, recording)
+    except TransferStopped:
+        raise
+    except engine.own_errors as error:  # of Prefect's, or what nobody foresaw
+        outcome = SessionOutcome(failure=str(error) if isinstance(error, ArchiverError) else type(error).__name__)
+        engine.log.warning("Session %s is not archived: %s", recording.session_id, outcome.failure)
+    if outcome.written is not None:
+        engine.emit_session_archived(outcome.written)
+        engine.publish_session(outcome.written)
+    return archived.model_copy(
+        update={
+            "session_url": outcome.archive_url,
+            "session_missing": outcome.missing,
+            "session_failure": outcome.failure,
+        }
+    )
 
 
 def publish_report(engine: Engine, recording_id: str, text: str) -> None:

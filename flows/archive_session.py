@@ -42,7 +42,13 @@ def archive(
     settings = load_settings(Settings)
     options = MeetingSessionOptions(peer_events=peer_events, uploads=uploads, captions=captions)
     with engine.open_session(settings) as session:
-        return archive_meeting_session(session, parse_session_id(session_id), options, engine.with_retries(settings))
+        archived = archive_meeting_session(
+            session, parse_session_id(session_id), options, engine.with_retries(settings)
+        )
+        if archived.changed:
+            engine.emit_session_archived(archived)
+            engine.publish_session(archived)
+        return archived
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from tasks import cli, command
-from tasks.archive import PAYLOAD, ArchivedBag, ArchivedFile, description_key, open_bag
+from tasks.archive import PAYLOAD, ArchivedBag, ArchivedFile, description_key, find_version_for, open_bag
 from tasks.arguments import parse_for
 from tasks.engine import Engine
-from tasks.errors import RecordingIdInvalid
+from tasks.errors import ArchiverError, RecordingIdInvalid
 from tasks.media.description import Description, MediaFile, compare_files, describe_file, render_markdown
 from tasks.media.ranged_file import BlockReader
 from tasks.media.sandbox import examine_file
@@ -76,7 +76,7 @@ def describe(
         findings=tuple(findings),
     )
     run(store_description, store, archived, description, engine.log)
-    publish_description(engine, description, poster)
+    publish_description(engine, description, poster, _read_summary(store, archived, engine.log))
     return description
 
 
@@ -119,10 +119,24 @@ def _fetcher(store: Store, stored: StoredObject) -> Callable[[int, int], bytes]:
     return lambda start, stop: b"".join(store.read(stored, start, stop))
 
 
-def publish_description(engine: Engine, description: Description, poster: bytes) -> None:
+def _read_summary(store: Store, archived: ArchivedBag, log: Log) -> str:
+    """Return the archived summary of the recording's meeting; empty without one, or if the store does not give it."""
+    try:
+        version = find_version_for(store, archived.folder, archived.session_id, log)
+        path = version.documents.get("summary") if version else None
+        content = version.content(store, path) if version and path else None
+    except ArchiverError as error:  # the recording is described all the same
+        log.warning("The meeting's summary is not known. %s", error)
+        return ""
+    return (content or b"").decode(errors="replace")
+
+
+def publish_description(engine: Engine, description: Description, poster: bytes, summary: str = "") -> None:
     """Leave the description in Prefect's UI."""
     key = f"described-{description.recording_id}"
-    engine.publish_markdown("description", key, render_markdown(description, poster), "What the recording's media are")
+    engine.publish_markdown(
+        "description", key, render_markdown(description, poster, summary), "What the recording's media are"
+    )
 
 
 def _described_at(archive_url: str) -> None:

@@ -14,7 +14,7 @@
     4      archive                                                     a bag per recording, and per state of a session
     5      transfer                                                    from source to store, part by part
     6      pipeline                                                    a recording's way, told once: start there
-    6      session_pipeline session_contents                           a session's way: transcript, chat, summary
+    6      session_pipeline session_contents session_news session_report    a session's way: transcript, chat, summary
     6      session engine                                              clients of a run; what runs its stages
     6      cli arguments                                               a command on a terminal
     7      sweep                                                       what is not archived yet

@@ -81,6 +81,11 @@ class CancellationGroup:
         if self._cancelled:
             cancellation.set()
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the group was cancelled."""
+        return self._cancelled
+
     def cancel(self) -> None:
         """Cancel all attempts."""
         with self._lock:

@@ -14,17 +14,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from tasks import prefect_settings
+from tasks.archive import NOT_IN_THE_EVENT
 from tasks.errors import ArchiverError, SettingsInvalid, Unforeseen
 from tasks.pipeline import RETRY_DELAYS_S
 from tasks.process_tuning import settle
 from tasks.run_history import RunHistory
 from tasks.session import Session, show_on_terminal_or_in_log
+from tasks.session_report import report_session
 from tasks.text import conceal_logs, safe_line, showable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tasks.archive import ArchivedRecording
+    from tasks.archive import ArchivedMeetingSession, ArchivedRecording
     from tasks.cancellation import CancellationGroup
     from tasks.pipeline import RunStage
     from tasks.realtimekit import Recording
@@ -37,6 +39,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 ARCHIVED = "realtimekit.recording.archived"
+SESSION_ARCHIVED = "realtimekit.session.archived"
 DAMAGED = "realtimekit.archive.damaged"
 LOG = logging.getLogger("realtimekit-archiver")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -141,18 +144,24 @@ class Engine:
 
         return run
 
-    def emit(self, event: str, recording_id: str, payload: dict[str, Any]) -> None:
-        """Emit an event about a recording, for whoever listens; without a server nobody does.
+    def emit(self, event: str, its_id: str, payload: dict[str, Any], kind: str = "recording") -> None:
+        """Emit an event about a recording or a session, for whoever listens; without a server nobody does.
 
         Args:
             event: the event's name.
-            recording_id: whose event it is; becomes the event's resource.
+            its_id: whose event it is; becomes the event's resource.
             payload: with every key, always: Prefect's event templates fail without a trace on one that is missing.
+            kind: `recording` or `session`.
         """
 
     def emit_archived(self, archived: ArchivedRecording) -> None:
         """Emit the event that starts what follows an archive."""
-        self.emit(ARCHIVED, archived.recording_id, archived.model_dump(mode="json", exclude={"already_archived"}))
+        self.emit(ARCHIVED, archived.recording_id, archived.model_dump(mode="json", exclude=set(NOT_IN_THE_EVENT)))
+
+    def emit_session_archived(self, archived: ArchivedMeetingSession) -> None:
+        """Emit the event of a new version of a session's bag."""
+        payload = archived.model_dump(mode="json", exclude={"changed"})
+        self.emit(SESSION_ARCHIVED, archived.session_id, payload, "session")
 
     def publish_markdown(self, what: str, key: str, markdown: str, description: str) -> None:
         """Publish a text for people; without a server there is no place for it.
@@ -163,6 +172,11 @@ class Engine:
             markdown: the text.
             description: a line about it.
         """
+
+    def publish_session(self, archived: ArchivedMeetingSession) -> None:
+        """Publish a report of what was archived of a session."""
+        key, description = f"archived-session-{archived.session_id}", "What was archived of a session, and where"
+        self.publish_markdown("report", key, report_session(archived), description)
 
     def publish_table(self, key: str, rows: list[dict[str, str]], description: str) -> None:
         """Publish a table for people; without a server there is no place for it.

@@ -8,6 +8,7 @@
 
 `archive_recording` tells their order, and is the only place that does. The flow runs each stage as a task of Prefect's,
 a command without a Prefect server runs each with retries, and the sweep runs them all in one task.
+What belongs to the recording's session follows afterwards, see `session_pipeline`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from tasks.archive import can_be_completed
+from tasks.errors import ArchiverError, TransferStopped
 from tasks.realtimekit import require_media, require_some_media
 from tasks.text import human_size
 from tasks.transfer import Transferred, show_progress
@@ -33,6 +35,8 @@ R = TypeVar("R")
 
 RETRY_DELAYS_S = [5.0, 20.0, 60.0]
 """Between the attempts at a stage; the last one counts for all that follow."""
+TITLE_S = 2.0
+"""How long a meeting's title is waited for at the most."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class Outcome(NamedTuple):
 
     archived: ArchivedRecording
     transferred: Transferred | None
+    recording: Recording  # as last seen
 
 
 def run_once(stage: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -85,16 +90,16 @@ def archive_recording(
     # Before the wait: of a recording whose seven days are over, only the archive is left.
     if not options.overwrite and (archived := run(find_archive, session, recording)):
         if not can_be_completed(archived, recording):
-            return Outcome(archived, None)
+            return Outcome(archived, None, recording)
         options = replace(
             options, overwrite=True, keep_names=True
         )  # it states that files are missing: now all are there
     ready = run(wait_until_uploaded, session, recording, options.wait_timeout_s)
     # While this run waited, another may have archived it.
     if ready is not recording and not options.overwrite and (archived := run(find_archive, session, ready)):
-        return Outcome(archived, None)
+        return Outcome(archived, None, ready)
     transferred = run(transfer_media, session, ready, options)
-    return Outcome(run(commit_archive, session, ready, transferred, options), transferred)
+    return Outcome(run(commit_archive, session, ready, transferred, options), transferred, ready)
 
 
 def fetch_details(session: Session, recording_id: str) -> Recording:
@@ -149,6 +154,7 @@ def commit_archive(
     session: Session, recording: Recording, transferred: Transferred, options: Options
 ) -> ArchivedRecording:
     """Make the recording's archive visible, whole and at once."""
+    recording = _with_title(session, recording)
     with session.attempt() as attempt:
         archived = attempt.transfer(recording, session.new_tally()).commit(
             attempt.archive,
@@ -161,3 +167,21 @@ def commit_archive(
         "Archived: %s (%d files, %s)", archived.archive_url, len(archived.files), human_size(archived.bytes)
     )
     return archived
+
+
+def _with_title(session: Session, recording: Recording) -> Recording:
+    """Return the recording with its meeting's title, which the session's details have; as it is if they do not come.
+
+    They are asked for once, and for two seconds: no recording waits for a title.
+    """
+    if recording.title or not recording.session_id:
+        return recording
+    try:
+        with session.limited(TITLE_S, patience_s=0) as limited, limited.attempt() as attempt:
+            meeting = attempt.meeting_sessions.session(recording.session_id)
+    except TransferStopped:
+        raise
+    except ArchiverError as error:
+        session.log.info("The title of the meeting of recording %s is not known. %s", recording.id, error)
+        return recording
+    return recording.with_meeting(meeting.meeting_id, meeting.title)

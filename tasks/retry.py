@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 import time
@@ -33,12 +34,16 @@ class Patience:
     Args:
         seconds: of failures without progress, after which the last failure is raised.
         stop: set to end all pauses at once.
+        limit_s: seconds after which it is over all the same, however much progress is made.
     """
 
-    def __init__(self, seconds: float, stop: Event, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, seconds: float, stop: Event, clock: Callable[[], float] = time.monotonic, *, limit_s: float = math.inf
+    ) -> None:
         self.seconds = seconds
         self._stop = stop
         self._clock = clock
+        self._end = clock() + limit_s if limit_s < math.inf else math.inf
         self._failing_since: float | None = None
         self._moved = 0
 
@@ -51,6 +56,11 @@ class Patience:
         self._moved += count
         if self._moved >= MOVING_BYTES:
             self._failing_since = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the limit has passed."""
+        return self._end < math.inf and self._clock() >= self._end
 
     def check(self) -> None:
         """Raise `TransferStopped` if the run is being stopped."""
@@ -70,7 +80,7 @@ class Patience:
             since = self._failing_since = now
             self._moved = 0
         delay = max(error.retry_after or 0.0, backoff(attempt))
-        if now + delay - since > self.seconds:
+        if now + delay - since > self.seconds or now + delay >= self._end:
             raise error
         wait_unless_stopped(self._stop, delay)
 

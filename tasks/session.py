@@ -10,14 +10,16 @@ import sys
 from contextlib import contextmanager
 from copy import copy
 from functools import cached_property
+from threading import Timer
 from typing import TYPE_CHECKING
 
 import httpx
 
 from tasks.archive import Archive, SessionArchive, payload_paths
-from tasks.cancellation import Cancellation, OpenConnections
+from tasks.cancellation import Cancellation, CancellationGroup, OpenConnections
 from tasks.download import PresignedUrl, PresignedUrls, new_empty_cookie_jar, new_http_client
-from tasks.realtimekit import API_PATIENCE_S, MeetingSessions, RealtimeKit
+from tasks.errors import TookTooLong, TransferStopped
+from tasks.realtimekit import API_BLOCK_S, API_PATIENCE_S, MeetingSessions, RealtimeKit
 from tasks.s3 import Store, StoreCapabilities, Throttle, new_s3_client
 from tasks.transfer import (
     FILES_AT_ONCE,
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
 
     from botocore.client import BaseClient
 
-    from tasks.cancellation import CancellationGroup
     from tasks.realtimekit import Recording
     from tasks.settings import ArchiveSettings, Settings
     from tasks.text import Log
@@ -80,14 +81,16 @@ class StoreAccess:
         """The client, whose connections are kept until `close`."""
         return new_s3_client(self._connections)
 
-    def store(self, stop: Event) -> Store:
+    def store(self, stop: Event, patience_s: float | None = None) -> Store:
         """Return the archive's bucket.
 
         Args:
             stop: ends all waiting and reading.
+            patience_s: seconds that one call goes on trying; None for the settings'.
         """
-        settings = self._settings
-        return Store(self.client, settings.bucket, settings.transfer_patience, stop, self._throttle, self._capabilities)
+        patience_s = self._settings.transfer_patience if patience_s is None else patience_s
+        bucket = self._settings.bucket
+        return Store(self.client, bucket, patience_s, stop, self._throttle, self._capabilities)
 
     def close(self) -> None:
         """Close the connections."""
@@ -122,7 +125,8 @@ class Session:
         self.log = log
         self.store_access = store_access or StoreAccess(settings)
         self.new_tally = new_tally
-        self.cancellation = cancellation
+        self.cancellations = () if cancellation is None else (cancellation,)
+        self.sits_out_blocks = True
         self._views = views
         self._owns_store_access = store_access is None
         self.api_http = httpx.Client(timeout=min(API_TIMEOUT_S, settings.stall_timeout), cookies=new_empty_cookie_jar())
@@ -136,6 +140,34 @@ class Session:
         return other
 
     @contextmanager
+    def limited(self, limit_s: float, patience_s: float) -> Iterator[Session]:
+        """Give a session, on the same connections, for what a run can do without; the block ends within a time limit.
+
+        Args:
+            limit_s: seconds after which all attempts of the block are ended.
+            patience_s: seconds that one call goes on trying at the most; a limit of the API's rate is not sat out.
+
+        Raises:
+            TookTooLong: the limit has passed.
+        """
+        limit, other = CancellationGroup(), copy(self)
+        patience_s = min(patience_s, self.settings.transfer_patience)
+        other.settings = self.settings.model_copy(update={"transfer_patience": patience_s})
+        other.cancellations = (*self.cancellations, limit)
+        other.sits_out_blocks = False
+        timer = Timer(limit_s, limit.cancel)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield other
+        except TransferStopped:
+            if not limit.is_cancelled or any(group.is_cancelled for group in self.cancellations):
+                raise
+            raise TookTooLong(limit_s) from None
+        finally:
+            timer.cancel()
+
+    @contextmanager
     def attempt(self) -> Iterator[Attempt]:
         """Give what one attempt at a stage works with; all of its threads end with the block, in whatever way it ends.
 
@@ -143,8 +175,8 @@ class Session:
         bytes, so that the connections to RealtimeKit are shut down under it.
         """
         stop = Cancellation(self.connections)
-        if self.cancellation is not None:
-            self.cancellation.add(stop)
+        for group in self.cancellations:
+            group.add(stop)
         try:
             yield Attempt(self, stop)
         except BaseException:
@@ -179,12 +211,13 @@ class Attempt:
     @cached_property
     def api(self) -> RealtimeKit:
         """The app's recordings at RealtimeKit."""
-        return RealtimeKit(*self._api_access, stop=self.stop, patience_s=self._api_patience_s)
+        return RealtimeKit(*self._api_access, stop=self.stop, patience_s=self._api_patience_s, block_s=self._block_s)
 
     @cached_property
     def meeting_sessions(self) -> MeetingSessions:
         """The app's sessions at RealtimeKit: meetings that took place."""
-        return MeetingSessions(*self._api_access, stop=self.stop, patience_s=self._api_patience_s)
+        access = self._api_access
+        return MeetingSessions(*access, stop=self.stop, patience_s=self._api_patience_s, block_s=self._block_s)
 
     @property
     def _api_access(self) -> tuple[httpx.Client, str, str, str, str]:
@@ -197,10 +230,14 @@ class Attempt:
     def _api_patience_s(self) -> float:
         return min(API_PATIENCE_S, self.session.settings.transfer_patience)
 
+    @property
+    def _block_s(self) -> float:
+        return API_BLOCK_S if self.session.sits_out_blocks else 0.0
+
     @cached_property
     def store(self) -> Store:
         """The archive's bucket."""
-        return self.session.store_access.store(self.stop)
+        return self.session.store_access.store(self.stop, self.session.settings.transfer_patience)
 
     @cached_property
     def archive(self) -> Archive:

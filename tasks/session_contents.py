@@ -1,6 +1,7 @@
 """What belongs to a meeting's session, fetched from RealtimeKit: whatever is there, and a name for what is not.
 
 A document that is late, missing or broken stops nothing: each is fetched on its own, and what fails is named.
+Documents are kept as they came, but for the signatures of links: who holds one can fetch the file.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tasks.archive import MissingPiece, SessionContents, SessionDocument, SessionRecording, document_path, upload_path
-from tasks.documents import linked_uploads, recognize_document, recognize_upload
+from tasks.documents import linked_uploads, recognize_document, recognize_upload, without_signatures
 from tasks.download import PresignedUrl, fetch_document, fetch_upload
 from tasks.errors import ArchiverError, LinkRefused, SourceMissing, SourceUnavailable, TransferStopped
 from tasks.realtimekit import DOCUMENT_KINDS, ExpectedDocuments, without_peer_events
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 DOCUMENT_PATIENCE_S = 60.0
 """How long one document is tried for; the next run tries again."""
 UPLOAD_PATIENCE_S = 15.0
+UPLOADS_LIMIT_S = 120.0
+"""For all uploads of one run: their servers are strangers', and may be as slow as they like."""
 MOST_UPLOADS = 500
 MOST_UPLOAD_BYTES = 64 * MIB
 MOST_UPLOADS_BYTES = 256 * MIB
@@ -47,14 +50,19 @@ class ContentsFetcher:
         attempt: what this stage works with.
         meeting: the session.
         now: whether the seven days are over is told for this time.
+        recording: one of the session's that is known without asking; None if there is none.
     """
 
-    def __init__(self, attempt: Attempt, meeting: MeetingSession, now: datetime) -> None:
+    def __init__(
+        self, attempt: Attempt, meeting: MeetingSession, now: datetime, recording: Recording | None = None
+    ) -> None:
         self._attempt = attempt
         self._meeting = meeting
         self._is_over = meeting.is_over(now)
         self._missing: list[MissingPiece] = []
+        self._recording = recording
         self._urls: dict[str, str] = {}  # of documents, by kind
+        self._uploaded: list[str] = []  # URLs that the chat links to, with their signatures
         self._servers_away = 0  # uploads in a row whose server does not answer
 
     def fetch(self, *, peer_events: bool, uploads: bool, participants: bool = True) -> SessionContents:
@@ -72,7 +80,7 @@ class ContentsFetcher:
             if document is not None:
                 documents.append(document)
                 if kind == "chat" and uploads:
-                    documents += self._uploads(document)
+                    documents += self._uploads()
         people = self._participants(peer_events=peer_events) if participants else None
         recordings = self._recordings()
         return SessionContents(self._meeting, people, tuple(documents), tuple(self._missing), recordings)
@@ -120,24 +128,28 @@ class ContentsFetcher:
             reason = NEVER_FETCHED if is_final else str(error)
             self._miss(kind, reason, may_come=not is_final, expected=expected)
             return None
-        recognized = recognize_document(kind, document.content)
+        if kind == "chat":
+            self._uploaded = linked_uploads(document.content)
+        content = without_signatures(document.content)
+        recognized = recognize_document(kind, content)
         if recognized.doubt:
             self._miss(kind, recognized.doubt, may_come=not self._is_over, expected=expected)
         path = document_path(kind, recognized.extension)
-        return SessionDocument(path, document.content, recognized.content_type, recognized.doubt)
+        return SessionDocument(path, content, recognized.content_type, recognized.doubt)
 
-    def _uploads(self, chat: SessionDocument) -> Iterator[SessionDocument]:
-        """Yield the files that a chat links to, but for those that are archived already."""
-        urls = linked_uploads(chat.content)
+    def _uploads(self) -> Iterator[SessionDocument]:
+        """Yield the files that the chat links to, but for those that are archived already."""
+        urls = self._uploaded
         newest = self._attempt.session_archive.newest(self._meeting) if urls else None
         archived = set(newest.checksums) if newest else set[str]()
         seconds = min(UPLOAD_PATIENCE_S, self._attempt.session.settings.transfer_patience)
-        patience, left, tried = Patience(seconds, self._attempt.stop), MOST_UPLOADS_BYTES, 0
+        patience = Patience(seconds, self._attempt.stop, limit_s=UPLOADS_LIMIT_S)
+        left, tried = MOST_UPLOADS_BYTES, 0
         for url in urls:
             path = upload_path(url, recognize_upload(url, "").extension)
             if path in archived:
                 continue
-            if tried >= MOST_UPLOADS or left <= 0 or self._servers_away >= SERVERS_AWAY:
+            if tried >= MOST_UPLOADS or left <= 0 or self._servers_away >= SERVERS_AWAY or patience.is_over:
                 self._miss(path, "is left to a later run", may_come=not self._is_over)
                 continue
             tried += 1
@@ -163,6 +175,11 @@ class ContentsFetcher:
 
     def _recordings(self) -> tuple[SessionRecording, ...]:
         """Return the session's recordings; not to find them is no reason to leave anything."""
+        known = self._of_session(self._recording) if self._recording else None
+        found = {recording.id: recording for recording in (*self._listed(), *((known,) if known else ()))}
+        return tuple(found.values())
+
+    def _listed(self) -> tuple[SessionRecording, ...]:
         if not self._meeting.meeting_id:
             return ()
         since = self._meeting.day - BEFORE_START if self._meeting.day else None

@@ -7,29 +7,38 @@
 
 `archive_meeting_session` tells their order. A meeting's session is not a run's `Session`, which is its clients.
 What is late or missing never fails a run: it is told, stated in the bag, and looked for by the next run.
+
+`archive_session_of_recording` does the same for a recording that is archived: within a time limit, with few requests
+where nothing is new, and without any failure.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.archive import captions_key, transcript_text_key
+from tasks.archive import SessionRecording, captions_key, transcript_text_key
 from tasks.documents import parse_transcript, plain_text, web_vtt
-from tasks.errors import SessionLive
+from tasks.errors import ArchiverError, SessionLive, SessionNotFound, TransferStopped
 from tasks.pipeline import run_once
 from tasks.realtimekit import parse_session_id
 from tasks.session_contents import ContentsFetcher
+from tasks.session_news import find_unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tasks.archive import ArchivedMeetingSession, SessionContents, SessionRecording
+    from tasks.archive import ArchivedMeetingSession, MissingPiece, SessionContents, Version
     from tasks.documents import Transcript
     from tasks.pipeline import RunStage
-    from tasks.realtimekit import MeetingSession
+    from tasks.realtimekit import MeetingSession, Recording
     from tasks.session import Attempt, Session
+
+WITH_RECORDING_S = 300.0
+"""How long a run that archives a recording works on the recording's session: the recording is archived by then."""
+WITH_RECORDING_PATIENCE_S = 10.0
+"""How long such a run goes on trying each request."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -43,6 +52,15 @@ class MeetingSessionOptions:
     uploads: bool = True  # archive the files that the chat links to
     captions: bool = True  # write captions beside the recordings' bags
     participants: bool = True  # ask for the participants; else the archive keeps those that it has
+
+
+class SessionOutcome(NamedTuple):
+    """What came of a look at the session of a recording."""
+
+    archive_url: str = ""  # of the newest version; empty if there is none, or none is known
+    missing: tuple[MissingPiece, ...] = ()
+    failure: str = ""  # why not all was done
+    written: ArchivedMeetingSession | None = None  # the version that this look has written
 
 
 def archive_meeting_session(
@@ -77,6 +95,62 @@ def archive_ended_session(
     return archived
 
 
+def archive_session_of_recording(
+    session: Session, recording: Recording, options: MeetingSessionOptions | None = None
+) -> SessionOutcome:
+    """Archive what is there of the session of a recording that is archived already; a failure is told, and stated.
+
+    Args:
+        session: the run's clients.
+        recording: it may have no session: then nothing is done.
+        options: what a person wants.
+
+    Raises:
+        TransferStopped: the run is being stopped.
+    """
+    outcome, options = SessionOutcome(), options or MeetingSessionOptions()
+    if not recording.session_id:
+        return outcome
+    try:
+        with session.limited(WITH_RECORDING_S, WITH_RECORDING_PATIENCE_S) as limited:
+            meeting = fetch_meeting_session(limited, recording.session_id)
+            outcome, recordings = _look_at_session(limited, meeting, recording, options)
+            if options.captions and recordings:
+                write_captions(limited, meeting, recordings)
+    except TransferStopped:
+        raise
+    except ArchiverError as error:
+        is_usual = isinstance(error, SessionLive | SessionNotFound)
+        log = session.log.info if is_usual else session.log.warning
+        log("Not all of session %s is archived. %s", recording.session_id, error)
+        return outcome._replace(failure=str(error))
+    return outcome
+
+
+def _look_at_session(
+    session: Session, meeting: MeetingSession, recording: Recording, options: MeetingSessionOptions
+) -> tuple[SessionOutcome, Sequence[SessionRecording]]:
+    """Return what came of the look, and the recordings that captions are to be written for."""
+    with session.attempt() as attempt:
+        unchanged = find_unchanged(attempt, meeting, recording.id, datetime.now(UTC))
+        if unchanged is not None:
+            url = attempt.session_archive.url(unchanged.version)
+            session.log.info("Nothing new: %s", url)
+            return SessionOutcome(url, unchanged.missing), _without_captions(attempt, unchanged.version, recording)
+    contents = fetch_contents(session, meeting, options, recording)
+    archived = commit_session_bag(session, contents)
+    written = archived if archived.changed else None
+    return SessionOutcome(archived.archive_url, archived.missing, written=written), contents.recordings
+
+
+def _without_captions(attempt: Attempt, version: Version, recording: Recording) -> Sequence[SessionRecording]:
+    """Return the recording if there is a transcript and no captions of it: a run was ended before it wrote them."""
+    folder = attempt.archive.folder(recording)
+    if "transcript" not in version.documents or attempt.store.head(captions_key(folder)) is not None:
+        return ()
+    return (SessionRecording(recording.id, folder, recording.started_time, recording.duration_s),)
+
+
 def fetch_meeting_session(session: Session, session_id: str) -> MeetingSession:
     """Fetch the details of a session that has ended."""
     with session.attempt() as attempt:
@@ -87,10 +161,19 @@ def fetch_meeting_session(session: Session, session_id: str) -> MeetingSession:
     return meeting
 
 
-def fetch_contents(session: Session, meeting: MeetingSession, options: MeetingSessionOptions) -> SessionContents:
-    """Fetch all that is there of a session; what is not there, or cannot be fetched, is named."""
+def fetch_contents(
+    session: Session, meeting: MeetingSession, options: MeetingSessionOptions, recording: Recording | None = None
+) -> SessionContents:
+    """Fetch all that is there of a session; what is not there, or cannot be fetched, is named.
+
+    Args:
+        session: the run's clients.
+        meeting: the meeting's session.
+        options: what a person wants.
+        recording: one of the session's that is known without asking.
+    """
     with session.attempt() as attempt:
-        contents = ContentsFetcher(attempt, meeting, datetime.now(UTC)).fetch(
+        contents = ContentsFetcher(attempt, meeting, datetime.now(UTC), recording).fetch(
             peer_events=options.peer_events, uploads=options.uploads, participants=options.participants
         )
     for piece in contents.missing:

@@ -35,16 +35,17 @@ from tasks.archive.layout import (
     upload_path,
 )
 from tasks.archive.lookup import ArchivedBag, InspectedBag, inspect_bag, open_bag
-from tasks.archive.models import ArchivedFile, ArchivedRecording, StoredFile
+from tasks.archive.models import NOT_IN_THE_EVENT, ArchivedFile, ArchivedRecording, MissingPiece, StoredFile
 from tasks.archive.partial import can_be_completed, can_be_whole, describe_missing, read_missing
 from tasks.archive.session_bag import SessionArchive
+from tasks.archive.session_lookup import find_version_for
 from tasks.archive.session_models import (
     ArchivedMeetingSession,
-    MissingPiece,
     SessionContents,
     SessionDocument,
     SessionRecording,
 )
+from tasks.archive.session_versions import UPLOADS_MISSING, Version
 from tasks.archive.upload_journal import UploadJournal
 from tasks.archive.verify import is_marked, read_back
 
@@ -54,8 +55,10 @@ __all__ = [
     "DETAILS",
     "INFO",
     "MISSING",
+    "NOT_IN_THE_EVENT",
     "PAYLOAD",
     "SESSION_DETAILS",
+    "UPLOADS_MISSING",
     "Archive",
     "ArchivedBag",
     "ArchivedFile",
@@ -76,6 +79,7 @@ __all__ = [
     "StoredFile",
     "Sums",
     "UploadJournal",
+    "Version",
     "can_be_completed",
     "can_be_whole",
     "captions_key",
@@ -85,6 +89,7 @@ __all__ = [
     "description_key",
     "document_path",
     "find_manifests",
+    "find_version_for",
     "held_at",
     "inspect_bag",
     "is_a_folder",

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from tasks.archive.layout import MARKER, TAG_MANIFEST
-from tasks.text import human_size
+from tasks.text import archivable_line, human_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +24,10 @@ FINDING = "Archive-Finding"
 """Label of a line in bag-info.txt; there may be several."""
 RECORDING = "Recording-Identifier"
 """Label of a line in the bag-info.txt of a session; there is one for each of its recordings."""
+REDACTION = "Archive-Redaction"
+"""Label of a line in the bag-info.txt of a session; there is one for each document that is not as it came."""
+TITLE = "Meeting-Title"
+"""Label of a line in bag-info.txt."""
 MISSING = " is missing: the API hands out no usable URL for it."
 """The end of a finding that begins with the label of a missing file."""
 MARKER_TEXT = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
@@ -96,9 +100,10 @@ def bag_info(recording: Recording, sizes: Sequence[int], today: date, findings: 
     fields = [
         ("External-Identifier", recording.id),
         ("External-Description", "Cloudflare RealtimeKit recording"),
-        ("Bag-Group-Identifier", recording.session_id),
+        ("Bag-Group-Identifier", recording.session_id.lower()),
         ("Session-Identifier", recording.session_id),
         ("Recording-Invoked-Time", recording.invoked_time.isoformat() if recording.invoked_time else ""),
+        (TITLE, recording.title),
     ]
     return _info(fields, sizes, today, findings)
 
@@ -109,6 +114,7 @@ def session_info(
     sizes: Sequence[int],
     today: date,
     findings: Sequence[str] = (),
+    redactions: Sequence[str] = (),
 ) -> bytes:
     """Return the content of a session's bag-info.txt.
 
@@ -120,6 +126,7 @@ def session_info(
         sizes: of the payload files, in bytes.
         today: the day in UTC.
         findings: what a person has to know of the documents, in sentences; each becomes a line.
+        redactions: what is not as it came, in sentences; each becomes a line.
     """
     fields = [
         ("External-Identifier", session.id),
@@ -128,6 +135,8 @@ def session_info(
         ("Meeting-Identifier", session.meeting_id),
         ("Session-Started-Time", session.started_at.isoformat() if session.started_at else ""),
         *((RECORDING, recording_id) for recording_id in recording_ids),
+        (TITLE, archivable_line(session.title)),
+        *((REDACTION, redaction) for redaction in redactions),
     ]
     return _info(fields, sizes, today, findings)
 

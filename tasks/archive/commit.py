@@ -16,6 +16,7 @@ from tasks.archive.models import ArchivedFile, ArchivedRecording
 from tasks.archive.upload_journal import UploadJournal
 from tasks.archive.verify import read_back
 from tasks.errors import ArchiveDamaged, ObjectTooLarge, ReplacementSmaller, StoredWrong
+from tasks.realtimekit import parse_archived
 from tasks.s3 import bare_etag
 from tasks.text import redacted
 
@@ -75,7 +76,9 @@ class Archive:
             return None
         described = self._described(recording, whole.checksums)
         archived = self._archived(recording, described, bag.stated_findings(whole.tags[layout.INFO]))
-        return archived.model_copy(update={"already_archived": True})
+        stated = parse_archived(whole.tags[layout.DETAILS])
+        title = stated.title if stated else ""
+        return archived.model_copy(update={"already_archived": True, "title": title})
 
     def commit(
         self,
@@ -225,6 +228,8 @@ class Archive:
             bytes=sum(file.size for file in files),
             duration_s=recording.duration_s,
             findings=tuple(findings),
+            title=recording.title,
+            session_id=recording.session_id,
         )
 
 

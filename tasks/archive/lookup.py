@@ -134,6 +134,7 @@ class ArchivedBag:
     folder: str  # the key prefix, with a slash at its end
     files: Mapping[str, tuple[ArchivedFile, StoredObject]]  # by path within the bag
     duration_s: float | None  # as the API had it
+    session_id: str = ""  # empty if the recording has none
 
 
 def open_bag(bucket: Bucket, root: str, archive_url: str, recording_id: str) -> ArchivedBag:
@@ -161,4 +162,5 @@ def open_bag(bucket: Bucket, root: str, archive_url: str, recording_id: str) -> 
     checksums = dict(sorted(whole.checksums.items()))
     files = {file.path: (file, stored) for file, stored in describe_files(bucket, folder, url, checksums)}
     recording = parse_archived(whole.tags[layout.DETAILS])
-    return ArchivedBag(recording_id, url, folder, files, recording.duration_s if recording else None)
+    duration_s, session_id = (recording.duration_s, recording.session_id) if recording else (None, "")
+    return ArchivedBag(recording_id, url, folder, files, duration_s, session_id.lower())

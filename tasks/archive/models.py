@@ -27,8 +27,19 @@ class StoredFile:
     findings: tuple[str, ...] = ()  # what a person has to know of the file, in sentences
 
 
+class MissingPiece(BaseModel):
+    """Something that belongs to a session and is not in its archive, or only in doubt."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str  # transcript, chat, summary, participants, or the path of an upload
+    reason: str  # in words, for people
+    may_come: bool  # whether a later run may still get it
+    expected: bool | None = None  # whether the meeting's settings ask for it; None if that is not known
+
+
 class ArchivedRecording(BaseModel):
-    """What is archived, and where: the flow's result, and the event's payload."""
+    """What is archived, and where: the flow's result, and the event's payload but for `NOT_IN_THE_EVENT`."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -39,3 +50,12 @@ class ArchivedRecording(BaseModel):
     duration_s: float | None
     findings: tuple[str, ...] = ()  # what a person has to know of it, in sentences; the bag states them too
     already_archived: bool = False
+    title: str = ""  # of the meeting, if the archive names it
+    session_id: str = ""  # empty if the recording has none
+    session_url: str = ""  # of the newest bag of what belongs to the session; empty if there is none
+    session_missing: tuple[MissingPiece, ...] = ()  # of the session, as far as it was looked at
+    session_failure: str = ""  # why not all was done about the session; nothing of the recording is wrong
+
+
+NOT_IN_THE_EVENT = frozenset({"already_archived", "session_url", "session_missing", "session_failure"})
+"""Fields of the result that are not known when the recording is committed, and its event emitted."""

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING
 
 from tasks.archive import bag, layout
 from tasks.archive.models import ArchivedFile
+from tasks.archive.session_lookup import find_versions, list_versions
 from tasks.archive.session_models import ArchivedMeetingSession
-from tasks.archive.session_versions import merge, read_versions
+from tasks.archive.session_versions import merge
 from tasks.errors import StoredWrong, StoreRefused, TransferStopped
 from tasks.s3 import bare_etag
 
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from threading import Event
 
     from tasks.archive.session_models import SessionContents
-    from tasks.archive.session_versions import Piece, SessionState, Version
+    from tasks.archive.session_pieces import Piece
+    from tasks.archive.session_versions import SessionState, Version
     from tasks.realtimekit import MeetingSession
     from tasks.s3 import Store
     from tasks.text import Log
@@ -116,25 +118,16 @@ class SessionArchive:
         raise StoredWrong(self._url(contents.session), "a version that is whole", f"none in {ATTEMPTS} attempts")
 
     def _look(self, session: MeetingSession) -> _Look:
-        numbers = self._listed(session)
-        committed = sorted((number for number, paths in numbers.items() if layout.MARKER in paths), reverse=True)
-        return _Look(read_versions(self._store, self.folder(session), committed, self._log), numbers)
-
-    def _listed(self, session: MeetingSession) -> dict[int, set[str]]:
-        """Return the paths of all objects within a version's folder, by the version."""
-        folder, numbers = self.folder(session), dict[int, set[str]]()
-        for stored in self._store.list(folder):
-            name, slash, path = stored.key.removeprefix(folder).partition("/")
-            if number := layout.version_of(f"{folder}{name}{slash}"):
-                numbers.setdefault(number, set()).add(path)
-        return numbers
+        folder = self.folder(session)
+        numbers = list_versions(self._store, folder)
+        return _Look(find_versions(self._store, folder, numbers, self._log), numbers)
 
     def _claim(self, session: MeetingSession, number: int, before: _Look) -> str | None:
         """Claim a version; return the record's key, or None if another run is at work on it, or has just committed."""
         folder = layout.version_folder(self.folder(session), number)
         claim = f"{layout.unfinished_folder(folder)}{uuid.uuid4().hex}.json"
         self._store.put(claim, CLAIM, "application/json")
-        now = _Look([], self._listed(session))
+        now = _Look([], list_versions(self._store, self.folder(session)))
         is_alone = now.numbers.get(number) == {claim.removeprefix(folder)} and max(now.numbers) == number
         if is_alone and now.committed == before.committed:
             return claim
@@ -201,6 +194,10 @@ class SessionArchive:
         if self._stop.wait(random.uniform(0.05, LONGEST_PAUSE_S)):  # noqa: S311 - jitter needs no cryptography
             raise TransferStopped
 
+    def url(self, version: Version) -> str:
+        """Return where a version is, for people and for events."""
+        return f"s3://{self._store.bucket}/{version.folder}"
+
     def _url(self, session: MeetingSession) -> str:
         return f"s3://{self._store.bucket}/{self.folder(session)}"
 
@@ -217,13 +214,14 @@ class SessionArchive:
             missing = [piece for piece in missing if piece.name != "participants"]
         return ArchivedMeetingSession(
             session_id=contents.session.id,
-            archive_url=f"s3://{self._store.bucket}/{version.folder}",
+            archive_url=self.url(version),
             version=version.number,
             files=tuple(sorted(files, key=lambda file: file.path)),
             missing=tuple(missing),
             findings=state.findings,
             recording_ids=state.recording_ids,
             changed=changed,
+            redactions=state.redactions,
         )
 
 

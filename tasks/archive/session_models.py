@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from tasks.archive.models import ArchivedFile  # noqa: TC001 - pydantic reads it when the model is made
+from tasks.archive.models import ArchivedFile, MissingPiece  # noqa: TC001 - pydantic reads it when the model is made
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,23 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SessionDocument:
-    """A document of a session, as it came."""
+    """A document of a session, as it came but for the signatures of links."""
 
     path: str  # within the bag
     content: bytes = field(repr=False)
     content_type: str
     doubt: str = ""  # what speaks against it, as the end of a sentence; empty if it is what it should be
-
-
-class MissingPiece(BaseModel):
-    """Something that belongs to a session and is not in its archive, or only in doubt."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str  # transcript, chat, summary, participants, or the path of an upload
-    reason: str  # in words, for people
-    may_come: bool  # whether a later run may still get it
-    expected: bool | None = None  # whether the meeting's settings ask for it; None if that is not known
 
 
 @dataclass(frozen=True)
@@ -71,6 +60,7 @@ class ArchivedMeetingSession(BaseModel):
     findings: tuple[str, ...] = ()  # what a person has to know, in sentences; the bag states them too
     recording_ids: tuple[str, ...] = ()
     changed: bool = False  # whether this run has written a version
+    redactions: tuple[str, ...] = ()  # what is not as it came, in sentences; the bag states them too
 
     @property
     def is_complete(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -11,56 +12,28 @@ from typing import TYPE_CHECKING
 
 from tasks.archive import bag, layout
 from tasks.archive.lookup import find_bag
+from tasks.archive.session_pieces import Piece, paths_of_uploads, read_links
 from tasks.documents import recognize_document
-from tasks.errors import ArchiveDamaged, ObjectTooLarge, StoredWrong
-from tasks.realtimekit import DOCUMENT_KINDS
+from tasks.errors import ArchiveDamaged, ObjectTooLarge
+from tasks.realtimekit import DOCUMENT_KINDS, without_peer_events
 from tasks.text import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from tasks.archive.session_models import SessionContents, SessionDocument
+    from tasks.archive.session_models import SessionContents
     from tasks.realtimekit import MeetingSession
     from tasks.s3 import Bucket
     from tasks.text import Log
 
 VERSIONS_READ = 4
 """Newest versions that are read: each has all that those before it have, but where runs met."""
+ABOUT = "archive"
+"""Field of session.json that is not the API's: the session's recordings, and where in the bag its uploads are."""
+UPLOADS_MISSING = " of the files that the chat links to could not be fetched."
+"""The end of a finding that begins with their number."""
 NO_PARTICIPANTS = b"null\n"
 """Content of participants.json where they could not be read."""
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A payload file of a version that is to be written: as it was fetched, or as an earlier version holds it."""
-
-    path: str  # within the bag
-    sha256: str
-    size: int  # bytes
-    content_type: str
-    doubt: str = ""  # see `SessionDocument`
-    fetched: bytes | None = field(default=None, repr=False)
-    key: str = ""  # of the object that holds it, where it was not fetched
-
-    @classmethod
-    def of(cls, document: SessionDocument) -> Piece:
-        """Return a document that was fetched."""
-        content = document.content
-        sha256 = hashlib.sha256(content).hexdigest()
-        return cls(document.path, sha256, len(content), document.content_type, document.doubt, content)
-
-    def read(self, bucket: Bucket) -> bytes:
-        """Return the content.
-
-        Raises:
-            StoredWrong: the earlier version no longer holds it.
-        """
-        if self.fetched is not None:
-            return self.fetched
-        content = bucket.get(self.key)
-        if content is None or hashlib.sha256(content).hexdigest() != self.sha256:
-            raise StoredWrong(self.key, f"SHA-256 {self.sha256}", "others" if content is not None else "nothing")
-        return content
 
 
 @dataclass(frozen=True)
@@ -75,6 +48,20 @@ class Version:
     def checksums(self) -> dict[str, str]:
         """The SHA-256 that the manifest states, by path."""
         return bag.parse_manifest(self.tags[layout.MANIFEST])
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What a person has to know, in sentences."""
+        return bag.stated_findings(self.tags[layout.INFO])
+
+    def describes(self, session: MeetingSession, recording_id: str) -> bool:
+        """Tell whether the version states a session's details as they are now, and names a recording of it."""
+        stated = json.loads(self.tags[layout.SESSION_DETAILS])
+        if not isinstance(stated, dict):
+            return False
+        details = {name: value for name, value in stated.items() if name != ABOUT}
+        is_named = recording_id in bag.stated_recordings(self.tags[layout.INFO])
+        return is_named and bag.json_tag(details) == bag.json_tag(redacted(session.details))
 
     @cached_property
     def documents(self) -> dict[str, str]:
@@ -95,14 +82,15 @@ class Version:
         path = self.documents.get(name)
         if path is None or (stored := bucket.head(self.folder + path)) is None:
             return None
-        doubt = ""
+        doubt, removed, links = "", 0, tuple[str, ...]()
         if name in DOCUMENT_KINDS:
             content = self.content(bucket, path)
             if content is None:
                 return None
             doubt = recognize_document(name, content).doubt
-        sha256 = self.checksums[path]
-        return Piece(path, sha256, stored.size, stored.content_type, doubt, None, self.folder + path)
+            removed, links = read_links(name, content)
+        sha256, key = self.checksums[path], self.folder + path
+        return Piece(path, sha256, stored.size, stored.content_type, doubt, None, key, removed, links)
 
 
 @dataclass(frozen=True)
@@ -115,6 +103,12 @@ class SessionState:
     participants: bytes = field(repr=False)  # participants.json
     findings: tuple[str, ...]
     recording_ids: tuple[str, ...]
+
+    @property
+    def redactions(self) -> tuple[str, ...]:
+        """What is not as it came, in sentences."""
+        removed = {path: piece.removed for path, piece in sorted(self.pieces.items()) if piece.removed}
+        return tuple(f"Signatures of links were removed from {path}, in {n} places." for path, n in removed.items())
 
     @property
     def has_participants(self) -> bool:
@@ -146,7 +140,9 @@ class SessionState:
             {
                 layout.SESSION_DETAILS: self.details,
                 layout.PARTICIPANTS: self.participants,
-                layout.INFO: bag.session_info(self.session, self.recording_ids, sizes, today, self.findings),
+                layout.INFO: bag.session_info(
+                    self.session, self.recording_ids, sizes, today, self.findings, self.redactions
+                ),
                 layout.MANIFEST: bag.manifest({path: piece.sha256 for path, piece in self.pieces.items()}),
             }
         )
@@ -200,14 +196,11 @@ def merge(contents: SessionContents, versions: Sequence[Version], bucket: Bucket
     if not pieces:
         pieces = {layout.MISSING_FILE: _missing_file(findings)}
     known = {one for version in versions for one in bag.stated_recordings(version.tags[layout.INFO])}
-    return SessionState(
-        contents.session,
-        {piece.path: piece for piece in pieces.values()},
-        bag.json_tag(redacted(contents.session.details)),
-        participants,
-        findings,
-        tuple(sorted(known | {recording.id for recording in contents.recordings})),
-    )
+    recording_ids = tuple(sorted(known | {recording.id for recording in contents.recordings}))
+    by_path = {piece.path: piece for piece in pieces.values()}
+    about = {"recordings": recording_ids, "uploads": paths_of_uploads(by_path)}
+    details = bag.json_tag({**redacted(contents.session.details), ABOUT: about})
+    return SessionState(contents.session, by_path, details, participants, findings, recording_ids)
 
 
 def _choose(
@@ -229,12 +222,23 @@ def _choose(
 
 
 def _participants(contents: SessionContents, versions: Sequence[Version]) -> bytes:
-    """Return participants.json: as fetched, or as the newest version has it that has any."""
-    if contents.participants is not None:
-        entries = [redacted(participant) for participant in contents.participants]
-        return bag.json_tag(entries)
+    """Return participants.json: as fetched, or as the newest version has it that has any.
+
+    A version that has the same participants with their events counts as the same: a run that did not ask for events
+    takes none away.
+    """
     held = (version.tags[layout.PARTICIPANTS] for version in versions)
-    return next((content for content in held if content != NO_PARTICIPANTS), NO_PARTICIPANTS)
+    newest = next((content for content in held if content != NO_PARTICIPANTS), NO_PARTICIPANTS)
+    if contents.participants is None:
+        return newest
+    fetched = bag.json_tag([redacted(participant) for participant in contents.participants])
+    return newest if fetched == _without_events(newest) else fetched
+
+
+def _without_events(participants: bytes) -> bytes:
+    entries = json.loads(participants)
+    known = entries if isinstance(entries, list) else []
+    return bag.json_tag([without_peer_events(entry) for entry in known if isinstance(entry, dict)])
 
 
 def _findings(
@@ -253,7 +257,7 @@ def _findings(
             findings.append(f"The {kind} that came last {fetched[kind].doubt}; the one before is kept.")
     uploads = [name for name in missing if name.startswith(layout.UPLOADS) and name not in pieces]
     if uploads:
-        findings.append(f"{len(uploads)} of the files that the chat links to could not be fetched.")
+        findings.append(f"{len(uploads)}{UPLOADS_MISSING}")
     if not has_participants:
         findings.append("The participants could not be read.")
     return tuple(findings)

@@ -12,11 +12,13 @@ from tasks.documents.recognition import (
     recognize_document,
     recognize_upload,
 )
+from tasks.documents.signed_links import count_removed, without_signatures
 from tasks.documents.transcript import Transcript, Utterance, parse_transcript
 
 __all__ = [
     "Transcript",
     "Utterance",
+    "count_removed",
     "describe_error_page",
     "linked_uploads",
     "parse_transcript",
@@ -24,4 +26,5 @@ __all__ = [
     "recognize_document",
     "recognize_upload",
     "web_vtt",
+    "without_signatures",
 ]

@@ -175,6 +175,8 @@ def _body(label: str, response: httpx.Response, patience: Patience, most: int) -
 def _moving(label: str, response: httpx.Response, patience: Patience) -> Iterator[bytes]:
     for piece in require_progress(label, read_pieces(label, response), patience.seconds):
         patience.check()
+        if patience.is_over:
+            raise SourceUnavailable(label, "it was still arriving when its time was over")
         yield piece
 
 

@@ -53,6 +53,7 @@ ArchiverError
      ├─ AuditUnfinished          an audit could not read what it was to read: nothing is known of that
      ├─ PrefectUnavailable       Prefect's server does not answer at the start of a run
      ├─ Unforeseen               an error that is none of ours
+     ├─ TookTooLong              what a run can do without did not end within its time limit
      └─ TransferStopped          told to stop: the run was cancelled or failed elsewhere
 
 Arguments are positional and plain, so that errors survive pickling between processes. No message ever holds
@@ -73,7 +74,7 @@ from tasks.errors.archive import (
     ReplacementSmaller,
     SweepIncomplete,
 )
-from tasks.errors.base import ArchiverError, FinalError, RetryableError, TransferStopped, Unforeseen
+from tasks.errors.base import ArchiverError, FinalError, RetryableError, TookTooLong, TransferStopped, Unforeseen
 from tasks.errors.realtimekit import (
     AnswerTooLarge,
     AnswerWithoutData,
@@ -172,6 +173,7 @@ __all__ = [
     "StoreUnavailable",
     "StoredWrong",
     "SweepIncomplete",
+    "TookTooLong",
     "TransferStopped",
     "Unforeseen",
     "UploadVanished",

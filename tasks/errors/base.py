@@ -53,6 +53,17 @@ class Unforeseen(RetryableError):
         return f"{self.kind}, which nobody foresaw, at {self.place}{message}. {hint}"
 
 
+class TookTooLong(RetryableError):
+    """Something that a run can do without did not end within its time limit."""
+
+    def __init__(self, waited_s: float) -> None:
+        super().__init__(waited_s)
+        self.waited_s = waited_s
+
+    def _told(self) -> str:
+        return f"It took more than {self.waited_s:g} s, and was ended. The next run or sweep tries again."
+
+
 class TransferStopped(RetryableError):
     """The run is being cancelled, or has failed in another thread."""
 

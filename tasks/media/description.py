@@ -6,12 +6,13 @@ A finding is no failure: a damaged file is archived as it is, and that is the tr
 from __future__ import annotations
 
 import base64
+import re
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
 from tasks.media.probe import Stream  # noqa: TC001 - pydantic wants to see it
-from tasks.text import clock, code, human_size, literal
+from tasks.text import clock, code, human_size, literal, safe_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,6 +25,9 @@ TOLERANCE = 0.01
 """Of the duration. The API counts from when recording began, encoders cut at their own frames, and clocks drift."""
 ESTIMATE_TOLERANCE = 0.25
 """Where there is no index, FFmpeg guesses from the bit rate of the beginning."""
+SUMMARY_LINES = 6
+LONGEST_SUMMARY = 20_000
+"""Characters of a summary in which its first lines are looked for."""
 _CONTAINERS = {
     "video/mp4": "mp4",
     "audio/mp4": "mp4",
@@ -133,21 +137,31 @@ def compare_files(stated: Sequence[ArchivedFile], archived: Sequence[ArchivedFil
     return [f"{path}: the event and the archive disagree" for path in paths if known.get(path) != announced.get(path)]
 
 
-def render_markdown(description: Description, poster: bytes) -> str:
-    """Return a description for people: findings first, then a picture, then each file with its streams.
+def render_markdown(description: Description, poster: bytes, summary: str = "") -> str:
+    """Return a description for people: findings first, then a picture and the meeting's summary, then each file.
 
     Lists and no table: Prefect's UI breaks no line of a table, and one with names as long as these is cut off.
 
     Args:
         description: what there is to say.
         poster: a JPEG, small enough to be part of the text; empty if there is none.
+        summary: of the meeting, as strangers wrote it: its first lines are shown; empty if there is none.
     """
     lines = [f"## Recording {literal(description.recording_id)}", "", code(description.archive_url), ""]
     if description.findings:
         lines += ["**Somebody should look at this:**", "", *(f"- {literal(it)}" for it in description.findings), ""]
     if poster:
         lines += [f"![A frame of the video](data:image/jpeg;base64,{base64.b64encode(poster).decode()})", ""]
+    if shown := _first_lines(summary):
+        lines += ["**From the meeting's summary:**", "", *(f"- {literal(line)}" for line in shown), ""]
     return "\n".join([*lines, *(line for file in description.files for line in _lines(file))])
+
+
+def _first_lines(summary: str) -> list[str]:
+    """Return the first lines of a summary, without the marks of its headings and lists, and without secrets."""
+    plain = (re.sub(r"^\s{0,40}(?:#{1,6}|[>*+-])\s+", "", line) for line in summary[:LONGEST_SUMMARY].splitlines())
+    lines = [line for text in plain if (line := safe_line(text))]
+    return [*lines[:SUMMARY_LINES], "…"] if len(lines) > SUMMARY_LINES else lines
 
 
 def _lines(file: MediaFile) -> Iterator[str]:

@@ -101,11 +101,11 @@ class PrefectEngine(Engine):
         )
         return make_task(run)
 
-    def emit(self, event: str, recording_id: str, payload: dict[str, Any]) -> None:
-        """Emit an event about a recording; a server that does not take it is no failure."""
+    def emit(self, event: str, its_id: str, payload: dict[str, Any], kind: str = "recording") -> None:
+        """Emit an event about a recording or a session; a server that does not take it is no failure."""
         resource = {
-            "prefect.resource.id": f"realtimekit.recording.{recording_id}",
-            "prefect.resource.name": f"recording {recording_id}",
+            "prefect.resource.id": f"realtimekit.{kind}.{its_id}",
+            "prefect.resource.name": f"{kind} {its_id}",
         }
         try:
             emit_event(event, resource, payload=payload)

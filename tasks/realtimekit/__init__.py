@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from tasks.realtimekit.api_client import Cloudflare, Params
-from tasks.realtimekit.app_api import API_PATIENCE_S
+from tasks.realtimekit.app_api import API_BLOCK_S, API_PATIENCE_S
 from tasks.realtimekit.availability import require_media, require_no_missing_media, require_some_media
 from tasks.realtimekit.models import (
     RETENTION,
@@ -31,6 +31,7 @@ from tasks.realtimekit.session_models import (
 from tasks.realtimekit.sessions import MeetingSessions
 
 __all__ = [
+    "API_BLOCK_S",
     "API_PATIENCE_S",
     "DOCUMENT_KINDS",
     "RETENTION",

@@ -36,6 +36,7 @@ class AppApi:
         base_url: of the API, without a slash at its end.
         stop: set to end all waiting at once.
         patience_s: seconds that one call goes on trying while the API is unavailable.
+        block_s: seconds that one call sits out, besides, because the API limits our rate.
     """
 
     not_found: ClassVar[type[ApiRefused]] = RecordingNotFound
@@ -51,13 +52,12 @@ class AppApi:
         *,
         stop: Event | None = None,
         patience_s: float = API_PATIENCE_S,
+        block_s: float = API_BLOCK_S,
     ) -> None:
         self._app_url = f"{base_url}/accounts/{account_id}/realtime/kit/{app_id}"
         self._stop = stop or Event()
         self._patience_s = patience_s
-        self._api = Cloudflare(
-            http, token, self._stop, patience_s, API_BLOCK_S, not_found=self.not_found, kind=self.kind
-        )
+        self._api = Cloudflare(http, token, self._stop, patience_s, block_s, not_found=self.not_found, kind=self.kind)
 
     def _pages(self, url: str, params: Params) -> Iterator[dict[str, Any]]:
         """Yield the envelopes of a list, page after page, without an end: the caller knows which page is the last."""

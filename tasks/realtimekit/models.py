@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
 from tasks.errors import RecordingIdInvalid
 from tasks.realtimekit.tracks import decode_json
+from tasks.text import archivable_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,6 +77,27 @@ class Recording:
     def day(self) -> datetime | None:
         """The time whose UTC day the archive is ordered by; None if the API names no time at all."""
         return self.invoked_time or self.started_time or self.stopped_time
+
+    @property
+    def title(self) -> str:
+        """The meeting's title as one line; empty if the details do not name it. A stranger wrote it."""
+        title = self._meeting.get("title")
+        return archivable_line(title) if isinstance(title, str) else ""
+
+    @property
+    def _meeting(self) -> Mapping[str, Any]:
+        meeting = self.details.get("meeting")
+        return meeting if isinstance(meeting, dict) else {}
+
+    def with_meeting(self, meeting_id: str, title: str) -> Recording:
+        """Return the recording with its meeting, as the API's list has it and the details of one recording have not.
+
+        Args:
+            meeting_id: of the meeting; empty if that is not known.
+            title: of the meeting.
+        """
+        known = {name: value for name, value in {"id": meeting_id, "title": title}.items() if value}
+        return replace(self, details={**self.details, "meeting": {**self._meeting, **known}}) if known else self
 
     @property
     def has_no_tracks(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.text.formatting import MIB, clock, human_size, safe_line
+from tasks.text.formatting import MIB, archivable_line, clock, human_size, safe_line
 from tasks.text.logs import Log, ThrottledLog, conceal_logs, quiet_http_logs
 from tasks.text.markdown import cell, code, code_in_table, literal
 from tasks.text.redaction import Concealed, keep_secret, one_word, redacted, showable, without_secrets
@@ -13,6 +13,7 @@ __all__ = [
     "Concealed",
     "Log",
     "ThrottledLog",
+    "archivable_line",
     "cell",
     "clock",
     "code",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.text.redaction import showable
+from tasks.text.redaction import showable, without_secrets
 
 MIB = 1024 * 1024
 
@@ -14,8 +14,23 @@ def safe_line(text: str, most: int = 300) -> str:
         text: such as a server's error message, which may repeat what was sent to it.
         most: the largest number of characters in the line; a dot or a blank at the end is removed.
     """
-    line = " ".join(showable(text).split())
-    return "".join(character for character in line if character.isprintable())[:most].rstrip(". ")
+    return _printable(showable(text))[:most].rstrip(". ")
+
+
+def archivable_line(text: str, most: int = 300) -> str:
+    """Return a text that others wrote as one line that may be archived: printable, and without secrets.
+
+    Unlike `safe_line`, the result is the same on every machine, whatever the machine's own secrets are.
+
+    Args:
+        text: such as a meeting's title.
+        most: the largest number of characters in the line.
+    """
+    return _printable(without_secrets(text))[:most].strip()
+
+
+def _printable(text: str) -> str:
+    return "".join(character for character in " ".join(text.split()) if character.isprintable())
 
 
 def human_size(size: float) -> str:

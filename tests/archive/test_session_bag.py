@@ -172,7 +172,9 @@ def test_what_strangers_wrote_stays_in_its_place(rclone: Archiving, tmp_path: Pa
     meeting.session.participants.append({"id": "1", "display_name": "../../\x00\u202e<script>"})
     meeting.session.details = {"associated_id": "abcdef-ghijkl"}
     rclone.run().archived_session(meeting.id)
-    assert meeting.newest()["bag-info.txt"].decode().count("Bag-Group-Identifier") == 1
-    assert b"Meeting-Identifier: abcdef-ghijkl\n" in meeting.newest()["bag-info.txt"]
+    info = meeting.newest()["bag-info.txt"].decode()
+    assert info.count("\nBag-Group-Identifier:") == 1
+    assert "\nMeeting-Title: x Bag-Group-Identifier: y\n" in info
+    assert "Meeting-Identifier: abcdef-ghijkl\n" in info
     assert json.loads(meeting.newest()["participants.json"])[0]["display_name"].startswith("../../")
     meeting.validate(tmp_path)

@@ -42,7 +42,10 @@ if TYPE_CHECKING:
 from tests.flows.world import World
 
 LOG = logging.getLogger(__name__)
-STAGES = {"fetch details", "find archive", "wait until uploaded", "transfer media", "commit archive"}
+STAGES = {
+    "fetch details", "find archive", "wait until uploaded", "transfer media", "commit archive",
+    "archive session of recording",
+}  # fmt: skip
 UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 
 
@@ -112,6 +115,8 @@ def test_the_event_tells_all_that_post_processing_may_ask_for(here: World) -> No
         "bytes": archived.bytes,
         "duration_s": archived.duration_s,
         "findings": list(archived.findings),
+        "title": "",
+        "session_id": archived.session_id,
     }
 
 
@@ -226,7 +231,7 @@ def test_files_that_can_be_had_are_stored_though_another_has_no_url(here: World)
     recording.details = {"download_url": "not a URL"}
     with pytest.raises(NothingToDownload, match="1 other file is stored"):
         archive_recording(recording.id)
-    assert len(here.kit.api_requests) == 1
+    assert len([request for request in here.kit.api_requests if request.recording_id]) == 1
     assert [path.split("/")[1] for path in archived_files(here)] == ["audio"]
     assert "bagit.txt" not in here.objects()
 
@@ -311,13 +316,14 @@ def test_a_retry_brings_home_what_the_first_attempt_could_not(here: World) -> No
 
 def test_the_form_explains_and_checks_every_parameter() -> None:
     shown = archive_flow.parameters.model_dump()["properties"]
-    assert set(shown) == {"recording_id", "wait_timeout", "overwrite", "accept_size", "partial"}
+    assert set(shown) == {"recording_id", "wait_timeout", "overwrite", "accept_size", "partial", "session"}
     assert all(len(parameter["description"]) > 20 for parameter in shown.values())
     assert shown["recording_id"]["pattern"].startswith("^[0-9a-fA-F]{8}-")
     assert (shown["wait_timeout"]["minimum"], shown["wait_timeout"]["maximum"]) == (0, 86_400)
     assert shown["wait_timeout"]["default"] == 600
     for name in ("overwrite", "accept_size", "partial"):
         assert shown[name] == shown[name] | {"type": "boolean", "default": False}
+    assert shown["session"] == shown["session"] | {"type": "boolean", "default": True}
     assert archive_flow.parameters.model_dump()["required"] == ["recording_id"]
 
 

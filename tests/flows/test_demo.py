@@ -79,6 +79,14 @@ with local_server(os.environ | {{"PREFECT_HOME": {str(tmp_path)!r}}}) as url:
     eventually(lambda: not processes_in(tmp_path), within_s=20)
 
 
+def test_a_cry_for_help_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        demo.main(["--help"])
+    assert ended.value.code == 0
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.duty  # it takes most of a minute, and is a check of its own wherever the tests are run
 @pytest.mark.timeout(240)
 def test_the_demo_archives_once_and_finds_it_the_second_time(world: World, tmp_path: Path) -> None:
@@ -87,10 +95,14 @@ def test_the_demo_archives_once_and_finds_it_the_second_time(world: World, tmp_p
     assert first.stderr.count("got a fresh URL") == 1
     assert "1 fresh URL" in first.stderr
     assert "bagit: the bag is valid." in first.stdout
+    assert "The session has a second version of its bag" in first.stdout
+    assert "bagit: v0002 of the session's bag is valid." in first.stdout
     assert processes_in(tmp_path) == []
 
     second = run_demo(world, tmp_path)
     assert second.returncode == 0, second.stdout + second.stderr
     assert "Already archived: the flow found it whole, and fetched 0 bytes of media." in second.stdout
+    assert "Nothing of the session is new since the demo ran last." in second.stdout
+    assert "v0003" not in second.stdout
     assert processes_in(tmp_path) == []
     assert [path.name for path in tmp_path.iterdir()] == ["archive-demo"]

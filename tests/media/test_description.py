@@ -291,8 +291,23 @@ def test_of_what_is_not_known_nothing_is_made_up() -> None:
     assert "\n- data: ?\n" in text
 
 
+def test_people_read_how_the_meetings_summary_begins() -> None:
+    summary = "# Weekly sync\n\n- **All** is well,\n  says Mary\n" + "1. and so on\n" * 9
+    text = render_markdown(description(), b"", summary)
+    assert "- Weekly sync\n- \\*\\*All\\*\\* is well,\n- says Mary\n" in text
+    assert text.count("and so on") == 3
+    assert "summary" not in render_markdown(description(), b"", " \n\n")
+
+
 @pytest.mark.parametrize("hostile", HOSTILE)
-def test_whatever_names_and_messages_hold_it_is_read_and_does_nothing(hostile: str) -> None:
+def test_whatever_a_summary_holds_it_is_read_and_does_nothing(hostile: str) -> None:
+    text, tags = shown(render_markdown(description(), b"", f"{hostile}\nhttps://h.example/a?sig=leak-canary"))
+    assert tags <= {"h2", "p", "code", "strong", "ul", "li"}
+    assert "leak-canary" not in text
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_whatever_names_names_and_messages_hold_it_is_read_and_does_nothing(hostile: str) -> None:
     stream = Stream("video", hostile)
     its = MediaFile(path=f"data/{hostile}", size=1, sha256="", content_type="", container=hostile, streams=(stream,))
     its_name = visible(f"data/{hostile}".replace("`", "'"))

@@ -17,7 +17,7 @@ from pydantic import ByteSize, SecretStr
 from tasks.cancellation import CancellationGroup
 from tasks.pipeline import Options, archive_recording, commit_archive, fetch_details, transfer_media
 from tasks.session import Attempt, Session, StoreAccess
-from tasks.session_pipeline import MeetingSessionOptions, archive_meeting_session
+from tasks.session_pipeline import MeetingSessionOptions, archive_meeting_session, archive_session_of_recording
 from tasks.settings import Settings
 from tasks.sweep import Scope, plan_sweep, sweep_sessions
 from tasks.text import MIB
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tasks.archive import Archive, ArchivedMeetingSession, ArchivedRecording
     from tasks.realtimekit import Recording
     from tasks.s3 import Store
+    from tasks.session_pipeline import SessionOutcome
     from tasks.sweep import Plan, SessionChoice
     from tasks.sweep.sessions import SessionSweep
     from tasks.transfer import Payload, TransferredFile
@@ -173,6 +174,12 @@ class Run:
         """Archive a recording, or find that it is."""
         with closing(self._session()) as session:
             return archive_recording(session, recording_id, self._options(overwrite=overwrite)).archived
+
+    def archived_with_session(self, recording_id: str) -> SessionOutcome:
+        """Archive a recording, or find that it is, and then what is there of its session."""
+        with closing(self._session()) as session:
+            outcome = archive_recording(session, recording_id, self._options(overwrite=False))
+            return archive_session_of_recording(session, outcome.recording)
 
     def archived_session(self, session_id: str, **options: Any) -> ArchivedMeetingSession:
         """Archive what belongs to a meeting's session, or find that it is."""

@@ -154,6 +154,7 @@ def events() -> dict[str, Any]:
         engine = PrefectEngine(LOG)
         engine.emit_archived(archived)
         audit.emit_damaged(engine, damaged)
+        engine.emit_session_archived(example(result_of(flow_of("archive_session")), session_id=ID))
     return {
         event.event: {
             "resource": dict(event.resource),
@@ -189,6 +190,7 @@ def _publishing(patch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
     described = example(result_of(describe.describe_recording), recording_id=ID)
     return [
         lambda: archive.publish_report(engine, ID, "report"),
+        lambda: engine.publish_session(example(result_of(flow_of("archive_session")), session_id=ID)),
         lambda: sweep.publish_table(engine, example(swept)),
         lambda: sweep.publish_table(engine, example(swept, dry_run=True)),
         lambda: audit.publish_table(engine, example(audited)),

@@ -68,6 +68,7 @@ USAGES = {
             f"--overwrite {ID} --wait-timeout 5",
             f"{ID} --accept-size",
             f"{ID} --partial",
+            f"{ID} --no-session",
             f"--partial --accept-size --overwrite --wait-timeout=7 {ID}",
             f"--overwrite -- {ID}",
         ),

@@ -215,6 +215,36 @@ def killed_at_once(bench: Archiving, seed: int) -> Outcome:
     return trial.outcome()
 
 
+def with_recording(bench: Archiving, seed: int) -> Outcome:
+    """Archive a recording while its session comes late or broken, and the API refuses what is asked of it."""
+    trial = Trial.of(bench, seed)
+    share = trial.dice.choice((0.2, 0.5, 1.0))
+    answers: tuple[Fault, ...] = (
+        Answer(503), Answer.failure(10000, "Authentication error", 403), Answer.refusal(404, "Session not found"),
+        Answer.too_many_requests(300), HtmlPage(), Refuse("rst"), Drop(20, "fin"),
+    )  # fmt: skip
+
+    def refuse(request: ApiRequest) -> Fault | None:
+        is_of_recording = "/recordings/" in request.path
+        return None if is_of_recording or trial.dice.random() >= share else trial.dice.choice(answers)
+
+    for kind in trial.dice.sample(KINDS, 3):
+        trial.put(kind)
+        trial.documents[kind].looks_before = trial.dice.randint(0, 2)
+        bench.kit.api_faults = refuse
+        bench.kit.file_faults = lambda request: (
+            trial.dice.choice(FILE_FAULTS) if "sessions" in request.key and trial.dice.random() < share else None
+        )
+        trial.run_with_recording(patience_s=0.3)
+    bench.kit.api_faults, bench.kit.file_faults = [], []
+    for document in trial.documents.values():
+        document.looks_before = 0
+    trial.run_with_recording()
+    if trial.meeting.payload().keys() != {f"data/{name}" for name in ("transcript.csv", "chat.json", "summary.md")}:
+        trial.failures.append(f"after the trouble, a run brought only {', '.join(trial.meeting.payload())}")
+    return trial.outcome()
+
+
 HTML = b"<!DOCTYPE html><html><body>Just a moment...</body></html>"
 XML = b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>AccessDenied</Code></Error>'
 
@@ -229,6 +259,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("session-expired", "URLs expire before they are used", Expect.INTACT, expired),
     Scenario("session-between-pages", "the API fails between pages", Expect.RESUMED, between_pages),
     Scenario("session-broken", "half of all downloads fail in some way", Expect.INTACT, broken, short=False),
+    Scenario("session-recording", "its recording is archived meanwhile", Expect.RESUMED, with_recording),
     Scenario("session-killed", "runs are killed at any of their writes", Expect.RESUMED, killed),
     Scenario("session-at-once", "2, 3 or 5 runs at once", Expect.INTACT, at_once),
     Scenario("session-killed-at-once", "one of two runs is killed", Expect.RESUMED, killed_at_once, short=False),

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from tasks.errors import ArchiverError
 from tests.support.meetings import SUMMARY, Meeting, chat, transcript
-from tests.torture.scenario import Outcome, Verdict
+from tests.torture.scenario import Outcome, Verdict, wrong_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.standins.realtimekit import StandInDocument
+    from tests.standins.realtimekit import StandInDocument, StandInRecording
     from tests.support.archiving import Archiving
 
 KINDS = ("transcript", "chat", "summary")
@@ -29,6 +29,7 @@ class Trial:
     bench: Archiving
     dice: random.Random
     meeting: Meeting
+    recording: StandInRecording
     began: float = field(default_factory=time.monotonic)
     verdicts: list[Verdict] = field(default_factory=lambda: [Verdict.INTACT])
     failures: list[str] = field(default_factory=list)
@@ -39,9 +40,8 @@ class Trial:
     def of(cls, bench: Archiving, seed: int, **meeting: object) -> Trial:
         """Let a session end whose documents the seed picks."""
         dice = random.Random(seed)
-        trial = cls(bench, dice, Meeting.at(bench, participants=dice.randint(0, 250), **meeting))  # type: ignore[arg-type]
-        trial.meeting.add_recording()
-        return trial
+        meeting_of_it = Meeting.at(bench, participants=dice.randint(0, 250), **meeting)  # type: ignore[arg-type]
+        return cls(bench, dice, meeting_of_it, meeting_of_it.add_recording())
 
     def put_all(self) -> None:
         """Let all documents be there."""
@@ -68,6 +68,23 @@ class Trial:
             error, self.error = failed, str(failed)
         self.look(said_well=error is None)
         return error is None
+
+    def run_with_recording(self, patience_s: float = 2.0) -> bool:
+        """Let a run archive the recording and what is there of its session; no trouble of the session may reach it.
+
+        Returns:
+            Whether the run said that all is well with the session.
+        """
+        try:
+            outcome = self.bench.run(patience_s=patience_s).archived_with_session(self.recording.id)
+        except ArchiverError as failed:
+            self.failures.append(f"the recording was not archived: {failed}")
+            return False
+        if wrong := wrong_with(self.bench, self.recording):
+            self.failures.append(f"the recording is not archived as it is: {wrong}")
+        self.error = outcome.failure or self.error
+        self.look(said_well=not outcome.failure)
+        return not outcome.failure
 
     def look(self, *, said_well: bool) -> None:
         """Judge what is visible by its bytes alone."""

@@ -1,0 +1,69 @@
+"""Finding the versions of a session's bag: those in its folder, and the folder of a recording's session."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from tasks.archive import layout
+from tasks.archive.session_versions import read_versions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tasks.archive.session_versions import Version
+    from tasks.s3 import Bucket
+    from tasks.text import Log
+
+DAYS_APART = (0, -1, 1)
+"""A session lies under the day of its start, a recording of it under the day on which the recording was invoked."""
+_RECORDING = re.compile(r"(?P<above>.*?)(?P<day>[0-9]{4}/[0-9]{2}/[0-9]{2})/[0-9a-f-]{36}/")
+
+
+def list_versions(bucket: Bucket, folder: str) -> dict[int, set[str]]:
+    """Return the paths of all objects within a version's folder, by the version; half-written versions count.
+
+    Args:
+        bucket: where they are.
+        folder: the session's, with a slash at its end.
+    """
+    numbers = dict[int, set[str]]()
+    for stored in bucket.list(folder):
+        name, slash, path = stored.key.removeprefix(folder).partition("/")
+        if number := layout.version_of(f"{folder}{name}{slash}"):
+            numbers.setdefault(number, set()).add(path)
+    return numbers
+
+
+def find_versions(bucket: Bucket, folder: str, numbers: dict[int, set[str]], log: Log) -> list[Version]:
+    """Return the newest versions that are committed and whole, newest first; arguments as for `read_versions`."""
+    committed = sorted((number for number, paths in numbers.items() if layout.MARKER in paths), reverse=True)
+    return read_versions(bucket, folder, committed, log)
+
+
+def find_version_for(bucket: Bucket, recording_folder: str, session_id: str, log: Log) -> Version | None:
+    """Return the newest version of the session's bag that belongs to a recording; None if there is none.
+
+    Args:
+        bucket: where both are.
+        recording_folder: the recording's, with a slash at its end.
+        session_id: as the recording's details name the session.
+        log: told of versions that are damaged.
+    """
+    for folder in _folders_near(recording_folder, session_id):
+        if versions := find_versions(bucket, folder, list_versions(bucket, folder), log):
+            return versions[0]
+    return None
+
+
+def _folders_near(recording_folder: str, session_id: str) -> Iterator[str]:
+    match = _RECORDING.fullmatch(recording_folder)
+    if match is None or not re.fullmatch(r"[0-9a-f-]{36}", session_id):
+        return
+    try:
+        day = date(*map(int, match["day"].split("/")))
+    except ValueError:  # the folder of recordings without any time
+        return
+    for apart in DAYS_APART:
+        yield f"{match['above']}{day + timedelta(apart):%Y/%m/%d}/session-{session_id}/"
