@@ -110,7 +110,8 @@ def sweep(
             hand_out_all(todo, start, ledger.note)
         else:
             archive_all(engine, todo, session, at_once, ledger.note)
-        swept = sweep_sessions(session, plan.sessions, apps, scope, sessions, dry_run=dry_run)
+        emit = engine.emit_session_archived
+        swept = sweep_sessions(session, plan.sessions, apps, scope, sessions, emit, dry_run=dry_run)
         result = ledger.result(swept, dry_run=dry_run)
         publish_table(engine, result)
     if not dry_run and (reasons := findings(result, scope)):

@@ -179,15 +179,21 @@ class ContentsFetcher:
         found = {recording.id: recording for recording in (*self._listed(), *((known,) if known else ()))}
         return tuple(found.values())
 
-    def _listed(self) -> tuple[SessionRecording, ...]:
+    def list_recordings(self) -> tuple[SessionRecording, ...]:
+        """List the session's recordings.
+
+        Raises:
+            ApiRefused, ApiNonsense, ApiUnavailable: half a list is none.
+        """
         if not self._meeting.meeting_id:
             return ()
         since = self._meeting.day - BEFORE_START if self._meeting.day else None
+        listed = self._attempt.api.recordings({"meeting_id": self._meeting.meeting_id}, self._of_session, since=since)
+        return tuple(recording for recording in listed if recording is not None)
+
+    def _listed(self) -> tuple[SessionRecording, ...]:
         try:
-            listed = self._attempt.api.recordings(
-                {"meeting_id": self._meeting.meeting_id}, self._of_session, since=since
-            )
-            return tuple(recording for recording in listed if recording is not None)
+            return self.list_recordings()
         except TransferStopped:
             raise
         except ArchiverError as error:

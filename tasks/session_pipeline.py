@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.archive import SessionRecording, captions_key, transcript_text_key
+from tasks.archive import ArchivedMeetingSession, SessionRecording, captions_key, transcript_text_key
 from tasks.documents import parse_transcript, plain_text, web_vtt
 from tasks.errors import ArchiverError, SessionLive, SessionNotFound, TransferStopped
 from tasks.pipeline import run_once
@@ -29,7 +29,7 @@ from tasks.session_news import find_unchanged
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tasks.archive import ArchivedMeetingSession, MissingPiece, SessionContents, Version
+    from tasks.archive import MissingPiece, SessionContents, Version
     from tasks.documents import Transcript
     from tasks.pipeline import RunStage
     from tasks.realtimekit import MeetingSession, Recording
@@ -39,6 +39,8 @@ WITH_RECORDING_S = 300.0
 """How long a run that archives a recording works on the recording's session: the recording is archived by then."""
 WITH_RECORDING_PATIENCE_S = 10.0
 """How long such a run goes on trying each request."""
+
+UNRECORDED = "The session has no recording, so that nothing of it is archived, as asked for."
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -52,6 +54,7 @@ class MeetingSessionOptions:
     uploads: bool = True  # archive the files that the chat links to
     captions: bool = True  # write captions beside the recordings' bags
     participants: bool = True  # ask for the participants; else the archive keeps those that it has
+    recorded_only: bool = False  # archive nothing of a session without a recording
 
 
 class SessionOutcome(NamedTuple):
@@ -80,8 +83,14 @@ def archive_meeting_session(
         ArchiverError: API or store; final or worth retrying, as the error says. A document that is late, missing or
             broken raises nothing: the result names it.
     """
+    options = options or MeetingSessionOptions()
     meeting = run(fetch_meeting_session, session, session_id)
-    return archive_ended_session(session, meeting, options or MeetingSessionOptions(), run)
+    if options.recorded_only and not run(list_recordings, session, meeting):
+        session.log.info("%s", UNRECORDED)
+        return ArchivedMeetingSession(
+            session_id=meeting.id, archive_url="", version=0, files=(), findings=(UNRECORDED,)
+        )
+    return archive_ended_session(session, meeting, options, run)
 
 
 def archive_ended_session(
@@ -159,6 +168,12 @@ def fetch_meeting_session(session: Session, session_id: str) -> MeetingSession:
         raise SessionLive(meeting.id)
     session.log.info("Session %s is %s.", meeting.id, meeting.status)
     return meeting
+
+
+def list_recordings(session: Session, meeting: MeetingSession) -> Sequence[SessionRecording]:
+    """List the recordings of a session."""
+    with session.attempt() as attempt:
+        return ContentsFetcher(attempt, meeting, datetime.now(UTC)).list_recordings()
 
 
 def fetch_contents(

@@ -165,7 +165,8 @@ class Receiver:
             log.info("Session %s, %s: run %s", announced.session_id, announced.event, run.id)
         else:
             log.info("Recording %s is %s: run %s", announced.recording_id, announced.status, run.id)
-        return JSONResponse({"status": "accepted", **wanted.parameters, "flow_run_id": str(run.id)}, 202)
+        ids = {name: value for name, value in wanted.parameters.items() if name.endswith("_id")}
+        return JSONResponse({"status": "accepted", **ids, "flow_run_id": str(run.id)}, 202)
 
     def _postpone(self, reason: str, more: str = "") -> JSONResponse:
         self._postponed.note(f"Not accepted, to be sent again: {reason}. {more}".rstrip())

@@ -55,7 +55,7 @@ class WantedRun:
 
     deployment: str
     name: str
-    parameters: dict[str, str]
+    parameters: dict[str, str | bool]
     key: str  # Prefect answers a key that it knows with the old run, for ever
     later: timedelta = timedelta(0)
     joins: bool = False  # whether a run of the same name that has not begun takes its place
@@ -80,7 +80,7 @@ def wanted_run(announced: WebhookEvent, body: bytes) -> WantedRun:
     return WantedRun(
         SESSION_DEPLOYMENT,
         f"archive session {session_id}",
-        {"session_id": session_id},
+        {"session_id": session_id, "recorded_only": True},
         f"{WEBHOOK}:session:{session_id}:{digest}",
         AFTER_THE_END if announced.event == MEETING_ENDED else AFTER_A_DOCUMENT,
         joins=True,

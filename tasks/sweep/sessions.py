@@ -30,7 +30,7 @@ from tasks.sweep.session_schedule import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from tasks.archive import ArchivedMeetingSession
     from tasks.session import Attempt, Session
@@ -47,10 +47,12 @@ class SessionSweep:
     Args:
         session: the clients, for the app.
         scope: of the sweep.
+        emit: given each version that was written.
     """
 
     session: Session
     scope: Scope
+    emit: Callable[[ArchivedMeetingSession], None]
     archived: list[SweptSession] = field(default_factory=list)
     failed: list[SweptSession] = field(default_factory=list)
     overdue: list[SweptSession] = field(default_factory=list)
@@ -117,8 +119,7 @@ class SessionSweep:
         except SessionLive:
             return SessionLook(now, awaited=DOCUMENT_KINDS, archived=bool(known and known.archived))
         archived = archive_ended_session(self.session, meeting, options)
-        if archived.changed:
-            self.archived.append(_swept(due, _gist(archived), archived.archive_url))
+        self._note(due, archived)
         may_come = [piece for piece in archived.missing if piece.may_come]
         return SessionLook(
             looked_at=now,
@@ -148,9 +149,13 @@ class SessionSweep:
                 return False
             missing = tuple(MissingPiece(name=name, reason=NEVER_CAME, may_come=False) for name in known.awaited)
             archived = attempt.session_archive.commit(SessionContents(meeting, None, (), missing))
-        if archived.changed:
-            self.archived.append(_swept(due, _gist(archived), archived.archive_url))
+        self._note(due, archived)
         return True
+
+    def _note(self, due: DueSession, archived: ArchivedMeetingSession) -> None:
+        if archived.changed:
+            self.emit(archived)
+            self.archived.append(_swept(due, _gist(archived), archived.archive_url))
 
     def _find_overdue(self, seen: Iterable[SeenSession]) -> None:
         """Note the sessions that lack what the meeting's settings ask for, with a day left or less; each is told once.
@@ -173,9 +178,15 @@ class SessionSweep:
 
 
 def sweep_sessions(
-    session: Session, seen: Iterable[SeenSession], app_ids: Sequence[str], scope: Scope, choice: SessionChoice,
-    *, dry_run: bool,
-) -> list[SessionSweep]:  # fmt: skip
+    session: Session,
+    seen: Iterable[SeenSession],
+    app_ids: Sequence[str],
+    scope: Scope,
+    choice: SessionChoice,
+    emit: Callable[[ArchivedMeetingSession], None],
+    *,
+    dry_run: bool,
+) -> list[SessionSweep]:
     """Ask for what belongs to the sessions of some apps, and archive what is there.
 
     Args:
@@ -184,6 +195,7 @@ def sweep_sessions(
         app_ids: whose sessions; they share the requests to the API.
         scope: of the sweep.
         choice: sessions with a recording, all of them, or none.
+        emit: given each version that was written.
         dry_run: only say what is due.
 
     Returns:
@@ -195,7 +207,7 @@ def sweep_sessions(
     recorded = list(seen)
     for app_id in app_ids:
         of_app = session.for_app(app_id)
-        sweep = SessionSweep(of_app, scope)
+        sweep = SessionSweep(of_app, scope, emit)
         sweeps.append(sweep)
         sessions = {it.id: it for it in recorded if it.app_id == app_id}
         try:

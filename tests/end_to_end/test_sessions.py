@@ -265,3 +265,15 @@ def test_recordings_that_cannot_be_listed_hold_nothing_up(rclone: Archiving, mee
     rclone.kit.api_faults = lambda request: HtmlPage() if request.path.endswith("/recordings") else None
     assert not rclone.run().archived_session(meeting.id).changed
     assert f"Recording-Identifier: {recording.id}\n" in meeting.newest()["bag-info.txt"].decode()
+
+
+def test_of_a_session_without_a_recording_nothing_is_archived_if_only_recorded_ones_are_wanted(
+    rclone: Archiving,
+) -> None:
+    meeting = Meeting.at(rclone)
+    meeting.put("transcript", HELLO)
+    left = rclone.run().archived_session(meeting.id, recorded_only=True)
+    assert (left.version, left.files, left.changed) == (0, (), False)
+    assert rclone.objects() == {}
+    meeting.add_recording()
+    assert rclone.run().archived_session(meeting.id, recorded_only=True).version == 1

@@ -220,7 +220,7 @@ def test_an_event_of_a_session_becomes_a_run_a_little_later(deployed: str, signe
     (run,) = runs(deployed, f"session {session_id}")
     assert answer.status_code == 202
     assert answer.json() == {"status": "accepted", "session_id": session_id, "flow_run_id": run["id"]}
-    assert run["parameters"] == {"session_id": session_id, "captions": True}
+    assert run["parameters"] == {"session_id": session_id, "captions": True, "recorded_only": True}
     assert (run["tags"], run["state"]["type"]) == (["webhook"], "SCHEDULED")
     later = webhook_runs.AFTER_THE_END if event == "meeting.ended" else webhook_runs.AFTER_A_DOCUMENT
     assert began + later <= datetime.fromisoformat(run["expected_start_time"]) <= datetime.now(UTC) + later

@@ -197,8 +197,10 @@ class Run:
         """Return what a sweep at that time does about the sessions of the app."""
         scope, app_ids = Scope(now), (self.setup.app_id,)
         seen = self.planned(now).sessions
+        emitted: list[ArchivedMeetingSession] = []
         with closing(self._session()) as session:
-            (swept,) = sweep_sessions(session, seen, app_ids, scope, choice, dry_run=dry_run)
+            (swept,) = sweep_sessions(session, seen, app_ids, scope, choice, emitted.append, dry_run=dry_run)
+        assert [archived.session_id for archived in emitted] == [session.session_id for session in swept.archived]
         return swept
 
     def _options(self, *, overwrite: bool) -> Options:

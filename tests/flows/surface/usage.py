@@ -174,7 +174,13 @@ USAGES = {
         refused=("", f"{BAG} {BAG}", "s3://bucket/pre/", f"{BAG} --no-such-option", ID[:-1]),
     ),
     "archive_session": Usage(
-        accepted=(ID, f"--peer-events {ID}", f"{ID} --no-uploads --no-captions", f"-- {ID}"),
+        accepted=(
+            ID,
+            f"--peer-events {ID}",
+            f"{ID} --no-uploads --no-captions",
+            f"-- {ID}",
+            f"{ID} --recorded-only",
+        ),
         refused=("", f"{ID} {ID}", "not-an-id", f"{ID} --no-peer-event", f"{ID} --no-such-option"),
     ),
     "update_catalog": Usage(
