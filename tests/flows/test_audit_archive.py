@@ -10,7 +10,7 @@ import pytest
 from flows.audit_archive import audit_archive, main
 from tasks.audit import auditor
 from tasks.audit.fixity import verify_bag
-from tasks.audit.report import AuditReport
+from tasks.audit.models import AuditReport
 from tasks.errors import AuditUnfinished, DamageFound
 from tests.flows.running import archive_recording
 from tests.flows.world import World, eventually
