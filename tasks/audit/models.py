@@ -26,6 +26,9 @@ class DamagedRecording(BaseModel):
     found_before: bool  # by an earlier audit; this one has not read the bag yet
     source_expires_at: datetime | None  # when RealtimeKit deletes the original, or a little before that
     command: str  # archives it again; empty if the original is gone
+    session_id: str = ""  # of a version of a session; these are there for every event to have the same keys
+    version: int = 0
+    superseded: bool = False  # a newer version of the session is committed
 
     @property
     def to_do(self) -> str:
@@ -49,21 +52,18 @@ class DamagedRecording(BaseModel):
 
 
 class DamagedSession(DamagedRecording):
-    """A version of a session that is no longer what was archived; also the event's payload.
-
-    The event has the keys of a recording's event, so that `recording_id` is `session-{session_id}/v0001` here.
-    """
-
-    session_id: str
-    version: int
-    superseded: bool  # a newer version of the session is committed
+    """A version of a session that is no longer what was archived; `recording_id` is `session-{session_id}/v0001`."""
 
     @property
     def to_do(self) -> str:
         """What a person can do about it."""
         if self.superseded:
             return "a newer version beside it counts: look whether that one holds the same files"
-        return "look for other versions beside it; a run for the session archives what its source still has"
+        # A run believes the manifest, and so does not notice altered bytes; a missing file is noticed.
+        return (
+            "look for other versions beside it; a run for the session writes a new version once the altered files are "
+            f"moved away: uv run python -m flows.archive_session {self.session_id}"
+        )
 
     @property
     def name(self) -> str:

@@ -163,7 +163,8 @@ def describe_damage(damage: Damage, url: str, now: datetime, app_id: str) -> Dam
     there = expires is not None and now < expires and not held.is_session
     other_app = f"REALTIMEKIT_APP_ID={held.app_id} " if app_id and app_id != held.app_id else ""
     command = f"{other_app}uv run python -m flows.archive_recording {held.recording_id} --overwrite"
-    damaged = DamagedRecording(
+    model = DamagedSession if held.is_session else DamagedRecording
+    return model(
         recording_id=shown(held.recording_id),
         app_id=held.app_id,
         archive_url=f"{url}/{shown(held.folder)}",
@@ -173,11 +174,10 @@ def describe_damage(damage: Damage, url: str, now: datetime, app_id: str) -> Dam
         found_before=damage.known,
         source_expires_at=expires,
         command=command if there else "",
+        session_id=held.session_id,
+        version=layout.version_of(held.folder) if held.is_session else 0,
+        superseded=damage.superseded,
     )
-    if not held.is_session:
-        return damaged
-    version, superseded = layout.version_of(held.folder), damage.superseded
-    return DamagedSession(**dict(damaged), session_id=held.session_id, version=version, superseded=superseded)
 
 
 def _source_expires(damage: Damage) -> datetime | None:
