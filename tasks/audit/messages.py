@@ -30,9 +30,9 @@ def summary(audit: AuditReport) -> str:
         parts.append(_capitalized(str(audit.sessions)))
     if audit.damaged:
         parts.append(f"{len(audit.damaged)} DAMAGED")
-    if damaged := _count_sessions(_loud(audit)):
+    if damaged := _count_sessions(_not_superseded(audit)):
         parts.append(f"{damaged} sessions DAMAGED")
-    if older := len(audit.damaged_sessions) - len(_loud(audit)):
+    if older := len(audit.damaged_sessions) - len(_not_superseded(audit)):
         parts.append(f"{older} older versions of sessions damaged")
     if unread := len(audit.unread) + len(audit.unread_sessions):
         parts.append(f"{unread} could not be read")
@@ -54,7 +54,7 @@ def _describe_reread(audit: AuditReport) -> str:
     return f"re-read {recordings}{sessions}{older}"
 
 
-def _loud(audit: AuditReport) -> list[DamagedSession]:
+def _not_superseded(audit: AuditReport) -> list[DamagedSession]:
     """Return the damaged versions of sessions that no newer version supersedes."""
     return [damage for damage in audit.damaged_sessions if not damage.superseded]
 
@@ -66,8 +66,8 @@ def _count_sessions(damages: Iterable[DamagedSession]) -> int:
 def summarize_damage(audit: AuditReport) -> str:
     """Return what is damaged, bounded in length; empty if nothing is that no newer version supersedes."""
     parts = [f"{len(audit.damaged)} damaged: {_join_damages(audit.damaged)}"] if audit.damaged else []
-    if loud := _loud(audit):
-        parts.append(f"{_count_sessions(loud)} sessions damaged: {_join_damages(loud)}")
+    if damages := _not_superseded(audit):
+        parts.append(f"{_count_sessions(damages)} sessions damaged: {_join_damages(damages)}")
     return ". ".join(parts)
 
 
@@ -99,7 +99,7 @@ def _join_names(names: Iterable[object]) -> str:
 
 def rows(audit: AuditReport) -> list[dict[str, str]]:
     """Return the table for people: damage by recording and file first, bounded in length."""
-    table = [*_damaged_rows(audit.damaged), *_damaged_rows(_loud(audit))]
+    table = [*_damaged_rows(audit.damaged), *_damaged_rows(_not_superseded(audit))]
     table += [_make_row(unread.recording_id, "could not be read", found=unread.reason) for unread in audit.unread]
     table += [
         _make_row(
