@@ -14,7 +14,17 @@ from tasks.archive.bag_verifier import (
 from tasks.archive.commit import Archive
 from tasks.archive.day_listing import stored_files
 from tasks.archive.file_names import payload_paths
-from tasks.archive.inventory import Held, Holdings, Sums, held_at, is_a_folder, months_held, shown, survey
+from tasks.archive.inventory import (
+    Held,
+    Holdings,
+    Sums,
+    held_at,
+    is_a_folder,
+    months_held,
+    newest_versions,
+    shown,
+    survey,
+)
 from tasks.archive.layout import (
     AUDIT,
     CATALOG,
@@ -99,6 +109,7 @@ __all__ = [
     "missing_labels",
     "month_of",
     "months_held",
+    "newest_versions",
     "open_bag",
     "parse_catalog_path",
     "parse_folder",

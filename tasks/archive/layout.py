@@ -195,6 +195,15 @@ def version_of(folder: str) -> int:
     return int(match["version"]) if match else 0
 
 
+def session_of(folder: str) -> str:
+    """Return the folder of the session that a version's folder lies in; empty if it is not the folder of a version.
+
+    Args:
+        folder: with a slash at its end, and with anything before the session's own name.
+    """
+    return folder.rstrip("/").rpartition("/")[0] + "/" if version_of(folder) else ""
+
+
 def tag_files(folder: str) -> tuple[str, ...]:
     """Return the names of the tag files that a bag of ours has: a session's has others than a recording's."""
     return SESSION_TAG_FILES if version_of(folder) else TAG_FILES

@@ -230,12 +230,13 @@ def test_an_audit_takes_a_sessions_bag_for_one_of_ours_and_finds_what_is_damaged
     meeting.put("transcript", HELLO)
     rclone.run().archived_session(meeting.id)
     whole = audited(rclone)
-    assert (whole.findings, whole.notices, whole.report.coverage.recordings) == ({}, set(), 2)
+    assert (whole.findings, whole.notices) == ({}, set())
+    assert (whole.report.coverage.recordings, whole.report.sessions.sessions) == (1, 1)
     rclone.s3.put_object(
         Bucket=rclone.bucket, Key=f"{meeting.folder}v0001/data/transcript.csv", Body=HELLO.replace(b"H", b"h")
     )
     assert audited(rclone).findings == {f"session-{meeting.id}/v0001": [("altered", "data/transcript.csv")]}
-    (damaged,) = audited(rclone).report.damaged
+    (damaged,) = audited(rclone).report.damaged_sessions
     assert (damaged.command, "other versions" in damaged.to_do) == ("", True)
 
 
