@@ -44,16 +44,21 @@ class Reader:
         self._threads = threads
         self._room = Semaphore(most)
 
-    def chunks(self, bucket: Bucket, stored: StoredObject) -> Iterator[bytes]:
+    def chunks(self, bucket: Bucket, stored: StoredObject, start: int = 0) -> Iterator[bytes]:
         """Yield an object's bytes in order.
+
+        Args:
+            bucket: where it is.
+            stored: as listed.
+            start: offset of the first byte.
 
         Raises:
             StoredWrong: it is not the object that was listed, or the store cannot assemble the object.
         """
         timing = _Timing()
-        yield from timing.timed(bucket.read(stored, 0, min(RANGE, stored.size)))
-        if stored.size > RANGE:
-            reached = RANGE
+        reached = min(start + RANGE, stored.size)
+        yield from timing.timed(bucket.read(stored, start, reached))
+        if reached < stored.size:
             if timing.pays():
                 for chunk in self._ahead(bucket, stored, reached):
                     reached += len(chunk)
