@@ -28,13 +28,14 @@ LOG = logging.getLogger(__name__)
 
 def settings_of(setup: Setup, **different: Any) -> RestoreSettings:
     """Return the settings of a restore from a bench's archive."""
-    own: dict[str, Any] = {"restore_profile": "", "restore_endpoint_url": ""}
-    return RestoreSettings.model_construct(
-        archive_url=f"s3://{setup.bucket}/{setup.prefix}",
-        transfer_concurrency=setup.concurrency,
-        transfer_patience=setup.patience_s,
-        **own | different,
-    )
+    own: dict[str, Any] = {
+        "archive_url": f"s3://{setup.bucket}/{setup.prefix}",
+        "transfer_concurrency": setup.concurrency,
+        "transfer_patience": setup.patience_s,
+        "restore_profile": "",
+        "restore_endpoint_url": "",
+    }
+    return RestoreSettings.model_construct(**own | different)
 
 
 def restore_with(
