@@ -32,6 +32,7 @@ from tasks.restore import (
     id_of,
     make_links,
     parse_lifetime,
+    parse_target,
     restore_recordings,
     summarize,
     table_rows,
@@ -104,6 +105,7 @@ def restore(
     query = _query(since=since, until=until, meeting=meeting, session=session, person=person, app_id=app_id)
     if bool(recording_ids) == (query != Query()):
         raise NothingSelected("Recordings are named either by ids or by conditions, and by one of both")
+    parse_target(to)
     settings = load_settings(RestoreSettings)
     engine.prepare_process()
     at_work = _open_session(settings, engine)

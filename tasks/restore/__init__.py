@@ -7,7 +7,7 @@ from tasks.restore.links import Link, make_links, parse_lifetime
 from tasks.restore.models import RestoredBag, RestoreReport
 from tasks.restore.report import describe_problems, summarize, table_rows
 from tasks.restore.selection import find_recordings, id_of
-from tasks.restore.stages import RestoreOptions, RestoreSession, restore_recordings
+from tasks.restore.stages import RestoreOptions, RestoreSession, parse_target, restore_recordings
 
 __all__ = [
     "ChosenBag",
@@ -21,6 +21,7 @@ __all__ = [
     "id_of",
     "make_links",
     "parse_lifetime",
+    "parse_target",
     "restore_recordings",
     "summarize",
     "table_rows",

@@ -140,13 +140,10 @@ def _attempt(session: RestoreSession, to: str, options: RestoreOptions, tally: T
 
 
 def _open_target(session: RestoreSession, to: str, reader: Reader, stop: Event) -> Target:
-    if not to.startswith("s3://"):
-        return FolderTarget(Path(to).expanduser(), stop, session.log)
     settings = session.settings
-    try:
-        bucket, prefix = parse_archive_url(to)
-    except ValueError as error:
-        raise SettingsInvalid((f"TO: {error}",)) from None
+    bucket, prefix = parse_target(to)
+    if not bucket:
+        return FolderTarget(Path(to).expanduser(), stop, session.log)
     if not settings.restore_endpoint_url and not settings.restore_profile:
         require_apart(settings, bucket, prefix)
     client = new_s3_client(
@@ -155,6 +152,20 @@ def _open_target(session: RestoreSession, to: str, reader: Reader, stop: Event) 
     store = Store(client, bucket, settings.transfer_patience, stop, Throttle(MAX_BODIES))
     parts = Semaphore(settings.transfer_concurrency + PARTS_AT_ONCE)
     return BucketTarget(store, f"{prefix}/" if prefix else "", reader, parts)
+
+
+def parse_target(to: str) -> tuple[str, str]:
+    """Return the bucket and the prefix that a target names; empty texts if it is a folder.
+
+    Raises:
+        SettingsInvalid: it begins like a bucket's, and names none.
+    """
+    if not to.startswith("s3:"):
+        return "", ""
+    try:
+        return parse_archive_url(to)
+    except ValueError as error:
+        raise SettingsInvalid((f"TO: {error}",)) from None
 
 
 def require_apart(settings: RestoreSettings, bucket: str, prefix: str) -> None:
