@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tasks.archive import layout, months_held
 from tasks.restore.bag_restore import ChosenBag
+from tasks.workers import a_few_at_a_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -47,16 +48,21 @@ def id_of(folder: str) -> str:
 
 
 def _find_by_listing(bucket: Bucket, root: str, recording_ids: set[str], log: Log) -> dict[str, str]:
-    """Return the folders of recordings, by their ids: the newest months are listed first, until all are found."""
+    """Return the folders of recordings, by their ids: the newest months are listed first, until all are found.
+
+    Only the names of folders are listed: for keys, rclone reads all files.
+    """
     months = sorted(months_held(bucket, root), key=lambda month: month.month, reverse=True)
     log.info("Looking for %d recordings in the listings of %d months.", len(recording_ids), len(months))
     found: dict[str, str] = {}
     for month in months:
         if len(found) == len(recording_ids):
             break
-        for folder in _bags(bucket, root, month.folder):
-            if id_of(folder) in recording_ids:
-                found.setdefault(id_of(folder), folder)
+        days = bucket.level(f"{root}{month.folder}/")[0]
+        named = {id_of(key): key for level in a_few_at_a_time(bucket.level, days) for key in level[0]}
+        for recording_id in recording_ids & named.keys() - found.keys():
+            if bucket.head(named[recording_id] + layout.MARKER) is not None:
+                found[recording_id] = named[recording_id].removeprefix(root)
     return found
 
 

@@ -121,7 +121,7 @@ def _of_sessions(context: RestoreContext, recordings: Sequence[tuple[ChosenBag, 
 def _attempt(session: RestoreSession, to: str, options: RestoreOptions, tally: Tally) -> Iterator[RestoreContext]:
     """Give what one attempt works with; all of it ends with the block."""
     settings, stop = session.settings, Event()
-    with open_reader(settings.transfer_concurrency) as reader:
+    with open_reader(settings.transfer_concurrency, whole_first=True) as reader:
         try:
             yield RestoreContext(
                 new_bucket=lambda: session.store_access.store(stop),

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count
 from threading import Event
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -21,19 +20,37 @@ import pytest
 from tasks.archive import bag
 from tasks.errors import TargetUnusable
 from tasks.restore import folder_target
+from tasks.s3 import read_ahead
 from tests.standins.realtimekit import MediaSource, StandInRecording, SyntheticContent
 from tests.support.bags import key_of
 from tests.support.meddling import refusal
 from tests.support.meetings import Meeting, transcript
-from tests.support.restoring import Fetched, files_in, only, problems_of, require_whole, restored, small_ranges
+from tests.support.restoring import (
+    CHUNK,
+    Fetched,
+    files_in,
+    only,
+    problems_of,
+    require_whole,
+    restore_with,
+    restored,
+    settings_of,
+    small_ranges,
+)
+from tests.torture.store.faults import Says
+from tests.torture.store.faults import refusal as refused
+from tests.torture.store.scripts import at
+from tests.torture.store.trouble import client_of, proxy_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from tests.support.archiving import Archiving
+    from tests.torture.store.proxy import Fault
+    from tests.torture.store.requests import StoreRequest
 
-RANGE = 64 * 1024
+RANGE = CHUNK
 
 
 def archived(bench: Archiving, size: int = 1000, **more: Any) -> StandInRecording:
@@ -90,15 +107,8 @@ def test_a_folder_gets_whole_bags_and_a_second_run_fetches_nothing(bench: Archiv
 
 def test_killed_in_the_middle_of_a_file_the_next_run_carries_on_behind_it(bench: Archiving, tmp_path: Path) -> None:
     recording = archived(bench, 5 * RANGE)
-    child = [
-        sys.executable,
-        "-m",
-        "tests.support.restore_child",
-        bench.setup().text(),
-        recording.id,
-        str(tmp_path),
-        "2",
-    ]
+    place = [bench.setup().text(), recording.id, str(tmp_path), str(RANGE)]
+    child = [sys.executable, "-m", "tests.support.restore_child", *place]
     assert subprocess.run(child, check=False, timeout=60).returncode == -signal.SIGKILL
     folder = tmp_path / recording.id
     assert not (folder / "bagit.txt").exists()
@@ -114,16 +124,21 @@ def test_killed_in_the_middle_of_a_file_the_next_run_carries_on_behind_it(bench:
     assert files_in(folder) == stored(bench, recording)
 
 
-def test_a_beginning_that_is_not_the_files_is_found_out_and_fetched_anew(rclone: Archiving, tmp_path: Path) -> None:
+def test_a_beginning_that_is_not_the_files_is_found_out_and_fetched_anew(
+    rclone: Archiving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recording = archived(rclone, 3 * RANGE)
 
-    def interrupted(_path: str, send: Callable[[], Any], reads: Any = count(1)) -> Any:  # noqa: B008 - one run's
-        if next(reads) == 2:
-            raise KeyboardInterrupt
-        return send()
+    write = folder_target._write_all
 
-    with small_ranges(), pytest.raises(KeyboardInterrupt):
-        restored(rclone, tmp_path, recording, meddle=Fetched(interrupted))
+    def interrupted(out: Any, chunk: bytes) -> None:
+        if out.tell() == RANGE:
+            raise KeyboardInterrupt
+        write(out, chunk)
+
+    with small_ranges(), monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):  # noqa: PT012
+        patch.setattr(folder_target, "_write_all", interrupted)
+        restored(rclone, tmp_path, recording)
     part = max((tmp_path / recording.id / "unfinished").glob("*.part"), key=lambda part: part.stat().st_size)
     part.write_bytes(b"x" * len(part.read_bytes()))
     assert only(restored(rclone, tmp_path, recording)).whole
@@ -350,22 +365,37 @@ def test_a_file_in_place_of_the_folder_is_named(rclone: Archiving, tmp_path: Pat
 
 
 def test_an_archived_storage_class_is_named_and_asked_for_on_demand(rclone: Archiving, tmp_path: Path) -> None:
+    """No store here has such classes: a proxy gives Amazon's answers in the place of the store."""
     cold, warm = archived(rclone), archived(rclone)
-    asked: list[dict[str, Any]] = []
+    ids, path = [cold.id, warm.id], f"data/video/{cold.id}.mp4"
+    is_asked, is_read = at("PostObject"), at("GetObject", ending=path)
+    with proxy_of(rclone.server) as proxy:
+        settings, client = settings_of(rclone.setup()), client_of(rclone.server)
 
-    def meddle(method: str, request: dict[str, Any], send: Callable[[], Any]) -> Any:
-        if cold.id in request.get("Key", "") and method == "restore_object":
-            asked.append(request)
-            return {}
-        if cold.id in request.get("Key", "") and method == "get_object" and request["Key"].endswith(".mp4"):
-            raise refusal("InvalidObjectState", 403)
-        return send()
+        def rule(request: StoreRequest) -> Fault | None:
+            frozen = refused(403, "InvalidObjectState") if is_read(request) else None
+            return Says(202) if is_asked(request) else frozen
 
-    report = restored(rclone, tmp_path, cold, warm, meddle=meddle)
-    path = f"data/video/{cold.id}.mp4"
-    assert (problems_of(report), report.recordings, asked) == ({path: "archived class"}, 1, [])
-    report = restored(rclone, tmp_path, cold, meddle=meddle, thaw_days=3)
-    assert [request["Key"] for request in asked] == [rclone.folder(cold) + path]
-    assert asked[0]["RestoreRequest"]["Days"] == 3
-    assert problems_of(report) == {path: "archived class"}
-    assert only(restored(rclone, tmp_path, cold)).whole
+        proxy.start_over(rule)
+        report = restore_with(settings, client, ids, tmp_path)
+        assert (problems_of(report), report.recordings) == ({path: "archived class"}, 1)
+        assert not [request for request in proxy.requests if is_asked(request)]
+        report = restore_with(settings, client, ids, tmp_path, thaw_days=3)
+        assert problems_of(report) == {path: "archived class"}
+        (request,) = [request for request in proxy.requests if is_asked(request)]
+        assert (request.key, "restore" in request.query) == (rclone.folder(cold) + path, True)
+        proxy.start_over()
+        assert restore_with(settings, client, ids, tmp_path).recordings == 2
+
+
+def test_parallel_ranges_are_joined_in_their_order(
+    rclone: Archiving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(read_ahead._Timing, "pays", lambda _: True)
+    recording, fetched = archived(rclone, 9 * RANGE + 1), Fetched()
+    with small_ranges():
+        assert only(restored(rclone, tmp_path, recording, meddle=fetched)).whole
+    whole, *ranges = sorted(fetched.ranges, key=lambda one: (one[1], one[1] - one[2]))
+    assert whole[1:] == (0, 9 * RANGE + 1), "broken off after the first range"
+    assert [start for _, start, _ in ranges] == [RANGE * number for number in range(1, 10)]
+    require_whole(tmp_path / recording.id)

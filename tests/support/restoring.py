@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tests.support.archiving import Archiving, Setup
 
 LOG = logging.getLogger(__name__)
+CHUNK = 64 * 1024
+"""Bytes of what is read and written at once, where a test wants small files to take several steps."""
 
 
 def settings_of(setup: Setup, **different: Any) -> RestoreSettings:
@@ -104,10 +106,11 @@ class Fetched:
 
 
 @contextmanager
-def small_ranges(size: int = 64 * 1024) -> Iterator[None]:
-    """Read objects in small ranges, so that small files take several."""
+def small_ranges(size: int = CHUNK) -> Iterator[None]:
+    """Read objects in small ranges and chunks, so that small files take several."""
     import pytest  # noqa: PLC0415 - a child needs none
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tasks.s3.read_ahead.RANGE", size)
+        patch.setattr("tasks.s3.bucket.READ_CHUNK", size)
         yield
