@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import re
+import sys
 from typing import TYPE_CHECKING, Any, NoReturn, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
@@ -67,7 +68,22 @@ def parse(
     descriptions = _descriptions(described)
     for parameter in parameters:
         _add(parser, parameter, descriptions.get(parameter.name, "").replace("%", "%%"))
-    return vars(parser.parse_args(arguments))
+    return vars(_read_all(parser, sys.argv[1:] if arguments is None else arguments))
+
+
+def refuse_usage(prog: str, message: str) -> NoReturn:
+    """End the process as after any wrong usage, where only several arguments together are wrong.
+
+    Args:
+        prog: how the command is called.
+        message: what is wrong, without a dot at its end.
+    """
+    _Parser(prog=prog).error(message)
+
+
+def _read_all(parser: _Parser, arguments: list[str]) -> argparse.Namespace:
+    """Read a command line; options may stand between words, but for Python 3.11 not if `--` stands there, too."""
+    return parser.parse_args(arguments) if "--" in arguments else parser.parse_intermixed_args(arguments)
 
 
 def parse_for(function: Callable[..., object], prog: str, arguments: list[str] | None = None) -> dict[str, Any]:
@@ -98,8 +114,10 @@ def _add(parser: argparse.ArgumentParser, parameter: inspect.Parameter, descript
         action = argparse.BooleanOptionalAction if default else "store_true"
         parser.add_argument(option, action=action, default=default, help=description)
     elif get_origin(annotation) is tuple:
-        parser.add_argument(option.removesuffix("s"), action="append", dest=parameter.name, default=[], metavar="ID",
-                            type=_checked(get_args(annotation)[0]), help=f"{description} May be repeated.")  # fmt: skip
+        kind = get_args(annotation)[0]
+        parser.add_argument(option.removesuffix("s"), action="append", dest=parameter.name, default=[],
+                            metavar=_metadata(kind, Metavar) or "ID",
+                            type=_checked(kind), help=f"{description} May be repeated.")  # fmt: skip
     else:
         shown = f"{description} Default: {default}." if default != "" else description
         parser.add_argument(

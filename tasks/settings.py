@@ -53,6 +53,10 @@ def _api_base(url: str) -> str:
     return url.rstrip("/")
 
 
+def _optional_endpoint(url: str) -> str:
+    return _api_base(url) if url else url
+
+
 def _archive_url(url: str) -> str:
     matched = _ARCHIVE_URL.fullmatch(url)
     prefix = (matched["prefix"] or "").strip("/") if matched else ""
@@ -60,6 +64,16 @@ def _archive_url(url: str) -> str:
         message = "must look like s3://bucket/prefix; a prefix has letters, digits, blanks, !_.*'()- and single slashes"
         raise ValueError(message)
     return f"s3://{matched['bucket']}/{prefix}".rstrip("/")
+
+
+def parse_archive_url(url: str) -> tuple[str, str]:
+    """Return the bucket and the prefix that a URL such as s3://bucket/prefix names.
+
+    Raises:
+        ValueError: it names none.
+    """
+    bucket, _, prefix = _archive_url(url).removeprefix("s3://").partition("/")
+    return bucket, prefix
 
 
 def _key_url(url: str) -> str:
@@ -113,6 +127,13 @@ class AuditSettings(ArchiveSettings):
     """What an audit needs to know: the archive, and, for its advice alone, which app this machine archives."""
 
     realtimekit_app_id: Annotated[str, Field(pattern=f"^(?:{APP_ID})?$")] = ""
+
+
+class RestoreSettings(ArchiveSettings):
+    """What a restore needs to know: the archive, and, for a target in another store, how that one is reached."""
+
+    restore_profile: str = ""  # of AWS's configuration
+    restore_endpoint_url: Annotated[str, AfterValidator(_optional_endpoint)] = ""
 
 
 class ApiSettings(BaseSettings):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.archive.bag import MISSING, missing_labels, stated_findings
+from tasks.archive.bag import MISSING, missing_labels, parse_manifest, stated_findings, tag_type
 from tasks.archive.bag_findings import Finding, Findings
 from tasks.archive.bag_verifier import (
     BagVerifier,
@@ -113,6 +113,7 @@ __all__ = [
     "open_bag",
     "parse_catalog_path",
     "parse_folder",
+    "parse_manifest",
     "payload_paths",
     "read_back",
     "read_missing",
@@ -121,6 +122,7 @@ __all__ = [
     "stated_findings",
     "stored_files",
     "survey",
+    "tag_type",
     "transcript_text_key",
     "upload_path",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.catalog.dataset import Dataset
-from tasks.catalog.find import find_rows, json_line, parse_duration, parse_time, table_line
+from tasks.catalog.find import find_rows, json_line, parse_duration, parse_time, require_time, table_line
 from tasks.catalog.models import AuditRecord, CatalogContext, CatalogReport
 from tasks.catalog.schema import COLUMNS, SCHEMA_VERSION, Row
 from tasks.catalog.search import Query, could_match, search
@@ -23,6 +23,7 @@ __all__ = [
     "json_line",
     "parse_duration",
     "parse_time",
+    "require_time",
     "search",
     "table_line",
     "update_catalog",

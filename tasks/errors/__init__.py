@@ -37,6 +37,10 @@ ArchiverError
  │   ├─ NotReady                 a checkup found what will keep recordings from arriving
  │   ├─ NotInArchive             an address that is not one of the archive's
  │   ├─ NotArchived              no committed archive is there
+ │   ├─ NothingSelected          a restore is not told what to bring
+ │   ├─ TargetUnusable           where a restore is to bring it: no room, no permission, no such bucket
+ │   ├─ RestoreIncomplete        something could not be restored: all else was
+ │   ├─ NotInBag                 an archived recording has no such file
  │   └─ ExtraNotInstalled        an optional part of this project is not installed
  └─ RetryableError           the same call may succeed later, and carries on from what is stored
      ├─ ApiUnavailable           5xx, time-outs, dropped connections
@@ -48,6 +52,7 @@ ArchiverError
      │   └─ RangesUnproved           nothing proves that its ranges are of one object
      ├─ StoreUnavailable         the store is away, or throttles
      │   └─ UploadVanished       a multipart upload that somebody else ended
+     ├─ TargetUnavailable        the other store, where a restore is to bring it
      ├─ StoredWrong              what the store received or holds is not what was sent
      ├─ KeyUnavailable           the public key of RealtimeKit's webhooks
      ├─ AuditUnfinished          an audit could not read what it was to read: nothing is known of that
@@ -95,6 +100,7 @@ from tasks.errors.realtimekit import (
     WebhookNotFound,
     WebhookNotTaken,
 )
+from tasks.errors.restore import NothingSelected, NotInBag, RestoreIncomplete, TargetUnavailable, TargetUnusable
 from tasks.errors.setup import (
     ConnectionInsecure,
     ExtraNotInstalled,
@@ -146,8 +152,10 @@ __all__ = [
     "LinkRefused",
     "NotArchived",
     "NotInArchive",
+    "NotInBag",
     "NotReady",
     "NotUploadedInTime",
+    "NothingSelected",
     "NothingToDownload",
     "ObjectTooLarge",
     "PrefectRefused",
@@ -157,6 +165,7 @@ __all__ = [
     "RecordingIdInvalid",
     "RecordingNotFound",
     "ReplacementSmaller",
+    "RestoreIncomplete",
     "RetryableError",
     "SessionIdInvalid",
     "SessionLive",
@@ -173,6 +182,8 @@ __all__ = [
     "StoreUnavailable",
     "StoredWrong",
     "SweepIncomplete",
+    "TargetUnavailable",
+    "TargetUnusable",
     "TookTooLong",
     "TransferStopped",
     "Unforeseen",

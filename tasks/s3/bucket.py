@@ -16,6 +16,7 @@ from tasks.s3.checksums import Body, bare_etag, decode_crc64, encode_md5
 from tasks.s3.error_codes import (
     ALREADY_EXISTS,
     ANOTHER_OBJECT,
+    ARCHIVED_CLASS,
     BODY_FAILURES,
     NOT_FOUND,
     NOT_SUPPORTED,
@@ -222,6 +223,21 @@ class Bucket(Calls):
         """Delete objects; those that are not there are no error."""
         for key in keys:
             self._ask("delete_object", key)
+
+    def thaw(self, key: str, days: int) -> bool:
+        """Ask for a readable copy of an object in an archived storage class; tell whether the object is in one.
+
+        The copy is there hours later, and stays for some days. Source:
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_RestoreObject.html
+        """
+        asked = {"Days": days, "GlacierJobParameters": {"Tier": "Standard"}}
+        try:
+            self._ask("restore_object", key, RestoreRequest=asked)
+        except StoreRefused as refused:
+            if refused.code not in {"RestoreAlreadyInProgress", ARCHIVED_CLASS}:
+                raise
+            return refused.code != ARCHIVED_CLASS
+        return True
 
     def verify(self, key: str, size: int, crc64: int | None) -> StoredObject:
         """Compare an object's size with what was sent, and the checksum if the store has one.

@@ -93,10 +93,12 @@ class Provider:
 
     Args:
         boto3s: the session's own provider.
+        profile: that the session is of; None for the environment's.
     """
 
-    def __init__(self, boto3s: Any) -> None:
+    def __init__(self, boto3s: Any, profile: str | None = None) -> None:
         self._boto3s = boto3s
+        self._profile = profile
 
     def load_credentials(self) -> RenewedCredentials | None:
         """Return the credentials, or None if there are none.
@@ -108,7 +110,8 @@ class Provider:
         if credentials is None:
             return None
         require_usable(credentials)
-        return RenewedCredentials(credentials, lambda: botocore.session.get_session().get_credentials())
+        find = lambda: botocore.session.Session(profile=self._profile).get_credentials()  # noqa: E731 - it is one call
+        return RenewedCredentials(credentials, find)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._boto3s, name)

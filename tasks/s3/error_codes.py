@@ -38,6 +38,9 @@ ALREADY_EXISTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict", 
 NOT_FOUND = frozenset({"NoSuchKey", "NotFound", "404"})
 ANOTHER_OBJECT = ALREADY_EXISTS | NOT_FOUND | {"InvalidRange", "BrokenMPU"}
 """Codes during the reading of an object: another object is at the key now, or the object is broken."""
+ARCHIVED_CLASS = "InvalidObjectState"
+"""Code for an object in an archived storage class, which is to be asked for before it is read; for RestoreObject, the
+code says that the object is in another class."""
 
 _BAD_DIGEST = frozenset({"BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"})
 _TOO_MUCH = frozenset({"SlowDown", "ServiceUnavailable", "Throttling", "ThrottlingException", "TooManyRequests"})

@@ -220,6 +220,40 @@ USAGES = {
             "--no-such-option",
         ),
     ),
+    "restore_recording": Usage(
+        accepted=(
+            f"{ID} to",
+            f"{ID} {ID.upper()} s3://bucket/prefix",
+            f"{ID} --overwrite to --derived",
+            f"--no-sessions --thaw 365 {ID} to",
+            "--since 2026-11 --until 2026-11-20 --meeting weekly --session abc --person ann --app-id one to",
+            f"-- {ID} to",
+            f"{ID} --link 2d",
+            f"{ID} --link=7d --file data/video/a.mp4 --file recording.json",
+            f"{ID} {ID} --link 30m",
+        ),
+        refused=(
+            "",
+            "to",
+            ID,
+            "not-an-id to",
+            f"{ID} to --since 2026-11",
+            "--since yesterday to",
+            "--since 2026-11",
+            f"{ID} to --thaw 366",
+            f"{ID} to --thaw",
+            f"{ID} to --file data/video/a.mp4",
+            f"{ID} --link",
+            f"{ID} --link 0d",
+            f"{ID} --link 8d",
+            f"{ID} --link 169h",
+            f"{ID} --link soon",
+            f"{ID} --link 2d --since 2026-11",
+            f"{ID} to --link 2d",
+            "--link 2d",
+            f"{ID} to --no-such-option",
+        ),
+    ),
     "doctor": Usage(accepted=("", "--json"), refused=("more", "--no-such-option", "--json --json=no")),
     "webhook": Usage(
         accepted=(
@@ -326,6 +360,9 @@ def _at_the_door(module: Any) -> Iterator[None]:
     def serve(server: uvicorn.Server) -> NoReturn:
         raise _Begun(host=server.config.host, port=server.config.port)
 
+    def link(recording_ids: tuple[str, ...], lifetime_s: int, paths: tuple[str, ...]) -> NoReturn:
+        raise _Begun(recording_ids=recording_ids, lifetime_s=lifetime_s, paths=paths)
+
     def search(query: Query) -> NoReturn:
         default = asdict(Query())
         raise _Begun(**{name: str(value) for name, value in asdict(query).items() if value != default[name]})
@@ -340,6 +377,8 @@ def _at_the_door(module: Any) -> Iterator[None]:
         patch.setattr(server, "prefect_at_hand", nullcontext)
         if hasattr(module, "register"):
             patch.setattr(module, "register", _begins(module.register))
+        if hasattr(module, "links_to"):
+            patch.setattr(module, "links_to", link)
         if hasattr(module, "find_rows"):
             patch.setattr(module, "find_rows", lambda _, query: search(query))
         if hasattr(module, "examine"):
