@@ -22,6 +22,7 @@
     7      catalog                                                     a table of all recordings, for anybody's tools
     7      media                                                       what the files are
     7      doctor                                                      whether recordings will arrive
+    8      library                                                     a page to find, watch and download recordings
     8      orchestration                                               the only wing that imports Prefect
     9      command                                                     a command, with Prefect or without it
 

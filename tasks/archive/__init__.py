@@ -20,7 +20,9 @@ from tasks.archive.layout import (
     CATALOG,
     DETAILS,
     INFO,
+    PARTICIPANTS,
     PAYLOAD,
+    SESSION_DETAILS,
     Month,
     captions_key,
     description_key,
@@ -36,6 +38,7 @@ from tasks.archive.lookup import ArchivedBag, InspectedBag, inspect_bag, open_ba
 from tasks.archive.models import ArchivedFile, ArchivedRecording, StoredFile
 from tasks.archive.partial import can_be_completed, can_be_whole, describe_missing, read_missing
 from tasks.archive.session_bag import SessionArchive
+from tasks.archive.session_lookup import SessionBag, find_session
 from tasks.archive.session_models import (
     ArchivedMeetingSession,
     MissingPiece,
@@ -52,7 +55,9 @@ __all__ = [
     "DETAILS",
     "INFO",
     "MISSING",
+    "PARTICIPANTS",
     "PAYLOAD",
+    "SESSION_DETAILS",
     "Archive",
     "ArchivedBag",
     "ArchivedFile",
@@ -67,6 +72,7 @@ __all__ = [
     "MissingPiece",
     "Month",
     "SessionArchive",
+    "SessionBag",
     "SessionContents",
     "SessionDocument",
     "SessionRecording",
@@ -82,6 +88,7 @@ __all__ = [
     "description_key",
     "document_path",
     "find_manifests",
+    "find_session",
     "held_at",
     "inspect_bag",
     "is_a_folder",

@@ -83,6 +83,8 @@ def could_match(month: Month, query: Query) -> bool:
 
 def fold(text: str) -> str:
     """Return a text in which case and accents make no difference."""
+    if text.isascii():
+        return text.lower()
     apart = unicodedata.normalize("NFKD", text.casefold())
     return "".join(c for c in apart if not unicodedata.combining(c)).casefold().translate(_WITHOUT_ACCENTS)
 
@@ -126,6 +128,8 @@ def _people(row: Row) -> Iterator[str | None]:
 
 def _texts(row: Row) -> Iterator[str | None]:
     yield from (row[name] for name in _ALL_TEXTS)
+    if time := recorded_at(row):
+        yield time.isoformat(" ", "minutes")
     yield from _people(row)
     yield from (file["path"] for file in row["files"])
     yield from (*row["findings"], *row["media_findings"], *row["fixity_findings"])
