@@ -175,6 +175,11 @@ class RecordingFacts:
         return {"partial": "files missing", "foreign": "other program"}.get(condition or "", "")
 
     @property
+    def is_damaged(self) -> bool:
+        """Whether its bag is not whole, so that no whole bag can be handed out."""
+        return self.row["condition"] in {"damaged", "unreadable"}
+
+    @property
     def findings(self) -> list[str]:
         """What a person has to know of it."""
         return [*self.row["findings"], *self.row["fixity_findings"], *self.row["media_findings"]]

@@ -44,7 +44,12 @@ def serve(settings: LibrarySettings, host: str, port: int) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     quiet_http_logs()
     conceal_logs()
-    return _serve(new_app(settings, host), host, port)
+    server = new_server(new_app(settings, host), host, port)
+    # Once all is answered, uvicorn raises again the signal that stopped it; that is a good end.
+    for stopping in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stopping, lambda *_: sys.exit(DONE))
+    server.run()
+    return DONE if server.started else FAILED
 
 
 def is_loopback(host: str) -> bool:
@@ -55,15 +60,11 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def _serve(app: Gate, host: str, port: int) -> int:
+def new_server(app: Gate, host: str, port: int) -> uvicorn.Server:
+    """Return the server of an application; it believes no header about where a request comes from."""
     asgi: Any = app
     config = uvicorn.Config(
         asgi, host=host, port=port, lifespan="on", ws="none", log_config=None, access_log=False, server_header=False,
         proxy_headers=False, limit_concurrency=REQUESTS_AT_ONCE, timeout_graceful_shutdown=STOPPED_WITHIN_S,
     )  # fmt: skip
-    server = uvicorn.Server(config)
-    # Once all is answered, uvicorn raises again the signal that stopped it; that is a good end.
-    for stopping in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(stopping, lambda *_: sys.exit(DONE))
-    server.run()
-    return DONE if server.started else FAILED
+    return uvicorn.Server(config)
