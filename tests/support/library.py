@@ -100,6 +100,7 @@ def serving(bench: Archiving, host: str = "127.0.0.1", **settings: str) -> Itera
     # With the protocol named, asyncio lets no answer wait for an acknowledgement, as in production.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.bind((host, 0))
+        listening.listen()
         server = new_server(new_app(library, host), host, 0)
         thread = Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()

@@ -1,0 +1,287 @@
+"""The pages over a real store: what they show, where their links lead, and what is done with what strangers wrote."""
+
+from __future__ import annotations
+
+import io
+import logging
+import zipfile
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import bagit
+import httpx
+import pytest
+
+from tasks.catalog import Dataset
+from tasks.errors import StoreUnavailable
+from tasks.library import catalog_cache
+from tasks.library.catalog_cache import CatalogCache
+from tasks.library.recording_facts import Media, RecordingFacts
+from tests.support.bags import key_of
+from tests.support.cataloguing import rows, update
+from tests.support.library import SCRIPT, TITLE, serving
+from tests.support.meddling import refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.support.archiving import Archiving
+    from tests.support.library import Shelf
+
+
+class Elements(HTMLParser):
+    """The elements of a page, as a browser understands it."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note an element."""
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        """Note a text."""
+        self.text += data
+
+    def links(self, beginning: str) -> list[str]:
+        """Return the addresses that begin so."""
+        return [href for _, its in self.found if (href := its.get("href") or "").startswith(beginning)]
+
+
+def shown(library: httpx.Client, path: str) -> Elements:
+    answer = library.get(path)
+    assert answer.status_code == 200, answer.text
+    return Elements(answer.text)
+
+
+def listed(library: httpx.Client, search: str = "") -> list[str]:
+    return [link.rpartition("/")[2] for link in shown(library, f"/{search}").links("/recordings/")]
+
+
+def test_the_list_is_newest_first_and_searched_as_on_the_command_line(library: httpx.Client, shelf: Shelf) -> None:
+    full, hostile, tracks = shelf.full.id, shelf.hostile.id, shelf.tracks.id
+    assert listed(library) == [full, hostile, tracks]
+    for search, wanted in {
+        "?q=REUNION+conseil": [full],
+        "?q=ann_2": [tracks],
+        f"?q={shelf.tracks.invoked_time:%Y-%m-%d}": [tracks],
+        f"?q={hostile[:13]}": [hostile],
+        f"?since={shelf.full.invoked_time:%Y-%m-%d}": [full],
+        f"?until={shelf.tracks.invoked_time:%Y-%m-%d}": [tracks],
+        "?min_minutes=1": [],
+        "?damaged=1": [],
+        "?q=&since=&until=&min_minutes=&page=9": [full, hostile, tracks],
+    }.items():
+        assert listed(library, search) == wanted, search
+
+
+def test_what_cannot_be_understood_is_named_and_the_rest_is_searched(library: httpx.Client, shelf: Shelf) -> None:
+    answer = library.get("/?q=reunion&since=yesterday&min_minutes=-1")
+    assert answer.status_code == 400
+    page = Elements(answer.text)
+    assert page.links("/recordings/") == [f"/recordings/{shelf.full.id}"]
+    assert "From: This must be a day" in page.text
+    assert "Minutes: This must be a number" in page.text
+
+
+def test_a_recording_is_shown_with_all_that_belongs_to_it(library: httpx.Client, shelf: Shelf) -> None:
+    page = shown(library, f"/recordings/{shelf.full.id}")
+    (row,) = [row for its_id, row in rows(shelf.bench).items() if its_id == shelf.full.id]
+    for text in (
+        TITLE, "0:00:11", "The budget comes first.", "Hello there", "Mary 1", "All is well.", "Zoë Meier",
+        f"uv run python -m flows.restore_recording {shelf.full.id} FOLDER", "not yet, since it was archived",
+        *(file["sha256"] for file in row["files"]),
+    ):  # fmt: skip
+        assert text in page.text, text
+    players = [(tag, its["preload"]) for tag, its in page.found if tag in {"video", "audio"}]
+    assert players == [("video", "none"), ("audio", "none")]
+    assert [its["data-seconds"] for tag, its in page.found if "data-seconds" in its] == ["0.0", "4.0", "8.0"]
+    assert [its["src"] for tag, its in page.found if tag == "track"] == [f"/recordings/{shelf.full.id}/captions.vtt"]
+    assert library.get(f"/recordings/{shelf.full.id}/captions.vtt").text.startswith("WEBVTT")
+    assert "[0:00:04] Zoë: The budget" in library.get(f"/recordings/{shelf.full.id}/transcript.txt").text
+    assert library.get(f"/recordings/{shelf.tracks.id}/captions.vtt").status_code == 404
+
+
+def test_a_session_is_shown_in_its_newest_version(library: httpx.Client, shelf: Shelf) -> None:
+    address = f"/sessions/{shelf.meeting.id}"
+    assert address in shown(library, f"/recordings/{shelf.full.id}").links("/sessions/")
+    page = shown(library, address)
+    assert page.links("/recordings/") == [f"/recordings/{shelf.full.id}"]
+    (summary,) = [link for link in page.links(f"{address}/files/") if "summary" in link]
+    assert httpx.get(redirected(library, summary)).content == shelf.meeting.payload()["data/summary.md"]
+    assert library.get("/sessions/00000000-0000-4000-8000-000000000000").status_code == 404
+
+
+@pytest.mark.parametrize("place", ["/", "/?q=%3Cscript%3E", "hostile", "full", "session"])
+def test_what_strangers_wrote_is_text_and_nothing_else(library: httpx.Client, shelf: Shelf, place: str) -> None:
+    named = {
+        "hostile": f"/recordings/{shelf.hostile.id}",
+        "full": f"/recordings/{shelf.full.id}",
+        "session": f"/sessions/{shelf.meeting.id}",
+    }
+    page = shown(library, named.get(place, place))
+    assert SCRIPT in page.text
+    assert [its for tag, its in page.found if tag == "script"] == [{"src": "/static/library.js", "defer": None}]
+    assert {its["src"] for tag, its in page.found if tag == "img"} == {"/static/icon.svg"}
+    assert not [name for _, its in page.found for name in its if name.startswith("on") or name == "style"]
+
+
+def redirected(library: httpx.Client, path: str, method: str = "GET") -> str:
+    answer = library.request(method, path)
+    assert (answer.status_code, answer.headers["cache-control"]) == (307, "no-store")
+    return answer.headers["location"]
+
+
+def test_a_file_is_read_by_a_link_that_ends_soon_in_any_range(library: httpx.Client, shelf: Shelf) -> None:
+    path = f"/recordings/{shelf.full.id}/files/data/video/{shelf.full.id}.mp4"
+    url = redirected(library, path)
+    (lifetime,) = parse_qs(urlsplit(url).query)["X-Amz-Expires"]
+    assert 900 <= int(lifetime) <= 960
+    body = shelf.bench.objects()[key_of(shelf.bench, shelf.full, "data/video/")]
+    answer = httpx.get(url, headers={"Range": "bytes=1000-1999"})
+    # rclone answers a range with 200; what it sends is the range.
+    assert answer.content == body[1000:2000]
+    assert answer.headers["content-range"] == f"bytes 1000-1999/{len(body)}"
+    assert answer.headers["content-type"] == "video/mp4"
+    assert answer.headers["content-disposition"] == f'inline; filename="{shelf.full.id}.mp4"'
+    saved = httpx.get(redirected(library, f"{path}?download"))
+    assert saved.headers["content-disposition"].startswith("attachment")
+    assert saved.content == body
+    assert httpx.head(redirected(library, path, "HEAD")).headers["content-length"] == str(len(body))
+
+
+def test_no_link_to_a_file_is_in_the_log(library: httpx.Client, shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    redirected(library, f"/recordings/{shelf.full.id}/files/data/video/{shelf.full.id}.mp4")
+    ours = [record.getMessage() for record in caplog.records if not record.name.startswith("http")]
+    assert "X-Amz-Signature" not in "\n".join(ours)
+
+
+def test_the_whole_bag_comes_as_one_file_that_passes_for_a_bag(
+    library: httpx.Client, shelf: Shelf, tmp_path: Path
+) -> None:
+    for address, folder in (
+        (f"/recordings/{shelf.full.id}", shelf.full.id),
+        (f"/sessions/{shelf.meeting.id}", f"session-{shelf.meeting.id}-v0001"),
+    ):
+        answer = library.get(f"{address}/bag.zip")
+        assert int(answer.headers["content-length"]) == len(answer.content)
+        with zipfile.ZipFile(io.BytesIO(answer.content)) as zipped:
+            assert {info.compress_type for info in zipped.infolist()} == {zipfile.ZIP_STORED}
+            zipped.extractall(tmp_path)
+        bagit.Bag(str(tmp_path / folder)).validate()
+        assert library.head(f"{address}/bag.zip").headers["content-length"] == answer.headers["content-length"]
+
+
+def test_a_bag_that_is_not_whole_never_passes_for_a_whole_one(rclone: Archiving) -> None:
+    one, other = (rclone.add(size) for size in (3_000_000, 1000))
+    for recording in (one, other):
+        rclone.archived(recording)
+    update(rclone)
+    changed, gone = (key_of(rclone, recording, "data/video/") for recording in (one, other))
+    rclone.s3.put_object(Bucket=rclone.bucket, Key=changed, Body=b"x" * 3_000_000)
+    rclone.s3.delete_object(Bucket=rclone.bucket, Key=gone)
+    with serving(rclone) as url:
+        with pytest.raises(httpx.RemoteProtocolError):
+            httpx.get(f"{url}/recordings/{one.id}/bag.zip")
+        answer = httpx.get(f"{url}/recordings/{other.id}/bag.zip")
+        assert answer.status_code == 409
+        assert "is missing" in answer.text
+
+
+def test_without_a_catalog_the_page_says_which_command_makes_it(rclone: Archiving) -> None:
+    rclone.archived(rclone.add(1000))
+    with serving(rclone) as url:
+        answer = httpx.get(url)
+        assert answer.status_code == 503
+        assert "uv run python -m flows.update_catalog" in answer.text
+
+
+def test_a_changed_month_is_read_again_and_no_other(rclone: Archiving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog_cache, "LOOK_EVERY_S", 0.0)
+    read: list[str] = []
+
+    def note(method: str, request: dict[str, str], send: Callable[[], Any]) -> Any:
+        read.extend([request["Key"].split("/")[-2]] if method == "get_object" else [])
+        return send()
+
+    cache = CatalogCache(lambda: Dataset(rclone.run(note).store, "archive/"))
+    recordings = [rclone.add(1000, invoked_time=datetime(2026, month, 1, tzinfo=UTC)) for month in (11, 10, 9)]
+    for recording in recordings:
+        rclone.archived(recording)
+    update(rclone)
+    assert [row["recording_id"] for row in cache.snapshot().rows] == [recording.id for recording in recordings]
+    assert sorted(read) == ["month=2026-09", "month=2026-10", "month=2026-11"]
+    cache.snapshot()
+    assert len(read) == 3
+    another = rclone.add(1000, invoked_time=datetime(2026, 9, 2, tzinfo=UTC))
+    rclone.archived(another)
+    update(rclone)
+    assert another.id in cache.snapshot().recordings
+    # The newest file is written, too, as it holds what all others were derived from.
+    assert sorted(read[3:]) == ["month=2026-09", "month=2026-11"]
+
+
+def test_while_the_store_is_away_the_list_stays_and_says_so(rclone: Archiving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog_cache, "LOOK_EVERY_S", 0.0)
+    away: list[bool] = []
+
+    def fail(_method: str, _request: object, send: Callable[[], Any]) -> Any:
+        if away:
+            raise refusal("SlowDown", 503)
+        return send()
+
+    recording = rclone.add(1000)
+    rclone.archived(recording)
+    update(rclone)
+    cache = CatalogCache(lambda: Dataset(rclone.run(fail, patience_s=0.1).store, "archive/"))
+    away.append(True)
+    with pytest.raises(StoreUnavailable):
+        cache.snapshot()
+    away.clear()
+    assert cache.snapshot().is_current
+    away.append(True)
+    last = cache.snapshot()
+    assert (list(last.recordings), last.is_current) == ([recording.id], False)
+
+
+def test_a_row_leads_nowhere_out_of_this_archive() -> None:
+    its_id = "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"
+    here = f"app/2026/11/20/{its_id}/"
+
+    def folder(url: str) -> str:
+        return RecordingFacts({"recording_id": its_id, "archive_url": url}).folder("s3://bucket/pre/", "pre/")
+
+    assert folder(f"s3://bucket/pre/{here}") == f"pre/{here}"
+    elsewhere = (
+        f"s3://other/pre/{here}",
+        f"s3://bucket/{here}",
+        "s3://bucket/pre/_audit/",
+        "",
+        f"s3://bucket/pre/x/../{here}",
+    )
+    assert [folder(url) for url in elsewhere] == [""] * 5
+    another = RecordingFacts({"recording_id": its_id[::-1], "archive_url": f"s3://bucket/pre/{here}"})
+    assert another.folder("s3://bucket/pre/", "pre/") == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "stated", "wanted"),
+    [
+        ("a.mp4", "text/html", "video/mp4"),
+        ("a.webm", "audio/webm", "audio/webm"),
+        ("a.html", "video/mp4", "video/mp4"),
+        ("a.html", "text/html", "application/octet-stream"),
+        ("a.svg", "image/svg+xml", "application/octet-stream"),
+        ("a.csv", None, "application/octet-stream"),
+        ("a", None, "application/octet-stream"),
+    ],
+)
+def test_a_browser_is_told_only_types_that_do_no_harm(name: str, stated: str | None, wanted: str) -> None:
+    assert Media(f"data/video/{name}", 1, "sha", stated).content_type == wanted
