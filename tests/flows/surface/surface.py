@@ -61,6 +61,7 @@ SETTINGS = {
     "webhook": "WebhookSettings",
     "update_catalog": "ArchiveSettings",
     "find_recordings": "ArchiveSettings",
+    "library": "LibrarySettings",
 }
 """Which settings each command reads, by what its module calls them."""
 VALUES = {
