@@ -52,6 +52,7 @@ ON_DUTY = (
     r"test_transfer.py::test_sources_without_ranges_.*\[swift-.*-[02]\]",
     r"torture/sessions/test_catalogue.py::.*(-swift|session-(?!killed|at-once|late|never|api)\S*-rclone)\]",
     r"catalog/test_scale.py::",
+    r"library/test_scale.py::",
     r"catalog/test_update.py::(?!test_a_rebuild).*\[swift\]",
     # What bars look like is tried without a process, and what the other signal leaves in the bucket is, too.
     r"test_module.py::test_on_a_terminal_every_file_has_a_bar",

@@ -114,7 +114,8 @@ def _has_words(texts: Iterable[str | None], words: str) -> bool:
     wanted = fold(words).split()
     if not wanted:
         return True
-    haystack = fold("\n".join(text for text in texts if text))
+    # One by one, as a text without accents takes a tenth of the time.
+    haystack = "\n".join(fold(text) for text in texts if text)
     return all(word in haystack for word in wanted)
 
 
