@@ -102,7 +102,8 @@ class RecordingFacts:
     @property
     def heading(self) -> str:
         """The title, or what there is in its place."""
-        return self.row["title"] or UNTITLED
+        meeting_id = self.row["meeting_id"]
+        return self.row["title"] or (f"Meeting {meeting_id[:8]}" if meeting_id else UNTITLED)
 
     @property
     def at(self) -> datetime | None:
