@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from tasks.archive import PAYLOAD, parse_folder
@@ -134,7 +135,7 @@ class RecordingFacts:
     def length(self) -> str:
         """How long it is."""
         seconds = self.row["duration_s"]
-        return clock(seconds) if seconds is not None else ""
+        return clock(seconds) if seconds is not None and isfinite(seconds) else ""
 
     @property
     def size(self) -> str:
