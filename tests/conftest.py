@@ -63,17 +63,23 @@ ON_DUTY = (
 )
 """Tests that take long and rarely tell what no other tells: `-m duty` runs them."""
 
+OF_LIBRARY = re.compile(r"tests/library/test_(gate|pages)\.py")
+"""Tests that share an archive and a server of the library over it."""
+
 DEPLOYED = re.compile(r"tests/flows/test_(sweep_recordings|webhook|waiting|prefect_yaml)\.py")
 """Tests that share deployments on Prefect's server."""
 
 
 class FlowsTogether(LoadScopeScheduling):  # type: ignore[misc]
-    """Shares tests out to the workers one by one, but the flows' in two parts: each worker would start a server."""
+    """Shares tests out to the workers one by one, but the flows' in two parts: each worker would start a server.
+
+    The library's pages are one part, too.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         if nodeid.startswith("tests/flows/"):
             return "flows, deployed" if DEPLOYED.match(nodeid) else "flows"
-        return nodeid
+        return "library" if OF_LIBRARY.match(nodeid) else nodeid
 
     def mark_test_complete(self, node: Any, item_index: int, duration: float = 0) -> None:
         """Forget what is done: it would be counted anew with each test."""

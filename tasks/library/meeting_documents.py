@@ -160,11 +160,11 @@ def _people(entries: object) -> list[Person]:
 def _message(message: Mapping[str, Any], paths: set[str]) -> ChatMessage:
     sender = _text(message.get("displayName")) or "Somebody"
     at, payload = _time(message.get("createdAt")), message.get("payload")
-    uploads = linked_uploads(_dumped([dict(message)]).encode())
+    uploads = linked_uploads(json.dumps([dict(message)]).encode())
     if uploads:
         file = next((path for url in uploads for path in _stored_uploads(url, paths)), "")
         return ChatMessage(sender, "" if file else "A file that is not in the archive", at, file)
-    text = payload if isinstance(payload, str) else _dumped(payload)
+    text = payload if isinstance(payload, str) else json.dumps(payload)
     return ChatMessage(sender, _text(text), at)
 
 
@@ -179,14 +179,6 @@ def _json(content: bytes) -> object:
         return json.loads(content)
     except (ValueError, RecursionError):
         return None
-
-
-def _dumped(value: object) -> str:
-    """Return a value as JSON; empty if it is nested too deeply."""
-    try:
-        return json.dumps(value)
-    except RecursionError:
-        return ""
 
 
 def _object(value: object) -> Mapping[str, Any]:

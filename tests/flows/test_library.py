@@ -65,6 +65,7 @@ def test_without_credentials_it_does_not_begin(
     assert "redentials" in capsys.readouterr().err
 
 
+@pytest.mark.duty
 def test_it_serves_without_cloudflare_and_prefect_until_it_is_told_to_stop(plain_here: World) -> None:
     recording = plain_here.add()
     assert archive_recording.main([recording.id]) == 0

@@ -114,15 +114,15 @@ def asked(library: httpx.Client, request: bytes) -> bytes:
 def test_with_a_password_nothing_is_seen_without_it(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     lead_to(shelf.bench.server, monkeypatch)
     with (
-        serving(shelf.bench, library_password=PASSWORD, library_hosts="library.example.com") as url,
-        httpx.Client(base_url=url, timeout=30) as client,
+        serving(shelf.bench, "0.0.0.0", library_password=PASSWORD, library_hosts="library.example.com") as url,  # noqa: S104
+        httpx.Client(base_url=url.replace("0.0.0.0", "127.0.0.2"), timeout=30) as client,  # noqa: S104
     ):
         for path in ("/", "/static/library.css", "/nothing", f"/recordings/{shelf.full.id}/files/data/x"):
             answer = client.get(path)
             assert (answer.status_code, answer.headers["www-authenticate"][:5]) == (401, "Basic"), path
             assert shelf.full.id not in answer.text
-        named = {"Host": "library.example.com"}
-        assert "Weekly sync" in client.get("/", auth=("", PASSWORD), headers=named).text
+        for host, status in {"library.example.com": 200, client.base_url.host: 200, "127.0.0.3": 421}.items():
+            assert client.get("/", auth=("", PASSWORD), headers={"Host": host}).status_code == status
         tried = [client.get("/", auth=("", "wrong")).status_code for _ in range(12)]
         assert (tried[0], tried[-1]) == (401, 429)
         assert re.fullmatch("[0-9]+", client.get("/", auth=("", PASSWORD)).headers["retry-after"])

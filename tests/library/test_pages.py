@@ -19,6 +19,7 @@ from tasks.errors import StoreUnavailable
 from tasks.library import catalog_cache
 from tasks.library.catalog_cache import CatalogCache
 from tasks.library.recording_facts import Media, RecordingFacts
+from tests.support.auditing import audited
 from tests.support.bags import key_of
 from tests.support.cataloguing import rows, update
 from tests.support.library import SCRIPT, TITLE, serving
@@ -179,20 +180,30 @@ def test_the_whole_bag_comes_as_one_file_that_passes_for_a_bag(
         assert library.head(f"{address}/bag.zip").headers["content-length"] == answer.headers["content-length"]
 
 
-def test_a_bag_that_is_not_whole_never_passes_for_a_whole_one(rclone: Archiving) -> None:
-    one, other = (rclone.add(size) for size in (3_000_000, 1000))
-    for recording in (one, other):
+def test_a_bag_that_is_not_whole_is_named_and_never_passes_for_a_whole_one(
+    rclone: Archiving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog_cache, "LOOK_EVERY_S", 0.0)
+    changed, gone = (rclone.add(size) for size in (3_000_000, 1000))
+    for recording in (changed, gone):
         rclone.archived(recording)
+    audited(rclone)
     update(rclone)
-    changed, gone = (key_of(rclone, recording, "data/video/") for recording in (one, other))
-    rclone.s3.put_object(Bucket=rclone.bucket, Key=changed, Body=b"x" * 3_000_000)
-    rclone.s3.delete_object(Bucket=rclone.bucket, Key=gone)
-    with serving(rclone) as url:
+    with serving(rclone) as url, httpx.Client(base_url=url, timeout=30) as client:
+        page = shown(client, f"/recordings/{gone.id}")
+        assert f"{datetime.now(UTC):%Y-%m-%d}" in page.text.partition("Last verified")[2].partition(": whole")[0]
+        key = key_of(rclone, changed, "data/video/")
+        rclone.s3.put_object(Bucket=rclone.bucket, Key=key, Body=b"x" * 3_000_000)
+        rclone.s3.delete_object(Bucket=rclone.bucket, Key=key_of(rclone, gone, "data/video/"))
         with pytest.raises(httpx.RemoteProtocolError):
-            httpx.get(f"{url}/recordings/{one.id}/bag.zip")
-        answer = httpx.get(f"{url}/recordings/{other.id}/bag.zip")
-        assert answer.status_code == 409
-        assert "is missing" in answer.text
+            client.get(f"/recordings/{changed.id}/bag.zip")
+        answer = client.get(f"/recordings/{gone.id}/bag.zip")
+        assert (answer.status_code, "is missing" in answer.text) == (409, True)
+        update(rclone)
+        assert listed(client, "?damaged=1") == [gone.id]
+        page = shown(client, f"/recordings/{gone.id}")
+        assert "Somebody should look at this archive" in page.text
+        assert page.links(f"/recordings/{gone.id}/") == []
 
 
 def test_without_a_catalog_the_page_says_which_command_makes_it(rclone: Archiving) -> None:
