@@ -63,7 +63,7 @@ ON_DUTY = (
 )
 """Tests that take long and rarely tell what no other tells: `-m duty` runs them."""
 
-OF_LIBRARY = re.compile(r"tests/library/test_(gate|pages)\.py")
+OF_LIBRARY = re.compile(r"tests/library/test_(request_filter|pages)\.py")
 """Tests that share an archive and a server of the library over it."""
 
 DEPLOYED = re.compile(r"tests/flows/test_(sweep_recordings|webhook|waiting|prefect_yaml)\.py")

@@ -1,4 +1,4 @@
-"""The library as an application: its addresses, its errors as pages, and the gate around all of them."""
+"""The library as an application: its addresses, its errors as pages, and the filter of requests around all of them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from tasks.catalog import Dataset
-from tasks.errors import ArchiverError, CatalogMissing, NotArchived, RetryableError
+from tasks.errors import ArchiverError, CatalogMissing, NotArchived, RetryableError, StoreRefused
 from tasks.library.access import Access
 from tasks.library.catalog_cache import CatalogCache
-from tasks.library.gate import LOOPBACK_NAMES, Gate, security_headers
 from tasks.library.pages import PageMissing, Pages
+from tasks.library.request_filter import LOOPBACK_NAMES, RequestFilter, security_headers
 from tasks.s3 import Bucket, PresignedDownloads, StoreCapabilities, new_s3_client
 from tasks.text import ThrottledLog, safe_line
 
@@ -39,7 +39,7 @@ UPDATE = "uv run python -m flows.update_catalog"
 log = logging.getLogger("realtimekit-archiver.library")
 
 
-def new_app(settings: LibrarySettings, host: str = "127.0.0.1") -> Gate:
+def new_app(settings: LibrarySettings, host: str = "127.0.0.1") -> RequestFilter:
     """Return the ASGI application; it begins to read the catalog when it starts.
 
     Args:
@@ -60,7 +60,7 @@ def new_app(settings: LibrarySettings, host: str = "127.0.0.1") -> Gate:
         catalog, settings.root, lambda: bucket(PAGE_PATIENCE_S), lambda: bucket(settings.transfer_patience), links
     )
     hosts = (*LOOPBACK_NAMES, host.lower(), *settings.hosts)
-    return Gate(_routed(pages, catalog), Access(settings), hosts, security_headers(links.origin), log)
+    return RequestFilter(_routed(pages, catalog), Access(settings), hosts, security_headers(links.origin), log)
 
 
 def _routed(pages: Pages, catalog: CatalogCache) -> FastAPI:
@@ -133,6 +133,9 @@ class _Errors:
         if isinstance(error, RetryableError):
             text = "The store of the archive does not answer just now. Try again in a minute."
             return self._pages.message(HTTPStatus.SERVICE_UNAVAILABLE, "The store does not answer", text)
+        if isinstance(error, StoreRefused):
+            text = "The store of the archive does not let this page read it. The page's log says why."
+            return self._pages.message(HTTPStatus.BAD_GATEWAY, "The store refuses", text)
         if isinstance(error, NotArchived):
             return self._pages.message(HTTPStatus.NOT_FOUND, "Not found", "There is no archive of it any more.")
         return self._pages.message(HTTPStatus.CONFLICT, "It cannot be handed out", safe_line(str(error), 1000))

@@ -15,7 +15,7 @@ from tasks.library.application import new_app
 from tasks.text import conceal_logs, keep_secret, quiet_http_logs
 
 if TYPE_CHECKING:
-    from tasks.library.gate import Gate
+    from tasks.library.request_filter import RequestFilter
     from tasks.library.settings import LibrarySettings
 
 REQUESTS_AT_ONCE = 100
@@ -60,7 +60,7 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def new_server(app: Gate, host: str, port: int) -> uvicorn.Server:
+def new_server(app: RequestFilter, host: str, port: int) -> uvicorn.Server:
     """Return the server of an application; it believes no header about where a request comes from."""
     asgi: Any = app
     config = uvicorn.Config(

@@ -9,7 +9,7 @@ import pytest
 
 from tasks.s3 import new_s3_client
 from tests.standins.realtimekit import RealtimeKitStandIn
-from tests.support.library import Shelf, fill, serving
+from tests.support.library import Sample, fill, serving
 from tests.torture.stage import CONNECTIONS, archive_in, lead_to
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def shelf(rclone_server: Store) -> Iterator[Shelf]:
+def sample(rclone_server: Store) -> Iterator[Sample]:
     """What is archived."""
     with pytest.MonkeyPatch.context() as patch, RealtimeKitStandIn() as kit:
         lead_to(rclone_server, patch)
@@ -27,9 +27,9 @@ def shelf(rclone_server: Store) -> Iterator[Shelf]:
 
 
 @pytest.fixture(scope="session")
-def library(shelf: Shelf) -> Iterator[httpx.Client]:
+def library(sample: Sample) -> Iterator[httpx.Client]:
     """A client of a library that is open to its own machine."""
     with pytest.MonkeyPatch.context() as patch:
-        lead_to(shelf.bench.server, patch)
-        with serving(shelf.bench) as url, httpx.Client(base_url=url, timeout=30) as client:
+        lead_to(sample.bench.server, patch)
+        with serving(sample.bench) as url, httpx.Client(base_url=url, timeout=30) as client:
             yield client

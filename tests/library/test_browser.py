@@ -16,7 +16,7 @@ from tests.standins import media
 from tests.standins.realtimekit import MediaSource, RealtimeKitStandIn
 from tests.support.browser import browsing, picture
 from tests.support.cataloguing import update
-from tests.support.library import SCRIPT, Shelf, add, fill, serving
+from tests.support.library import SCRIPT, Sample, add, fill, serving
 from tests.torture.stage import CONNECTIONS, archive_in, lead_to
 
 if TYPE_CHECKING:
@@ -33,32 +33,32 @@ LONG_MIB = 6
 
 
 @pytest.fixture(scope="module")
-def served(swift_server: Store) -> Iterator[tuple[Shelf, StandInRecording, str]]:
+def served(swift_server: Store) -> Iterator[tuple[Sample, StandInRecording, str]]:
     with pytest.MonkeyPatch.context() as patch, RealtimeKitStandIn() as kit:
         lead_to(swift_server, patch)
         bench = archive_in(swift_server, new_s3_client(CONNECTIONS), kit)
-        shelf = fill(bench)
+        sample = fill(bench)
         video = media.video_mp4(LONG_MIB * 2**20)
-        invoked = shelf.tracks.invoked_time
+        invoked = sample.tracks.invoked_time
         long = add(bench, MediaSource(video), invoked, "Long", "Bob", duration=media.video_seconds(video))
         bench.archived(long)
         update(bench)
         with serving(bench) as url:
-            yield shelf, long, url
+            yield sample, long, url
 
 
 @pytest.fixture
-def shelf(served: tuple[Shelf, StandInRecording, str]) -> Shelf:
+def sample(served: tuple[Sample, StandInRecording, str]) -> Sample:
     return served[0]
 
 
 @pytest.fixture
-def long(served: tuple[Shelf, StandInRecording, str]) -> StandInRecording:
+def long(served: tuple[Sample, StandInRecording, str]) -> StandInRecording:
     return served[1]
 
 
 @pytest.fixture
-def url(served: tuple[Shelf, StandInRecording, str]) -> str:
+def url(served: tuple[Sample, StandInRecording, str]) -> str:
     return served[2]
 
 
@@ -86,12 +86,13 @@ def playing_after(page: Any, seconds: float) -> None:
     page.wait_for_function("t => !player.paused && player.currentTime > t && player.readyState > 2", arg=seconds)
 
 
-def test_a_person_types_and_sees_what_is_meant(url: str, shelf: Shelf, page: Any) -> None:
+def test_a_person_types_and_sees_what_is_meant(url: str, sample: Sample, page: Any) -> None:
     page.goto(url)
     assert titles(page)[0] == "Réunion du conseil"
     page.get_by_role("searchbox").press_sequentially("reunion")
     wait_for_titles(page, "Réunion du conseil")
     assert page.url.endswith("/?q=reunion")
+    assert page.get_by_role("status").inner_text().startswith("1 recording found")
     page.get_by_role("searchbox").fill("")
     page.get_by_text("Filters").click()
     page.get_by_label("Minutes, at least").fill("1")
@@ -102,7 +103,7 @@ def test_a_person_types_and_sees_what_is_meant(url: str, shelf: Shelf, page: Any
     assert page.get_by_label("Only damaged").is_checked()
     page.get_by_label("Only damaged").uncheck()
     page.get_by_label("Minutes, at least").fill("")
-    page.get_by_label("From").fill(f"{shelf.full.invoked_time:%Y-%m-%d}")
+    page.get_by_label("From").fill(f"{sample.full.invoked_time:%Y-%m-%d}")
     wait_for_titles(page, "Réunion du conseil")
     page.get_by_role("searchbox").press("Enter")
     page.locator(".entry").click()
@@ -137,8 +138,8 @@ def test_a_link_that_has_ended_is_renewed_where_the_player_was(url: str, long: S
     playing_after(page, 50.3)
 
 
-def test_a_line_of_the_transcript_leads_the_player(url: str, shelf: Shelf, page: Any) -> None:
-    page.goto(f"{url}/recordings/{shelf.full.id}")
+def test_a_line_of_the_transcript_leads_the_player(url: str, sample: Sample, page: Any) -> None:
+    page.goto(f"{url}/recordings/{sample.full.id}")
     page.evaluate("player.muted = true")
     line = page.get_by_role("link", name="Any questions?")
     line.click()
@@ -152,25 +153,25 @@ def test_a_line_of_the_transcript_leads_the_player(url: str, shelf: Shelf, page:
     picture(page, "recording")
 
 
-def test_files_and_the_whole_bag_are_downloaded(url: str, shelf: Shelf, page: Any, tmp_path: Path) -> None:
-    page.goto(f"{url}/recordings/{shelf.full.id}")
+def test_files_and_the_whole_bag_are_downloaded(url: str, sample: Sample, page: Any, tmp_path: Path) -> None:
+    page.goto(f"{url}/recordings/{sample.full.id}")
     with page.expect_download() as download:
-        page.get_by_role("link", name=f"Download {shelf.full.video_name}").click()
-    assert download.value.suggested_filename == shelf.full.video_name
+        page.get_by_role("link", name=f"Download {sample.full.video_name}").click()
+    assert download.value.suggested_filename == sample.full.video_name
     download.value.save_as(tmp_path / "video.mp4")
     assert (tmp_path / "video.mp4").read_bytes() == media.video_mp4()
     with page.expect_download() as download:
         page.get_by_role("link", name="Download everything").click()
-    assert download.value.suggested_filename == f"{shelf.full.id}.zip"
+    assert download.value.suggested_filename == f"{sample.full.id}.zip"
     assert Path(download.value.path()).stat().st_size > len(media.video_mp4())
 
 
-def test_script_in_names_and_chats_does_nothing(url: str, shelf: Shelf, page: Any) -> None:
+def test_script_in_names_and_chats_does_nothing(url: str, sample: Sample, page: Any) -> None:
     for path in (
         "/",
-        f"/recordings/{shelf.hostile.id}",
-        f"/recordings/{shelf.full.id}",
-        f"/sessions/{shelf.meeting.id}",
+        f"/recordings/{sample.hostile.id}",
+        f"/recordings/{sample.full.id}",
+        f"/sessions/{sample.meeting.id}",
     ):
         page.goto(url + path, wait_until="networkidle")
         assert page.get_by_text(SCRIPT).count() > 0
@@ -182,11 +183,11 @@ def test_script_in_names_and_chats_does_nothing(url: str, shelf: Shelf, page: An
     assert page.title().startswith("<script>")
 
 
-def test_on_a_phone_nothing_is_wider_than_the_screen(url: str, shelf: Shelf) -> None:
+def test_on_a_phone_nothing_is_wider_than_the_screen(url: str, sample: Sample) -> None:
     with browsing(**PHONE) as page:
         for name, path in {
-            "list": "/", "recording": f"/recordings/{shelf.full.id}", "tracks": f"/recordings/{shelf.tracks.id}",
-            "session": f"/sessions/{shelf.meeting.id}", "message": "/nothing", "filters": "/?damaged=1",
+            "list": "/", "recording": f"/recordings/{sample.full.id}", "tracks": f"/recordings/{sample.tracks.id}",
+            "session": f"/sessions/{sample.meeting.id}", "message": "/nothing", "filters": "/?damaged=1",
         }.items():  # fmt: skip
             page.goto(url + path, wait_until="networkidle")
             assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
@@ -221,7 +222,7 @@ def test_everything_is_reached_by_keyboard(url: str, page: Any) -> None:
     playing_after(page, 4.1)
 
 
-def test_without_script_search_pages_and_transcript_work(url: str, shelf: Shelf) -> None:
+def test_without_script_search_pages_and_transcript_work(url: str, sample: Sample) -> None:
     with browsing(java_script_enabled=False) as page:
         page.goto(url)
         page.get_by_role("searchbox").fill("reunion")
@@ -231,15 +232,15 @@ def test_without_script_search_pages_and_transcript_work(url: str, shelf: Shelf)
         page.locator(".entry").click()
         page.get_by_role("link", name="The budget comes first.").click()
         source = page.locator("#player").get_attribute("src")
-        assert source.endswith(f"/data/video/{shelf.full.id}.mp4#t=4.0")
+        assert source.endswith(f"/data/video/{sample.full.id}.mp4#t=4.0")
 
 
-def test_behind_a_password_recordings_play_too(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    lead_to(shelf.bench.server, monkeypatch)
+def test_behind_a_password_recordings_play_too(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
+    lead_to(sample.bench.server, monkeypatch)
     with (
-        serving(shelf.bench, library_password=PASSWORD) as url,
+        serving(sample.bench, library_password=PASSWORD) as url,
         browsing(http_credentials={"username": "any", "password": PASSWORD}) as page,
     ):
-        page.goto(f"{url}/recordings/{shelf.full.id}")
+        page.goto(f"{url}/recordings/{sample.full.id}")
         page.evaluate("player.muted = true, player.play()")
         playing_after(page, 0.3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.archiving import Archiving
-    from tests.support.library import Shelf
+    from tests.support.library import Sample
 
 
 class Elements(HTMLParser):
@@ -65,16 +66,16 @@ def listed(library: httpx.Client, search: str = "") -> list[str]:
     return [link.rpartition("/")[2] for link in shown(library, f"/{search}").links("/recordings/")]
 
 
-def test_the_list_is_newest_first_and_searched_as_on_the_command_line(library: httpx.Client, shelf: Shelf) -> None:
-    full, hostile, tracks = shelf.full.id, shelf.hostile.id, shelf.tracks.id
+def test_the_list_is_newest_first_and_searched_as_on_the_command_line(library: httpx.Client, sample: Sample) -> None:
+    full, hostile, tracks = sample.full.id, sample.hostile.id, sample.tracks.id
     assert listed(library) == [full, hostile, tracks]
     for search, wanted in {
         "?q=REUNION+conseil": [full],
         "?q=ann_2": [tracks],
-        f"?q={shelf.tracks.invoked_time:%Y-%m-%d}": [tracks],
+        f"?q={sample.tracks.invoked_time:%Y-%m-%d}": [tracks],
         f"?q={hostile[:13]}": [hostile],
-        f"?since={shelf.full.invoked_time:%Y-%m-%d}": [full],
-        f"?until={shelf.tracks.invoked_time:%Y-%m-%d}": [tracks],
+        f"?since={sample.full.invoked_time:%Y-%m-%d}": [full],
+        f"?until={sample.tracks.invoked_time:%Y-%m-%d}": [tracks],
         "?min_minutes=1": [],
         "?damaged=1": [],
         "?q=&since=&until=&min_minutes=&page=9": [full, hostile, tracks],
@@ -82,49 +83,49 @@ def test_the_list_is_newest_first_and_searched_as_on_the_command_line(library: h
         assert listed(library, search) == wanted, search
 
 
-def test_what_cannot_be_understood_is_named_and_the_rest_is_searched(library: httpx.Client, shelf: Shelf) -> None:
+def test_what_cannot_be_understood_is_named_and_the_rest_is_searched(library: httpx.Client, sample: Sample) -> None:
     answer = library.get("/?q=reunion&since=yesterday&min_minutes=-1")
     assert answer.status_code == 400
     page = Elements(answer.text)
-    assert page.links("/recordings/") == [f"/recordings/{shelf.full.id}"]
+    assert page.links("/recordings/") == [f"/recordings/{sample.full.id}"]
     assert "From: This must be a day" in page.text
     assert "Minutes: This must be a number" in page.text
 
 
-def test_a_recording_is_shown_with_all_that_belongs_to_it(library: httpx.Client, shelf: Shelf) -> None:
-    page = shown(library, f"/recordings/{shelf.full.id}")
-    (row,) = [row for its_id, row in rows(shelf.bench).items() if its_id == shelf.full.id]
+def test_a_recording_is_shown_with_all_that_belongs_to_it(library: httpx.Client, sample: Sample) -> None:
+    page = shown(library, f"/recordings/{sample.full.id}")
+    (row,) = [row for its_id, row in rows(sample.bench).items() if its_id == sample.full.id]
     for text in (
         TITLE, "0:00:11", "The budget comes first.", "Hello there", "Mary 1", "All is well.", "Zoë Meier",
-        f"uv run python -m flows.restore_recording {shelf.full.id} FOLDER", "not yet, since it was archived",
+        f"uv run python -m flows.restore_recording {sample.full.id} FOLDER", "not yet, since it was archived",
         *(file["sha256"] for file in row["files"]),
     ):  # fmt: skip
         assert text in page.text, text
     players = [(tag, its["preload"]) for tag, its in page.found if tag in {"video", "audio"}]
     assert players == [("video", "none"), ("audio", "none")]
     assert [its["data-seconds"] for tag, its in page.found if "data-seconds" in its] == ["0.0", "4.0", "8.0"]
-    assert [its["src"] for tag, its in page.found if tag == "track"] == [f"/recordings/{shelf.full.id}/captions.vtt"]
-    assert library.get(f"/recordings/{shelf.full.id}/captions.vtt").text.startswith("WEBVTT")
-    assert "[0:00:04] Zoë: The budget" in library.get(f"/recordings/{shelf.full.id}/transcript.txt").text
-    assert library.get(f"/recordings/{shelf.tracks.id}/captions.vtt").status_code == 404
+    assert [its["src"] for tag, its in page.found if tag == "track"] == [f"/recordings/{sample.full.id}/captions.vtt"]
+    assert library.get(f"/recordings/{sample.full.id}/captions.vtt").text.startswith("WEBVTT")
+    assert "[0:00:04] Zoë: The budget" in library.get(f"/recordings/{sample.full.id}/transcript.txt").text
+    assert library.get(f"/recordings/{sample.tracks.id}/captions.vtt").status_code == 404
 
 
-def test_a_session_is_shown_in_its_newest_version(library: httpx.Client, shelf: Shelf) -> None:
-    address = f"/sessions/{shelf.meeting.id}"
-    assert address in shown(library, f"/recordings/{shelf.full.id}").links("/sessions/")
+def test_a_session_is_shown_in_its_newest_version(library: httpx.Client, sample: Sample) -> None:
+    address = f"/sessions/{sample.meeting.id}"
+    assert address in shown(library, f"/recordings/{sample.full.id}").links("/sessions/")
     page = shown(library, address)
-    assert page.links("/recordings/") == [f"/recordings/{shelf.full.id}"]
+    assert page.links("/recordings/") == [f"/recordings/{sample.full.id}"]
     (summary,) = [link for link in page.links(f"{address}/files/") if "summary" in link]
-    assert httpx.get(redirected(library, summary)).content == shelf.meeting.payload()["data/summary.md"]
+    assert httpx.get(redirected(library, summary)).content == sample.meeting.payload()["data/summary.md"]
     assert library.get("/sessions/00000000-0000-4000-8000-000000000000").status_code == 404
 
 
 @pytest.mark.parametrize("place", ["/", "/?q=%3Cscript%3E", "hostile", "full", "session"])
-def test_what_strangers_wrote_is_text_and_nothing_else(library: httpx.Client, shelf: Shelf, place: str) -> None:
+def test_what_strangers_wrote_is_text_and_nothing_else(library: httpx.Client, sample: Sample, place: str) -> None:
     named = {
-        "hostile": f"/recordings/{shelf.hostile.id}",
-        "full": f"/recordings/{shelf.full.id}",
-        "session": f"/sessions/{shelf.meeting.id}",
+        "hostile": f"/recordings/{sample.hostile.id}",
+        "full": f"/recordings/{sample.full.id}",
+        "session": f"/sessions/{sample.meeting.id}",
     }
     page = shown(library, named.get(place, place))
     assert SCRIPT in page.text
@@ -139,37 +140,39 @@ def redirected(library: httpx.Client, path: str, method: str = "GET") -> str:
     return answer.headers["location"]
 
 
-def test_a_file_is_read_by_a_link_that_ends_soon_in_any_range(library: httpx.Client, shelf: Shelf) -> None:
-    path = f"/recordings/{shelf.full.id}/files/data/video/{shelf.full.id}.mp4"
+def test_a_file_is_read_by_a_link_that_ends_soon_in_any_range(library: httpx.Client, sample: Sample) -> None:
+    path = f"/recordings/{sample.full.id}/files/data/video/{sample.full.id}.mp4"
     url = redirected(library, path)
     (lifetime,) = parse_qs(urlsplit(url).query)["X-Amz-Expires"]
     assert 900 <= int(lifetime) <= 960
-    body = shelf.bench.objects()[key_of(shelf.bench, shelf.full, "data/video/")]
+    body = sample.bench.objects()[key_of(sample.bench, sample.full, "data/video/")]
     answer = httpx.get(url, headers={"Range": "bytes=1000-1999"})
     # rclone answers a range with 200; what it sends is the range.
     assert answer.content == body[1000:2000]
     assert answer.headers["content-range"] == f"bytes 1000-1999/{len(body)}"
     assert answer.headers["content-type"] == "video/mp4"
-    assert answer.headers["content-disposition"] == f'inline; filename="{shelf.full.id}.mp4"'
+    assert answer.headers["content-disposition"] == f'inline; filename="{sample.full.id}.mp4"'
     saved = httpx.get(redirected(library, f"{path}?download"))
     assert saved.headers["content-disposition"].startswith("attachment")
     assert saved.content == body
     assert httpx.head(redirected(library, path, "HEAD")).headers["content-length"] == str(len(body))
 
 
-def test_no_link_to_a_file_is_in_the_log(library: httpx.Client, shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_link_to_a_file_is_in_the_log(
+    library: httpx.Client, sample: Sample, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
-    redirected(library, f"/recordings/{shelf.full.id}/files/data/video/{shelf.full.id}.mp4")
+    redirected(library, f"/recordings/{sample.full.id}/files/data/video/{sample.full.id}.mp4")
     ours = [record.getMessage() for record in caplog.records if not record.name.startswith("http")]
     assert "X-Amz-Signature" not in "\n".join(ours)
 
 
 def test_the_whole_bag_comes_as_one_file_that_passes_for_a_bag(
-    library: httpx.Client, shelf: Shelf, tmp_path: Path
+    library: httpx.Client, sample: Sample, tmp_path: Path
 ) -> None:
     for address, folder in (
-        (f"/recordings/{shelf.full.id}", shelf.full.id),
-        (f"/sessions/{shelf.meeting.id}", f"session-{shelf.meeting.id}-v0001"),
+        (f"/recordings/{sample.full.id}", sample.full.id),
+        (f"/sessions/{sample.meeting.id}", f"session-{sample.meeting.id}-v0001"),
     ):
         answer = library.get(f"{address}/bag.zip")
         assert int(answer.headers["content-length"]) == len(answer.content)
@@ -212,6 +215,9 @@ def test_without_a_catalog_the_page_says_which_command_makes_it(rclone: Archivin
         answer = httpx.get(url)
         assert answer.status_code == 503
         assert "uv run python -m flows.update_catalog" in answer.text
+    with serving(replace(rclone, bucket="no-such-bucket")) as url:
+        answer = httpx.get(url)
+        assert (answer.status_code, "does not let this page read it" in answer.text) == (502, True)
 
 
 def test_a_changed_month_is_read_again_and_no_other(rclone: Archiving, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ UPLOAD = "https://files.example.com/plan.png"
 
 
 @dataclass(frozen=True)
-class Shelf:
+class Sample:
     """What is archived."""
 
     bench: Archiving
@@ -42,7 +42,7 @@ class Shelf:
     hostile: StandInRecording  # with script wherever a name goes
 
 
-def fill(bench: Archiving) -> Shelf:
+def fill(bench: Archiving) -> Sample:
     """Archive three recordings, of which one has a session with all documents, and make the catalog."""
     meeting = Meeting.at(bench, title=TITLE, participants=2)
     meeting.session.participants[0]["display_name"] = f"Zoë {SCRIPT}"
@@ -66,7 +66,7 @@ def fill(bench: Archiving) -> Shelf:
         bench.archived(recording)
     bench.run().archived_session(meeting.id)
     update(bench)
-    return Shelf(bench, meeting, full, tracks, hostile)
+    return Sample(bench, meeting, full, tracks, hostile)
 
 
 def add(

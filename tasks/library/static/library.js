@@ -22,8 +22,9 @@ function searchWhileTyping(form) {
       const answer = await fetch(address, { signal: pending.signal });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const results = page.getElementById("results");
-      if (!results || ![200, 400].includes(answer.status)) return;
+      if (!results) return form.submit();  // a page that says what is wrong
       document.getElementById("results").replaceWith(results);
+      document.getElementById("count").replaceChildren(...page.getElementById("count").childNodes);
       document.title = page.title;
       history.replaceState(null, "", address);
     } catch (error) {

@@ -14,7 +14,7 @@ from tests.support.library import serving
 from tests.torture.stage import lead_to
 
 if TYPE_CHECKING:
-    from tests.support.library import Shelf
+    from tests.support.library import Sample
 
 PASSWORD = "correct horse battery"
 
@@ -51,11 +51,11 @@ def test_nothing_can_be_changed(library: httpx.Client, method: str) -> None:
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
 
 
-def test_every_answer_has_its_headers(library: httpx.Client, shelf: Shelf) -> None:
-    here = f"/recordings/{shelf.full.id}"
+def test_every_answer_has_its_headers(library: httpx.Client, sample: Sample) -> None:
+    here = f"/recordings/{sample.full.id}"
     paths = {
         "/": 200, "/?since=never": 400, "/nothing": 404, here: 200, f"{here}/captions.vtt": 200, f"{here}/bag.zip": 200,
-        f"{here}/files/data/video/{shelf.full.id}.mp4": 307, f"/sessions/{shelf.meeting.id}": 200,
+        f"{here}/files/data/video/{sample.full.id}.mp4": 307, f"/sessions/{sample.meeting.id}": 200,
         "/static/library.js": 200, "/static/nothing": 404, "/static/../library.js": 404, "/docs": 404,
         "/openapi.json": 404,
     }  # fmt: skip
@@ -76,7 +76,7 @@ def test_every_answer_has_its_headers(library: httpx.Client, shelf: Shelf) -> No
             "'self'",
             "'none'",
         )
-        assert policy["media-src"] == f"'self' {shelf.bench.server.endpoint_url}"
+        assert policy["media-src"] == f"'self' {sample.bench.server.endpoint_url}"
 
 
 @pytest.mark.parametrize(
@@ -97,8 +97,8 @@ def test_every_answer_has_its_headers(library: httpx.Client, shelf: Shelf) -> No
         "/sessions/{id}/files/session.json",
     ],
 )
-def test_no_path_leads_to_what_is_not_handed_out(library: httpx.Client, shelf: Shelf, path: str) -> None:
-    raw = path.replace("{id}", shelf.full.id).encode()
+def test_no_path_leads_to_what_is_not_handed_out(library: httpx.Client, sample: Sample, path: str) -> None:
+    raw = path.replace("{id}", sample.full.id).encode()
     answer = asked(library, b"GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % raw)
     assert b" 404 " in answer.splitlines()[0]
 
@@ -111,16 +111,16 @@ def asked(library: httpx.Client, request: bytes) -> bytes:
         return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 
-def test_with_a_password_nothing_is_seen_without_it(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    lead_to(shelf.bench.server, monkeypatch)
+def test_with_a_password_nothing_is_seen_without_it(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
+    lead_to(sample.bench.server, monkeypatch)
     with (
-        serving(shelf.bench, "0.0.0.0", library_password=PASSWORD, library_hosts="library.example.com") as url,  # noqa: S104
+        serving(sample.bench, "0.0.0.0", library_password=PASSWORD, library_hosts="library.example.com") as url,  # noqa: S104
         httpx.Client(base_url=url.replace("0.0.0.0", "127.0.0.2"), timeout=30) as client,  # noqa: S104
     ):
-        for path in ("/", "/static/library.css", "/nothing", f"/recordings/{shelf.full.id}/files/data/x"):
+        for path in ("/", "/static/library.css", "/nothing", f"/recordings/{sample.full.id}/files/data/x"):
             answer = client.get(path)
             assert (answer.status_code, answer.headers["www-authenticate"][:5]) == (401, "Basic"), path
-            assert shelf.full.id not in answer.text
+            assert sample.full.id not in answer.text
         for host, status in {"library.example.com": 200, client.base_url.host: 200, "127.0.0.3": 421}.items():
             assert client.get("/", auth=("", PASSWORD), headers={"Host": host}).status_code == status
         tried = [client.get("/", auth=("", "wrong")).status_code for _ in range(12)]

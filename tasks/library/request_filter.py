@@ -1,4 +1,4 @@
-"""The gate before all pages: which requests are let in, and which headers every answer has.
+"""The filter before all pages: which requests are answered, and which headers every answer has.
 
 It stands around the whole application, so that no answer leaves without its headers, be it that of an error.
 """
@@ -50,7 +50,7 @@ def security_headers(store_origin: str) -> tuple[tuple[bytes, bytes], ...]:
     )
 
 
-class Gate:
+class RequestFilter:
     """Lets requests in that are for this page, and from whom may see it.
 
     Args:
