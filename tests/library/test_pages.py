@@ -19,7 +19,7 @@ from tasks.catalog import Dataset
 from tasks.errors import StoreUnavailable
 from tasks.library import catalog_cache
 from tasks.library.catalog_cache import CatalogCache
-from tasks.library.recording_facts import Media, RecordingFacts
+from tasks.library.recording_facts import Media, RecordingFacts, find_file
 from tests.support.auditing import audited
 from tests.support.bags import key_of
 from tests.support.cataloguing import rows, update
@@ -302,3 +302,10 @@ def test_a_row_leads_nowhere_out_of_this_archive() -> None:
 )
 def test_a_browser_is_told_only_types_that_do_no_harm(name: str, stated: str | None, wanted: str) -> None:
     assert Media(f"data/video/{name}", 1, "sha", stated).content_type == wanted
+
+
+def test_only_what_the_manifest_lists_within_the_payload_is_handed_out() -> None:
+    files = [Media("data/a", 1, None), Media("recording.json", 1, "sha"), Media("data/../b", 1, "sha")]
+    files += [Media("data/video/c..mp4", 1, "sha")]
+    assert [media.path for media in files if find_file(files, media.path)] == ["data/video/c..mp4"]
+    assert find_file(files, "data/video") is None

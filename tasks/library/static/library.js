@@ -21,10 +21,10 @@ function searchWhileTyping(form) {
     try {
       const answer = await fetch(address, { signal: pending.signal });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      const results = page.getElementById("results");
-      if (!results) return form.submit();  // a page that says what is wrong
-      document.getElementById("results").replaceWith(results);
-      document.getElementById("count").replaceChildren(...page.getElementById("count").childNodes);
+      if (!page.getElementById("results")) return form.submit();  // a page that says what is wrong
+      for (const id of ["count", "problems", "results"]) {
+        document.getElementById(id).replaceChildren(...page.getElementById(id).childNodes);
+      }
       document.title = page.title;
       history.replaceState(null, "", address);
     } catch (error) {
