@@ -54,7 +54,7 @@ def query_of(
     On a terminal, the result is a table, newest first; else one JSON object a line.
 
     Args:
-        words: Words that all stand somewhere in a recording's title, ids, file names, people or findings.
+        words: Words that all stand somewhere in a recording's title, date, ids, file names, people or findings.
         since: Recorded on that day or later: 2026-11-20, 2026-11 or 2026-11-20T09:30, in UTC.
         until: Recorded on that day or before.
         meeting: Part of the meeting's title or id.

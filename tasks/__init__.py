@@ -23,6 +23,7 @@
     7      restore                                                     recordings back to a folder or another bucket
     7      media                                                       what the files are
     7      doctor                                                      whether recordings will arrive
+    8      library                                                     a page to find, watch and download recordings
     8      orchestration                                               the only wing that imports Prefect
     9      command                                                     a command, with Prefect or without it
 

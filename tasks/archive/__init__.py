@@ -30,6 +30,7 @@ from tasks.archive.layout import (
     CATALOG,
     DETAILS,
     INFO,
+    PARTICIPANTS,
     PAYLOAD,
     SESSION_DETAILS,
     Month,
@@ -55,6 +56,7 @@ from tasks.archive.session_models import (
     SessionDocument,
     SessionRecording,
 )
+from tasks.archive.session_search import SessionBag, find_session
 from tasks.archive.session_versions import UPLOADS_MISSING, Version
 from tasks.archive.upload_journal import UploadJournal
 from tasks.archive.verify import is_marked, read_back
@@ -66,6 +68,7 @@ __all__ = [
     "INFO",
     "MISSING",
     "NOT_IN_THE_EVENT",
+    "PARTICIPANTS",
     "PAYLOAD",
     "SESSION_DETAILS",
     "UPLOADS_MISSING",
@@ -83,6 +86,7 @@ __all__ = [
     "MissingPiece",
     "Month",
     "SessionArchive",
+    "SessionBag",
     "SessionContents",
     "SessionDocument",
     "SessionRecording",
@@ -99,6 +103,7 @@ __all__ = [
     "description_key",
     "document_path",
     "find_manifests",
+    "find_session",
     "find_version_for",
     "held_at",
     "inspect_bag",

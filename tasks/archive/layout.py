@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tasks.settings import APP_ID
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import date
 
     from tasks.realtimekit import MeetingSession, Recording
 
@@ -167,10 +167,15 @@ def recording_folder(prefix: str, app_id: str, recording: Recording) -> str:
 
 def session_folder(prefix: str, app_id: str, session: MeetingSession) -> str:
     """Return the key prefix of a session's versions, with a slash at its end; arguments as for `recording_folder`."""
-    return _folder(prefix, app_id, session.day, f"session-{session.id}")
+    return session_folder_on(prefix, app_id, session.id, session.day)
 
 
-def _folder(prefix: str, app_id: str, day: datetime | None, name: str) -> str:
+def session_folder_on(prefix: str, app_id: str, session_id: str, day: date | None) -> str:
+    """Return the key prefix of the versions of a session that began on a day in UTC."""
+    return _folder(prefix, app_id, day, f"session-{session_id}")
+
+
+def _folder(prefix: str, app_id: str, day: date | None, name: str) -> str:
     of_day = day.strftime("%Y/%m/%d") if day else "0000/00/00"
     return "/".join(part for part in (prefix, app_id, of_day, name) if part) + "/"
 

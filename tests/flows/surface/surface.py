@@ -63,6 +63,7 @@ SETTINGS = {
     "update_catalog": "ArchiveSettings",
     "find_recordings": "ArchiveSettings",
     "restore_recording": "RestoreSettings",
+    "library": "LibrarySettings",
 }
 """Which settings each command reads, by what its module calls them."""
 VALUES = {

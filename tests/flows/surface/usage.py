@@ -37,6 +37,8 @@ SETTINGS = {
     "CLOUDFLARE_ACCOUNT_ID": "account",
     "REALTIMEKIT_APP_ID": "app",
     "ARCHIVE_URL": "s3://bucket/pre",
+    "AWS_ACCESS_KEY_ID": "key",
+    "AWS_SECRET_ACCESS_KEY": "secret",
 }
 HELP = ("-h", "--help")
 OPTION = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
@@ -253,6 +255,10 @@ USAGES = {
             "--link 2d",
             f"{ID} to --no-such-option",
         ),
+    ),
+    "library": Usage(
+        accepted=("", "--host ::1", "--host=localhost", "--port 80", "--port=0", "--port 65535 --host 127.0.0.2"),
+        refused=("more", "--host", "--host 0.0.0.0", "--port", "--port -1", "--port 65536", "--no-such-option"),
     ),
     "doctor": Usage(accepted=("", "--json"), refused=("more", "--no-such-option", "--json --json=no")),
     "webhook": Usage(
