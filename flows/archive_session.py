@@ -1,6 +1,6 @@
 """What belongs to a meeting's session besides its recordings: transcript, chat, summary, participants.
 
-uv run python -m flows.archive_session SESSION_ID [--peer-events] [--no-uploads] [--no-captions]
+uv run python -m flows.archive_session SESSION_ID [--peer-events] [--no-uploads] [--no-captions] [--recorded-only]
 """
 # ruff: noqa: E402
 # (a command has ended before Prefect is imported, unless it runs as a flow)
@@ -27,6 +27,7 @@ def archive(
     peer_events: bool = False,
     uploads: bool = True,
     captions: bool = True,
+    recorded_only: bool = False,
 ) -> ArchivedMeetingSession:
     """Archive what is there of a meeting's session, and write a new version only if anything is new.
 
@@ -38,9 +39,12 @@ def archive(
         peer_events: Archive the participants' events, too. They hold the network addresses and devices of people.
         uploads: Archive the files that the chat links to.
         captions: Write captions (WebVTT) and plain text of the transcript beside the archive of each recording.
+        recorded_only: Archive nothing of a session that has no recording. The webhook asks for this.
     """
     settings = load_settings(Settings)
-    options = MeetingSessionOptions(peer_events=peer_events, uploads=uploads, captions=captions)
+    options = MeetingSessionOptions(
+        peer_events=peer_events, uploads=uploads, captions=captions, recorded_only=recorded_only
+    )
     with engine.open_session(settings) as session:
         archived = archive_meeting_session(
             session, parse_session_id(session_id), options, engine.with_retries(settings)

@@ -19,6 +19,7 @@ from tasks.audit import (
     AuditReport,
     AuditSession,
     Budget,
+    DamagedSession,
     describe_damage,
     describe_unfinished,
     report,
@@ -57,18 +58,19 @@ def audit(
 ) -> AuditReport:
     """Prove that what was archived is still what was archived: read a share of it again, another share each time.
 
-    The run fails, once all is done that can be, if a recording is damaged. Nothing is repaired, and nothing deleted.
+    The run fails, once all is done that can be, if a recording or the newest version of a session is damaged. Nothing
+    is repaired, and nothing deleted.
 
     Args:
-        deep: Read recordings again, and compare their checksums. Without it, only listings and sizes are compared, of
-            the whole archive.
-        max_gigabytes: Begin no further recording once so many gigabytes are read. 0 for any number.
-        max_minutes: Begin no further recording after so many minutes. What is begun is finished.
-        within_days: The report says how many recordings were read again within so many days.
-        app_ids: RealtimeKit apps whose recordings to look at. None for all that is in the archive.
+        deep: Read recordings and sessions again, and compare their checksums. Without it, only listings and sizes are
+            compared, of the whole archive.
+        max_gigabytes: Begin no further recording or session once so many gigabytes are read. 0 for any number.
+        max_minutes: Begin no further recording or session after so many minutes. What is begun is finished.
+        within_days: The report says how many recordings and sessions were read again within so many days.
+        app_ids: RealtimeKit apps whose recordings and sessions to look at. None for all that is in the archive.
 
     Raises:
-        DamageFound: recordings are no longer what was archived; the result is in it.
+        DamageFound: recordings or sessions are no longer what was archived; the result is in it.
         AuditUnfinished: the store did not answer; what was found until then is in it.
     """
     settings = load_settings(AuditSettings)
@@ -95,8 +97,11 @@ def audit(
 
 
 def emit_damaged(engine: Engine, recording: DamagedRecording) -> None:
-    """Report a damaged recording in the log and with an event."""
-    engine.log.error("DAMAGED: %s", recording)
+    """Report a damaged recording, or a damaged version of a session, in the log and with an event."""
+    if isinstance(recording, DamagedSession) and recording.superseded:
+        engine.log.warning("Damaged: %s", recording)
+    else:
+        engine.log.error("DAMAGED: %s", recording)
     engine.emit(DAMAGED, recording.recording_id, recording.model_dump(mode="json"))
 
 

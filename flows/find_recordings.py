@@ -12,7 +12,7 @@ from pydantic import AfterValidator
 
 from tasks import cli
 from tasks.arguments import Metavar, Words, parse_for
-from tasks.catalog import Dataset, Query, find_rows, json_line, parse_duration, parse_time, table_line
+from tasks.catalog import Dataset, Query, find_rows, json_line, parse_duration, parse_time, require_time, table_line
 from tasks.engine import Engine, logging_on_stderr
 from tasks.s3 import Store, new_s3_client
 from tasks.settings import ArchiveSettings, load_settings
@@ -24,12 +24,6 @@ CONNECTIONS = 16
 HEADINGS = ("recorded (UTC)", "length", "size", "title, meeting or session", "condition", "recording")
 
 
-def _a_time(text: str) -> str:
-    if text:
-        parse_time(text, end=True)
-    return text
-
-
 def _a_duration(text: str) -> str:
     if text:
         parse_duration(text)
@@ -37,7 +31,7 @@ def _a_duration(text: str) -> str:
 
 
 Text = Annotated[str, Metavar("TEXT")]
-Date = Annotated[str, AfterValidator(_a_time), Metavar("DATE")]
+Date = Annotated[str, AfterValidator(require_time), Metavar("DATE")]
 Duration = Annotated[str, AfterValidator(_a_duration), Metavar("DURATION")]
 
 
@@ -60,7 +54,7 @@ def query_of(
     On a terminal, the result is a table, newest first; else one JSON object a line.
 
     Args:
-        words: Words that all stand somewhere in a recording's title, ids, file names, people or findings.
+        words: Words that all stand somewhere in a recording's title, date, ids, file names, people or findings.
         since: Recorded on that day or later: 2026-11-20, 2026-11 or 2026-11-20T09:30, in UTC.
         until: Recorded on that day or before.
         meeting: Part of the meeting's title or id.

@@ -20,7 +20,19 @@ from tasks.engine import Engine
 from tasks.errors import CannotHandOut, SweepIncomplete
 from tasks.run_history import SWEEP_TABLE
 from tasks.settings import AppId, Settings, load_settings
-from tasks.sweep import Ledger, Scope, Sweep, archive_all, find_unarchived, findings, hand_out_all, rows, summary
+from tasks.sweep import (
+    Ledger,
+    Scope,
+    SessionChoice,
+    Sweep,
+    archive_all,
+    find_unarchived,
+    findings,
+    hand_out_all,
+    rows,
+    summary,
+    sweep_sessions,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +48,7 @@ Hours = Annotated[int, Field(ge=0, le=LONGEST_H), Metavar("HOURS")]
 Count = Annotated[int, Field(ge=0, le=LARGEST_LIMIT)]
 AtOnce = Annotated[int, Field(ge=1, le=MOST_AT_ONCE)]
 Minutes = Annotated[int, Field(ge=1, le=LONGEST_RETRY_MIN), Metavar("MINUTES")]
+Sessions = Annotated[SessionChoice, Metavar("WHICH")]
 MeetingId = Annotated[str, Field(pattern=MEETING_ID), Metavar("ID")]
 
 
@@ -51,8 +64,11 @@ def sweep(
     at_once: AtOnce = AT_ONCE,
     hand_out: bool = False,
     retry_minutes: Minutes = RETRY_MIN,
+    sessions: Sessions = "recorded",
 ) -> Sweep:
     """Find the recordings that are uploaded and not archived yet, and archive them, soonest expiry first.
+
+    After that, ask for what belongs to their sessions, such as transcripts: soon after the end, then ever more seldom.
 
     The run fails, once all is done that can be, if a recording failed, expires soon, or expired without being archived.
     Of one deployment, one run sweeps: another one that begins meanwhile ends at once, as Left.
@@ -69,6 +85,8 @@ def sweep(
         hand_out: Start a run of archive-recording/on-demand for each recording, so that many workers share them,
             instead of archiving them here.
         retry_minutes: With hand_out, start a new run for the same recording at most once in so many minutes.
+        sessions: Archive transcript, chat, summary and participants of the sessions with a recording (recorded), of all
+            sessions (all), or of none (none).
 
     Raises:
         SweepIncomplete: somebody has to look at something; the result is in it.
@@ -92,7 +110,9 @@ def sweep(
             hand_out_all(todo, start, ledger.note)
         else:
             archive_all(engine, todo, session, at_once, ledger.note)
-        result = ledger.result(dry_run=dry_run)
+        emit = engine.emit_session_archived
+        swept = sweep_sessions(session, plan.sessions, apps, scope, sessions, emit, dry_run=dry_run)
+        result = ledger.result(swept, dry_run=dry_run)
         publish_table(engine, result)
     if not dry_run and (reasons := findings(result, scope)):
         incomplete = SweepIncomplete(reasons)

@@ -1,18 +1,33 @@
-"""RealtimeKit's webhook: a signed `recording.statusUpdate` becomes a run of archive-recording/on-demand.
+"""RealtimeKit's webhook: each signed event of a recording or a session becomes a run that archives it.
 
 uv run python -m flows.webhook [--host HOST] [--port PORT]
+uv run python -m flows.webhook register [URL] [--name NAME] [--list] [--remove]
 """
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field
+import httpx
+from pydantic import AfterValidator, Field
 
-from tasks.arguments import Metavar, parse_for
-from tasks.cli import failed
+from tasks import cli
+from tasks.arguments import Metavar, Word, parse_for
+from tasks.download import new_empty_cookie_jar
 from tasks.errors import SettingsInvalid
+from tasks.realtimekit.webhook_registrations import EnsuredWebhook, WebhookRegistrations, parse_webhook_url
+from tasks.settings import ApiSettings, load_settings
+from tasks.text import put, safe_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tasks.realtimekit.webhook_registrations import WebhookRegistration
+
+REGISTER = "register"
+API_TIMEOUT_S = 30.0
 
 
 def serve(
@@ -20,7 +35,7 @@ def serve(
     host: Annotated[str, Metavar("HOST")] = "127.0.0.1",
     port: Annotated[int, Field(ge=0, le=65_535), Metavar("PORT")] = 8020,
 ) -> int:
-    """Take RealtimeKit's webhook, until told to stop.
+    """Take RealtimeKit's webhook, until told to stop. To have RealtimeKit send it: python -m flows.webhook register.
 
     Args:
         host: Address to listen at.
@@ -31,15 +46,86 @@ def serve(
     try:
         return webhook_receiver.serve(host, port)
     except SettingsInvalid as invalid:
-        return failed(invalid)
+        return cli.failed(invalid)
+
+
+def _url(text: str) -> str:
+    return parse_webhook_url(text) if text else ""
+
+
+def register(
+    url: Annotated[str, AfterValidator(_url), Word("URL")] = "",
+    *,
+    name: Annotated[str, Field(max_length=100), AfterValidator(str.strip), Metavar("NAME")] = "",
+    list: bool = False,  # noqa: A002 - the option's name
+    remove: bool = False,
+) -> int:
+    """Have RealtimeKit send its webhooks to a URL: registered, enabled, subscribed to all events that are needed.
+
+    It may be run again at any time: it mends what is missing, and never touches what is registered for other URLs.
+
+    Args:
+        url: Where the receiver can be reached from the internet, such as https://hooks.example.com/webhook.
+        name: Name in RealtimeKit's dashboard.
+        list: Only list what is registered for the app, by whomever.
+        remove: Remove what is registered for this URL.
+    """
+    if list == bool(url) or (list and remove):
+        put(sys.stderr, f"python -m flows.webhook {REGISTER}: give either a URL or --list. See --help.\n")
+        return cli.WRONG_USAGE
+    try:
+        with _registrations() as registrations:
+            if list:
+                lines = [_line(registration) for registration in registrations.all()]
+            elif remove:
+                lines = [_removed(url, registrations.remove(url))]
+            else:
+                lines = [_ensured(registrations.ensure(url, name))]
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - it is told, and the exit code says so
+        return cli.failed(error)
+    cli.print_line("\n".join(lines) or "No webhook is registered for the app.")
+    return cli.DONE
+
+
+@contextmanager
+def _registrations() -> Iterator[WebhookRegistrations]:
+    settings = load_settings(ApiSettings)
+    with httpx.Client(timeout=API_TIMEOUT_S, cookies=new_empty_cookie_jar()) as http:
+        yield WebhookRegistrations(
+            http,
+            settings.cloudflare_base_url,
+            settings.cloudflare_account_id,
+            settings.realtimekit_app_id,
+            settings.cloudflare_api_token.get_secret_value(),
+        )
+
+
+def _line(registration: WebhookRegistration) -> str:
+    state = "enabled" if registration.is_enabled else "disabled"
+    return safe_line(f"{registration.place}, {registration.name!r}, {state}: {', '.join(registration.events)}", 1000)
+
+
+def _ensured(ensured: EnsuredWebhook) -> str:
+    done = {"registered": "Registered", "mended": "Mended", "unchanged": "Registered already"}[ensured.action]
+    not_offered = f" RealtimeKit does not send: {', '.join(ensured.not_offered)}." if ensured.not_offered else ""
+    return f"{done}: {_line(ensured.registration)}.{not_offered}"
+
+
+def _removed(url: str, count: int) -> str:
+    if not count:
+        return f"Nothing to remove: {url} is not registered."
+    return f"Removed: {url}{f', {count} registrations' if count > 1 else ''}."
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until told to stop.
+    """Serve until told to stop, or register the webhook.
 
     Args:
         arguments: as on the command line, without the program's name.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == [REGISTER]:
+        return register(**parse_for(register, f"python -m flows.webhook {REGISTER}", arguments[1:]))
     return serve(**parse_for(serve, "python -m flows.webhook", arguments))
 
 

@@ -20,8 +20,10 @@
     7      sweep                                                       what is not archived yet
     7      audit                                                       whether the archive is what it was
     7      catalog                                                     a table of all recordings, for anybody's tools
+    7      restore                                                     recordings back to a folder or another bucket
     7      media                                                       what the files are
     7      doctor                                                      whether recordings will arrive
+    8      library                                                     a page to find, watch and download recordings
     8      orchestration                                               the only wing that imports Prefect
     9      command                                                     a command, with Prefect or without it
 

@@ -10,9 +10,12 @@ from __future__ import annotations
 import argparse
 import inspect
 import re
+import sys
 from typing import TYPE_CHECKING, Any, NoReturn, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
+
+from tasks.text import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,6 +25,12 @@ WRONG_USAGE = 2
 
 class Metavar(str):
     """The word for an option's value in the help, as metadata of a type: `Annotated[int, Metavar("SECONDS")]`."""
+
+    __slots__ = ()
+
+
+class Word(str):
+    """The word for a positional argument that may be left out, as metadata of a type."""
 
     __slots__ = ()
 
@@ -59,7 +68,22 @@ def parse(
     descriptions = _descriptions(described)
     for parameter in parameters:
         _add(parser, parameter, descriptions.get(parameter.name, "").replace("%", "%%"))
-    return vars(parser.parse_args(arguments))
+    return vars(_read_all(parser, sys.argv[1:] if arguments is None else arguments))
+
+
+def refuse_usage(prog: str, message: str) -> NoReturn:
+    """End the process as after any wrong usage, where only several arguments together are wrong.
+
+    Args:
+        prog: how the command is called.
+        message: what is wrong, without a dot at its end.
+    """
+    _Parser(prog=prog).error(message)
+
+
+def _read_all(parser: _Parser, arguments: list[str]) -> argparse.Namespace:
+    """Read a command line; options may stand between words, but for Python 3.11 not if `--` stands there, too."""
+    return parser.parse_args(arguments) if "--" in arguments else parser.parse_intermixed_args(arguments)
 
 
 def parse_for(function: Callable[..., object], prog: str, arguments: list[str] | None = None) -> dict[str, Any]:
@@ -83,12 +107,17 @@ def _add(parser: argparse.ArgumentParser, parameter: inspect.Parameter, descript
     option = f"--{parameter.name.replace('_', '-')}"
     if words := _metadata(annotation, Words):
         parser.add_argument(parameter.name, nargs="*", metavar=words, help=description)
+    elif word := _metadata(annotation, Word):
+        check = _checked(annotation)
+        parser.add_argument(parameter.name, nargs="?", default=default, metavar=word, type=check, help=description)
     elif annotation is bool:
         action = argparse.BooleanOptionalAction if default else "store_true"
         parser.add_argument(option, action=action, default=default, help=description)
     elif get_origin(annotation) is tuple:
-        parser.add_argument(option.removesuffix("s"), action="append", dest=parameter.name, default=[], metavar="ID",
-                            type=_checked(get_args(annotation)[0]), help=f"{description} May be repeated.")  # fmt: skip
+        kind = get_args(annotation)[0]
+        parser.add_argument(option.removesuffix("s"), action="append", dest=parameter.name, default=[],
+                            metavar=_metadata(kind, Metavar) or "ID",
+                            type=_checked(kind), help=f"{description} May be repeated.")  # fmt: skip
     else:
         shown = f"{description} Default: {default}." if default != "" else description
         parser.add_argument(
@@ -116,6 +145,6 @@ def _checked(annotation: Any) -> Callable[[str], Any]:
             error = invalid.errors()[0]
         message = error["msg"].removeprefix("Input ").removeprefix("Value error, ")
         problem = "is not of the right form" if error["type"] == "string_pattern_mismatch" else message
-        raise argparse.ArgumentTypeError(f"{text[:80]!r} {problem}")
+        raise argparse.ArgumentTypeError(f"{without_secrets(text)[:80]!r} {problem}")
 
     return check

@@ -22,7 +22,7 @@ PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 SECRETS = (
     "CLOUDFLARE_API_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "PREFECT_API_KEY",
-    "PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING",
+    "PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING", "LIBRARY_PASSWORD",
 )  # fmt: skip
 """Besides the passwords of the proxies."""
 _KEYS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"})
@@ -86,7 +86,7 @@ def _is_taken_by_httpx(entry: str) -> bool:
 
 def problems(environment: Mapping[str, str] = os.environ) -> list[str]:
     """Return what is wrong with the variables, each with its name and without its value."""
-    found = []
+    problems = []
     for name, value in environment.items():
         if not value or not is_for_libraries(name):
             continue
@@ -98,8 +98,8 @@ def problems(environment: Mapping[str, str] = os.environ) -> list[str]:
             problem = "" if re.fullmatch(r"[!-~]+", value) else "must be printable ASCII without blanks and line ends"
         else:
             problem = "" if value.isprintable() else "must not hold line ends or other control characters"
-        found += [f"{name}: {problem}"] if problem else []
-    return found
+        problems += [f"{name}: {problem}"] if problem else []
+    return problems
 
 
 def _of_proxy(value: str) -> str:

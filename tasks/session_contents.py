@@ -65,12 +65,13 @@ class ContentsFetcher:
         self._uploaded: list[str] = []  # URLs that the chat links to, with their signatures
         self._servers_away = 0  # uploads in a row whose server does not answer
 
-    def fetch(self, *, peer_events: bool, uploads: bool) -> SessionContents:
+    def fetch(self, *, peer_events: bool, uploads: bool, participants: bool = True) -> SessionContents:
         """Fetch all of it.
 
         Args:
             peer_events: fetch the participants' events, which hold addresses and devices of people.
             uploads: fetch the files that the chat links to.
+            participants: fetch the participants.
         """
         expected = self._expected()
         documents: list[SessionDocument] = []
@@ -80,8 +81,9 @@ class ContentsFetcher:
                 documents.append(document)
                 if kind == "chat" and uploads:
                     documents += self._uploads()
-        participants, recordings = self._participants(peer_events=peer_events), self._recordings()
-        return SessionContents(self._meeting, participants, tuple(documents), tuple(self._missing), recordings)
+        people = self._participants(peer_events=peer_events) if participants else None
+        recordings = self._recordings()
+        return SessionContents(self._meeting, people, tuple(documents), tuple(self._missing), recordings)
 
     def _participants(self, *, peer_events: bool) -> list[Mapping[str, Any]] | None:
         try:
@@ -177,15 +179,21 @@ class ContentsFetcher:
         found = {recording.id: recording for recording in (*self._listed(), *((known,) if known else ()))}
         return tuple(found.values())
 
-    def _listed(self) -> tuple[SessionRecording, ...]:
+    def list_recordings(self) -> tuple[SessionRecording, ...]:
+        """List the session's recordings.
+
+        Raises:
+            ApiRefused, ApiNonsense, ApiUnavailable: half a list is none.
+        """
         if not self._meeting.meeting_id:
             return ()
         since = self._meeting.day - BEFORE_START if self._meeting.day else None
+        listed = self._attempt.api.recordings({"meeting_id": self._meeting.meeting_id}, self._of_session, since=since)
+        return tuple(recording for recording in listed if recording is not None)
+
+    def _listed(self) -> tuple[SessionRecording, ...]:
         try:
-            listed = self._attempt.api.recordings(
-                {"meeting_id": self._meeting.meeting_id}, self._of_session, since=since
-            )
-            return tuple(recording for recording in listed if recording is not None)
+            return self.list_recordings()
         except TransferStopped:
             raise
         except ArchiverError as error:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.archive import SessionRecording, captions_key, transcript_text_key
+from tasks.archive import ArchivedMeetingSession, SessionRecording, captions_key, transcript_text_key
 from tasks.documents import parse_transcript, plain_text, web_vtt
 from tasks.errors import ArchiverError, SessionLive, SessionNotFound, TransferStopped
 from tasks.pipeline import run_once
@@ -29,7 +29,7 @@ from tasks.session_news import find_unchanged
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tasks.archive import ArchivedMeetingSession, MissingPiece, SessionContents, Version
+    from tasks.archive import MissingPiece, SessionContents, Version
     from tasks.documents import Transcript
     from tasks.pipeline import RunStage
     from tasks.realtimekit import MeetingSession, Recording
@@ -39,6 +39,8 @@ WITH_RECORDING_S = 300.0
 """How long a run that archives a recording works on the recording's session: the recording is archived by then."""
 WITH_RECORDING_PATIENCE_S = 10.0
 """How long such a run goes on trying each request."""
+
+UNRECORDED = "The session has no recording, so that nothing of it is archived, as asked for."
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -51,6 +53,8 @@ class MeetingSessionOptions:
     peer_events: bool = False  # archive the participants' events, which hold addresses and devices of people
     uploads: bool = True  # archive the files that the chat links to
     captions: bool = True  # write captions beside the recordings' bags
+    participants: bool = True  # ask for the participants; else the archive keeps those that it has
+    recorded_only: bool = False  # archive nothing of a session without a recording
 
 
 class SessionOutcome(NamedTuple):
@@ -81,6 +85,18 @@ def archive_meeting_session(
     """
     options = options or MeetingSessionOptions()
     meeting = run(fetch_meeting_session, session, session_id)
+    if options.recorded_only and not run(list_recordings, session, meeting):
+        session.log.info("%s", UNRECORDED)
+        return ArchivedMeetingSession(
+            session_id=meeting.id, archive_url="", version=0, files=(), findings=(UNRECORDED,)
+        )
+    return archive_ended_session(session, meeting, options, run)
+
+
+def archive_ended_session(
+    session: Session, meeting: MeetingSession, options: MeetingSessionOptions, run: RunStage = run_once
+) -> ArchivedMeetingSession:
+    """Archive what is there of a session whose details are known; arguments and errors as above."""
     contents = run(fetch_contents, session, meeting, options)
     archived = run(commit_session_bag, session, contents)
     if options.captions and contents.recordings:
@@ -154,6 +170,12 @@ def fetch_meeting_session(session: Session, session_id: str) -> MeetingSession:
     return meeting
 
 
+def list_recordings(session: Session, meeting: MeetingSession) -> Sequence[SessionRecording]:
+    """List the recordings of a session."""
+    with session.attempt() as attempt:
+        return ContentsFetcher(attempt, meeting, datetime.now(UTC)).list_recordings()
+
+
 def fetch_contents(
     session: Session, meeting: MeetingSession, options: MeetingSessionOptions, recording: Recording | None = None
 ) -> SessionContents:
@@ -167,7 +189,7 @@ def fetch_contents(
     """
     with session.attempt() as attempt:
         contents = ContentsFetcher(attempt, meeting, datetime.now(UTC), recording).fetch(
-            peer_events=options.peer_events, uploads=options.uploads
+            peer_events=options.peer_events, uploads=options.uploads, participants=options.participants
         )
     for piece in contents.missing:
         session.log.info("Session %s, %s: %s.", meeting.id, piece.name, piece.reason.rstrip("."))

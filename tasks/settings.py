@@ -53,6 +53,10 @@ def _api_base(url: str) -> str:
     return url.rstrip("/")
 
 
+def _optional_endpoint(url: str) -> str:
+    return _api_base(url) if url else url
+
+
 def _archive_url(url: str) -> str:
     matched = _ARCHIVE_URL.fullmatch(url)
     prefix = (matched["prefix"] or "").strip("/") if matched else ""
@@ -60,6 +64,16 @@ def _archive_url(url: str) -> str:
         message = "must look like s3://bucket/prefix; a prefix has letters, digits, blanks, !_.*'()- and single slashes"
         raise ValueError(message)
     return f"s3://{matched['bucket']}/{prefix}".rstrip("/")
+
+
+def parse_archive_url(url: str) -> tuple[str, str]:
+    """Return the bucket and the prefix that a URL such as s3://bucket/prefix names.
+
+    Raises:
+        ValueError: it names none.
+    """
+    bucket, _, prefix = _archive_url(url).removeprefix("s3://").partition("/")
+    return bucket, prefix
 
 
 def _key_url(url: str) -> str:
@@ -115,13 +129,27 @@ class AuditSettings(ArchiveSettings):
     realtimekit_app_id: Annotated[str, Field(pattern=f"^(?:{APP_ID})?$")] = ""
 
 
-class Settings(ArchiveSettings):
-    """What a run needs to know that brings recordings home."""
+class RestoreSettings(ArchiveSettings):
+    """What a restore needs to know: the archive, and, for a target in another store, how that one is reached."""
+
+    restore_profile: str = ""  # of AWS's configuration
+    restore_endpoint_url: Annotated[str, AfterValidator(_optional_endpoint)] = ""
+
+
+class ApiSettings(BaseSettings):
+    """What a command needs to know that talks with RealtimeKit's API alone."""
+
+    model_config = _FROM_ENVIRONMENT
 
     cloudflare_api_token: Annotated[SecretStr, AfterValidator(_usable_token)]
     cloudflare_account_id: _AccountId
     realtimekit_app_id: AppId
     cloudflare_base_url: Annotated[str, AfterValidator(_api_base)] = "https://api.cloudflare.com/client/v4"
+
+
+class Settings(ApiSettings, ArchiveSettings):
+    """What a run needs to know that brings recordings home."""
+
     transfer_part_size: Annotated[ByteSize, Field(ge=5 * MIB, le=5 * 1024 * MIB)] = ByteSize(8 * MIB)
     stall_timeout: _Seconds = 30.0
     poll_interval: _Seconds = 10.0
@@ -144,7 +172,8 @@ def load_settings(kind: type[S], env_file: str | None = ".env") -> S:
     Only what libraries read by themselves is put into the environment, which children and other libraries see.
 
     Args:
-        kind: `Settings`, or what a run needs of them: `ArchiveSettings`, `AuditSettings`, `WebhookSettings`.
+        kind: `Settings`, or what a run needs of them: `ArchiveSettings`, `AuditSettings`, `ApiSettings`,
+            `WebhookSettings`.
         env_file: path of that file; it need not exist.
 
     Raises:

@@ -52,6 +52,11 @@ ON_DUTY = (
     r"test_transfer.py::test_sources_without_ranges_.*\[swift-.*-[02]\]",
     r"torture/sessions/test_catalogue.py::.*(-swift|session-(?!killed|at-once|late|never|api)\S*-rclone)\]",
     r"catalog/test_scale.py::",
+    r"restore/test_memory.py::",
+    # With Swift, the rest of these takes long, and differs from rclone in the store's answers alone.
+    r"restore/test_folder.py::test_(?!killed|a_folder_gets).*\[swift",
+    r"restore/test_bucket.py::test_(?!a_copy).*\[swift",
+    r"library/test_scale.py::",
     r"catalog/test_update.py::(?!test_a_rebuild).*\[swift\]",
     # What bars look like is tried without a process, and what the other signal leaves in the bucket is, too.
     r"test_module.py::test_on_a_terminal_every_file_has_a_bar",
@@ -62,17 +67,23 @@ ON_DUTY = (
 )
 """Tests that take long and rarely tell what no other tells: `-m duty` runs them."""
 
+OF_LIBRARY = re.compile(r"tests/library/test_(request_filter|pages)\.py")
+"""Tests that share an archive and a server of the library over it."""
+
 DEPLOYED = re.compile(r"tests/flows/test_(sweep_recordings|webhook|waiting|prefect_yaml)\.py")
 """Tests that share deployments on Prefect's server."""
 
 
 class FlowsTogether(LoadScopeScheduling):  # type: ignore[misc]
-    """Shares tests out to the workers one by one, but the flows' in two parts: each worker would start a server."""
+    """Shares tests out to the workers one by one, but the flows' in two parts: each worker would start a server.
+
+    The library's pages are one part, too.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         if nodeid.startswith("tests/flows/"):
             return "flows, deployed" if DEPLOYED.match(nodeid) else "flows"
-        return nodeid
+        return "library" if OF_LIBRARY.match(nodeid) else nodeid
 
     def mark_test_complete(self, node: Any, item_index: int, duration: float = 0) -> None:
         """Forget what is done: it would be counted anew with each test."""

@@ -34,6 +34,9 @@ LIBRARIES = {
     "av": {"media"},
     "pyarrow": {"catalog"},
     "cryptography": {"realtimekit"},
+    "fastapi": {"orchestration", "library"},
+    "jinja2": {"library"},
+    "zipstream": {"library"},
 }
 """Which wings may import a library; Prefect has a test of its own."""
 

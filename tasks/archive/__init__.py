@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.archive.bag import MISSING, missing_labels, stated_findings
+from tasks.archive.bag import MISSING, missing_labels, parse_manifest, stated_findings, tag_type
 from tasks.archive.bag_findings import Finding, Findings
 from tasks.archive.bag_verifier import (
     BagVerifier,
@@ -14,13 +14,25 @@ from tasks.archive.bag_verifier import (
 from tasks.archive.commit import Archive
 from tasks.archive.day_listing import stored_files
 from tasks.archive.file_names import payload_paths
-from tasks.archive.inventory import Held, Holdings, Sums, held_at, is_a_folder, months_held, shown, survey
+from tasks.archive.inventory import (
+    Held,
+    Holdings,
+    Sums,
+    held_at,
+    is_a_folder,
+    months_held,
+    newest_versions,
+    shown,
+    survey,
+)
 from tasks.archive.layout import (
     AUDIT,
     CATALOG,
     DETAILS,
     INFO,
+    PARTICIPANTS,
     PAYLOAD,
+    SESSION_DETAILS,
     Month,
     captions_key,
     description_key,
@@ -29,6 +41,7 @@ from tasks.archive.layout import (
     month_of,
     parse_catalog_path,
     parse_folder,
+    session_looks_key,
     transcript_text_key,
     upload_path,
 )
@@ -43,6 +56,7 @@ from tasks.archive.session_models import (
     SessionDocument,
     SessionRecording,
 )
+from tasks.archive.session_search import SessionBag, find_session
 from tasks.archive.session_versions import UPLOADS_MISSING, Version
 from tasks.archive.upload_journal import UploadJournal
 from tasks.archive.verify import is_marked, read_back
@@ -54,7 +68,9 @@ __all__ = [
     "INFO",
     "MISSING",
     "NOT_IN_THE_EVENT",
+    "PARTICIPANTS",
     "PAYLOAD",
+    "SESSION_DETAILS",
     "UPLOADS_MISSING",
     "Archive",
     "ArchivedBag",
@@ -70,6 +86,7 @@ __all__ = [
     "MissingPiece",
     "Month",
     "SessionArchive",
+    "SessionBag",
     "SessionContents",
     "SessionDocument",
     "SessionRecording",
@@ -86,6 +103,7 @@ __all__ = [
     "description_key",
     "document_path",
     "find_manifests",
+    "find_session",
     "find_version_for",
     "held_at",
     "inspect_bag",
@@ -96,16 +114,20 @@ __all__ = [
     "missing_labels",
     "month_of",
     "months_held",
+    "newest_versions",
     "open_bag",
     "parse_catalog_path",
     "parse_folder",
+    "parse_manifest",
     "payload_paths",
     "read_back",
     "read_missing",
+    "session_looks_key",
     "shown",
     "stated_findings",
     "stored_files",
     "survey",
+    "tag_type",
     "transcript_text_key",
     "upload_path",
 ]

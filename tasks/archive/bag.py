@@ -77,12 +77,12 @@ def parse_manifest(content: bytes, digits: int = 64) -> dict[str, str]:
     checksums: dict[str, str] = {}
     lines = re.split(r"\r\n|\r|\n", content.decode())
     for number, line in enumerate(lines[:-1] if not lines[-1] else lines, 1):
-        found = _MANIFEST_LINE.fullmatch(line)
-        if not found or len(found[1]) != digits or found[2] in checksums:
-            twice = found is not None and len(found[1]) == digits
+        matched = _MANIFEST_LINE.fullmatch(line)
+        if not matched or len(matched[1]) != digits or matched[2] in checksums:
+            twice = matched is not None and len(matched[1]) == digits
             message = f"line {number} is there twice" if twice else f"line {number} is not a checksum and a path"
             raise ValueError(message)
-        checksums[found[2]] = found[1].lower()
+        checksums[matched[2]] = matched[1].lower()
     return checksums
 
 
@@ -181,8 +181,8 @@ def payload_oxum(sizes: Iterable[int]) -> str:
 
 def stated_oxum(content: bytes) -> str:
     """Return the Payload-Oxum that a bag-info.txt states; empty if it states none."""
-    found = re.search(rb"^Payload-Oxum:[ \t]*(\d+\.\d+)[ \t]*$", content, re.MULTILINE | re.IGNORECASE)
-    return found[1].decode() if found else ""
+    matched = re.search(rb"^Payload-Oxum:[ \t]*(\d+\.\d+)[ \t]*$", content, re.MULTILINE | re.IGNORECASE)
+    return matched[1].decode() if matched else ""
 
 
 def _one_line(text: str) -> str:

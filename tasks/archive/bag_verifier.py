@@ -153,7 +153,7 @@ class BagVerifier:
             self._findings.note("miscounted", layout.PAYLOAD, _describe_oxum(stated), _describe_oxum(actual))
 
     def _known_manifests(self, *, of_tags: bool) -> Iterator[Manifest]:
-        return (one for one in self._manifests if one.of_tags == of_tags and one.is_known)
+        return (manifest for manifest in self._manifests if manifest.of_tags == of_tags and manifest.is_known)
 
     def _read_manifests(self, *, of_tags: bool) -> dict[str, dict[str, str]] | None:
         """Return the checksums by algorithm, by path, that manifests state; None if none is understood."""

@@ -43,8 +43,8 @@ def stored_files(store: Store, folders: Mapping[str, str]) -> dict[str, Stored]:
     for recording_id, folder in folders.items():
         days[folder.removesuffix(f"{recording_id}/")].append(recording_id)
     with ThreadPoolExecutor(DAYS_AT_ONCE) as threads:
-        found = threads.map(lambda day: _folders_of_day(store, day, days[day]), days)
-        return {recording_id: stored for of_day in found for recording_id, stored in of_day.items()}
+        listings = threads.map(lambda day: _folders_of_day(store, day, days[day]), days)
+        return {recording_id: stored for of_day in listings for recording_id, stored in of_day.items()}
 
 
 def _folders_of_day(store: Store, day: str, recording_ids: Collection[str]) -> dict[str, Stored]:

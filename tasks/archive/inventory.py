@@ -87,6 +87,11 @@ class Held:
         return self.ours and layout.version_of(self.folder) > 0
 
     @property
+    def session_id(self) -> str:
+        """The session's id; empty if it is no version of a session."""
+        return layout.session_of(self.folder).split("/")[-2].removeprefix("session-") if self.is_session else ""
+
+    @property
     def is_bag(self) -> bool:
         """Whether it has the marker."""
         return layout.MARKER in self.tags
@@ -138,6 +143,16 @@ def held_at(folder: str) -> Held:
     return Held(folder, layout.parse_folder(folder))
 
 
+def newest_versions(bags: Iterable[Held]) -> dict[str, int]:
+    """Return the highest version of each session, by the session's folder; bags of recordings are passed over."""
+    newest: dict[str, int] = {}
+    for held in bags:
+        if held.is_session:
+            session = layout.session_of(held.folder)
+            newest[session] = max(layout.version_of(held.folder), newest.get(session, 0))
+    return newest
+
+
 def survey(bucket: Bucket, root: str, below: Collection[str] = ()) -> Holdings:
     """List an archive.
 
@@ -155,7 +170,7 @@ def survey(bucket: Bucket, root: str, below: Collection[str] = ()) -> Holdings:
     for stored in objects:
         listing.add(stored.key.removeprefix(root), stored)
     for folder in folders:
-        if folder not in {f"{root}{layout.AUDIT}/", f"{root}{layout.CATALOG}/"}:
+        if folder.removeprefix(root) not in layout.NO_APPS:
             for stored in bucket.list(folder):
                 listing.add(stored.key.removeprefix(root), stored)
     return listing.holdings()

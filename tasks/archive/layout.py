@@ -15,6 +15,7 @@
 The highest version that has the marker counts; an earlier one is never changed.
 {prefix}/_audit/…                                         what was audited when
 {prefix}/_catalog/app_id={id}/month={YYYY-MM}/recordings.parquet    the catalog of a month's recordings; derived
+{prefix}/_sessions/{app_id}.json                          when sweeps asked for which session's documents; can be lost
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tasks.settings import APP_ID
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import date
 
     from tasks.realtimekit import MeetingSession, Recording
 
@@ -47,6 +48,10 @@ AUDIT = "_audit"
 """What is about the archive and not of a recording; no app has such an id."""
 CATALOG = "_catalog"
 """What is derived from all bags of a month; no app has such an id either."""
+SESSIONS = "_sessions"
+"""What sweeps know of the sessions of the last days; no app has such an id either."""
+NO_APPS = frozenset({f"{AUDIT}/", f"{CATALOG}/", f"{SESSIONS}/"})
+"""Folders in the archive's root that are about the archive, and no app's."""
 DESCRIPTION = ".description.json"
 CAPTIONS = ".vtt"
 TRANSCRIPT_TEXT = ".txt"
@@ -95,7 +100,7 @@ def is_app(path: str) -> bool:
     Args:
         path: below the archive's root, with a slash at its end.
     """
-    return path not in {f"{AUDIT}/", f"{CATALOG}/"} and re.fullmatch(f"{APP_ID}/", path) is not None
+    return path not in NO_APPS and re.fullmatch(f"{APP_ID}/", path) is not None
 
 
 def is_year(path: str) -> bool:
@@ -137,6 +142,16 @@ def parse_catalog_path(path: str) -> Month | None:
     return Month(match["app"], match["month"]) if match else None
 
 
+def session_looks_key(root: str, app_id: str) -> str:
+    """Return the key of what sweeps know of an app's sessions.
+
+    Args:
+        root: the archive's key prefix, with a slash at its end, or empty.
+        app_id: of the sessions.
+    """
+    return f"{root}{SESSIONS}/{app_id}.json"
+
+
 def recording_folder(prefix: str, app_id: str, recording: Recording) -> str:
     """Return the key prefix of a recording's bag, with a slash at its end.
 
@@ -152,10 +167,15 @@ def recording_folder(prefix: str, app_id: str, recording: Recording) -> str:
 
 def session_folder(prefix: str, app_id: str, session: MeetingSession) -> str:
     """Return the key prefix of a session's versions, with a slash at its end; arguments as for `recording_folder`."""
-    return _folder(prefix, app_id, session.day, f"session-{session.id}")
+    return session_folder_on(prefix, app_id, session.id, session.day)
 
 
-def _folder(prefix: str, app_id: str, day: datetime | None, name: str) -> str:
+def session_folder_on(prefix: str, app_id: str, session_id: str, day: date | None) -> str:
+    """Return the key prefix of the versions of a session that began on a day in UTC."""
+    return _folder(prefix, app_id, day, f"session-{session_id}")
+
+
+def _folder(prefix: str, app_id: str, day: date | None, name: str) -> str:
     of_day = day.strftime("%Y/%m/%d") if day else "0000/00/00"
     return "/".join(part for part in (prefix, app_id, of_day, name) if part) + "/"
 
@@ -178,6 +198,15 @@ def version_of(folder: str) -> int:
     """
     match = _AT_THE_END.search(folder)
     return int(match["version"]) if match else 0
+
+
+def session_of(folder: str) -> str:
+    """Return the folder of the session that a version's folder lies in; empty if it is not the folder of a version.
+
+    Args:
+        folder: with a slash at its end, and with anything before the session's own name.
+    """
+    return folder.rstrip("/").rpartition("/")[0] + "/" if version_of(folder) else ""
 
 
 def tag_files(folder: str) -> tuple[str, ...]:

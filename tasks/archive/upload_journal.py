@@ -147,7 +147,8 @@ class UploadJournal:
         # Listed first: those that come later belong to uploads that are none of ours to end.
         records = self._records() if listed is None else [key for key in listed if key.startswith(self._below)]
         recorded = [upload for upload in a_few_at_a_time(self._recorded, records) if upload is not None]
-        uploads = list({(one.key, one.id): one for one in [*self._listed(self._folder), *recorded]}.values())
+        known = [*self._listed(self._folder), *recorded]
+        uploads = list({(upload.key, upload.id): upload for upload in known}.values())
         others = set(records) - {self._record_key(upload) for upload in uploads}
         left = [*a_few_at_a_time(self._end, uploads), *a_few_at_a_time(self._take_back, sorted(others))]
         self._tell([what for refused in left for what in refused])

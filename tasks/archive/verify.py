@@ -76,8 +76,8 @@ def _supposed(stored: StoredObject, part_size: int) -> list[Part]:
 
 def _parts_told(etag: str) -> int:
     """Return how many parts an ETag such as `9b2cf535f27731c974343645a3985328-3` tells of; 0 if it tells of none."""
-    found = re.fullmatch(r"[0-9a-f]{32}-([0-9]{1,5})", bare_etag(etag))
-    return int(found[1]) if found else 0
+    matched = re.fullmatch(r"[0-9a-f]{32}-([0-9]{1,5})", bare_etag(etag))
+    return int(matched[1]) if matched else 0
 
 
 def _read(store: Store, stored: StoredObject, known: Sequence[Part], evidence: Evidence | None) -> tuple[str, bool]:
@@ -86,7 +86,7 @@ def _read(store: Store, stored: StoredObject, known: Sequence[Part], evidence: E
     pieces = fill_buffers(store.read(stored), (bytearray(length) for part in lengths for length in part))
     if evidence is not None:
         evidence.restart()
-    sha256, found, confirmed = hashlib.sha256(), list[tuple[int | None, int]](), True
+    sha256, checksums, confirmed = hashlib.sha256(), list[tuple[int | None, int]](), True
     of_parts = hashlib.md5(usedforsecurity=False)
     for number, part in enumerate(known):
         crc, md5 = 0, hashlib.md5(usedforsecurity=False)
@@ -102,8 +102,8 @@ def _read(store: Store, stored: StoredObject, known: Sequence[Part], evidence: E
         of_parts.update(md5.digest())
         # An ETag that is another's says nothing: where a store encrypts, it is no MD5.
         confirmed &= part.crc64 is not None or bare_etag(part.etag) == md5.hexdigest()
-        found.append((crc, part.size))
-    whole = combine_crc64(found)
+        checksums.append((crc, part.size))
+    whole = combine_crc64(checksums)
     if stored.crc64 not in (None, whole):
         raise StoredWrong(stored.key, f"CRC64NVME {stored.crc64:016x}", f"{whole:016x}")
     confirmed |= stored.crc64 is not None or bare_etag(stored.etag) == f"{of_parts.hexdigest()}-{len(known)}"

@@ -5,16 +5,9 @@ from __future__ import annotations
 from tasks.audit.auditor import Audit
 from tasks.audit.findings import Damage
 from tasks.audit.log import AuditLog
-from tasks.audit.report import (
-    AuditReport,
-    DamagedRecording,
-    describe_damage,
-    describe_unfinished,
-    report,
-    rows,
-    summarize_damage,
-    summary,
-)
+from tasks.audit.messages import describe_unfinished, rows, summarize_damage, summary
+from tasks.audit.models import AuditReport, DamagedRecording, DamagedSession
+from tasks.audit.report import describe_damage, report
 from tasks.audit.schedule import Budget
 from tasks.audit.stages import AuditSession, reread_recordings, survey_archive
 
@@ -26,6 +19,7 @@ __all__ = [
     "Budget",
     "Damage",
     "DamagedRecording",
+    "DamagedSession",
     "describe_damage",
     "describe_unfinished",
     "report",

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.archive import Finding, Held, held_at, layout, shown, survey
+from tasks.archive import Finding, Held, held_at, layout, newest_versions, shown, survey
 from tasks.audit.findings import AuditFindings, Damage
 from tasks.audit.fixity import Verification, verify_bag
 from tasks.audit.log import Record
@@ -87,6 +87,7 @@ class Audit:
         """
         findings = self.findings
         findings.holdings = survey(context.store, context.root, app_ids)
+        findings.newest = newest_versions(findings.holdings.bags.values())
         of_these = tuple(f"{app_id}/" for app_id in app_ids) or ("",)
         known = context.audit_log.read(self._current_time())
         findings.records = {folder: record for folder, record in known.items() if folder.startswith(of_these)}
@@ -106,8 +107,10 @@ class Audit:
             StoreUnavailable, StoreRefused: the store is away; the bags that were verified are recorded.
         """
         budget.drop_plans()
-        bags = [held for folder, held in self.findings.holdings.bags.items() if folder not in self.findings.reread]
-        queue = select_bags(*order_bags(bags, self.findings.records), budget)
+        findings = self.findings
+        bags = [held for folder, held in findings.holdings.bags.items() if folder not in findings.reread]
+        older = {held.folder for held in bags if findings.is_superseded(held.folder)}
+        queue = select_bags(*order_bags(bags, findings.records, older), budget, older)
         self._examine_all(context, queue, payload=True, budget=budget)
 
     def _current_time(self) -> datetime:
@@ -139,8 +142,10 @@ class Audit:
                 self.findings.unsettled.add(folder)
                 continue
             size = f"{record.objects} objects, {human_size(record.size)}"
-            gone = Finding(kind="missing", path="", expected=size, found="nothing: the whole recording is gone")
-            self._damage(held_at(folder), Verification("damaged", (gone,)), read=False, outcome="gone")
+            held = held_at(folder)
+            lost = f"nothing: the whole {'version' if held.is_session else 'recording'} is gone"
+            gone = Finding(kind="missing", path="", expected=size, found=lost)
+            self._damage(held, Verification("damaged", (gone,)), read=False, outcome="gone")
 
     def _examine_all(
         self, context: AuditContext, queue: Iterable[Held], *, payload: bool, budget: Budget | None = None
@@ -217,7 +222,7 @@ class Audit:
     def _damage(self, held: Held, result: Verification, *, read: bool, outcome: str = "damaged") -> None:
         record = self._make_record(held, result, read=read, outcome=outcome)
         self._record(record)
-        damage = Damage(held, record, result.details)
+        damage = Damage(held, record, result.details, superseded=self.findings.is_superseded(held.folder))
         self.findings.damaged[held.folder] = damage
         if held.folder not in self._reported:
             self._reported.add(held.folder)

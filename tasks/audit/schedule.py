@@ -3,6 +3,10 @@
 Bags that were never read, or were replaced since, come first; then those that were not read for longest. Bags that were
 damaged or could not be read are tried again between the others, within half the budget: they may be repaired by now,
 and must not delay the others.
+
+A version of a session that a newer version has superseded takes its turn by age like all others, but within half the
+budget, too: a session gets a version with each document that comes, and each version holds all documents again. Of
+those that were never read, superseded versions come last.
 """
 
 from __future__ import annotations
@@ -15,13 +19,15 @@ from typing import TYPE_CHECKING
 from tasks.archive import Held
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from tasks.audit.log import Record
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 AGAIN_SHARE = 0.5
 """Share of the budget for bags that were damaged or could not be read before."""
+SUPERSEDED_SHARE = 0.5
+"""Share of the budget that may be used up when the reading of a superseded version begins."""
 
 
 class Budget:
@@ -73,12 +79,15 @@ def is_new(held: Held, record: Record | None) -> bool:
     return record is None or record.versions != held.sums.versions
 
 
-def order_bags(bags: Iterable[Held], records: Mapping[str, Record]) -> tuple[list[Held], list[Held]]:
+def order_bags(
+    bags: Iterable[Held], records: Mapping[str, Record], superseded: Collection[str] = ()
+) -> tuple[list[Held], list[Held]]:
     """Return the bags in the order of reading, and apart from them the bags that an earlier audit had trouble with.
 
     Args:
         bags: all bags of the audit.
         records: the last record of each bag, by folder.
+        superseded: folders of versions of sessions of which a newer version is committed.
     """
     usual, troubled = list[Held](), list[Held]()
     for held in bags:
@@ -86,23 +95,30 @@ def order_bags(bags: Iterable[Held], records: Mapping[str, Record]) -> tuple[lis
         trouble = record is not None and record.outcome in {"damaged", "unread"} and not is_new(held, record)
         (troubled if trouble else usual).append(held)
 
-    def urgency(held: Held) -> tuple[bool, datetime, str]:
+    def urgency(held: Held) -> tuple[bool, datetime, bool, str]:
         record = records.get(held.folder)
-        return not is_new(held, record), record.at if record else LONG_AGO, held.folder
+        at = record.at if record else LONG_AGO
+        return not is_new(held, record), at, held.folder in superseded, held.folder
 
     return sorted(usual, key=urgency), sorted(troubled, key=urgency)
 
 
-def select_bags(usual: Iterable[Held], troubled: Iterable[Held], budget: Budget) -> Iterator[Held]:
+def select_bags(
+    usual: Iterable[Held], troubled: Iterable[Held], budget: Budget, superseded: Collection[str] = ()
+) -> Iterator[Held]:
     """Yield the bags to read, one at a time, until the budget is used up."""
     first, again = deque(usual), deque(troubled)
     while first or again:
-        if first:
+        while first:
+            held = first.popleft()
+            is_superseded = held.folder in superseded
+            if budget.grants(held.sums.size, SUPERSEDED_SHARE if is_superseded else 1.0):
+                yield held
+                break
             # A bag too large for the rest of the budget is the first next time; if skipped, it would never be read.
-            if not budget.grants(first[0].sums.size):
+            # A superseded version may be skipped: its age makes it the first of some later audit.
+            if not is_superseded:
                 first.clear()
-                continue
-            yield first.popleft()
         while again:
             held = again.popleft()
             if budget.grants(held.sums.size, AGAIN_SHARE):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tasks.catalog.dataset import Dataset
-from tasks.catalog.find import find_rows, json_line, parse_duration, parse_time, table_line
+from tasks.catalog.find import find_rows, json_line, parse_duration, parse_time, require_time, table_line
 from tasks.catalog.models import AuditRecord, CatalogContext, CatalogReport
 from tasks.catalog.schema import COLUMNS, SCHEMA_VERSION, Row
-from tasks.catalog.search import Query, could_match, search
+from tasks.catalog.search import Query, could_match, recorded_at, search
 from tasks.catalog.update import update_catalog
 
 __all__ = [
@@ -23,6 +23,8 @@ __all__ = [
     "json_line",
     "parse_duration",
     "parse_time",
+    "recorded_at",
+    "require_time",
     "search",
     "table_line",
     "update_catalog",

@@ -64,6 +64,17 @@ def parse_time(text: str, *, end: bool = False) -> datetime:
         raise ValueError(_NOT_A_TIME) from None
 
 
+def require_time(text: str) -> str:
+    """Return a text that means a time, or is empty; for the type of a parameter.
+
+    Raises:
+        ValueError: it means none.
+    """
+    if text:
+        parse_time(text, end=True)
+    return text
+
+
 def parse_duration(text: str) -> float:
     """Return the seconds that a text means.
 

@@ -83,6 +83,8 @@ def could_match(month: Month, query: Query) -> bool:
 
 def fold(text: str) -> str:
     """Return a text in which case and accents make no difference."""
+    if text.isascii():
+        return text.lower()
     apart = unicodedata.normalize("NFKD", text.casefold())
     return "".join(c for c in apart if not unicodedata.combining(c)).casefold().translate(_WITHOUT_ACCENTS)
 
@@ -112,7 +114,8 @@ def _has_words(texts: Iterable[str | None], words: str) -> bool:
     wanted = fold(words).split()
     if not wanted:
         return True
-    haystack = fold("\n".join(text for text in texts if text))
+    # One by one, as a text without accents takes a tenth of the time.
+    haystack = "\n".join(fold(text) for text in texts if text)
     return all(word in haystack for word in wanted)
 
 
@@ -126,6 +129,8 @@ def _people(row: Row) -> Iterator[str | None]:
 
 def _texts(row: Row) -> Iterator[str | None]:
     yield from (row[name] for name in _ALL_TEXTS)
+    if time := recorded_at(row):
+        yield time.isoformat(" ", "minutes")
     yield from _people(row)
     yield from (file["path"] for file in row["files"])
     yield from (*row["findings"], *row["media_findings"], *row["fixity_findings"])

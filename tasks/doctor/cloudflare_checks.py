@@ -1,4 +1,4 @@
-"""Checks of Cloudflare: the API, the token, the account, the app, and the server of the files.
+"""Checks of Cloudflare: the API, the token, the account, the app, the server of the files, and the webhook.
 
 A refusal seldom says which of token, permission, account and app is wrong: Cloudflare answers "Authentication error" to
 most of it. So the token is verified by itself, as a user's and as the account's, and the account's apps are listed.
@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx
 
 from tasks.doctor.runner import Check, failed, ok, skipped, warning
+from tasks.doctor.webhook_check import check_webhook
 from tasks.download import describe_object, send_get
 from tasks.errors import ApiNonsense, ApiRefused, ApiUnavailable, ArchiverError, LinkRefused, SourceMissing
 from tasks.realtimekit import Cloudflare, RealtimeKit, RecordingStatus
+from tasks.realtimekit.webhook_registrations import WebhookRegistrations
 from tasks.text import quiet_http_logs
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ TIMEOUT_S = 4.0
 PATIENCE_S = 2.0
 NEWEST_COUNT = 25
 """Recordings: the newest."""
+LATE_WEBHOOK = skipped("not known: no answer in time")
 RENEW_BEFORE = timedelta(days=14)
 _NAMED_APPS = 5
 _FIRST_BYTE = {"Range": "bytes=0-0"}
@@ -77,10 +80,9 @@ class CloudflareChecks:
         self._settings = settings
         self._source_http = source_http
         self._cloudflare = Cloudflare(http, token, stop, PATIENCE_S)
-        ids = (settings.cloudflare_account_id, settings.realtimekit_app_id)
-        self._realtimekit = RealtimeKit(
-            http, settings.cloudflare_base_url, *ids, token, stop=stop, patience_s=PATIENCE_S
-        )
+        app = (http, settings.cloudflare_base_url, settings.cloudflare_account_id, settings.realtimekit_app_id, token)
+        self._realtimekit = RealtimeKit(*app, stop=stop, patience_s=PATIENCE_S)
+        self._webhooks = WebhookRegistrations(*app, stop=stop, patience_s=PATIENCE_S)
         self._account_url = f"{settings.cloudflare_base_url}/accounts/{settings.cloudflare_account_id}"
 
     def checks(self) -> list[Check]:
@@ -93,6 +95,7 @@ class CloudflareChecks:
             Check(GROUP, "recordings", self.check_recordings, needs=("app",)),
             Check(GROUP, "RealtimeKit's bucket", self.check_bucket, needs=("recordings",)),
             Check(GROUP, "download", self.check_download, needs=("recordings",)),
+            Check(GROUP, "webhook", lambda: check_webhook(self._webhooks), needs=("app",), late=LATE_WEBHOOK),
         ]
 
     def check_api(self) -> CheckResult:

@@ -111,16 +111,16 @@ class StoreChecks:
     def check_credentials(self) -> CheckResult:
         """Look whether boto3 finds credentials, and where."""
         try:
-            found = boto3.Session().get_credentials()
-            keys = found.get_frozen_credentials() if found else None
+            credentials = boto3.Session().get_credentials()
+            keys = credentials.get_frozen_credentials() if credentials else None
         except BotoCoreError as error:
             return failed(
                 f"boto3 cannot get any: {type(error).__name__}", "Check AWS_PROFILE and the other AWS_* settings."
             )
-        if found is None or keys is None:
+        if credentials is None or keys is None:
             return failed("boto3 finds none", "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE.")
         self._conceal([keys.access_key, keys.secret_key, keys.token])
-        return ok(f"found ({found.method}), for {self._endpoint}")
+        return ok(f"found ({credentials.method}), for {self._endpoint}")
 
     def check_bucket(self) -> CheckResult:
         """Look whether the bucket is there, and may be listed."""
@@ -140,10 +140,10 @@ class StoreChecks:
             return failed(f"the bucket may be listed, but not written: {_describe_error(error)}", advice)
         if stored.content_type != _CONTENT_TYPE or stored.metadata.get("doctor") != "1":
             return warning("an object keeps neither type nor metadata", "Go by the bags' manifests: they say it all.")
-        told = "an object is stored, with its type and metadata"
+        finding = "an object is stored, with its type and metadata"
         if not self._store.reports_checksums:
-            told = f"{told}; that its checksum is asked for is refused, so it is left out"
-        return ok(told)
+            finding = f"{finding}; that its checksum is asked for is refused, so it is left out"
+        return ok(finding)
 
     def check_read(self) -> CheckResult:
         """Look whether an object comes back, whole and in part."""
@@ -160,10 +160,10 @@ class StoreChecks:
         try:
             self._store.delete([key])
         except StoreRefused as refused:
-            told = (
+            finding = (
                 f"{_describe_error(refused)}: recordings are archived, but none can be archived again with --overwrite"
             )
-            return warning(told, f"If that is not on purpose: {_RIGHTS} Delete {key} yourself.")
+            return warning(finding, f"If that is not on purpose: {_RIGHTS} Delete {key} yourself.")
         except ArchiverError as error:
             return failed(_describe_error(error), f"{_RIGHTS} Delete {key} yourself.")
         if self._store.head(key) is not None:
@@ -180,10 +180,10 @@ class StoreChecks:
         store, key = self._store, self._scratch.key("multipart")
         upload = store.begin_upload(key, _CONTENT_TYPE, {})
         part = store.put_part(upload, 1, _BODY)
-        found = store.parts(upload).get(1)
-        if found is None or (found.size, bare_etag(found.etag)) != (len(_BODY), bare_etag(part.etag)):
+        listed = store.parts(upload).get(1)
+        if listed is None or (listed.size, bare_etag(listed.etag)) != (len(_BODY), bare_etag(part.etag)):
             return failed("ListParts does not show a part that was stored", "Interrupted runs could not be carried on.")
-        listed = " and ListMultipartUploads" if store.list_uploads_if_supported(key) else ""
+        listing = " and ListMultipartUploads" if store.list_uploads_if_supported(key) else ""
         store.complete(upload, [part])
         given_up = store.begin_upload(key, _CONTENT_TYPE, {})
         store.put_part(given_up, 1, _BODY)
@@ -191,7 +191,7 @@ class StoreChecks:
         try:
             store.parts(given_up)
         except UploadVanished:
-            return ok(f"begun, found by ListParts{listed}, completed, aborted: interrupted runs are carried on")
+            return ok(f"begun, found by ListParts{listing}, completed, aborted: interrupted runs are carried on")
         return warning(
             "an upload that was aborted is still there", "Give the bucket a lifecycle rule that aborts uploads."
         )
@@ -272,17 +272,18 @@ class StoreChecks:
         rate = sum(UNEQUAL) / max(time.monotonic() - began, 0.001)
         answer = self._call("complete_multipart_upload", "unequal", **upload, MultipartUpload={"Parts": parts})
         if isinstance(answer, dict):
-            told = "taken"
+            finding = "taken"
         elif isinstance(answer, StoreRefused):
-            told = f"refused ({answer.code})"
+            finding = f"refused ({answer.code})"
         else:
             raise answer
-        told = (
-            f"{told}; nothing follows, as all but the last are equal here. One at a time went at {rate / MIB:.1f} MiB/s"
+        finding = (
+            f"{finding}; nothing follows, as all but the last are equal here. "
+            f"One at a time went at {rate / MIB:.1f} MiB/s"
         )
         if rate < SLOW:
-            return warning(told, _SLOW)
-        return ok(told)
+            return warning(finding, _SLOW)
+        return ok(finding)
 
     def _begin_upload(self, name: str) -> dict[str, Any]:
         return self._require("create_multipart_upload", name)

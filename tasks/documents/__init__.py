@@ -6,7 +6,7 @@ All of it is written by strangers: names and messages may hold markup, formulas 
 from __future__ import annotations
 
 from tasks.documents.captions import plain_text, web_vtt
-from tasks.documents.chat import linked_uploads
+from tasks.documents.chat import linked_uploads, parse_chat
 from tasks.documents.recognition import (
     describe_error_page,
     recognize_document,
@@ -21,6 +21,7 @@ __all__ = [
     "count_removed",
     "describe_error_page",
     "linked_uploads",
+    "parse_chat",
     "parse_transcript",
     "plain_text",
     "recognize_document",

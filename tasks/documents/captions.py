@@ -50,7 +50,7 @@ def web_vtt(transcript: Transcript, shift_ms: int, duration_ms: int | None = Non
 def plain_text(transcript: Transcript, shift_ms: int, duration_ms: int | None = None) -> str:
     """Return a transcript as lines such as `[0:01:05] Mary: Hello`; arguments as for `web_vtt`."""
     captions = _captions(transcript, shift_ms, duration_ms)
-    return "".join(f"[{clock(one.start_ms // 1000)}] {_introduced(one)}\n" for one in captions)
+    return "".join(f"[{clock(caption.start_ms // 1000)}] {_introduced(caption)}\n" for caption in captions)
 
 
 def _introduced(caption: _Caption) -> str:

@@ -213,8 +213,8 @@ def _is_public(url: str) -> bool:
     if scheme != "https" or not host or port is not None:
         return False
     try:
-        found = socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM)
-        addresses = [ipaddress.ip_address(str(address[4][0]).partition("%")[0]) for address in found]
+        resolved = socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM)
+        addresses = [ipaddress.ip_address(str(address[4][0]).partition("%")[0]) for address in resolved]
     except (OSError, ValueError):
         return False
     return bool(addresses) and all(address.is_global and not address.is_multicast for address in addresses)

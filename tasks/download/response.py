@@ -104,8 +104,8 @@ def find_end(label: str, response: httpx.Response, start: int, stop: int, known:
     """
     _require_success(label, response, known)
     if partial := _is_partial(label, response):
-        end, said = _parse_range(label, response, start, stop)
-        size = known.size if said is None else said
+        end, announced = _parse_range(label, response, start, stop)
+        size = known.size if announced is None else announced
     else:
         end = size = _parse_whole(label, response, start, known)
     _require_same(label, response, size, known)
@@ -119,8 +119,8 @@ def find_end(label: str, response: httpx.Response, start: int, stop: int, known:
 
 def find_doubt(response: httpx.Response) -> str:
     """Return the header that contradicts that the body is the stored media; empty if none does."""
-    said = _read_media_type(response)
-    return _find_coding_doubt(response) or (f"Content-Type {said[:80]}" if _NOT_MEDIA.match(said) else "")
+    media_type = _read_media_type(response)
+    return _find_coding_doubt(response) or (f"Content-Type {media_type[:80]}" if _NOT_MEDIA.match(media_type) else "")
 
 
 def is_length_announced(response: httpx.Response) -> bool:
@@ -186,24 +186,25 @@ def _is_partial(label: str, response: httpx.Response) -> bool:
     """
     if response.status_code == httpx.codes.PARTIAL_CONTENT:
         return True
-    said = _read_content_range(response)
-    found = _CONTENT_RANGE.fullmatch(said)
-    if found and (found[1], str(int(found[2]) + 1)) != ("0", found[3]):
+    content_range = _read_content_range(response)
+    matched = _CONTENT_RANGE.fullmatch(content_range)
+    if matched and (matched[1], str(int(matched[2]) + 1)) != ("0", matched[3]):
         return True
-    total, length = _TOTAL.search(said), read_length(response)
+    total, length = _TOTAL.search(content_range), read_length(response)
     if total and length is not None and int(total[1]) != length:
-        raise SourceLied(label, f"{length} bytes", f"Content-Range {said[:80]}")
+        raise SourceLied(label, f"{length} bytes", f"Content-Range {content_range[:80]}")
     return False
 
 
 def _parse_range(label: str, response: httpx.Response, start: int, stop: int | None) -> tuple[int, int | None]:
     """Return the end of an answer's range, which has to begin at `start`, and the file's size, or None if not given."""
-    said = _read_content_range(response)
-    found = _CONTENT_RANGE.fullmatch(said)
-    first, end = (int(found[1]), int(found[2]) + 1) if found else (-1, 0)
-    size = int(found[3]) if found and found[3] != "*" else None
+    content_range = _read_content_range(response)
+    matched = _CONTENT_RANGE.fullmatch(content_range)
+    first, end = (int(matched[1]), int(matched[2]) + 1) if matched else (-1, 0)
+    size = int(matched[3]) if matched and matched[3] != "*" else None
     if first != start or end <= start or (size is not None and end > size):
-        raise SourceLied(label, f"bytes {start}-{'' if stop is None else stop - 1}", f"Content-Range {said[:80]}")
+        asked = f"bytes {start}-{'' if stop is None else stop - 1}"
+        raise SourceLied(label, asked, f"Content-Range {content_range[:80]}")
     if read_length(response) not in (None, end - start):
         raise SourceLied(label, f"{end - start} bytes", f"Content-Length {read_length(response)}")
     return end, size
@@ -245,8 +246,8 @@ def _read_etag(response: httpx.Response) -> str:
 
 def read_length(response: httpx.Response) -> int | None:
     """Return the Content-Length in bytes; None if it is missing or invalid."""
-    said = response.headers.get("Content-Length", "").strip()
-    return int(said) if re.fullmatch(r"[0-9]{1,18}", said) else None
+    length = response.headers.get("Content-Length", "").strip()
+    return int(length) if re.fullmatch(r"[0-9]{1,18}", length) else None
 
 
 def _read_media_type(response: httpx.Response) -> str:
@@ -255,8 +256,8 @@ def _read_media_type(response: httpx.Response) -> str:
 
 def read_content_type(response: httpx.Response) -> str:
     """Return the media type if it is valid, as it is sent to the store; else an empty string."""
-    said = _read_media_type(response)
-    return said if _MEDIA_TYPE.fullmatch(said) else ""
+    media_type = _read_media_type(response)
+    return media_type if _MEDIA_TYPE.fullmatch(media_type) else ""
 
 
 def _says_empty(response: httpx.Response) -> bool:

@@ -8,7 +8,8 @@ ArchiverError
  │   ├─ SessionLive              the session has not ended
  │   ├─ ApiRefused               401, 403, other 4xx, `success: false`
  │   │   ├─ RecordingNotFound    404
- │   │   └─ SessionNotFound      404
+ │   │   ├─ SessionNotFound      404
+ │   │   └─ WebhookNotFound      404
  │   ├─ ConnectionInsecure       a certificate that nobody vouches for, or no TLS where it must be
  │   ├─ ApiNonsense              an answer that is not the API's
  │   │   ├─ AnswerWithoutData        success, and null
@@ -26,6 +27,7 @@ ArchiverError
  │   ├─ ArchiveDamaged           committed, but not whole
  │   ├─ ReplacementSmaller       an overwrite that would delete the only copy of something
  │   ├─ WebhookMalformed         signed, but not as documented
+ │   ├─ WebhookNotTaken          registered, but not as it was sent
  │   ├─ CatalogMissing           there is no catalog
  │   ├─ CatalogNewer             a newer version of this program has written the catalog
  │   ├─ CannotHandOut            no deployment's run could archive that recording
@@ -35,6 +37,10 @@ ArchiverError
  │   ├─ NotReady                 a checkup found what will keep recordings from arriving
  │   ├─ NotInArchive             an address that is not one of the archive's
  │   ├─ NotArchived              no committed archive is there
+ │   ├─ NothingSelected          a restore is not told what to bring
+ │   ├─ TargetUnusable           where a restore is to bring it: no room, no permission, no such bucket
+ │   ├─ RestoreIncomplete        something could not be restored: all else was
+ │   ├─ NotInBag                 an archived recording has no such file
  │   └─ ExtraNotInstalled        an optional part of this project is not installed
  └─ RetryableError           the same call may succeed later, and carries on from what is stored
      ├─ ApiUnavailable           5xx, time-outs, dropped connections
@@ -46,6 +52,7 @@ ArchiverError
      │   └─ RangesUnproved           nothing proves that its ranges are of one object
      ├─ StoreUnavailable         the store is away, or throttles
      │   └─ UploadVanished       a multipart upload that somebody else ended
+     ├─ TargetUnavailable        the other store, where a restore is to bring it
      ├─ StoredWrong              what the store received or holds is not what was sent
      ├─ KeyUnavailable           the public key of RealtimeKit's webhooks
      ├─ AuditUnfinished          an audit could not read what it was to read: nothing is known of that
@@ -90,7 +97,10 @@ from tasks.errors.realtimekit import (
     SessionLive,
     SessionNotFound,
     WebhookMalformed,
+    WebhookNotFound,
+    WebhookNotTaken,
 )
+from tasks.errors.restore import NothingSelected, NotInBag, RestoreIncomplete, TargetUnavailable, TargetUnusable
 from tasks.errors.setup import (
     ConnectionInsecure,
     ExtraNotInstalled,
@@ -142,8 +152,10 @@ __all__ = [
     "LinkRefused",
     "NotArchived",
     "NotInArchive",
+    "NotInBag",
     "NotReady",
     "NotUploadedInTime",
+    "NothingSelected",
     "NothingToDownload",
     "ObjectTooLarge",
     "PrefectRefused",
@@ -153,6 +165,7 @@ __all__ = [
     "RecordingIdInvalid",
     "RecordingNotFound",
     "ReplacementSmaller",
+    "RestoreIncomplete",
     "RetryableError",
     "SessionIdInvalid",
     "SessionLive",
@@ -169,10 +182,14 @@ __all__ = [
     "StoreUnavailable",
     "StoredWrong",
     "SweepIncomplete",
+    "TargetUnavailable",
+    "TargetUnusable",
     "TookTooLong",
     "TransferStopped",
     "Unforeseen",
     "UploadVanished",
     "VideoEmpty",
     "WebhookMalformed",
+    "WebhookNotFound",
+    "WebhookNotTaken",
 ]

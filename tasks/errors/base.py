@@ -48,8 +48,9 @@ class Unforeseen(RetryableError):
         self.kind, self.text, self.place = kind, text, place
 
     def _told(self) -> str:
-        said = f": {self.text}" if self.text else ""
-        return f"{self.kind}, which nobody foresaw, at {self.place}{said}. The log tells more; run again, or report it."
+        message = f": {self.text}" if self.text else ""
+        hint = "The log tells more; run again, or report it."
+        return f"{self.kind}, which nobody foresaw, at {self.place}{message}. {hint}"
 
 
 class TookTooLong(RetryableError):

@@ -70,6 +70,24 @@ class SessionNotFound(ApiRefused):
     """The API knows no such session in this account and app."""
 
 
+class WebhookNotFound(ApiRefused):
+    """The API knows no such webhook in this account and app."""
+
+
+class WebhookNotTaken(FinalError):
+    """The API took a webhook's registration, and does not have it as it was sent."""
+
+    def __init__(self, url: str, missing: str) -> None:
+        super().__init__(url, missing)
+        self.url, self.missing = url, missing
+
+    def _told(self) -> str:
+        return (
+            f"The API says success, but the webhook {self.url} is not as it has to be: {self.missing}. Run again; if "
+            "it stays so, look at the webhook in RealtimeKit's dashboard."
+        )
+
+
 class ApiNonsense(FinalError):
     """Something answered that is not Cloudflare's API, or not as documented."""
 

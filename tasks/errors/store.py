@@ -76,6 +76,10 @@ _STORE_HINTS = {
     "CertificateRefused": _CERTIFICATES,
     "CaBundleUnusable": "Correct AWS_CA_BUNDLE, or REQUESTS_CA_BUNDLE, which counts where it is not set.",
     "WrongProtocol": "Correct AWS_ENDPOINT_URL_S3: it begins with https:// where the port speaks TLS, else with http://.",
+    "InvalidObjectState": (
+        "The object is in an archived storage class, such as GLACIER: it has to be asked for, and is readable hours "
+        "later. uv run python -m flows.restore_recording has --thaw DAYS for that."
+    ),
     "BucketInEndpoint": "ARCHIVE_URL alone names the bucket.",
     "400": "Check AWS_ENDPOINT_URL_S3, https:// or http:// too, the other AWS_* settings, and any proxy in between.",
     "413": (

@@ -132,9 +132,9 @@ def _tolerance_s(duration_s: float) -> float:
 def compare_files(stated: Sequence[ArchivedFile], archived: Sequence[ArchivedFile]) -> list[str]:
     """Return where an event's list of files is not what the archive holds; an event without a list is none."""
     known = {file.path: file for file in archived}
-    told = {file.path: file for file in stated}
-    paths = sorted(known.keys() | told.keys()) if stated else []
-    return [f"{path}: the event and the archive disagree" for path in paths if known.get(path) != told.get(path)]
+    announced = {file.path: file for file in stated}
+    paths = sorted(known.keys() | announced.keys()) if stated else []
+    return [f"{path}: the event and the archive disagree" for path in paths if known.get(path) != announced.get(path)]
 
 
 def render_markdown(description: Description, poster: bytes, summary: str = "") -> str:

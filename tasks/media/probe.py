@@ -213,7 +213,7 @@ def _decoded(file: RangedFile, layout: fragments.FragmentLayout | None, known: F
 
 def _first_frame(container: InputContainer, kind: str) -> Any:
     """Return the first frame from here on, None if there is none soon."""
-    stream: Any = next((one for one in container.streams if one.type == kind), None)
+    stream: Any = next((stream for stream in container.streams if stream.type == kind), None)
     if stream is None or stream.codec_context is None or stream.codec_context.name not in _DECODERS:
         return None
     stream.codec_context.options = {"max_pixels": str(MAX_PIXELS), "threads": "1"}

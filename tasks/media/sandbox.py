@@ -108,8 +108,8 @@ class _Conversation:
         """Talk until the process has no more to say, or is at its end."""
         while (line := self._line()).endswith(b"\n"):
             try:
-                kind, *told = json.loads(line)
-                if not self._heard(kind, told):
+                kind, *values = json.loads(line)
+                if not self._heard(kind, values):
                     return
             except _NONSENSE:
                 return
@@ -135,14 +135,14 @@ class _Conversation:
         with self._watched():
             return self._from.readline(LONGEST_LINE)
 
-    def _heard(self, kind: str, told: list[Any]) -> bool:
+    def _heard(self, kind: str, values: list[Any]) -> bool:
         """Take in what the process said, and tell whether it may go on."""
         if kind == "read":
-            self._answer(int(told[0]), int(told[1]))
+            self._answer(int(values[0]), int(values[1]))
         elif kind == "facts":
-            self._facts = _FACTS.validate_json(json.dumps(told[0], allow_nan=False))
+            self._facts = _FACTS.validate_json(json.dumps(values[0], allow_nan=False))
         elif kind == "poster":
-            self._poster = base64.b64decode(told[0], validate=True)
+            self._poster = base64.b64decode(values[0], validate=True)
         elif kind == "ready":
             self._ready = True
         elif kind == "over":

@@ -1,7 +1,8 @@
-"""Whether Prefect will run the flows: versions, server, work pool, deployments, workers and database."""
+"""Whether Prefect will run the flows: versions, server, work pool, deployments, workers, database, last webhook."""
 
 from __future__ import annotations
 
+from datetime import UTC
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -11,7 +12,9 @@ import yaml
 from packaging.version import Version
 from prefect.client.base import ServerType
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
 from prefect.client.schemas.objects import WorkerStatus
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.settings import (
     PREFECT_API_REQUEST_TIMEOUT,
@@ -23,6 +26,7 @@ from prefect.settings import (
 
 from tasks.doctor import GROUP, PROJECT, SERVER, Check, check_versions, failed, ok, skipped, warning
 from tasks.errors import PrefectUnavailable
+from tasks.orchestration.run_history import WEBHOOK
 from tasks.orchestration.server import server_host
 from tasks.tls import explain_distrust
 
@@ -30,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from prefect.client.orchestration import SyncPrefectClient
-    from prefect.client.schemas.objects import Worker
+    from prefect.client.schemas.objects import FlowRun, Worker
     from prefect.client.schemas.responses import DeploymentResponse
 
     from tasks.doctor import CheckResult
@@ -39,6 +43,7 @@ T = TypeVar("T")
 
 POOL = "recordings"
 TIMEOUT_S = 3.5
+LATEST_RUNS = 50
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _START = "uv run prefect server start"
 _DEPLOY = "uv run prefect --no-prompt deploy --all"
@@ -51,7 +56,7 @@ class PrefectChecks:
         """Return the checks of the server that is configured."""
         looks = {
             "work pool": self.work_pool, "deployments": self.deployments, "workers": self.workers,
-            "database": self.database,
+            "database": self.database, "last webhook": self.last_webhook,
         }  # fmt: skip
         needs = {"workers": (SERVER, "work pool"), "database": (SERVER,)}
         return [
@@ -68,12 +73,12 @@ class PrefectChecks:
                 client.read_work_pools(limit=1)
                 return ok("Prefect Cloud answers, and takes the key")
             theirs, ours = Version(client.api_version()), Version(client.client_version())
-            told = f"{server_host()} answers, with Prefect {theirs}"
+            finding = f"{server_host()} answers, with Prefect {theirs}"
             if theirs.major != ours.major:
-                return failed(f"{told}; here it is {ours}", "Give both the same version.")
+                return failed(f"{finding}; here it is {ours}", "Give both the same version.")
             if theirs.release[:2] != ours.release[:2] or theirs < ours:
-                return warning(f"{told}; here it is {ours}", "Give both the same version.")
-            return ok(told)
+                return warning(f"{finding}; here it is {ours}", "Give both the same version.")
+            return ok(finding)
 
         try:
             return _asked(look)
@@ -87,8 +92,10 @@ class PrefectChecks:
                 f"{server_host()} does not answer ({name})", f"Start it ({_START}), or correct PREFECT_API_URL."
             )
         except (httpx.InvalidURL, ValueError, TypeError, ImportError, OSError) as error:  # no client, or no JSON
-            told = f"{server_host()} cannot be asked, or is none ({type(error).__name__})"
-            return failed(told, "Correct PREFECT_API_URL, which for a server of your own ends with /api; and settings.")
+            finding = f"{server_host()} cannot be asked, or is none ({type(error).__name__})"
+            return failed(
+                finding, "Correct PREFECT_API_URL, which for a server of your own ends with /api; and settings."
+            )
 
     def work_pool(self) -> CheckResult:
         """Look whether the work pool is there, and hands out work."""
@@ -111,13 +118,14 @@ class PrefectChecks:
         missing, paused, elsewhere = [], [], []
         for name in deployments():
             try:
-                found = self._asked(partial(_deployment, name))
+                deployment = self._asked(partial(_deployment, name))
             except ObjectNotFound:
                 missing.append(name)
                 continue
-            if found.paused or (found.schedules and not any(schedule.active for schedule in found.schedules)):
+            schedules = deployment.schedules
+            if deployment.paused or (schedules and not any(schedule.active for schedule in schedules)):
                 paused.append(name)
-            if found.work_pool_name != POOL:
+            if deployment.work_pool_name != POOL:
                 elsewhere.append(name)
         if missing:
             return failed(f"missing: {', '.join(missing)}", f"Make them: {_DEPLOY}")
@@ -132,8 +140,8 @@ class PrefectChecks:
         living, count = self._living, len(self._workers)
         if living:
             return ok(f"{len(living)} at work: {', '.join(worker.name[:40] for worker in living[:3])}")
-        told = f"none is alive of {count} that there were" if count else "there is none"
-        return failed(told, f'Start one: ARCHIVER_HOME="$PWD" uv run prefect worker start --pool {POOL} --limit 4')
+        finding = f"none is alive of {count} that there were" if count else "there is none"
+        return failed(finding, f'Start one: ARCHIVER_HOME="$PWD" uv run prefect worker start --pool {POOL} --limit 4')
 
     def database(self) -> CheckResult:
         """Look whether the server has the database that it needs, as far as it tells: it keeps the URL to itself."""
@@ -151,6 +159,17 @@ class PrefectChecks:
         if several:
             return warning("the server does not tell which, and SQLite is too little for several workers", advice)
         return skipped("not known: the server does not tell which. SQLite is for trying out only")
+
+    def last_webhook(self) -> CheckResult:
+        """Look when a webhook created a run last: what the receiver answers without a run is in its log alone."""
+        try:
+            runs = self._asked(_webhook_runs)
+        except (ObjectNotFound, PrefectUnavailable) as error:
+            return skipped(f"not known: {error}")
+        created = [run.created for run in runs if run.created and (run.idempotency_key or "").startswith(f"{WEBHOOK}:")]
+        if not created:
+            return ok("none: the server knows of no run that a webhook has created")
+        return ok(f"has created a run on {max(created).astimezone(UTC):%Y-%m-%d at %H:%M} UTC")
 
     @cached_property
     def _workers(self) -> Sequence[Worker]:
@@ -194,23 +213,32 @@ def _asked(question: Callable[[SyncPrefectClient], T]) -> T:
 def deployments() -> list[str]:
     """Return the full names of the deployments of `prefect.yaml`: a flow here is called as its function is."""
     listed = yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]
-    return [f"{one['entrypoint'].rpartition(':')[2].replace('_', '-')}/{one['name']}" for one in listed]
+    return [f"{entry['entrypoint'].rpartition(':')[2].replace('_', '-')}/{entry['name']}" for entry in listed]
 
 
 def _deployment(name: str, client: SyncPrefectClient) -> DeploymentResponse:
     return client.read_deployment_by_name(name)
 
 
+def _webhook_runs(client: SyncPrefectClient) -> list[FlowRun]:
+    """Return the latest runs with the webhook's tag; a run that was put off has the tag, too, but not the key."""
+    return client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(tags=FlowRunFilterTags(all_=[WEBHOOK])),
+        sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+        limit=LATEST_RUNS,
+    )
+
+
 def _database(client: SyncPrefectClient) -> str:
     """Return which database the server uses; empty if that cannot be told."""
     if client.server_type == ServerType.CLOUD:
         return "Prefect Cloud's"
-    told = client.request("GET", "/admin/settings").json()
-    its = told.get("server", {}).get("database", {})
-    if its.get("driver") or its.get("host"):
-        return "SQLite" if "sqlite" in str(its.get("driver")) else "PostgreSQL"
+    settings = client.request("GET", "/admin/settings").json()
+    database = settings.get("server", {}).get("database", {})
+    if database.get("driver") or database.get("host"):
+        return "SQLite" if "sqlite" in str(database.get("driver")) else "PostgreSQL"
     if (httpx.URL(str(PREFECT_API_URL.value())).host or "") not in _LOOPBACK:
         return ""
     # On this very machine, its write-ahead log is there for as long as the server has it open.
-    home = Path(str(told.get("home") or PREFECT_HOME.value())).expanduser()
+    home = Path(str(settings.get("home") or PREFECT_HOME.value())).expanduser()
     return "SQLite" if (home / "prefect.db-wal").exists() else ""

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 FLOW = "archive-recording"
 DEPLOYMENT = f"{FLOW}/on-demand"
+SESSION_DEPLOYMENT = "archive-session/on-demand"
 WEBHOOK = "webhook"
 PAGE = 200
 """Prefect's server gives no more at once."""

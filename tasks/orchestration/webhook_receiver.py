@@ -1,4 +1,4 @@
-"""Receives RealtimeKit's webhook: a signed `recording.statusUpdate` becomes a run of archive-recording/on-demand.
+"""Receives RealtimeKit's webhook: what is signed becomes a run of archive-recording/on-demand, or of archive-session.
 
 The answer decides what RealtimeKit does: 2xx once Prefect has the run, or if none is needed; 5xx to have the webhook
 sent again, as long as anything of ours is away; 4xx, which is never sent again, for what never was RealtimeKit's.
@@ -23,9 +23,9 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, get_cu
 
 from tasks.cli import DONE, FAILED
 from tasks.errors import KeyUnavailable, SettingsInvalid, WebhookMalformed
-from tasks.orchestration.run_history import AWAY, DEPLOYMENT
+from tasks.orchestration.run_history import AWAY, DEPLOYMENT, SESSION_DEPLOYMENT
 from tasks.orchestration.server import settings_of
-from tasks.orchestration.webhook_runs import WebhookRuns
+from tasks.orchestration.webhook_runs import WebhookRuns, wanted_run
 from tasks.realtimekit.webhook_event import parse_event
 from tasks.realtimekit.webhook_signature import PublishedKey
 from tasks.settings import WebhookSettings
@@ -59,7 +59,7 @@ class Receiver:
     """Answers webhooks.
 
     Args:
-        app_id: the app whose recordings are archived.
+        app_id: the app whose recordings and sessions are archived.
         key: what they have to be signed with.
         prefect: its server.
     """
@@ -91,12 +91,14 @@ class Receiver:
             return self._postpone(f"it takes more than {ANSWERED_WITHIN_S:.0f} s")
 
     async def ready(self, _: Request) -> JSONResponse:
-        """Tell whether a webhook would start a run now: Prefect's server answers and has the deployment."""
+        """Tell whether a webhook would start a run now: Prefect's server answers and has the deployments."""
+        name = DEPLOYMENT
         try:
             async with asyncio.timeout(READY_WITHIN_S):
-                await self._prefect.read_deployment_by_name(DEPLOYMENT)
+                for name in (DEPLOYMENT, SESSION_DEPLOYMENT):
+                    await self._prefect.read_deployment_by_name(name)
         except ObjectNotFound:
-            return _again(f"no deployment {DEPLOYMENT}")
+            return _again(f"no deployment {name}")
         except (TimeoutError, *AWAY) as error:
             return _again(f"Prefect's server does not answer: {_named(error)}")
         return JSONResponse({"status": "ready"})
@@ -152,15 +154,19 @@ class Receiver:
         return "" if announced.is_to_archive else announced.status or announced.event or "no event"
 
     async def _start(self, announced: WebhookEvent, body: bytes) -> JSONResponse:
-        recording_id = announced.recording_id
+        wanted = wanted_run(announced, body)
         try:
-            run = await self._runs.start(recording_id, body)
+            run = await self._runs.start(wanted)
         except ObjectNotFound:
-            return self._postpone(f"no deployment {DEPLOYMENT}", "`prefect --no-prompt deploy --all` makes it.")
+            return self._postpone(f"no deployment {wanted.deployment}", "`prefect --no-prompt deploy --all` makes it.")
         except AWAY as error:
             return self._postpone("Prefect's server does not take it", _named(error))
-        log.info("Recording %s is %s: run %s", recording_id, announced.status, run.id)
-        return JSONResponse({"status": "accepted", "recording_id": recording_id, "flow_run_id": str(run.id)}, 202)
+        if announced.session_id:
+            log.info("Session %s, %s: run %s", announced.session_id, announced.event, run.id)
+        else:
+            log.info("Recording %s is %s: run %s", announced.recording_id, announced.status, run.id)
+        ids = {name: value for name, value in wanted.parameters.items() if name.endswith("_id")}
+        return JSONResponse({"status": "accepted", **ids, "flow_run_id": str(run.id)}, 202)
 
     def _postpone(self, reason: str, more: str = "") -> JSONResponse:
         self._postponed.note(f"Not accepted, to be sent again: {reason}. {more}".rstrip())

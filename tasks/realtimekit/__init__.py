@@ -1,6 +1,6 @@
 """Cloudflare RealtimeKit: recordings and sessions from its API, and its webhooks.
 
-`webhook_event` and `webhook_signature` are doors of their own: only the webhook needs them.
+`webhook_event`, `webhook_signature` and `webhook_registrations` are doors of their own: only the webhook needs them.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from tasks.realtimekit.session_models import (
     DocumentUrl,
     ExpectedDocuments,
     MeetingSession,
+    parse_session,
     parse_session_id,
     without_peer_events,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "RecordingStatus",
     "parse_archived",
     "parse_recording_id",
+    "parse_session",
     "parse_session_id",
     "require_media",
     "require_no_missing_media",

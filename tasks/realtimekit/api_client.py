@@ -40,7 +40,7 @@ _NOT_FOUND_HINT = "Check the id, CLOUDFLARE_ACCOUNT_ID and REALTIMEKIT_APP_ID: t
 
 
 class Cloudflare:
-    """GET requests to the API.
+    """Requests to the API: questions, asked until there is an answer, and changes, each sent once.
 
     Args:
         http: client for the API; the token goes into each request's header and nowhere else.
@@ -86,7 +86,7 @@ class Cloudflare:
             patience.check()
             attempt += 1
             try:
-                return self._get_once(url, params, holds)
+                return self._send_once("GET", url, holds, params)
             except ApiUnavailable as away:
                 asked_s = (isinstance(away, ApiThrottled) and away.retry_after) or 0.0
                 if not 0.0 < asked_s <= left_s:
@@ -96,13 +96,30 @@ class Cloudflare:
                 if self._stop.wait(asked_s):
                     raise TransferStopped from None
 
-    def _get_once(self, url: str, params: Params, holds: str) -> dict[str, Any]:
+    def change(self, method: str, url: str, document: Mapping[str, object] | None = None) -> dict[str, Any]:
+        """Send a request that changes something, and return the envelope of a successful answer.
+
+        It is not sent again: one that nobody answered may have been carried out all the same.
+
+        Args:
+            method: POST, PATCH or DELETE.
+            url: of what is changed.
+            document: to be sent as JSON; None for a request without a body.
+
+        Raises:
+            As `get` does.
+        """
+        return self._send_once(method, url, "data", {}, document)
+
+    def _send_once(
+        self, method: str, url: str, holds: str, params: Params, document: Mapping[str, object] | None = None
+    ) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self._token}", "Accept-Encoding": "gzip"}
         failure = distrusted = ""
         try:
             # No redirects: the API has none, and the token is for the API alone.
             with self._http.stream(
-                "GET", url, params=dict(params), headers=headers, follow_redirects=False
+                method, url, params=dict(params), json=document, headers=headers, follow_redirects=False
             ) as response:
                 body = _read(response)
         except httpx.RequestError as error:

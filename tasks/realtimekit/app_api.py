@@ -56,6 +56,7 @@ class AppApi:
     ) -> None:
         self._app_url = f"{base_url}/accounts/{account_id}/realtime/kit/{app_id}"
         self._stop = stop or Event()
+        self._patience_s = patience_s
         self._api = Cloudflare(http, token, self._stop, patience_s, block_s, not_found=self.not_found, kind=self.kind)
 
     def _pages(self, url: str, params: Params) -> Iterator[dict[str, Any]]:

@@ -1,6 +1,7 @@
-"""The event of RealtimeKit's webhook: what it says of a recording, and whether a run is to be started.
+"""The event of RealtimeKit's webhook: which recording or session it is about, and whether a run is to be started.
 
-Deliveries are repeated and come out of order. So none is believed but for the recording's id: a run looks for itself.
+Deliveries are repeated and come out of order. So none is believed but for the id: a run looks for itself. An event also
+holds presigned URLs, and that of a livestream a key: nothing but ids, the status and the event's name is kept of it.
 Source: https://developers.cloudflare.com/realtime/realtimekit/webhooks/
 """
 
@@ -10,13 +11,20 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tasks.errors import RecordingIdInvalid, WebhookMalformed
+from tasks.errors import RecordingIdInvalid, SessionIdInvalid, WebhookMalformed
 from tasks.realtimekit.models import RecordingStatus, parse_recording_id
+from tasks.realtimekit.session_models import parse_session_id
+from tasks.realtimekit.values import as_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 STATUS_UPDATE = "recording.statusUpdate"
+MEETING_ENDED = "meeting.ended"
+OF_SESSIONS = (MEETING_ENDED, "meeting.transcript", "meeting.summary", "meeting.chatSynced")
+"""A session has ended, or a document of a session is there."""
+NEEDED_EVENTS = (STATUS_UPDATE, *OF_SESSIONS)
+"""What a webhook has to be subscribed to: each of these may start a run."""
 TO_ARCHIVE = frozenset({RecordingStatus.UPLOADED, RecordingStatus.ERRORED})
 """Of an ERRORED recording no file will ever come: its run fails at once and says so, where people look for it."""
 UNDER_WAY = frozenset(
@@ -26,17 +34,18 @@ UNDER_WAY = frozenset(
 
 @dataclass(frozen=True)
 class WebhookEvent:
-    """One event, as far as it matters here; id, status and app are empty if it is about anything else."""
+    """One event, as far as it matters here; ids, status and app are empty if it is about anything else."""
 
     event: str
     recording_id: str = ""
     status: str = ""
     app_id: str = ""  # empty as well if the event names none
+    session_id: str = ""  # of an event about a session
 
     @property
     def is_to_archive(self) -> bool:
-        """Whether a run has to look at the recording now."""
-        return self.status in TO_ARCHIVE
+        """Whether a run has to look at the recording, or at the session."""
+        return bool(self.session_id) or self.status in TO_ARCHIVE
 
     @property
     def is_of_unknown_status(self) -> bool:
@@ -54,15 +63,22 @@ def parse_event(body: bytes) -> WebhookEvent:
     event = payload.get("event")
     if not isinstance(event, str):
         raise WebhookMalformed("it names no event")
-    if event != STATUS_UPDATE:
-        return WebhookEvent(_shown(event))
+    if event in OF_SESSIONS:
+        meeting = as_object(payload.get("meeting"))
+        session_id = _session_id(event, meeting, payload)
+        return WebhookEvent(event, app_id=_app_id(payload, meeting), session_id=session_id)
+    return _status_update(payload) if event == STATUS_UPDATE else WebhookEvent(_shown(event))
+
+
+def _status_update(payload: Mapping[str, Any]) -> WebhookEvent:
     recording = payload.get("recording")
     if not isinstance(recording, dict):
         raise WebhookMalformed(f"{STATUS_UPDATE} without a recording")
     status = recording.get("status")
     if not isinstance(status, str):
         raise WebhookMalformed(f"{STATUS_UPDATE} without a status")
-    return WebhookEvent(event, _recording_id(recording), _shown(status).strip().upper(), _app_id(payload, recording))
+    app_id = _app_id(payload, recording)
+    return WebhookEvent(STATUS_UPDATE, _recording_id(recording), _shown(status).strip().upper(), app_id)
 
 
 def _parsed(body: bytes) -> dict[str, Any]:
@@ -82,6 +98,16 @@ def _recording_id(recording: Mapping[str, Any]) -> str:
     except RecordingIdInvalid:
         pass
     raise WebhookMalformed(f"{STATUS_UPDATE} without a recording's id")
+
+
+def _session_id(event: str, *places: Mapping[str, Any]) -> str:
+    """Return the id of the session: it stands in the event's `meeting`, or, for a chat, beside the other fields."""
+    named = next((place["sessionId"] for place in places if place.get("sessionId")), "")
+    try:
+        return parse_session_id(str(named))
+    except SessionIdInvalid:
+        pass
+    raise WebhookMalformed(f"{event} without a session's id")
 
 
 def _app_id(*places: Mapping[str, Any]) -> str:

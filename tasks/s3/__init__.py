@@ -7,14 +7,16 @@ from tasks.s3.caller import MAX_BODIES
 from tasks.s3.capabilities import MIN_PARTS_TO_DETECT, WITH_CRC64NVME, StoreCapabilities, verifies_crc64
 from tasks.s3.checksums import bare_etag, combine_crc64, crc64, encode_crc64, encode_md5
 from tasks.s3.client import new_s3_client
-from tasks.s3.error_codes import ALREADY_EXISTS, CALL_FAILURES, NOT_SUPPORTED, translate_error
+from tasks.s3.error_codes import ALREADY_EXISTS, ARCHIVED_CLASS, CALL_FAILURES, NOT_SUPPORTED, translate_error
 from tasks.s3.multipart import Part, Store, Upload
 from tasks.s3.part_ranges import PartRange, fill_buffers, grow_part_size, part_ranges
+from tasks.s3.presigned import PresignedDownloads, content_disposition
 from tasks.s3.read_ahead import Reader, open_reader
 from tasks.s3.throttle import Throttle
 
 __all__ = [
     "ALREADY_EXISTS",
+    "ARCHIVED_CLASS",
     "CALL_FAILURES",
     "MAX_BODIES",
     "MIN_PARTS_TO_DETECT",
@@ -23,6 +25,7 @@ __all__ = [
     "Bucket",
     "Part",
     "PartRange",
+    "PresignedDownloads",
     "Reader",
     "Store",
     "StoreCapabilities",
@@ -31,6 +34,7 @@ __all__ = [
     "Upload",
     "bare_etag",
     "combine_crc64",
+    "content_disposition",
     "crc64",
     "encode_crc64",
     "encode_md5",

@@ -16,6 +16,7 @@ from tasks.s3.checksums import Body, bare_etag, decode_crc64, encode_md5
 from tasks.s3.error_codes import (
     ALREADY_EXISTS,
     ANOTHER_OBJECT,
+    ARCHIVED_CLASS,
     BODY_FAILURES,
     NOT_FOUND,
     NOT_SUPPORTED,
@@ -86,16 +87,17 @@ class Bucket(Calls):
     def head(self, key: str) -> StoredObject | None:
         """Return the store's description of an object, or None if there is no object at the key."""
         try:
-            said = self._head_with_reason(key)
+            answer = self._head_with_reason(key)
         except StoreRefused as refused:
             if refused.code in NOT_FOUND:
                 return None
             raise
         # rclone returns the names of metadata with a capital letter.
-        metadata = {name.lower(): value for name, value in said.get("Metadata", {}).items()}
-        whole = said.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
-        crc64 = decode_crc64(said.get("ChecksumCRC64NVME")) if whole else None
-        return StoredObject(key, said["ContentLength"], said["ETag"], said.get("ContentType", ""), metadata, crc64)
+        metadata = {name.lower(): value for name, value in answer.get("Metadata", {}).items()}
+        whole = answer.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
+        crc64 = decode_crc64(answer.get("ChecksumCRC64NVME")) if whole else None
+        content_type = answer.get("ContentType", "")
+        return StoredObject(key, answer["ContentLength"], answer["ETag"], content_type, metadata, crc64)
 
     def _head_with_reason(self, key: str) -> dict[str, Any]:
         """Return an object's description; after a refusal of HEAD, which has no reason, a GET finds the reason."""
@@ -117,12 +119,12 @@ class Bucket(Calls):
                 if refused.code not in NOT_SUPPORTED | {"400"}:
                     raise
         try:
-            said = self._ask("head_object", key)
+            answer = self._ask("head_object", key)
         except StoreRefused as refused:
             capabilities.takes_checksum_mode &= refused.code not in NOT_FOUND
             raise
         capabilities.takes_checksum_mode = False
-        return said
+        return answer
 
     def get(self, key: str, most: int = LARGEST_READ) -> bytes | None:
         """Return a small object's content, or None if there is none.
@@ -186,20 +188,20 @@ class Bucket(Calls):
         """Return boto3's body of the bytes from `offset` to `stop`, after a check that the answer is this range."""
         wanted = {"IfMatch": stored.etag, "Range": f"bytes={offset}-{stop - 1}"}
         try:
-            said = self._call("get_object", stored.key, wanted, progress=False)
+            answer = self._call("get_object", stored.key, wanted, progress=False)
         except StoreRefused as refused:
             if refused.code not in ANOTHER_OBJECT:
                 raise
-            said = {"ETag": f"{refused.code}: {refused.message}"}
+            answer = {"ETag": f"{refused.code}: {refused.message}"}
         # rclone ignores If-Match, and answers a range with another status than 206.
-        found = bare_etag(said.get("ETag", stored.etag)), said.get("ContentLength")
-        begins = offset == 0 or str(said.get("ContentRange", "")).startswith(f"bytes {offset}-")
-        if found != (bare_etag(stored.etag), stop - offset) or not begins:
-            if "Body" in said:
-                said["Body"].close()
+        actual = bare_etag(answer.get("ETag", stored.etag)), answer.get("ContentLength")
+        begins = offset == 0 or str(answer.get("ContentRange", "")).startswith(f"bytes {offset}-")
+        if actual != (bare_etag(stored.etag), stop - offset) or not begins:
+            if "Body" in answer:
+                answer["Body"].close()
             expected = f"{stop - offset} bytes from {offset} on, ETag {bare_etag(stored.etag)}"
-            raise StoredWrong(self._at(stored.key), expected, f"{found[1] or 'no'} bytes, ETag {found[0]}")
-        return said["Body"]
+            raise StoredWrong(self._at(stored.key), expected, f"{actual[1] or 'no'} bytes, ETag {actual[0]}")
+        return answer["Body"]
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """List the objects below a prefix, in the order of their keys."""
@@ -222,18 +224,33 @@ class Bucket(Calls):
         for key in keys:
             self._ask("delete_object", key)
 
+    def thaw(self, key: str, days: int) -> bool:
+        """Ask for a readable copy of an object in an archived storage class; tell whether the object is in one.
+
+        The copy is there hours later, and stays for some days. Source:
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_RestoreObject.html
+        """
+        asked = {"Days": days, "GlacierJobParameters": {"Tier": "Standard"}}
+        try:
+            self._ask("restore_object", key, RestoreRequest=asked)
+        except StoreRefused as refused:
+            if refused.code not in {"RestoreAlreadyInProgress", ARCHIVED_CLASS}:
+                raise
+            return refused.code != ARCHIVED_CLASS
+        return True
+
     def verify(self, key: str, size: int, crc64: int | None) -> StoredObject:
         """Compare an object's size with what was sent, and the checksum if the store has one.
 
         Raises:
             StoredWrong: they differ.
         """
-        found = self.head(key)
-        if found is None or found.size != size:
-            raise StoredWrong(self._at(key), f"{size} bytes", f"{found.size} bytes" if found else "nothing")
-        if crc64 is not None and found.crc64 is not None and crc64 != found.crc64:
-            raise StoredWrong(self._at(key), f"CRC64NVME {crc64:016x}", f"{found.crc64:016x}")
-        return found
+        stored = self.head(key)
+        if stored is None or stored.size != size:
+            raise StoredWrong(self._at(key), f"{size} bytes", f"{stored.size} bytes" if stored else "nothing")
+        if crc64 is not None and stored.crc64 is not None and crc64 != stored.crc64:
+            raise StoredWrong(self._at(key), f"CRC64NVME {crc64:016x}", f"{stored.crc64:016x}")
+        return stored
 
 
 def _parse_listed_object(item: Mapping[str, Any]) -> StoredObject:

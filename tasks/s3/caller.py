@@ -85,7 +85,7 @@ class Calls:
             yield page
             if not page.get("IsTruncated"):
                 return
-            before, after = after, {name: page[said] for name, said in places.items() if page.get(said)}
+            before, after = after, {name: page[field] for name, field in places.items() if page.get(field)}
             if after in ({}, before):
                 raise StoreUnavailable(method, self._at(key or ""), "the listing goes on, but never further")
 

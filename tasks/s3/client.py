@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S = 10.0
 
 
-def new_s3_client(connections: int, answer_timeout_s: float = 60.0) -> BaseClient:
+def new_s3_client(
+    connections: int, answer_timeout_s: float = 60.0, *, profile: str = "", endpoint_url: str = ""
+) -> BaseClient:
     """Return a boto3 client that reads its credentials, region and endpoint as boto3 always does.
 
     AWS_REGION counts too, as for every other program of Amazon's: boto3 alone knows AWS_DEFAULT_REGION only.
@@ -37,6 +39,8 @@ def new_s3_client(connections: int, answer_timeout_s: float = 60.0) -> BaseClien
         connections: how many requests may be under way at once.
         answer_timeout_s: seconds without a byte of an answer after which a connection counts as dead; a store needs
             some time to assemble a large object.
+        profile: of AWS's configuration: its credentials, region and endpoint count, and not those of the environment.
+        endpoint_url: of the store; it counts more than what is configured.
     """
     config = Config(
         # Without these two boto3 adds checksum trailers that some stores refuse and one kept inside the object.
@@ -50,16 +54,21 @@ def new_s3_client(connections: int, answer_timeout_s: float = 60.0) -> BaseClien
     )
     send_in_pieces()
     try:
-        core = botocore.session.get_session()
+        core = botocore.session.Session(profile=profile or None)
         core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_parse_timestamp)
         # Each object and part is sent with its MD5 or CRC64NVME, in a signed header. boto3 adds a SHA-256 over plain
         # http and if there is no MD5; that is a third of all work, so it is only added if the profile asks for it.
         signed = _asks_for_signed_bodies(core)
-        core.register_component("credential_provider", Provider(core.get_component("credential_provider")))
+        provider = Provider(core.get_component("credential_provider"), profile or None)
+        core.register_component("credential_provider", provider)
         session = boto3.Session(botocore_session=core)
         config = config.merge(Config(s3={"payload_signing_enabled": signed}, user_agent=_compose_user_agent(core)))
         region = session.region_name or os.environ.get("AWS_REGION")
-        client: BaseClient = session.client("s3", region_name=region, config=config)
+        if profile:
+            region = core.get_scoped_config().get("region", region)
+            endpoint_url = endpoint_url or _endpoint_of_profile(core)
+            config = config.merge(Config(ignore_configured_endpoint_urls=True))  # type: ignore[call-arg]
+        client: BaseClient = session.client("s3", region_name=region, config=config, endpoint_url=endpoint_url or None)
         client.meta.events.register("before-call.s3.HeadBucket", _refuse_second_redirect)
         client.meta.events.register_last("before-call.s3", _remove_expect)
         if isinstance(credentials := core.get_credentials(), RenewedCredentials):
@@ -72,6 +81,17 @@ def new_s3_client(connections: int, answer_timeout_s: float = 60.0) -> BaseClien
     else:
         return client
     raise refusal
+
+
+def _endpoint_of_profile(core: botocore.session.Session) -> str:
+    """Return the endpoint that a profile names, alone or in a section of services; empty for Amazon's own.
+
+    boto3 would take the environment's before it, which is another store's.
+    """
+    scoped = core.get_scoped_config()
+    services = core.full_config.get("services", {}).get(scoped.get("services"), {})
+    of_s3 = services.get("s3", {}) if isinstance(services, dict) else {}
+    return str((of_s3.get("endpoint_url") if isinstance(of_s3, dict) else "") or scoped.get("endpoint_url") or "")
 
 
 def _asks_for_signed_bodies(core: botocore.session.Session) -> bool:

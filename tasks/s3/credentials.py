@@ -42,8 +42,8 @@ class RenewedCredentials:
         find: reads the credentials from their source again.
     """
 
-    def __init__(self, found: Credentials, find: Callable[[], Credentials | None]) -> None:
-        self._found = found
+    def __init__(self, credentials: Credentials, find: Callable[[], Credentials | None]) -> None:
+        self._found = credentials
         self._find = find
         self._lock = Lock()
         self._doubted = False
@@ -79,13 +79,13 @@ class RenewedCredentials:
                 return
             self._read_at = time.monotonic()
             try:
-                found = self._find()
+                renewed = self._find()
             except (
                 BotoCoreError
             ):  # a half-written file, or no answer for a moment: the store refuses the old credentials again
                 return
-            if found is not None:
-                self._found, self._doubted = found, False
+            if renewed is not None:
+                self._found, self._doubted = renewed, False
 
 
 class Provider:
@@ -93,10 +93,12 @@ class Provider:
 
     Args:
         boto3s: the session's own provider.
+        profile: that the session is of; None for the environment's.
     """
 
-    def __init__(self, boto3s: Any) -> None:
+    def __init__(self, boto3s: Any, profile: str | None = None) -> None:
         self._boto3s = boto3s
+        self._profile = profile
 
     def load_credentials(self) -> RenewedCredentials | None:
         """Return the credentials, or None if there are none.
@@ -104,31 +106,32 @@ class Provider:
         Raises:
             StoreRefused: they hold characters that no request can be sent with.
         """
-        found = self._boto3s.load_credentials()
-        if found is None:
+        credentials = self._boto3s.load_credentials()
+        if credentials is None:
             return None
-        require_usable(found)
-        return RenewedCredentials(found, lambda: botocore.session.get_session().get_credentials())
+        require_usable(credentials)
+        find = lambda: botocore.session.Session(profile=self._profile).get_credentials()  # noqa: E731 - it is one call
+        return RenewedCredentials(credentials, find)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._boto3s, name)
 
 
-def require_usable(found: Credentials) -> None:
+def require_usable(credentials: Credentials) -> None:
     """Check that credentials hold no blanks, line breaks or other control characters.
 
     Raises:
         StoreRefused: they do; the error names the variables, and never a value.
     """
-    if type(found) is not Credentials:
+    if type(credentials) is not Credentials:
         return  # credentials of a program or a role: to look at them would fetch them
-    named = [name for each, name in _NAMES.items() if not _is_usable(getattr(found, each) or "")]
-    if named:
-        told = f"{' and '.join(named)} cannot be used as they are" if len(named) > 1 else f"{named[0]} cannot be used"
-        where = "" if found.method == "env" else f", as found in {found.method}"
+    names = [name for each, name in _NAMES.items() if not _is_usable(getattr(credentials, each) or "")]
+    if names:
+        text = f"{' and '.join(names)} cannot be used as they are" if len(names) > 1 else f"{names[0]} cannot be used"
+        where = "" if credentials.method == "env" else f", as found in {credentials.method}"
         raise StoreRefused(
             "the configuration", "the AWS_* settings", "UnusableCredentials",
-            f"{told}{where}: a blank, a line break or another character that no credentials have is in there",
+            f"{text}{where}: a blank, a line break or another character that no credentials have is in there",
         )  # fmt: skip
 
 

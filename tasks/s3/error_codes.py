@@ -38,6 +38,9 @@ ALREADY_EXISTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict", 
 NOT_FOUND = frozenset({"NoSuchKey", "NotFound", "404"})
 ANOTHER_OBJECT = ALREADY_EXISTS | NOT_FOUND | {"InvalidRange", "BrokenMPU"}
 """Codes during the reading of an object: another object is at the key now, or the object is broken."""
+ARCHIVED_CLASS = "InvalidObjectState"
+"""Code for an object in an archived storage class, which is to be asked for before it is read; for RestoreObject, the
+code says that the object is in another class."""
 
 _BAD_DIGEST = frozenset({"BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"})
 _TOO_MUCH = frozenset({"SlowDown", "ServiceUnavailable", "Throttling", "ThrottlingException", "TooManyRequests"})
@@ -62,8 +65,8 @@ def translate_error(error: AnyError, operation: str, target: str) -> ArchiverErr
     if not isinstance(error, BotoCoreError | Urllib3Error):
         # Without the error's text, which quotes the whole answer, whichever server sent it.
         return StoreUnavailable(operation, target, f"the answer is not S3's ({name})")
-    if (found := find_misconfiguration(error)) is not None:
-        return _mark_passing(StoreRefused(operation, target, found[0], safe_line(found[1])))
+    if (misconfiguration := find_misconfiguration(error)) is not None:
+        return _mark_passing(StoreRefused(operation, target, misconfiguration[0], safe_line(misconfiguration[1])))
     if isinstance(error, BotoConnectionError | HTTPClientError | Urllib3Error) or name in _BROKEN_ANSWERS:
         return StoreUnavailable(operation, target, describe_error(error))
     refused = StoreRefused(operation, target, name, safe_line(str(error)))
@@ -76,8 +79,9 @@ def _mark_passing(refused: StoreRefused) -> StoreRefused:
 
 
 def _translate_response(error: ClientError, operation: str, target: str) -> ArchiverError:
-    said = error.response.get("Error", {})
-    code, message = safe_line(str(said.get("Code") or "unknown")), safe_line(str(said.get("Message") or "no message"))
+    fields = error.response.get("Error", {})
+    code = safe_line(str(fields.get("Code") or "unknown"))
+    message = safe_line(str(fields.get("Message") or "no message"))
     status = _status(error)
     if code == "NoSuchUpload":
         return UploadVanished(operation, target, message)

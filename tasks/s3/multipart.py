@@ -57,22 +57,22 @@ class Store(Bucket):
         described = {"ContentType": content_type, "Metadata": metadata}
         checksum = WITH_CRC64NVME if self._capabilities.takes_crc64 else {}
         try:
-            said = self._ask("create_multipart_upload", key, **described, **checksum)
+            answer = self._ask("create_multipart_upload", key, **described, **checksum)
         except StoreRefused as refused:
             if not checksum or refused.code not in NOT_SUPPORTED:
                 raise
-            said = self._ask("create_multipart_upload", key, **described)
+            answer = self._ask("create_multipart_upload", key, **described)
             self._capabilities.takes_crc64 = False
-        return Upload(key, said["UploadId"], said.get("ChecksumAlgorithm") == "CRC64NVME")
+        return Upload(key, answer["UploadId"], answer.get("ChecksumAlgorithm") == "CRC64NVME")
 
     def uploads(self, prefix: str) -> Sequence[Upload]:
         """Return the multipart uploads below a prefix that are neither completed nor aborted."""
-        found: list[Upload] = []
+        uploads: list[Upload] = []
         places = {"KeyMarker": "NextKeyMarker", "UploadIdMarker": "NextUploadIdMarker"}
         # rclone answers NoSuchUpload if there has never been an upload.
         with suppress(UploadVanished):
             for page in self._pages("list_multipart_uploads", None, places, Prefix=prefix):
-                found += [
+                uploads += [
                     Upload(
                         item["Key"],
                         item["UploadId"],
@@ -81,7 +81,7 @@ class Store(Bucket):
                     )
                     for item in page.get("Uploads", ())
                 ]
-        return found
+        return uploads
 
     def list_uploads_if_supported(self, prefix: str) -> Sequence[Upload] | None:
         """Return what `uploads` returns, or None if the store does not support listing uploads."""
@@ -120,18 +120,18 @@ class Store(Bucket):
         sent = {"UploadId": upload.id, "PartNumber": number, "Body": body}
         sums = {"ChecksumCRC64NVME": encode_crc64(crc)} if verified else {"ContentMD5": encode_md5(body)}
         try:
-            said = self._ask("upload_part", upload.key, **sent, **sums)
+            answer = self._ask("upload_part", upload.key, **sent, **sums)
         except StoreRefused as refused:
             # rclone refuses a part that it has: its answer was lost, or another run sent the part first.
             there = self.parts(upload).get(number) if refused.code in NOT_SUPPORTED else None
             if there is not None and is_md5_of(there.etag, body):
-                said = {"ETag": there.etag}
+                answer = {"ETag": there.etag}
             elif not verified or refused.code not in NOT_SUPPORTED:
                 raise
             else:
-                said = self._ask("upload_part", upload.key, **sent, ContentMD5=encode_md5(body))
+                answer = self._ask("upload_part", upload.key, **sent, ContentMD5=encode_md5(body))
                 capabilities.takes_crc64 = False
-        return Part(number, len(body), said["ETag"], crc)
+        return Part(number, len(body), answer["ETag"], crc)
 
     def complete(self, upload: Upload, parts: Sequence[Part]) -> StoredObject:
         """Complete an upload, and verify the size and the checksum of the object.
@@ -157,10 +157,10 @@ class Store(Bucket):
             self._complete(upload, listed, checksum)
         except UploadVanished:
             # The answer was lost, or another run completed or aborted the upload: the object may be an older one.
-            found = self.head(upload.key)
-            if found is None or crc is None or (found.size, found.crc64) != (size, crc):
+            stored = self.head(upload.key)
+            if stored is None or crc is None or (stored.size, stored.crc64) != (size, crc):
                 raise
-            return found
+            return stored
         return self.verify(upload.key, size, crc)
 
     def _complete(self, upload: Upload, listed: dict[str, Any], checksum: dict[str, Any]) -> None:

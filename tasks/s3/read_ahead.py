@@ -13,7 +13,7 @@ import hashlib
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from threading import Semaphore
 from typing import TYPE_CHECKING, TypeVar
 
@@ -38,23 +38,39 @@ class Reader:
     Args:
         threads: that read ranges.
         most: the largest number of ranges in memory.
+        whole_first: begin a large file with a request for all of it, which is broken off if parallel ranges are faster:
+            one request where each is expensive. Else, the first request is for one range.
     """
 
-    def __init__(self, threads: ThreadPoolExecutor, most: int) -> None:
+    def __init__(self, threads: ThreadPoolExecutor, most: int, *, whole_first: bool = False) -> None:
         self._threads = threads
+        self._whole_first = whole_first
         self._room = Semaphore(most)
 
-    def chunks(self, bucket: Bucket, stored: StoredObject) -> Iterator[bytes]:
+    def chunks(self, bucket: Bucket, stored: StoredObject, start: int = 0) -> Iterator[bytes]:
         """Yield an object's bytes in order.
+
+        Args:
+            bucket: where it is.
+            stored: as listed.
+            start: offset of the first byte.
 
         Raises:
             StoredWrong: it is not the object that was listed, or the store cannot assemble the object.
         """
-        timing = _Timing()
-        yield from timing.timed(bucket.read(stored, 0, min(RANGE, stored.size)))
-        if stored.size > RANGE:
-            reached = RANGE
-            if timing.pays():
+        timing, reached, pays = _Timing(), start, False
+        until = stored.size if self._whole_first else min(start + RANGE, stored.size)
+        with closing(bucket.read(stored, start, until)) as begun:  # type: ignore[type-var]  # a generator
+            for chunk in timing.timed(begun):
+                is_judged = reached - start >= RANGE
+                reached += len(chunk)
+                yield chunk
+                if not is_judged and reached - start >= RANGE and reached < stored.size:
+                    pays = timing.pays()
+                    if pays and reached < until:
+                        break
+        if reached < stored.size:
+            if pays:
                 for chunk in self._ahead(bucket, stored, reached):
                     reached += len(chunk)
                     yield chunk
@@ -94,9 +110,9 @@ class Reader:
         def digests(stored: StoredObject) -> dict[str, str]:
             hashes = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
             for chunk in self.chunks(bucket, stored):
-                for one in hashes.values():
-                    one.update(chunk)
-            return {name: one.hexdigest() for name, one in hashes.items()}
+                for hashed in hashes.values():
+                    hashed.update(chunk)
+            return {name: hashed.hexdigest() for name, hashed in hashes.items()}
 
         return _read_current(bucket, stored, digests)
 
@@ -133,15 +149,16 @@ class _Timing:
 
 
 @contextmanager
-def open_reader(connections: int) -> Iterator[Reader]:
+def open_reader(connections: int, *, whole_first: bool = False) -> Iterator[Reader]:
     """Provide a reader with its own threads, which end with the block.
 
     Args:
         connections: the number of ranges that are read at once; one and a half times as many may be in memory.
+        whole_first: see `Reader`.
     """
     with ThreadPoolExecutor(connections) as threads:
         try:
-            yield Reader(threads, max(1, connections * 3 // 2))
+            yield Reader(threads, max(1, connections * 3 // 2), whole_first=whole_first)
         finally:
             threads.shutdown(cancel_futures=True)
 
@@ -151,10 +168,10 @@ def _read_current(bucket: Bucket, listed: StoredObject, read: Callable[[StoredOb
     try:
         return read(listed)
     except StoredWrong:
-        found = bucket.head(listed.key)
-        if found is None or found.size != listed.size or bare_etag(found.etag) == bare_etag(listed.etag):
+        current = bucket.head(listed.key)
+        if current is None or current.size != listed.size or bare_etag(current.etag) == bare_etag(listed.etag):
             raise
-        return read(found)
+        return read(current)
 
 
 def _read_range(bucket: Bucket, stored: StoredObject, start: int) -> tuple[list[bytes], bool]:

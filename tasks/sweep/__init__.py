@@ -6,12 +6,14 @@ from tasks.sweep.ledger import Ledger
 from tasks.sweep.plan import Plan, plan_sweep
 from tasks.sweep.report import Sweep, findings, read_told, rows, summary
 from tasks.sweep.scope import Scope
+from tasks.sweep.sessions import SessionChoice, sweep_sessions
 from tasks.sweep.stages import archive_all, find_unarchived, hand_out_all
 
 __all__ = [
     "Ledger",
     "Plan",
     "Scope",
+    "SessionChoice",
     "Sweep",
     "archive_all",
     "find_unarchived",
@@ -21,4 +23,5 @@ __all__ = [
     "read_told",
     "rows",
     "summary",
+    "sweep_sessions",
 ]

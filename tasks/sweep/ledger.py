@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from tasks.sweep.plan import Plan
     from tasks.sweep.scope import Scope
+    from tasks.sweep.sessions import SessionSweep
     from tasks.sweep.survey import ListedRecording
     from tasks.text import Log
 
@@ -92,15 +93,24 @@ class Ledger:
         self._to_go -= 1
         self._log.info("Recording %s: %s. %s %d to go.", one.id, COLUMNS[name], reason, self._to_go)
 
-    def result(self, *, dry_run: bool) -> Sweep:
-        """Return what the sweep returns."""
+    def result(self, sessions: Sequence[SessionSweep] = (), *, dry_run: bool) -> Sweep:
+        """Return what the sweep returns.
+
+        Args:
+            sessions: what became of each app's sessions.
+            dry_run: whether nothing was done.
+        """
         plan, scope = self._plan, self._scope
         in_danger = {one.id for one in plan.to_archive if one.is_at_risk(scope)} - self._partly
         in_danger |= {one.id for one in plan.not_downloadable if one.overdue and one.is_at_risk(scope)}
         kept_from = [one for name in NOT_ARCHIVED for one in self._lists[name] if one.recording_id in in_danger]
         kept_from.sort(key=lambda one: (one.expires_at or SOON, one.recording_id))
         lists = {name: tuple(ones) for name, ones in self._lists.items()}
-        return Sweep(dry_run=dry_run, already_archived=plan.already, at_risk=tuple(kept_from), **lists)
+        of_sessions = {
+            f"sessions_{name}": tuple(swept for sweep in sessions for swept in getattr(sweep, name))
+            for name in ("archived", "failed", "overdue", "left")
+        }
+        return Sweep(dry_run=dry_run, already_archived=plan.already, at_risk=tuple(kept_from), **lists, **of_sessions)
 
     def _prospect(self, one: ListedRecording, again: Container[str]) -> str:
         if one.id in again:

@@ -12,7 +12,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tasks.archive import can_be_whole, read_missing, stored_files
-from tasks.realtimekit import RecordingStatus
+from tasks.errors import SessionIdInvalid
+from tasks.realtimekit import RETENTION, RecordingStatus, parse_session_id
+from tasks.sweep.scope import UNDER_WAY
+from tasks.sweep.session_schedule import SeenSession
 from tasks.sweep.survey import ignore_kept_back_urls, list_recordings, verify_empty
 
 if TYPE_CHECKING:
@@ -43,6 +46,7 @@ class Plan:
     errored: tuple[ListedRecording, ...] = ()  # no file will ever come
     not_downloadable: tuple[ListedRecording, ...] = ()
     lost: tuple[ListedRecording, ...] = ()  # expired, and not archived
+    sessions: tuple[SeenSession, ...] = ()  # of all recordings that are no longer under way
 
 
 def make_plan(
@@ -93,7 +97,26 @@ def make_plan(
         errored=tuple(one for one in others if one.is_errored),
         not_downloadable=tuple(one for one in missing if one.id in left),
         lost=tuple(one for one in missing if one.id in lost),
+        sessions=tuple(_sessions_of(ordered)),
     )
+
+
+def _sessions_of(recordings: Iterable[ListedRecording]) -> Iterable[SeenSession]:
+    """Return the sessions that have recordings, each once; while one is under way, its session has not ended."""
+    sessions: dict[tuple[str, str], SeenSession] = {}
+    under_way = set()
+    for recording in recordings:
+        try:
+            key = recording.app_id, parse_session_id(recording.session_id)
+        except SessionIdInvalid:
+            continue
+        if recording.status in UNDER_WAY and not recording.stuck:
+            under_way.add(key)
+        ended = recording.expires - RETENTION if recording.expires else None
+        known = sessions.get(key)
+        last = max((time for time in (ended, known.ended if known else None) if time), default=None)
+        sessions[key] = SeenSession(key[1], recording.app_id, last)
+    return (session for key, session in sessions.items() if key not in under_way)
 
 
 def _has_unstored_files(one: ListedRecording, kept: Mapping[str, int]) -> bool:
@@ -163,4 +186,5 @@ def merge_plans(plans: Iterable[Plan]) -> Plan:
         errored=join(lambda plan: plan.errored),
         not_downloadable=join(lambda plan: plan.not_downloadable),
         lost=join(lambda plan: plan.lost),
+        sessions=tuple(session for plan in plans for session in plan.sessions),
     )

@@ -34,6 +34,19 @@ class Swept(BaseModel):
     announced: bool | None = None  # whether a webhook had started a run of it; None if Prefect could not tell
 
 
+class SweptSession(BaseModel):
+    """What belongs to one session of a meeting, as a sweep left it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    session_id: str
+    app_id: str
+    ended_at: datetime | None
+    expires_at: datetime | None  # when RealtimeKit deletes transcript, chat and summary; None if nobody can know
+    reason: str = ""  # of the failure, or what else there is to say
+    archive_url: str = ""  # of the version that was written
+
+
 class Sweep(BaseModel):
     """What a sweep found and did; every recording but those that were archived already is in one of the lists.
 
@@ -58,6 +71,10 @@ class Sweep(BaseModel):
     left: tuple[Swept, ...] = ()  # for the next sweep: beyond the limit, or a dry run
     gained_files: tuple[Swept, ...] = ()  # archived, but the API has more files by now
     partial: tuple[Swept, ...] = ()  # archived without some files, as a person wanted, and still so
+    sessions_archived: tuple[SweptSession, ...] = ()  # something new came, and is archived
+    sessions_failed: tuple[SweptSession, ...] = ()  # could not be looked at, or archived; later sweeps try again
+    sessions_overdue: tuple[SweptSession, ...] = ()  # what is to be there is not, and expires soon
+    sessions_left: tuple[SweptSession, ...] = ()  # in a dry run: those that are due
 
 
 COLUMNS = {
@@ -73,6 +90,12 @@ COLUMNS = {
     "gained_files": "gained files: run archive-recording with overwrite",
     "archived": "archived",
     "still_to_come": "still to come",
+}
+SESSION_COLUMNS = {
+    "sessions_overdue": "OVERDUE: not all of the session has come",
+    "sessions_failed": "session failed",
+    "sessions_archived": "session archived",
+    "sessions_left": "session left for the next sweep",
 }
 NOT_ARCHIVED = ("failed", "not_downloadable", "handed_out", "under_way", "left")
 
@@ -111,6 +134,9 @@ def findings(sweep: Sweep, scope: Scope) -> str:
             for one in sweep.gained_files
             if one.expires_at is not None and timedelta(0) <= one.expires_at - scope.now <= scope.at_risk
         ],
+        "sessions without what is to be there, which expires soon": [
+            f"{one.session_id} ({_first_sentence(one.reason)})" for one in sweep.sessions_overdue
+        ],
     }
     return "; ".join(f"{len(names)} {what}: {_named(names)}" for what, names in told.items() if names)
 
@@ -131,8 +157,10 @@ def _when(moment: datetime | None) -> str:
 def summary(sweep: Sweep) -> str:
     """Return how many there are of everything, in a line."""
     counted = [(getattr(sweep, name), name.replace("_", " ")) for name in ("at_risk", *COLUMNS)]
+    sessions = [(getattr(sweep, name), name.replace("_", " ")) for name in SESSION_COLUMNS]
     told = [f"{len(ones)} {name}" for ones, name in counted if ones]
-    return ", ".join([*told, f"{sweep.already_archived} archived already"])
+    of_sessions = [f"{len(ones)} {name}" for ones, name in sessions if ones]
+    return ", ".join([*told, f"{sweep.already_archived} archived already", *of_sessions])
 
 
 def rows(sweep: Sweep) -> list[dict[str, str]]:
@@ -143,7 +171,8 @@ def rows(sweep: Sweep) -> list[dict[str, str]]:
         for name, column in COLUMNS.items()
         for one in getattr(sweep, name)
     ]
-    table.sort(key=lambda row: not row["outcome"].startswith("AT RISK"))
+    table += [_session_row(one, column) for name, column in SESSION_COLUMNS.items() for one in getattr(sweep, name)]
+    table.sort(key=lambda row: not row["outcome"].startswith(("AT RISK", "OVERDUE")))
     if len(table) > ROWS:
         table = [*table[:ROWS], dict.fromkeys(table[0], "") | {"outcome": f"and {len(table) - ROWS} more"}]
     return table
@@ -175,4 +204,17 @@ def _row(one: Swept, column: str, *, at_risk: bool) -> dict[str, str]:
         "expires": _when(one.expires_at),
         "announced by a webhook": {True: "yes", False: "no", None: ""}[one.announced],
         "app": cell(one.app_id),
+        "session": "",
+    }
+
+
+def _session_row(one: SweptSession, column: str) -> dict[str, str]:
+    return {
+        "outcome": cell(column, OUTCOME_WIDTH),
+        "recording": "",
+        "reason": cell(one.reason, REASON_WIDTH),
+        "expires": _when(one.expires_at),
+        "announced by a webhook": "",
+        "app": cell(one.app_id),
+        "session": cell(one.session_id),
     }

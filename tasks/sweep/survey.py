@@ -41,6 +41,7 @@ class ListedRecording:
     empty: bool = False  # the API says, while its time is not over, that there is no file: nobody spoke
     stuck: bool = False  # it should have been uploaded long ago, and is not
     overdue: bool = False  # uploaded without a usable URL, though the API does hand out others of the app's
+    session_id: str = ""  # of the meeting's session; empty if the API names none
 
     @property
     def urgency(self) -> tuple[datetime, str]:
@@ -87,6 +88,7 @@ def summarize(recording: Recording, app_id: str, folder: str, now: datetime, *, 
         empty=recording.has_no_tracks and not left,
         stuck=recording.status not in {RecordingStatus.UPLOADED, RecordingStatus.ERRORED} and _is_late(recording, now),
         overdue=bool(recording.without_url),
+        session_id=recording.session_id,
     )
 
 

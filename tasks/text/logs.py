@@ -63,10 +63,10 @@ def conceal_logs() -> None:
 
 def _concealed(record: logging.LogRecord) -> bool:
     try:
-        told = record.getMessage()
+        message = record.getMessage()
     except (TypeError, ValueError):  # its arguments do not fit its text: the handler says so
         return True
-    if (text := showable(told)) != told:
+    if (text := showable(message)) != message:
         record.msg, record.args = text, None
     if record.exc_info and not record.exc_text:
         record.exc_text = logging.Formatter().formatException(record.exc_info)

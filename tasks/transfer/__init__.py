@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.transfer.buffers import BufferPool
-from tasks.transfer.models import Limits, Payload, TransferContext, TransferredFile
+from tasks.transfer.models import Limits, Payload, Progress, TransferContext, TransferredFile
 from tasks.transfer.progress import Bars, FileProgress, LogLines, Tally, View, show_progress
 from tasks.transfer.report import Transferred, report
 from tasks.transfer.transfer import FILES_AT_ONCE, Transfer
@@ -16,6 +16,7 @@ __all__ = [
     "Limits",
     "LogLines",
     "Payload",
+    "Progress",
     "Tally",
     "Transfer",
     "TransferContext",

@@ -139,6 +139,7 @@ class Bars:
                 )  # fmt: skip
             bar = self._bars[file.path]
             bar.desc, bar.bar_format = name, bar_format  # the terminal may have become wider
+            bar.total = file.size  # which grows where one bar stands for many files
             bar.update(file.done - bar.n)
 
     def close(self) -> None:

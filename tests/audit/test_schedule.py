@@ -68,6 +68,23 @@ def test_what_gave_trouble_is_tried_between_the_others_within_half_the_budget() 
     assert names(select_bags([], troubled, Budget(0, 60))) == ["x", "y", "z"]
 
 
+def test_superseded_versions_come_last_of_those_never_read_and_take_turns_by_age_with_all_that_were() -> None:
+    bags = [held(name) for name in ("a-older", "b", "c-older", "d")]
+    older = {"a-older/", "c-older/"}
+    assert names(order_bags(bags, {}, older)[0]) == ["b", "d", "a-older", "c-older"]
+    known = {f"{name}/": record(name, age) for name, age in (("a-older", 4), ("b", 3), ("c-older", 2), ("d", 1))}
+    assert names(order_bags(bags, known, older)[0]) == ["a-older", "b", "c-older", "d"]
+
+
+def test_superseded_versions_take_no_more_than_half_the_budget_and_hold_up_nothing() -> None:
+    older = {f"older-{number}/" for number in range(9)}
+    queue = [*(held(name.rstrip("/"), 10) for name in sorted(older)), *(held(name, 10) for name in "abcdef")]
+    chosen = names(select_bags(queue, [], Budget(60, 60), older))
+    assert chosen == ["older-0", "older-1", "older-2", "a", "b", "c"]
+    assert names(select_bags([held("older-0", 1000)], [], Budget(60, 60), older)) == ["older-0"]
+    assert len(names(select_bags(queue, [], Budget(0, 60), older))) == len(queue)
+
+
 def test_a_bag_larger_than_the_budget_is_read_alone_and_none_is_passed_over_for_its_size() -> None:
     assert names(select_bags([held("huge", 1000), held("small")], [], Budget(100, 60))) == ["huge"]
     assert names(select_bags([held("small"), held("huge", 1000), held("tiny")], [], Budget(100, 60))) == ["small"]

@@ -1,4 +1,4 @@
-"""Of very many recordings, an update with nothing new asks for the listing and one file, and no more."""
+"""Of very many recordings, an update and a search ask for a listing and for files of the catalog, and for no bag."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tasks.catalog import Dataset, Query, find_rows
 from tests.catalog.test_update import Requests
 from tests.support.cataloguing import update
 from tests.support.many_bags import FILES, lay_out
@@ -29,3 +30,14 @@ def test_an_update_with_nothing_new_takes_few_requests(rclone: Archiving, count:
     pages = count * (len(FILES) + TAG_FILES) / 1000 + MONTHS
     assert len(requests.made) <= pages + 6  # the archive's root, app and year, the catalog, its newest file, the audits
     assert count != 10_000 or len(requests.made) <= 100
+
+
+@pytest.mark.parametrize("count", [110])
+def test_a_search_takes_a_listing_and_a_file_a_month(rclone: Archiving, count: int) -> None:
+    lay_out(rclone.server.folder / rclone.bucket / "archive" / rclone.kit.app_id, count, MONTHS)
+    update(rclone)
+    requests = Requests()
+    run = rclone.run(requests)
+    rows = find_rows(Dataset(run.store, f"{run.setup.prefix}/"), Query())
+    assert len(rows) == count
+    assert len(requests.made) == MONTHS + 1

@@ -230,12 +230,13 @@ def test_an_audit_takes_a_sessions_bag_for_one_of_ours_and_finds_what_is_damaged
     meeting.put("transcript", HELLO)
     rclone.run().archived_session(meeting.id)
     whole = audited(rclone)
-    assert (whole.findings, whole.notices, whole.report.coverage.recordings) == ({}, set(), 2)
+    assert (whole.findings, whole.notices) == ({}, set())
+    assert (whole.report.coverage.recordings, whole.report.sessions.sessions) == (1, 1)
     rclone.s3.put_object(
         Bucket=rclone.bucket, Key=f"{meeting.folder}v0001/data/transcript.csv", Body=HELLO.replace(b"H", b"h")
     )
     assert audited(rclone).findings == {f"session-{meeting.id}/v0001": [("altered", "data/transcript.csv")]}
-    (damaged,) = audited(rclone).report.damaged
+    (damaged,) = audited(rclone).report.damaged_sessions
     assert (damaged.command, "other versions" in damaged.to_do) == ("", True)
 
 
@@ -265,3 +266,15 @@ def test_recordings_that_cannot_be_listed_hold_nothing_up(rclone: Archiving, mee
     rclone.kit.api_faults = lambda request: HtmlPage() if request.path.endswith("/recordings") else None
     assert not rclone.run().archived_session(meeting.id).changed
     assert f"Recording-Identifier: {recording.id}\n" in meeting.newest()["bag-info.txt"].decode()
+
+
+def test_of_a_session_without_a_recording_nothing_is_archived_if_only_recorded_ones_are_wanted(
+    rclone: Archiving,
+) -> None:
+    meeting = Meeting.at(rclone)
+    meeting.put("transcript", HELLO)
+    left = rclone.run().archived_session(meeting.id, recorded_only=True)
+    assert (left.version, left.files, left.changed) == (0, (), False)
+    assert rclone.objects() == {}
+    meeting.add_recording()
+    assert rclone.run().archived_session(meeting.id, recorded_only=True).version == 1

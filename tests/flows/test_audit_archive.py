@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from flows import archive_session
 from flows.audit_archive import audit_archive, main
 from tasks.audit import auditor
 from tasks.audit.fixity import verify_bag
-from tasks.audit.report import AuditReport
+from tasks.audit.models import AuditReport
+from tasks.engine import Engine
 from tasks.errors import AuditUnfinished, DamageFound
 from tests.flows.running import archive_recording
 from tests.flows.world import World, eventually
+from tests.standins.realtimekit import StandInSession
+from tests.support.meetings import SUMMARY, document, transcript
 
 if TYPE_CHECKING:
     from tests.standins.realtimekit import StandInRecording
@@ -33,6 +38,14 @@ def flip(world: World, key: str) -> None:
     body = bytearray(client.get_object(Bucket=world.bucket, Key=key)["Body"].read())
     body[0] ^= 1
     client.put_object(Bucket=world.bucket, Key=key, Body=bytes(body))
+
+
+def transcript_of_next_version(world: World, session: StandInSession, capsys: pytest.CaptureFixture[str]) -> str:
+    """Archive what has come of a session; return the key of the transcript in the version that was written."""
+    capsys.readouterr()
+    assert archive_session.main([session.id]) == 0
+    url: str = json.loads(capsys.readouterr().out)["archive_url"]
+    return f"{url}data/transcript.csv".removeprefix(f"s3://{world.bucket}/")
 
 
 def test_damage_ends_the_run_loudly_with_an_event_a_table_and_the_command_that_mends_it(
@@ -73,6 +86,35 @@ def test_damage_ends_the_run_loudly_with_an_event_a_table_and_the_command_that_m
     (line,) = capsys.readouterr().out.splitlines()
     told = json.loads(line)
     assert (told["damaged"], told["coverage"]["reread_within"]) == ([], 2)
+
+
+def test_a_damaged_session_fails_the_run_with_its_newest_version_and_is_told_with_an_older_one(
+    plain_here: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = plain_here.kit.add_session(StandInSession(started_at=datetime.now(UTC) - timedelta(days=1)))
+    session.transcript = document(transcript("Hello"))
+    keys = [transcript_of_next_version(plain_here, session, capsys)]
+    session.summary = document(SUMMARY)
+    keys.append(transcript_of_next_version(plain_here, session, capsys))
+    events: list[tuple[str, str, dict[str, Any]]] = []
+    monkeypatch.setattr(Engine, "emit", lambda _engine, *event: events.append(event))
+    flip(plain_here, keys[0])
+    assert main([]) == 0, "a newer version supersedes what is damaged"
+    stdout, stderr = capsys.readouterr()
+    told = json.loads(stdout)
+    assert (told["coverage"]["recordings"], told["sessions"]["sessions"], told["damaged"]) == (0, 1, [])
+    (older,) = told["damaged_sessions"]
+    assert (older["session_id"], older["version"], older["superseded"]) == (session.id, 1, True)
+    assert f"Damaged: session {session.id}, version 1" in stderr
+    assert events == [("realtimekit.archive.damaged", f"session-{session.id}/v0001", older)]
+
+    flip(plain_here, keys[1])
+    assert main([]) == 1
+    stdout, stderr = capsys.readouterr()
+    assert AuditReport.model_validate_json(stdout).damaged_sessions[1].superseded is False
+    assert f"DAMAGED: session {session.id}, version 2" in stderr
+    assert f"1 sessions damaged: session {session.id}, version 2" in stderr
+    assert json.loads(stdout)["damaged_sessions"][1] in [payload for _, _, payload in events]
 
 
 def test_on_a_terminal_damage_is_a_line_of_json_and_a_paragraph(

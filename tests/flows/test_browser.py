@@ -6,10 +6,7 @@ Opt-in, as it needs Chromium: `apt-get install chromium`, then `uv run --group b
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,9 +16,11 @@ from tests.flows.duty import PrefectServer, asked, deploy, deployment_id, worker
 from tests.flows.world import eventually, new_world
 from tests.standins import media
 from tests.standins.realtimekit import MediaSource
+from tests.support.browser import browsing, picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.flows.world import World
     from tests.standins.realtimekit import RealtimeKitStandIn
@@ -29,11 +28,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
-# Without these, Chromium asks Google's hosts for updates and more at every start.
-QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
-SCREENSHOTS = os.environ.get("SCREENSHOTS")
-"""The folder that pictures go to, if somebody wants to look at them."""
 ENDED = {"COMPLETED", "FAILED", "CRASHED"}
 PATIENCE_S = 200
 """For a run on a worker, and another one that it sets off, while a browser is at work beside them."""
@@ -41,14 +35,8 @@ PATIENCE_S = 200
 
 @pytest.fixture
 def page() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or pytest.skip("there is no Chromium")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
-        page = browser.new_page(viewport={"width": 1280, "height": 1000}, color_scheme="light")
-        page.set_default_timeout(60_000)
+    with browsing() as page:
         yield page
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -68,12 +56,6 @@ def on_duty(
         asked(here, "PATCH", f"deployments/{found['id']}/schedules/{schedule['id']}", {"active": False})
     with worker(here):
         yield here, server
-
-
-def picture(page: Any, name: str) -> None:
-    if SCREENSHOTS:
-        page.wait_for_timeout(500)  # what moves has come to rest
-        page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png")
 
 
 def form(page: Any, on_duty: tuple[World, PrefectServer], deployment: str) -> dict[str, Any]:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tests.standins.stores import Store
 
 NOWHERE = "http://127.0.0.1:9"
-LINES = 21
+LINES = 22
 
 
 @pytest.fixture
@@ -262,7 +262,7 @@ def test_what_prefect_lacks_is_told_until_it_lacks_nothing(here: World, monkeypa
     of = prefects()
     assert {name: finding.status for name, finding in of.items()} == {
         "versions": "ok", "server": "ok", "work pool": "failed", "deployments": "failed", "workers": "skipped",
-        "database": "ok",
+        "database": "ok", "last webhook": "ok",
     }  # fmt: skip
     assert of["work pool"].advice.endswith(f"work-pool create {pool} --type process --overwrite")
 
@@ -285,6 +285,21 @@ def test_what_prefect_lacks_is_told_until_it_lacks_nothing(here: World, monkeypa
     asked(here, "PATCH", f"work_pools/{pool}", {"is_paused": True})
     assert prefects()["work pool"].told == f"{pool} is paused"
     assert here.objects() == {}
+
+
+def test_it_tells_when_a_webhook_created_a_run_last_and_takes_no_other_run_for_one(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tag = f"webhook-{uuid.uuid4().hex[:8]}"
+    monkeypatch.setattr(prefect_checks, "WEBHOOK", tag)
+    flow = asked(here, "POST", "flows/", {"name": f"flow-{uuid.uuid4().hex[:8]}"})
+    run = {"flow_id": flow["id"], "tags": [tag], "state": {"type": "SCHEDULED"}}
+    asked(here, "POST", "flow_runs/", run | {"idempotency_key": f"{uuid.uuid4()}-later"})
+    told = PrefectChecks().last_webhook()
+    assert (told.status, told.told) == ("ok", "none: the server knows of no run that a webhook has created")
+    made = asked(here, "POST", "flow_runs/", run | {"idempotency_key": f"{tag}:{uuid.uuid4()}"})
+    created = datetime.fromisoformat(made["created"])
+    assert PrefectChecks().last_webhook().told == f"has created a run on {created:%Y-%m-%d at %H:%M} UTC"
 
 
 def test_as_a_flow_it_leaves_a_table_and_fails_if_something_failed(

@@ -11,7 +11,7 @@ import signal
 import time
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +23,8 @@ from tests.flows.duty import PrefectServer, Running, asked, deploy, deployment_i
 from tests.flows.postgres import postgres
 from tests.flows.world import World, eventually
 from tests.standins.media import video_mp4
-from tests.standins.realtimekit import MediaSource, SyntheticContent
-from tests.standins.signer import Signer, status_update
+from tests.standins.realtimekit import MediaSource, StandInDocument, StandInSession, SyntheticContent
+from tests.standins.signer import Signer, session_event, status_update
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -144,6 +144,29 @@ def description(world: World, recording: StandInRecording) -> dict[str, Any] | N
 
 def _seconds(earlier: str, later: str) -> float:
     return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
+
+
+def test_a_webhook_brings_a_sessions_documents_and_a_later_one_what_came_since(on_duty: World) -> None:
+    session = on_duty.kit.add_session(StandInSession())
+    session.summary = StandInDocument(MediaSource(b"# Decisions", "text/plain"), "summary.txt", looks_before=1)
+    with worker(on_duty), Signer() as signer, listening(on_duty, signer) as (_, address):
+        for version, event in enumerate(("meeting.ended", "meeting.summary"), 1):
+            body, headers = signer.delivery(session_event(event, session.id))
+            answer = httpx.post(f"{address}/webhook", content=body, headers=headers, timeout=60)
+            assert answer.status_code == 202, answer.text
+            run = {"id": answer.json()["flow_run_id"]}
+            assert state_of(on_duty, run)["type"] == "SCHEDULED"
+            bring_forward(on_duty, run)
+            eventually(lambda: state_of(on_duty, run)["type"] == "COMPLETED")  # noqa: B023 - asked within the round
+            bag = f"session-{session.id}/v{version:04}/"
+            stored = [key.partition(bag)[2] for key in keys(on_duty) if bag in key]
+            assert ("bagit.txt" in stored, any("summary" in key for key in stored)) == (True, version == 2)
+
+
+def bring_forward(world: World, run: dict[str, Any]) -> None:
+    """Let a run that is scheduled for later begin now."""
+    now = {"type": "SCHEDULED", "state_details": {"scheduled_time": datetime.now(UTC).isoformat()}}
+    asked(world, "POST", f"flow_runs/{run['id']}/set_state", {"state": now, "force": True})
 
 
 def test_two_workers_at_a_server_on_postgresql_share_twenty_recordings(world: World, tmp_path: Path) -> None:

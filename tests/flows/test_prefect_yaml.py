@@ -37,6 +37,7 @@ OURS = {
     "audit-archive/daily",
     "describe-recording/after-archive",
     "update-catalog/hourly",
+    "restore-recording/on-demand",
     "doctor/on-a-worker",
 }
 SECRET = re.compile(r"token|secret|password|access_key", re.IGNORECASE)

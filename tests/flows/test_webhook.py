@@ -7,6 +7,7 @@ import signal
 import socket
 import uuid
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -14,14 +15,16 @@ import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from flows.webhook import main
+from tasks.orchestration import webhook_runs
 from tasks.orchestration.webhook_receiver import LARGE_AT_ONCE, LARGEST_BODY, USUAL_BODY, new_app
 from tasks.realtimekit import webhook_signature
+from tasks.realtimekit.webhook_event import OF_SESSIONS
 from tasks.settings import WebhookSettings, load_settings
 from tests.flows.duty import listening
 from tests.flows.relay import Relay
 from tests.flows.world import eventually
 from tests.standins.realtimekit import APP_ID, StandInRecording
-from tests.standins.signer import KeyPair, Signer, status_update
+from tests.standins.signer import KeyPair, Signer, session_event, status_update
 from tests.standins.wire import Cut, Reply
 
 if TYPE_CHECKING:
@@ -47,10 +50,14 @@ def signer(running: Signer, monkeypatch: pytest.MonkeyPatch) -> Signer:
     return running
 
 
-def deployment(api: str) -> str:
-    """Make the deployment known to Prefect's server, and return its id."""
-    flow = httpx.post(f"{api}/flows/", json={"name": "archive-recording"}).raise_for_status().json()
-    asked = {"name": "on-demand", "flow_id": flow["id"], "parameters": {"wait_timeout": 600, "overwrite": False}}
+PARAMETERS = {"archive-recording": {"wait_timeout": 600, "overwrite": False}, "archive-session": {"captions": True}}
+"""Of the deployments that a webhook starts runs of."""
+
+
+def deployment(api: str, of_flow: str = "archive-recording") -> str:
+    """Make a deployment known to Prefect's server, and return its id."""
+    flow = httpx.post(f"{api}/flows/", json={"name": of_flow}).raise_for_status().json()
+    asked = {"name": "on-demand", "flow_id": flow["id"], "parameters": PARAMETERS[of_flow]}
     # Its SQLite may be locked for a moment.
     made = eventually(
         lambda: (answer := httpx.post(f"{api}/deployments/", json=asked, timeout=30)).is_success and answer
@@ -60,14 +67,15 @@ def deployment(api: str) -> str:
 
 @pytest.fixture
 def deployed(prefect_api: str) -> str:
-    """A server that has the deployment; no worker looks at it."""
-    deployment(prefect_api)
+    """A server that has the deployments; no worker looks at it."""
+    for of_flow in PARAMETERS:
+        deployment(prefect_api, of_flow)
     return prefect_api
 
 
-def runs(api: str, recording_id: str) -> list[dict[str, Any]]:
-    """Return the runs that there are of a recording."""
-    named = {"flow_runs": {"name": {"any_": [f"archive {recording_id}"]}}}
+def runs(api: str, what: str) -> list[dict[str, Any]]:
+    """Return the runs that there are of a recording, given its id, or of `session ID`."""
+    named = {"flow_runs": {"name": {"any_": [f"archive {what}"]}}}
     found: list[dict[str, Any]] = (
         httpx.post(f"{api}/flow_runs/filter", json=named, timeout=30).raise_for_status().json()
     )
@@ -179,7 +187,8 @@ def test_what_is_no_business_of_ours_is_delivered_and_starts_nothing(
 ) -> None:
     recording_id = new_id()
     ignored = {
-        "meeting.ended": {"event": "meeting.ended", "recording": {"id": recording_id, "status": "UPLOADED"}},
+        "meeting.started": {"event": "meeting.started", "recording": {"id": recording_id, "status": "UPLOADED"}},
+        "livestreaming.statusUpdate": session_event("livestreaming.statusUpdate", recording_id),
         "no event": {"event": "", "recording": {"id": recording_id, "status": "UPLOADED"}},
         "recording.statusUpdate": status_update(recording_id, ""),
         "another app": status_update(recording_id) | {"appId": "another"},
@@ -201,6 +210,97 @@ def test_what_is_no_business_of_ours_is_delivered_and_starts_nothing(
     assert [text for text in told if "TELEPORTED" in text]
 
 
+# Sessions
+
+
+@pytest.mark.parametrize("event", OF_SESSIONS)
+def test_an_event_of_a_session_becomes_a_run_a_little_later(deployed: str, signer: Signer, event: str) -> None:
+    session_id, began = new_id(), datetime.now(UTC)
+    answer = answer_to(signer, *signer.delivery(session_event(event, session_id.upper())))
+    (run,) = runs(deployed, f"session {session_id}")
+    assert answer.status_code == 202
+    assert answer.json() == {"status": "accepted", "session_id": session_id, "flow_run_id": run["id"]}
+    assert run["parameters"] == {"session_id": session_id, "captions": True, "recorded_only": True}
+    assert (run["tags"], run["state"]["type"]) == (["webhook"], "SCHEDULED")
+    later = webhook_runs.AFTER_THE_END if event == "meeting.ended" else webhook_runs.AFTER_A_DOCUMENT
+    assert began + later <= datetime.fromisoformat(run["expected_start_time"]) <= datetime.now(UTC) + later
+
+
+def begin(api: str, run: dict[str, Any]) -> None:
+    """Let a run begin, as a worker does."""
+    asked = {"state": {"type": "RUNNING"}, "force": True}
+    eventually(lambda: httpx.post(f"{api}/flow_runs/{run['id']}/set_state", json=asked, timeout=30).is_success)
+
+
+def test_the_events_of_a_session_share_a_run_until_it_begins_and_a_later_one_is_another(
+    deployed: str, signer: Signer
+) -> None:
+    session_id = new_id()
+
+    async def ask(client: httpx.AsyncClient) -> None:
+        for event in OF_SESSIONS:
+            body, headers = signer.delivery(session_event(event, session_id))
+            assert (await client.post("/webhook", content=body, headers=headers)).status_code == 202
+
+    asking(signer, ask)
+    (first,) = runs(deployed, f"session {session_id}")
+    begin(deployed, first)
+    late = session_event("meeting.summary", session_id, summaryDownloadUrlExpiry="2026-12-05T09:31:00.000Z")
+    answer = answer_to(signer, *signer.delivery(late))
+    assert (answer.status_code, answer.json()["flow_run_id"] != first["id"]) == (202, True)
+    assert len(runs(deployed, f"session {session_id}")) == 2
+
+
+def test_a_replay_of_a_sessions_event_is_no_new_run_however_long_ago_it_began(deployed: str, signer: Signer) -> None:
+    session_id = new_id()
+    body, headers = signer.delivery(session_event("meeting.transcript", session_id))
+    assert answer_to(signer, body, headers).status_code == 202
+    (run,) = runs(deployed, f"session {session_id}")
+    begin(deployed, run)
+
+    async def ask(client: httpx.AsyncClient) -> None:
+        for changed in ({}, {"rtk-uuid": new_id()}, {"rtk-webhook-id": new_id()}):
+            answer = await client.post("/webhook", content=body, headers=headers | changed)
+            assert (answer.status_code, answer.json()["flow_run_id"]) == (202, run["id"])
+
+    asking(signer, ask)
+    assert len(runs(deployed, f"session {session_id}")) == 1
+
+
+def test_concurrent_repeats_of_a_sessions_event_are_one_run(deployed: str, signer: Signer) -> None:
+    session_id = new_id()
+    body, headers = signer.delivery(session_event("meeting.ended", session_id))
+
+    async def ask(client: httpx.AsyncClient) -> None:
+        answers = await asyncio.gather(*(client.post("/webhook", content=body, headers=headers) for _ in range(4)))
+        assert {answer.status_code for answer in answers} == {202}
+
+    asking(signer, ask)
+    assert len(runs(deployed, f"session {session_id}")) == 1
+
+
+def test_a_run_that_a_person_or_a_sweep_wants_later_takes_no_webhooks_place(deployed: str, signer: Signer) -> None:
+    session_id = new_id()
+    asked = {"name": f"archive session {session_id}", "tags": ["by hand"], "parameters": {"session_id": session_id}}
+    url = f"{deployed}/deployments/{deployment(deployed, 'archive-session')}/create_flow_run"
+    eventually(lambda: httpx.post(url, json=asked, timeout=30).is_success)
+    assert answer_to(signer, *signer.delivery(session_event("meeting.summary", session_id))).status_code == 202
+    assert len(runs(deployed, f"session {session_id}")) == 2
+
+
+def test_an_event_of_another_apps_session_and_one_without_a_session_start_nothing(
+    deployed: str, signer: Signer, caplog: pytest.LogCaptureFixture
+) -> None:
+    session_id = new_id()
+    foreign = session_event("meeting.ended", session_id) | {"appId": "another"}
+    answer = answer_to(signer, *signer.delivery(foreign))
+    assert (answer.status_code, answer.json()) == (200, {"status": "ignored", "reason": "another app"})
+    nameless = answer_to(signer, *signer.delivery(session_event("meeting.ended", "../x")))
+    assert (nameless.status_code, nameless.json()["reason"]) == (400, "meeting.ended without a session's id")
+    assert runs(deployed, f"session {session_id}") == []
+    assert "leak-canary" not in caplog.text
+
+
 def forged(signer: Signer) -> Iterator[tuple[str, bytes, dict[str, str]]]:
     """Yield what RealtimeKit never sent."""
     body, headers = signer.delivery(status_update(new_id()))
@@ -210,6 +310,9 @@ def forged(signer: Signer) -> Iterator[tuple[str, bytes, dict[str, str]]]:
     yield "added to", body + b"\n", headers
     yield "emptied", b"", headers
     yield "no JSON either", b"{", headers
+    ended, with_signature = signer.delivery(session_event("meeting.ended", new_id()))
+    yield "another event's signature", ended, headers
+    yield "another event", ended.replace(b"meeting.ended", b"meeting.chats"), with_signature
     yield "unsigned", body, {name: value for name, value in headers.items() if name != "rtk-signature"}
     yield "another header", body, {"dyte-signature": good, "x-rtk-signature": good}
     for name, signature in {"empty": "", "hex": "ab" * 256, "prefixed": f"sha256={good}", "cut": good[:-4]}.items():
@@ -342,24 +445,26 @@ def test_a_body_that_does_not_arrive_is_not_waited_for_and_not_given_up(
     asking(signer, ask)
 
 
+@pytest.mark.parametrize("of_flow", PARAMETERS)
 def test_without_the_deployment_webhooks_are_to_be_sent_again(
-    deployed: str, signer: Signer, caplog: pytest.LogCaptureFixture
+    deployed: str, signer: Signer, caplog: pytest.LogCaptureFixture, of_flow: str
 ) -> None:
-    recording_id = new_id()
-    body, headers = signer.delivery(status_update(recording_id))
-    known = deployment(deployed)
+    its_id, is_session = new_id(), of_flow == "archive-session"
+    payload = session_event("meeting.ended", its_id) if is_session else status_update(its_id)
+    body, headers = signer.delivery(payload)
+    known = deployment(deployed, of_flow)
     eventually(lambda: httpx.delete(f"{deployed}/deployments/{known}", timeout=30).status_code in {204, 404})
 
     async def ask(client: httpx.AsyncClient) -> None:
         assert (await client.post("/webhook", content=body, headers=headers)).status_code == 503
         assert (await client.get("/ready")).status_code == 503
-        deployment(deployed)
+        deployment(deployed, of_flow)
         assert (await client.post("/webhook", content=body, headers=headers)).status_code == 202
 
     asking(signer, ask)
-    assert "no deployment archive-recording/on-demand" in caplog.text
+    assert f"no deployment {of_flow}/on-demand" in caplog.text
     assert "prefect --no-prompt deploy --all" in caplog.text
-    assert len(runs(deployed, recording_id)) == 1
+    assert len(runs(deployed, f"session {its_id}" if is_session else its_id)) == 1
 
 
 def test_no_secret_and_no_signature_is_logged_or_answered(
@@ -370,7 +475,9 @@ def test_no_secret_and_no_signature_is_logged_or_answered(
     told: list[str] = []
 
     async def ask(client: httpx.AsyncClient) -> None:
-        for payload in (status_update(new_id()), {"event": 1, "url": "leak-canary"}):
+        livestream = {"event": "livestreaming.statusUpdate", "streamKey": "leak-canary", "playbackUrl": "leak-canary"}
+        payloads = [status_update(new_id()), {"event": 1, "url": "leak-canary"}, livestream]
+        for payload in [*payloads, *(session_event(event, new_id()) for event in OF_SESSIONS)]:
             body, headers = signer.delivery(payload)
             for sent in (body, body + b" "):
                 answer = await client.post("/webhook", content=sent, headers=headers)
@@ -380,7 +487,7 @@ def test_no_secret_and_no_signature_is_logged_or_answered(
     signatures_sent: list[str] = []
     asking(signer, ask)
     told.append(caplog.text)
-    assert len(told) == 5
+    assert len(told) == 15
     for secret in ("leak-canary", *signatures_sent):
         assert not [text for text in told if secret in text]
     assert caplog.text
@@ -474,6 +581,7 @@ def test_other_methods_and_paths_are_refused(prefect_api: str, signer: Signer) -
 
 def test_from_the_socket_to_the_run_and_to_a_graceful_end(world: World, signer: Signer) -> None:
     deployment(world.prefect_api)
+    deployment(world.prefect_api, "archive-session")
     recordings = [StandInRecording(new_id()) for _ in range(4)]
     with listening(world, signer) as (process, address):
         assert httpx.get(f"{address}/health").json() == {"status": "ok"}

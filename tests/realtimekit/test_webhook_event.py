@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tasks.errors import WebhookMalformed
-from tasks.realtimekit.webhook_event import TO_ARCHIVE, UNDER_WAY, WebhookEvent, parse_event
-from tests.standins.signer import status_update
+from tasks.realtimekit.webhook_event import OF_SESSIONS, TO_ARCHIVE, UNDER_WAY, WebhookEvent, parse_event
+from tests.standins.signer import session_event, status_update
 
 ID = "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"
 
@@ -50,9 +50,26 @@ def test_the_app_is_known_if_the_event_names_it(named: dict[str, str]) -> None:
     assert read(status_update(ID, **named)).app_id == "app-1"
 
 
-@pytest.mark.parametrize("event", ["meeting.ended", "meeting.participantJoined", "", "RECORDING.STATUSUPDATE"])
+@pytest.mark.parametrize("event", OF_SESSIONS)
+def test_an_event_of_a_session_is_for_a_run_to_look_at_and_nothing_but_its_id_is_kept(event: str) -> None:
+    announced = read(session_event(event, ID.upper()))
+    assert announced == WebhookEvent(event, session_id=ID)
+    assert announced.is_to_archive
+    assert not announced.is_of_unknown_status
+    assert read(session_event(event, ID) | {"appId": "app-1"}).app_id == "app-1"
+
+
+def test_the_id_of_a_session_is_all_that_an_event_needs() -> None:
+    for payload in ({"meeting": {"sessionId": ID}}, {"sessionId": ID}, {"meeting": None, "sessionId": ID}):
+        assert read({"event": "meeting.summary", **payload}).session_id == ID
+
+
+@pytest.mark.parametrize(
+    "event",
+    ["meeting.started", "meeting.participantJoined", "livestreaming.statusUpdate", "", "RECORDING.STATUSUPDATE"],
+)
 def test_other_events_are_no_business_of_ours_whatever_they_say(event: str) -> None:
-    announced = read({"event": event, "recording": "of something"})
+    announced = read({"event": event, "recording": "of something", "meeting": {"sessionId": ID}, "streamKey": "leak"})
     assert announced == WebhookEvent(event)
     assert not announced.is_to_archive
     assert not announced.is_of_unknown_status
@@ -77,6 +94,11 @@ def test_other_events_are_no_business_of_ours_whatever_they_say(event: str) -> N
         json.dumps(status_update("../" + ID)).encode(),
         json.dumps(status_update("", recordingId=None)).encode(),
         json.dumps(status_update(ID))[:-1].encode(),
+        *(json.dumps(session_event(event, "not-an-id")).encode() for event in OF_SESSIONS),
+        json.dumps(session_event("meeting.ended", "../" + ID)).encode(),
+        json.dumps({"event": "meeting.transcript", "meeting": {"id": ID}}).encode(),
+        json.dumps({"event": "meeting.summary", "meeting": {"sessionId": [ID]}}).encode(),
+        json.dumps({"event": "meeting.chatSynced"}).encode(),
     ],
     ids=lambda body: repr(body[:40]),
 )

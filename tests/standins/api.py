@@ -53,7 +53,7 @@ class Api:
         self._app_id = app_id
         self._token = token
         self._lock = threading.RLock()
-        self._webhooks = Webhooks()
+        self.webhooks = Webhooks()
         self.sessions = Sessions(app_id)
 
     def add(self, recording: StandInRecording) -> None:
@@ -127,7 +127,7 @@ class Api:
     def _found(self, request: ApiRequest) -> Answer:
         with self._lock:
             if webhooks := _WEBHOOKS.fullmatch(request.path):
-                return self._webhooks.answer(request.method, webhooks[3], request.body, self._knobs.now())
+                return self.webhooks.answer(request.method, webhooks[3], request.body, self._knobs.now())
             if sessions := SESSION_PATHS.fullmatch(request.path):
                 issued = self._knobs.now()
                 expiry = self._links.expiry(issued)

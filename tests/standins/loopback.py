@@ -162,7 +162,7 @@ class Handler(BaseHTTPRequestHandler):
         if ending == "reset":
             self._reset()
 
-    do_HEAD = do_POST = do_DELETE = do_GET  # noqa: N815 - http.server's names
+    do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 - http.server's names
 
     def _reset(self) -> None:
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -59,6 +59,8 @@ from tests.standins.sessions import StandInDocument, StandInSession
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from tests.standins.webhooks import Webhooks
+
 __all__ = [
     "AUTO",
     "DROP",
@@ -214,6 +216,11 @@ class RealtimeKitStandIn(Knobs):
     def expire_all_links(self) -> None:
         """Make every link handed out so far answer as expired."""
         self._links.expire_all()
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """The webhooks that the app has registered."""
+        return self._api.webhooks
 
     @property
     def recordings(self) -> list[StandInRecording]:

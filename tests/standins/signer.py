@@ -73,6 +73,33 @@ def status_update(recording_id: str, status: str = "UPLOADED", **of_recording: A
     return {"event": "recording.statusUpdate", "recording": recording | of_recording, "meeting": meeting}
 
 
+def session_event(event: str, session_id: str, **more: Any) -> dict[str, Any]:
+    """Return the body of an event about a session, as documented, of a session that ended a minute ago."""
+    ended = datetime.now(UTC) - timedelta(minutes=1)
+    organizer = {"id": "3f6f4b1e-0000-4000-8000-000000000001", "name": "my-first-app"}
+    times = {
+        "createdAt": timestamp(ended - timedelta(minutes=31)),
+        "startedAt": timestamp(ended - timedelta(minutes=30)),
+        "endedAt": timestamp(ended),
+    }
+    kind = {"meeting.transcript": "transcript", "meeting.summary": "summary", "meeting.chatSynced": "chat"}.get(event)
+    document = {
+        f"{kind}DownloadUrl": f"https://bucket.example/{kind}.csv?X-Amz-Signature=leak-canary",
+        f"{kind}DownloadUrlExpiry": timestamp(ended + timedelta(days=7)),
+    }
+    of_event = document if kind else {"reason": "ALL_PARTICIPANTS_LEFT"}
+    if kind == "chat":  # the one event that is flat
+        flat = {"sessionId": session_id, "meetingId": "bbb0", "title": "Weekly 🎥"}
+        return {"event": event, **flat, **times, "organizedBy": organizer, **of_event, **more}
+    named = {"id": "bbb0", "sessionId": session_id, "title": "Weekly 🎥", "roomName": "abcdef-ghijkl"}
+    return {
+        "event": event,
+        "meeting": {**named, "status": "LIVE", **times, "organizedBy": organizer},
+        **of_event,
+        **more,
+    }
+
+
 class Signer:
     """RealtimeKit's side of webhooks, for as long as the `with` lasts.
 

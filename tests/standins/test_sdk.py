@@ -5,9 +5,12 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from cloudflare import APIStatusError, Cloudflare
 
+from tasks.realtimekit.webhook_event import NEEDED_EVENTS
+from tasks.realtimekit.webhook_registrations import WebhookRegistrations
 from tests.standins.realtimekit import MediaSource, StandInDocument, StandInRecording, StandInSession
 
 if TYPE_CHECKING:
@@ -67,18 +70,31 @@ def test_the_sdk_takes_the_list_of_apps(kit: RealtimeKitStandIn, sdk: Cloudflare
     assert [(app.id, app.created_at is not None) for app in apps] == [(kit.app_id, True)]
 
 
-def test_the_sdk_registers_lists_and_deletes_webhooks(kit: RealtimeKitStandIn, sdk: Cloudflare) -> None:
+def test_the_sdk_registers_lists_edits_replaces_and_deletes_webhooks(kit: RealtimeKitStandIn, sdk: Cloudflare) -> None:
     webhooks, account_id = sdk.realtime_kit.webhooks, kit.account_id
+    named: Any = {"account_id": account_id, "app_id": kit.app_id}
     url = "https://hooks.example.com/webhook"
     made: Any = webhooks.create_webhook(
         kit.app_id, account_id=account_id, events=["recording.statusUpdate"], name="archive", url=url
     )
     assert (made.data.name, made.data.url, made.data.events) == ("archive", url, ["recording.statusUpdate"])
+    edited: Any = webhooks.edit_webhook(made.data.id, **named, events=["meeting.ended"], enabled=False).data
+    assert (edited.name, edited.events, edited.enabled) == ("archive", ["meeting.ended"], False)
+    replaced: Any = webhooks.replace_webhook(made.data.id, **named, events=["meeting.summary"], name="b", url=url).data
+    assert (replaced.id, replaced.name, replaced.enabled) == (made.data.id, "b", True)
     listed: Any = webhooks.get_webhooks(kit.app_id, account_id=account_id)
-    assert [one.id for one in listed.data] == [made.data.id]
-    webhooks.delete_webhook(made.data.id, account_id=account_id, app_id=kit.app_id)
+    assert [one.events for one in listed.data] == [["meeting.summary"]]
+    webhooks.delete_webhook(made.data.id, **named)
     with pytest.raises(APIStatusError):
-        webhooks.get_webhook_by_id(made.data.id, account_id=account_id, app_id=kit.app_id)
+        webhooks.get_webhook_by_id(made.data.id, **named)
+
+
+def test_the_sdk_takes_a_webhook_that_the_archiver_has_registered(kit: RealtimeKitStandIn, sdk: Cloudflare) -> None:
+    with httpx.Client(trust_env=False, timeout=5) as http:
+        registrations = WebhookRegistrations(http, kit.base_url, kit.account_id, kit.app_id, kit.token)
+        made = registrations.ensure("https://hooks.example.com/webhook").registration
+    listed: Any = sdk.realtime_kit.webhooks.get_webhooks(kit.app_id, account_id=kit.account_id)
+    assert [(one.id, tuple(one.events), one.enabled) for one in listed.data] == [(made.id, NEEDED_EVENTS, True)]
 
 
 def test_without_strict_validation_the_sdk_hands_through_the_documented_list_of_tracks(kit: RealtimeKitStandIn) -> None:

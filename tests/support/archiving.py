@@ -19,7 +19,7 @@ from tasks.pipeline import Options, archive_recording, commit_archive, fetch_det
 from tasks.session import Attempt, Session, StoreAccess
 from tasks.session_pipeline import MeetingSessionOptions, archive_meeting_session, archive_session_of_recording
 from tasks.settings import Settings
-from tasks.sweep import Scope, plan_sweep
+from tasks.sweep import Scope, plan_sweep, sweep_sessions
 from tasks.text import MIB
 from tasks.transfer import Tally, Transferred
 from tests.standins.realtimekit import MediaSource, StandInRecording, SyntheticContent
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from tasks.realtimekit import Recording
     from tasks.s3 import Store
     from tasks.session_pipeline import SessionOutcome
-    from tasks.sweep import Plan
+    from tasks.sweep import Plan, SessionChoice
+    from tasks.sweep.sessions import SessionSweep
     from tasks.transfer import Payload, TransferredFile
     from tests.standins.realtimekit import RealtimeKitStandIn
     from tests.standins.stores import Store as StoreServer
@@ -189,6 +190,18 @@ class Run:
         """Return what a sweep at that time would do, of the app's recordings of the nine days before."""
         with closing(self._session()) as session, session.attempt() as attempt:
             return plan_sweep(attempt.api, attempt.archive, attempt.store, self.setup.app_id, Scope(now))
+
+    def swept_sessions(
+        self, now: datetime, choice: SessionChoice = "recorded", *, dry_run: bool = False
+    ) -> SessionSweep:
+        """Return what a sweep at that time does about the sessions of the app."""
+        scope, app_ids = Scope(now), (self.setup.app_id,)
+        seen = self.planned(now).sessions
+        emitted: list[ArchivedMeetingSession] = []
+        with closing(self._session()) as session:
+            (swept,) = sweep_sessions(session, seen, app_ids, scope, choice, emitted.append, dry_run=dry_run)
+        assert [archived.session_id for archived in emitted] == [session.session_id for session in swept.archived]
+        return swept
 
     def _options(self, *, overwrite: bool) -> Options:
         return Options(overwrite=overwrite, accept_size=self.setup.accept_size, partial=self.setup.partial)

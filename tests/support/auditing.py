@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
+from tasks.archive import held_at
 from tasks.audit.auditor import Audit, AuditContext
 from tasks.audit.findings import Damage
 from tasks.audit.log import AuditLog
-from tasks.audit.report import AuditReport, report
+from tasks.audit.report import report
 from tasks.audit.schedule import Budget
 from tasks.s3.read_ahead import open_reader
 from tasks.session import Attempt
@@ -20,6 +21,7 @@ from tasks.session import Attempt
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tasks.audit.models import AuditReport
     from tests.support.archiving import Archiving, Run
 
 LOG = logging.getLogger(__name__)
@@ -35,13 +37,14 @@ class Audited:
 
     @property
     def findings(self) -> dict[str, list[tuple[str, str]]]:
-        """What is damaged, and how, by the recording's id."""
-        return {one.recording_id: [(f.kind, f.path) for f in one.findings] for one in self.report.damaged}
+        """What is damaged, and how, by the recording's id, or by the session's folder and version."""
+        damages = [*self.report.damaged, *self.report.damaged_sessions]
+        return {one.recording_id: [(f.kind, f.path) for f in one.findings] for one in damages}
 
     @property
     def reread(self) -> set[str]:
-        """The ids of the recordings that were read."""
-        return {folder.rstrip("/").rpartition("/")[2] for folder in self.audit.findings.reread}
+        """The ids of the recordings that were read, and the folders and versions of sessions."""
+        return {held_at(folder).recording_id for folder in self.audit.findings.reread}
 
     @property
     def notices(self) -> set[str]:

@@ -50,6 +50,7 @@ FLOWS = (
     "doctor",
     "update_catalog",
     "archive_session",
+    "restore_recording",
 )
 SETTINGS = {
     "archive_recording": "Settings",
@@ -61,6 +62,8 @@ SETTINGS = {
     "webhook": "WebhookSettings",
     "update_catalog": "ArchiveSettings",
     "find_recordings": "ArchiveSettings",
+    "restore_recording": "RestoreSettings",
+    "library": "LibrarySettings",
 }
 """Which settings each command reads, by what its module calls them."""
 VALUES = {

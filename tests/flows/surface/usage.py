@@ -14,6 +14,7 @@ import signal
 import tempfile
 from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass
+from functools import wraps
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -27,7 +28,7 @@ from tasks.orchestration import server
 from tests.flows.surface.examples import example, result_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ID = "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"
 BAG = f"s3://bucket/pre/app/2026/11/20/{ID}/"
@@ -36,6 +37,8 @@ SETTINGS = {
     "CLOUDFLARE_ACCOUNT_ID": "account",
     "REALTIMEKIT_APP_ID": "app",
     "ARCHIVE_URL": "s3://bucket/pre",
+    "AWS_ACCESS_KEY_ID": "key",
+    "AWS_SECRET_ACCESS_KEY": "secret",
 }
 HELP = ("-h", "--help")
 OPTION = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
@@ -109,6 +112,9 @@ USAGES = {
             "--hand-out --retry-minutes 5",
             "--retry-minutes 10080",
             "--dry-run --limit 2 --at-risk-hours 12 --invoked-within-hours 6 --at-once 2",
+            "--sessions recorded",
+            "--sessions all",
+            "--sessions none",
         ),
         refused=(
             "more",
@@ -127,6 +133,8 @@ USAGES = {
             f"--app-id {'x' * 65}",
             "--at-once 0",
             "--at-once 17",
+            "--sessions some",
+            "--sessions",
             "--retry-minutes 0",
             "--retry-minutes 10081",
             "--no-such-option",
@@ -168,7 +176,13 @@ USAGES = {
         refused=("", f"{BAG} {BAG}", "s3://bucket/pre/", f"{BAG} --no-such-option", ID[:-1]),
     ),
     "archive_session": Usage(
-        accepted=(ID, f"--peer-events {ID}", f"{ID} --no-uploads --no-captions", f"-- {ID}"),
+        accepted=(
+            ID,
+            f"--peer-events {ID}",
+            f"{ID} --no-uploads --no-captions",
+            f"-- {ID}",
+            f"{ID} --recorded-only",
+        ),
         refused=("", f"{ID} {ID}", "not-an-id", f"{ID} --no-peer-event", f"{ID} --no-such-option"),
     ),
     "update_catalog": Usage(
@@ -208,10 +222,73 @@ USAGES = {
             "--no-such-option",
         ),
     ),
+    "restore_recording": Usage(
+        accepted=(
+            f"{ID} to",
+            f"{ID} {ID.upper()} s3://bucket/prefix",
+            f"{ID} --overwrite to --derived",
+            f"--no-sessions --thaw 365 {ID} to",
+            "--since 2026-11 --until 2026-11-20 --meeting weekly --session abc --person ann --app-id one to",
+            f"-- {ID} to",
+            f"{ID} --link 2d",
+            f"{ID} --link=7d --file data/video/a.mp4 --file recording.json",
+            f"{ID} {ID} --link 30m",
+        ),
+        refused=(
+            "",
+            "to",
+            ID,
+            "not-an-id to",
+            f"{ID} to --since 2026-11",
+            "--since yesterday to",
+            "--since 2026-11",
+            f"{ID} to --thaw 366",
+            f"{ID} to --thaw",
+            f"{ID} to --file data/video/a.mp4",
+            f"{ID} --link",
+            f"{ID} --link 0d",
+            f"{ID} --link 8d",
+            f"{ID} --link 169h",
+            f"{ID} --link soon",
+            f"{ID} --link 2d --since 2026-11",
+            f"{ID} to --link 2d",
+            "--link 2d",
+            f"{ID} to --no-such-option",
+        ),
+    ),
+    "library": Usage(
+        accepted=("", "--host ::1", "--host=localhost", "--port 80", "--port=0", "--port 65535 --host 127.0.0.2"),
+        refused=("more", "--host", "--host 0.0.0.0", "--port", "--port -1", "--port 65536", "--no-such-option"),
+    ),
     "doctor": Usage(accepted=("", "--json"), refused=("more", "--no-such-option", "--json --json=no")),
     "webhook": Usage(
-        accepted=("", "--host 0.0.0.0", "--host=::1", "--port 80", "--port=0", "--port 65535 --host localhost"),
-        refused=("more", "--host", "--port", "--port -1", "--port 65536", "--port http", "--no-such-option"),
+        accepted=(
+            "",
+            "--host 0.0.0.0",
+            "--host=::1",
+            "--port 80",
+            "--port=0",
+            "--port 65535 --host localhost",
+            "register https://hooks.example.com/webhook",
+            "register https://hooks.example.com/webhook --name archive",
+            "register --remove https://hooks.example.com/webhook",
+            "register --list",
+        ),
+        refused=(
+            "more",
+            "--host",
+            "--port",
+            "--port -1",
+            "--port 65536",
+            "--port http",
+            "--no-such-option",
+            "--port 80 register",
+            "register --no-such-option",
+            "register http://hooks.example.com/webhook",
+            "register https://hooks.example.com/webhook?token=1",
+            "register https://hooks.example.com/a https://hooks.example.com/b",
+            "register https://hooks.example.com/webhook --name",
+        ),
     ),
 }
 
@@ -267,6 +344,16 @@ class _Begun(BaseException):
         self.parameters = parameters
 
 
+def _begins(function: Callable[..., object]) -> Callable[..., object]:
+    """Return a function of the same signature that gets no further than to its parameters."""
+
+    @wraps(function)
+    def begin(**parameters: Any) -> NoReturn:
+        raise _Begun(**parameters)
+
+    return begin
+
+
 @contextmanager
 def _at_the_door(module: Any) -> Iterator[None]:
     """Let a command get no further than to where its flow, its server or its checks begin."""
@@ -278,6 +365,9 @@ def _at_the_door(module: Any) -> Iterator[None]:
 
     def serve(server: uvicorn.Server) -> NoReturn:
         raise _Begun(host=server.config.host, port=server.config.port)
+
+    def link(recording_ids: tuple[str, ...], lifetime_s: int, paths: tuple[str, ...]) -> NoReturn:
+        raise _Begun(recording_ids=recording_ids, lifetime_s=lifetime_s, paths=paths)
 
     def search(query: Query) -> NoReturn:
         default = asdict(Query())
@@ -291,6 +381,10 @@ def _at_the_door(module: Any) -> Iterator[None]:
         patch.setattr(uvicorn.Server, "run", serve)
         patch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
         patch.setattr(server, "prefect_at_hand", nullcontext)
+        if hasattr(module, "register"):
+            patch.setattr(module, "register", _begins(module.register))
+        if hasattr(module, "links_to"):
+            patch.setattr(module, "links_to", link)
         if hasattr(module, "find_rows"):
             patch.setattr(module, "find_rows", lambda _, query: search(query))
         if hasattr(module, "examine"):

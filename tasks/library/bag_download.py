@@ -1,0 +1,68 @@
+"""A whole bag as one zip file: sent while it is read from the store, with its size known before, stored and not packed.
+
+Each payload file is compared with the manifest on the way. Where one differs, the answer ends before its announced
+length, so that the browser reports a failed download: a damaged bag never passes for a whole one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from zipstream import ZipStream
+
+from tasks.archive import PAYLOAD, inspect_bag, is_unfinished
+from tasks.errors import ArchiveDamaged, NotArchived, StoredWrong
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tasks.archive import InspectedBag
+    from tasks.s3 import Bucket, StoredObject
+
+
+def zip_bag(bucket: Bucket, folder: str, name: str) -> tuple[Iterator[bytes], int]:
+    """Return the bytes of a zip file with all files of a bag, and how many there are.
+
+    Args:
+        bucket: where the bag is; its patience is for the whole download.
+        folder: the bag's key prefix, with a slash at its end.
+        name: of the folder within the zip file.
+
+    Raises:
+        NotArchived: there is no bag.
+        ArchiveDamaged: the bag is not whole: its files can be had one by one.
+        StoreRefused, StoreUnavailable: the store.
+    """
+    url = f"s3://{bucket.bucket}/{folder}"
+    bag = inspect_bag(bucket, folder)
+    if bag is None:
+        raise NotArchived(url)
+    if bag.findings or any(".." in path.split("/") for path in bag.listed):
+        raise ArchiveDamaged(url, bag.findings or ("a path leads out of the bag",))
+    return _zip(bucket, bag, name)
+
+
+def _zip(bucket: Bucket, bag: InspectedBag, name: str) -> tuple[Iterator[bytes], int]:
+    zipped, checksums = ZipStream(sized=True), bag.checksums
+    for path, stored in sorted(bag.listed.items()):
+        if path.startswith(PAYLOAD):
+            content = _verified(bucket, stored, checksums[path])
+            zipped.add(content, f"{name}/{path}", size=stored.size)
+        elif path in bag.tags and not is_unfinished(path):
+            zipped.add(bag.tags[path], f"{name}/{path}")
+    return iter(zipped), len(zipped)
+
+
+def _verified(bucket: Bucket, stored: StoredObject, sha256: str) -> Iterator[bytes]:
+    """Yield an object's bytes.
+
+    Raises:
+        StoredWrong: they are not what the manifest states.
+    """
+    digest = hashlib.sha256()
+    for chunk in bucket.read(stored):
+        digest.update(chunk)
+        yield chunk
+    if digest.hexdigest() != sha256:
+        raise StoredWrong(f"s3://{bucket.bucket}/{stored.key}", f"SHA-256 {sha256}", digest.hexdigest())

@@ -1,0 +1,288 @@
+"""A folder as the target of a restore: a folder per bag, and files that appear whole and verified, or not at all.
+
+A file is written to `unfinished/` in its bag's folder, in order, hashed on the way, and gets its name once its SHA-256
+is as stated. A killed run leaves the file's beginning there: the next run hashes the beginning, and carries on behind
+it. If the beginning is not the file's, the SHA-256 of the whole shows it, and the file is fetched anew.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+import unicodedata
+from collections import defaultdict
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.archive import layout
+from tasks.errors import TargetUnusable, TransferStopped
+from tasks.restore.folder_lock import NO_FOLLOW, lock_folder, unlock_folder
+from tasks.restore.target import READINGS, FileDamaged, FileUnplaceable, State
+from tasks.text import MIB, human_size
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Callable, Collection, Iterator
+    from threading import Event
+    from typing import Any
+
+    from tasks.restore.models import BagFile
+    from tasks.text import Log
+
+_OF_ONE_FILE = frozenset({
+    errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY,
+    errno.EFBIG, errno.ELOOP,
+})  # fmt: skip
+"""Errors that concern one file and its name; all others concern the folder."""
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES})
+"""Errors of a file system that has no hard links."""
+_MAKE_ROOM = "Make room there, or restore to another folder; what is restored is kept, the same command carries on."
+_ALLOW = "Allow this user to write there, or restore to another folder."
+_HINTS = {
+    errno.ENOSPC: _MAKE_ROOM, errno.EDQUOT: _MAKE_ROOM, errno.EACCES: _ALLOW, errno.EPERM: _ALLOW,
+    errno.EROFS: "It is read-only: restore to another folder.",
+    errno.EEXIST: "Name a folder, or one that is not there yet.",
+    errno.ENOTDIR: "Name a folder, or one that is not there yet.",
+}  # fmt: skip
+_ANY_HINT = "Look at the folder and its disk; what is restored is kept, the same command carries on."
+
+
+class FolderTarget:
+    """A folder that bags are restored to: `RECORDING_ID/` and `session-SESSION_ID/vNNNN/`.
+
+    Args:
+        root: the folder; it is made if it is not there.
+        stop: ends all waiting and reading.
+        log: told of waiting.
+
+    Raises:
+        TargetUnusable: it cannot be made, or is none.
+    """
+
+    def __init__(self, root: Path, stop: Event, log: Log) -> None:
+        self.keeps_types = False
+        self.url = str(root)
+        self._stop = stop
+        self._log = log
+        with self._errors():
+            root.mkdir(parents=True, exist_ok=True)
+            self._root = Path(os.path.realpath(root))
+
+    def base(self, folder: str) -> str:
+        """Return the path of a bag's folder here."""
+        parts = folder.rstrip("/").split("/")
+        return "/".join(parts[-2:] if layout.version_of(folder) else parts[-1:])
+
+    def place(self, path: str) -> str:
+        """Return where a path is, for people."""
+        return str(Path(self.url, path))
+
+    @contextmanager
+    def hold(self, base: str) -> Iterator[None]:
+        """Keep other restores off a bag's folder while the block runs; wait for one that is at work."""
+        with self._errors(base):
+            unfinished = self._made(f"{base}/{layout.UNFINISHED}")
+            number = lock_folder(unfinished, self._stop, self._log)
+        try:
+            yield
+        finally:
+            unlock_folder(unfinished, number)
+
+    def clashes(self, base: str, paths: Collection[str]) -> set[str]:
+        """Return the paths that this file system does not tell apart from others."""
+        alike: dict[str, list[str]] = defaultdict(list)
+        for path in sorted(paths):
+            alike[unicodedata.normalize("NFKD", path.casefold()).casefold()].append(path)
+        doubtful = [group for group in alike.values() if len(group) > 1]
+        if not doubtful:
+            return set()
+        with (
+            self._errors(base),
+            tempfile.TemporaryDirectory(dir=self._root / base / layout.UNFINISHED) as probe,
+        ):
+            return {path for group in doubtful for path in group[1:] if not tells_apart(Path(probe), group[0], path)}
+
+    def require_room(self, size: int) -> None:
+        """Check that so many bytes more can be stored.
+
+        Raises:
+            TargetUnusable: they cannot.
+        """
+        with self._errors():
+            free = shutil.disk_usage(self._root).free
+        if free < size:
+            reason = f"the next recording needs {human_size(size)}, and {human_size(free)} are free"
+            raise TargetUnusable(self.url, reason, _MAKE_ROOM)
+
+    def state(self, path: str, file: BagFile) -> State:
+        """Return what lies at a path; the content of a file of the right size is read."""
+        with self._errors(path):
+            place = self._inside(path)
+            try:
+                found = place.lstat()
+                if not stat.S_ISREG(found.st_mode) or file.size not in {-1, found.st_size}:
+                    return State.OTHER
+                with place.open("rb", buffering=0) as content:
+                    sha256 = self._hash(content)
+            except (FileNotFoundError, NotADirectoryError):
+                return State.ABSENT
+        return State.RIGHT if sha256.hexdigest() == file.sha256 else State.OTHER
+
+    def write(
+        self, base: str, path: str, file: BagFile, read: Callable[[int], Iterator[bytes]], *, overwrite: bool
+    ) -> int:
+        """Bring a file to its path, verified, and return how many bytes were fetched; see `Target`."""
+        named = hashlib.sha256(f"{path}\0{file.sha256}".encode()).hexdigest()[:40]
+        with self._errors(path):
+            folder = self._made(path.rpartition("/")[0])
+            part = self._root / base / layout.UNFINISHED / f"{named}.part"
+            number = os.open(part, os.O_RDWR | os.O_CREAT | NO_FOLLOW, 0o666)
+            with open(number, "r+b", buffering=0) as out:  # noqa: PTH123 - it is open
+                try:
+                    fetched = self._fill(out, file, read)
+                except FileDamaged:
+                    part.unlink()
+                    raise
+                os.fsync(number)
+            _put_in_place(part, folder / path.rpartition("/")[2], overwrite=overwrite)
+        return fetched
+
+    def remove(self, path: str) -> None:
+        """Remove a file, if it is there."""
+        with self._errors(path):
+            self._inside(path).unlink(missing_ok=True)
+
+    def settle(self, base: str) -> None:
+        """Make sure that all names that were written would survive a power cut, as the files' contents do."""
+        within = self._root / base
+        above = [folder for folder in within.parents if folder == self._root or self._root in folder.parents]
+        with self._errors(base):
+            for folder in (*(Path(place) for place, _, _ in os.walk(within)), *above):
+                number = os.open(folder, os.O_RDONLY)
+                try:
+                    with suppress(OSError):  # not every file system knows it
+                        os.fsync(number)
+                finally:
+                    os.close(number)
+
+    def _fill(self, out: io.FileIO, file: BagFile, read: Callable[[int], Iterator[bytes]]) -> int:
+        """Write a file's bytes behind those that are there, until their SHA-256 is as stated."""
+        readings = 0
+        while True:
+            sha256 = self._hash(out) if os.fstat(out.fileno()).st_size <= file.size else hashlib.sha256()
+            begun = out.tell()
+            fetched = 0
+            with closing(read(begun)) as chunks:  # type: ignore[type-var]  # a generator
+                for chunk in chunks:
+                    sha256.update(chunk)
+                    _write_all(out, chunk)
+                    fetched += len(chunk)
+            if sha256.hexdigest() == file.sha256 and out.tell() == file.size:
+                out.truncate()
+                return fetched
+            readings += not begun
+            if readings == READINGS:
+                raise FileDamaged(f"SHA-256 {sha256.hexdigest()}, {out.tell():,} bytes")
+            out.seek(0)
+            out.truncate()
+
+    def _hash(self, content: io.FileIO) -> Any:
+        """Return the SHA-256 of what is left to read of a file.
+
+        Raises:
+            TransferStopped: the run is being stopped.
+        """
+        sha256 = hashlib.sha256()
+        while chunk := content.read(MIB):
+            if self._stop.is_set():
+                raise TransferStopped
+            sha256.update(chunk)
+        return sha256
+
+    def _made(self, path: str) -> Path:
+        """Return a folder below the root, which is made if it is not there."""
+        folder = self._root / path
+        if self._root not in (folder, *folder.parents):
+            raise FileUnplaceable("it would lie outside of the folder")
+        _require_no_link(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def _inside(self, path: str) -> Path:
+        """Return the place of a file below the root."""
+        place = self._root / path
+        if self._root not in place.parents:
+            raise FileUnplaceable("it would lie outside of the folder")
+        _require_no_link(place.parent)
+        return place
+
+    @contextmanager
+    def _errors(self, path: str = "") -> Iterator[None]:
+        """Translate the errors of the operating system.
+
+        Args:
+            path: of the file that the block is about; empty if it is about all.
+        """
+        try:
+            yield
+        except OSError as error:
+            number, reason = error.errno or 0, error.strerror or type(error).__name__
+        else:
+            return
+        if path and number in _OF_ONE_FILE:
+            raise FileUnplaceable(f"{reason}: this place does not take the file or its name")
+        raise TargetUnusable(self.url, reason, _HINTS.get(number, _ANY_HINT))
+
+
+def _require_no_link(folder: Path) -> None:
+    """Check that a folder below the root is no link, and lies in none, which might lead anywhere.
+
+    Raises:
+        FileUnplaceable: it does.
+    """
+    if os.path.realpath(folder) != str(folder):
+        raise FileUnplaceable("one of its folders is a link to another place")
+
+
+def tells_apart(folder: Path, first: str, second: str) -> bool:
+    """Tell whether a file system takes two paths for two files.
+
+    Args:
+        folder: an empty one.
+    """
+    place = folder / first
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.touch()
+    try:
+        return not os.path.lexists(folder / second)
+    finally:
+        place.unlink()
+
+
+def _put_in_place(part: Path, place: Path, *, overwrite: bool) -> None:
+    """Give a finished file its name; without `overwrite`, never in the place of another file."""
+    if overwrite:
+        part.replace(place)
+        return
+    try:
+        os.link(part, place)
+    except OSError as error:
+        if error.errno not in _NO_LINKS and not isinstance(error, FileExistsError):
+            raise
+        if os.path.lexists(place):
+            part.unlink()
+            raise FileUnplaceable("something else lies there", in_the_way=True) from None
+        part.rename(place)
+    else:
+        part.unlink()
+
+
+def _write_all(out: io.FileIO, chunk: bytes) -> None:
+    view = memoryview(chunk)
+    while view:
+        view = view[out.write(view) :]

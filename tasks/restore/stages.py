@@ -1,0 +1,184 @@
+"""The stages of a restore, and what they work with."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Semaphore
+from typing import TYPE_CHECKING
+
+from tasks.errors import SettingsInvalid, TargetUnusable
+from tasks.restore.bag_restore import RestoreContext, restore_bag
+from tasks.restore.bucket_target import PARTS_AT_ONCE, BucketTarget
+from tasks.restore.folder_target import FolderTarget
+from tasks.restore.report import make_report
+from tasks.restore.selection import find_session
+from tasks.s3 import MAX_BODIES, Store, Throttle, new_s3_client, open_reader
+from tasks.settings import parse_archive_url
+from tasks.transfer import Bars, LogLines, Tally, show_progress
+from tasks.workers import Pool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tasks.restore.bag_restore import ChosenBag
+    from tasks.restore.models import RestoredBag, RestoreReport
+    from tasks.restore.target import Target
+    from tasks.s3 import Reader
+    from tasks.session import StoreAccess
+    from tasks.settings import RestoreSettings
+    from tasks.text import Log
+    from tasks.transfer import View
+
+BAGS_AT_ONCE = 4
+BARS_UP_TO = 2
+"""Recordings that have a bar for each file; of more, there is one bar for all."""
+ALL = "all recordings"
+SPARE_CONNECTIONS = 32
+
+
+@dataclass(frozen=True)
+class RestoreOptions:
+    """What a restore is told besides what to bring, and where."""
+
+    sessions: bool = True
+    derived: bool = False
+    overwrite: bool = False
+    thaw_days: int = 0
+
+
+@dataclass(frozen=True)
+class RestoreSession:
+    """What all stages of a restore share."""
+
+    settings: RestoreSettings
+    store_access: StoreAccess
+    log: Log
+
+
+class SummedTally(Tally):
+    """Counts the bytes of many files as if they were one."""
+
+    def begin(self, path: str, size: int, already: int) -> None:  # noqa: ARG002 - one for all
+        """Note that a file of `size` bytes is being brought, of which `already` are there."""
+        with self._lock:
+            whole, before, since = self._files.get(ALL, (0, 0, time.monotonic()))
+            self._files[ALL] = (whole + size, before + already, since)
+            self._done[ALL] = self._done.get(ALL, 0) + already
+
+    def advance(self, path: str, count: int) -> None:  # noqa: ARG002 - one for all
+        """Note that `count` more bytes of the file were read."""
+        super().advance(ALL, count)
+
+
+def restore_recordings(
+    session: RestoreSession, chosen: Sequence[ChosenBag], to: str, options: RestoreOptions
+) -> RestoreReport:
+    """Bring the bags of recordings, and of their sessions, to a folder or another bucket.
+
+    Args:
+        session: of the run.
+        chosen: the recordings' bags.
+        to: a path, or s3://bucket/prefix.
+        options: see `RestoreOptions`.
+
+    Raises:
+        TargetUnusable, TargetUnavailable: the folder or the bucket.
+        StoreRefused, StoreUnavailable: the archive's store.
+    """
+    began = time.monotonic()
+    tally = Tally() if len(chosen) <= BARS_UP_TO else SummedTally()
+    with _attempt(session, to, options, tally) as context, show_progress(tally, _views(session.log)):
+        bags, sessions = _restore_all(context, chosen)
+        if options.sessions:
+            bags += _restore_all(context, _of_sessions(context, sessions))[0]
+        return make_report(context.target.url, bags, time.monotonic() - began)
+
+
+def _restore_all(
+    context: RestoreContext, chosen: Sequence[ChosenBag]
+) -> tuple[list[RestoredBag], list[tuple[ChosenBag, str]]]:
+    """Restore bags, and return what became of each, and each recording with the id of its session."""
+    with Pool(BAGS_AT_ONCE, context.stop) as pool:
+        results = pool.map(lambda one: restore_bag(context, one), chosen)
+    sessions = [(one, session_id) for one, (_, session_id) in zip(chosen, results, strict=True) if session_id]
+    return [bag for bag, _ in results], sessions
+
+
+def _of_sessions(context: RestoreContext, recordings: Sequence[tuple[ChosenBag, str]]) -> list[ChosenBag]:
+    """Return the newest versions of recordings' sessions, each session once."""
+    first = {(one.folder.split("/")[0], session_id): one for one, session_id in reversed(recordings)}
+    bucket = context.new_bucket()
+    with Pool(BAGS_AT_ONCE, context.stop) as pool:
+        found = pool.map(lambda item: find_session(bucket, context.root, item[1], item[0][1]), first.items())
+    return [one for one in found if one is not None]
+
+
+@contextmanager
+def _attempt(session: RestoreSession, to: str, options: RestoreOptions, tally: Tally) -> Iterator[RestoreContext]:
+    """Give what one attempt works with; all of it ends with the block."""
+    settings, stop = session.settings, Event()
+    with open_reader(settings.transfer_concurrency, whole_first=True) as reader:
+        try:
+            yield RestoreContext(
+                new_bucket=lambda: session.store_access.store(stop),
+                root=settings.root,
+                target=_open_target(session, to, reader, stop),
+                reader=reader,
+                progress=tally,
+                stop=stop,
+                log=session.log,
+                overwrite=options.overwrite,
+                thaw_days=options.thaw_days,
+                derived=options.derived,
+            )
+        finally:
+            stop.set()
+
+
+def _open_target(session: RestoreSession, to: str, reader: Reader, stop: Event) -> Target:
+    settings = session.settings
+    bucket, prefix = parse_target(to)
+    if not bucket:
+        return FolderTarget(Path(to).expanduser(), stop, session.log)
+    if not settings.restore_endpoint_url and not settings.restore_profile:
+        require_apart(settings, bucket, prefix)
+    client = new_s3_client(
+        SPARE_CONNECTIONS, profile=settings.restore_profile, endpoint_url=settings.restore_endpoint_url
+    )
+    store = Store(client, bucket, settings.transfer_patience, stop, Throttle(MAX_BODIES))
+    parts = Semaphore(settings.transfer_concurrency + PARTS_AT_ONCE)
+    return BucketTarget(store, f"{prefix}/" if prefix else "", reader, parts)
+
+
+def parse_target(to: str) -> tuple[str, str]:
+    """Return the bucket and the prefix that a target names; empty texts if it is a folder.
+
+    Raises:
+        SettingsInvalid: it begins like a bucket's, and names none.
+    """
+    if not to.startswith("s3:"):
+        return "", ""
+    try:
+        return parse_archive_url(to)
+    except ValueError as error:
+        raise SettingsInvalid((f"TO: {error}",)) from None
+
+
+def require_apart(settings: RestoreSettings, bucket: str, prefix: str) -> None:
+    """Check that a target in the archive's own store is not the archive, and not within it.
+
+    Raises:
+        TargetUnusable: it is.
+    """
+    if bucket == settings.bucket and f"{prefix}/".startswith(settings.root):
+        url = f"s3://{bucket}/{prefix}".rstrip("/")
+        raise TargetUnusable(url, f"it lies in the archive {settings.archive_url}", "Restore to another place.")
+
+
+def _views(log: Log) -> list[View]:
+    on_terminal = sys.stderr is not None and sys.stderr.isatty()
+    return [Bars() if on_terminal else LogLines(log)]

@@ -1,0 +1,259 @@
+"""What belongs to the sessions of recordings: asked for by age, archived as soon as it is there, after the recordings.
+
+No failure here stops a recording, or another session. What fails is tried again by the next sweeps.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from tasks.archive import SESSION_DETAILS, MissingPiece, SessionContents
+from tasks.errors import ApiRefused, ArchiverError, SessionLive, TransferStopped
+from tasks.realtimekit import DOCUMENT_KINDS, RETENTION, MeetingSession, parse_session
+from tasks.session_contents import NEVER_CAME
+from tasks.session_pipeline import MeetingSessionOptions, archive_ended_session, fetch_meeting_session
+from tasks.sweep.report import SweptSession
+from tasks.sweep.session_looks import read_looks, write_looks
+from tasks.sweep.session_schedule import (
+    REQUESTS,
+    REQUESTS_TO_ADD,
+    SESSIONS_FOR,
+    DueSession,
+    SeenSession,
+    SessionLook,
+    Step,
+    due_sessions,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from tasks.archive import ArchivedMeetingSession
+    from tasks.session import Attempt, Session
+    from tasks.sweep.scope import Scope
+
+SessionChoice: TypeAlias = Literal["recorded", "all", "none"]
+_UNAUTHORIZED = (401, 403)
+
+
+@dataclass
+class SessionSweep:
+    """What a sweep found and did about the sessions of an app.
+
+    Args:
+        session: the clients, for the app.
+        scope: of the sweep.
+        emit: given each version that was written.
+    """
+
+    session: Session
+    scope: Scope
+    emit: Callable[[ArchivedMeetingSession], None]
+    archived: list[SweptSession] = field(default_factory=list)
+    failed: list[SweptSession] = field(default_factory=list)
+    overdue: list[SweptSession] = field(default_factory=list)
+    left: list[SweptSession] = field(default_factory=list)
+    _looks: dict[str, SessionLook] = field(default_factory=dict)
+    _refused: ApiRefused | None = None
+    _requests: int = 0
+
+    def run(self, seen: Sequence[SeenSession], *, dry_run: bool, requests: int = REQUESTS) -> None:
+        """Ask for what is due, and note what came of it.
+
+        Args:
+            seen: the sessions that the lists name.
+            dry_run: only note what is due.
+            requests: to the API, at the most.
+        """
+        settings, app_id = self.session.settings, self.session.app_id
+        with self.session.attempt() as attempt:
+            self._looks = read_looks(attempt.store, settings.root, app_id)
+        before = dict(self._looks)
+        due = due_sessions(seen, self._looks, self.scope.now)
+        self._requests = requests
+        if dry_run:
+            self.left = [_swept(it, "It is time to ask for what belongs to it.") for it in due]
+            return
+        until = time.monotonic() + SESSIONS_FOR.total_seconds()
+        for one in due:  # one after the other: a failure shuts down the connections that all share
+            self._requests -= one.requests
+            if time.monotonic() > until or self._refused is not None or self._requests < 0:
+                break
+            self._looks[one.session.id] = self._try(one)
+        self._find_overdue(seen)
+        if self._looks != before:
+            with self.session.attempt() as attempt:
+                write_looks(attempt.store, settings.root, app_id, self._looks, self.scope.now)
+
+    def _try(self, due: DueSession) -> SessionLook:
+        """Do what a session is due for; a token that may read no session is not tried with each of them."""
+        try:
+            return self._look(due)
+        except TransferStopped:
+            raise
+        except ArchiverError as error:
+            self._refused = error if isinstance(error, ApiRefused) and error.status in _UNAUTHORIZED else None
+            reason = str(error)
+        except Exception as error:
+            self.session.log.exception("Session %s.", due.session.id)
+            reason = f"{type(error).__name__}, which nobody foresaw. The log tells more."
+        self.failed.append(_swept(due, reason))
+        last = due.look or SessionLook(self.scope.now, awaited=DOCUMENT_KINDS)
+        return replace(last, failures=last.failures + 1, looked_at=self.scope.now)
+
+    def _look(self, due: DueSession) -> SessionLook:
+        now, known = self.scope.now, due.look
+        if due.step is Step.CLOSE and known is not None and self._close(due, known):
+            return replace(known, looked_at=now, awaited=(), expected=known.expected)
+        if due.step is Step.ASK and known is not None and not self._has_come(due, known):
+            return replace(known, looked_at=now)
+        if due.step is Step.ASK:
+            self._requests -= REQUESTS_TO_ADD
+        options = MeetingSessionOptions(participants=not (known and known.archived))
+        try:
+            meeting = fetch_meeting_session(self.session, due.session.id)
+        except SessionLive:
+            return SessionLook(now, awaited=DOCUMENT_KINDS, archived=bool(known and known.archived))
+        archived = archive_ended_session(self.session, meeting, options)
+        self._note(due, archived)
+        may_come = [piece for piece in archived.missing if piece.may_come]
+        return SessionLook(
+            looked_at=now,
+            ended=meeting.ended_at or due.session.ended or meeting.day,
+            day=f"{meeting.day:%Y-%m-%d}" if meeting.day else "",
+            awaited=tuple(piece.name for piece in may_come),
+            expected=tuple(piece.name for piece in may_come if piece.expected),
+            archived=True,
+            told=bool(known and known.told),
+        )
+
+    def _has_come(self, due: DueSession, known: SessionLook) -> bool:
+        """Tell whether any of the documents that are awaited is there."""
+        with self.session.attempt() as attempt:
+            urls = (
+                attempt.meeting_sessions.document_url(due.session.id, kind)
+                for kind in DOCUMENT_KINDS
+                if kind in known.awaited
+            )
+            return any(url is not None for url in urls)
+
+    def _close(self, due: DueSession, known: SessionLook) -> bool:
+        """State in the newest version what never came; return False if there is no version to go by."""
+        with self.session.attempt() as attempt:
+            meeting = _archived_details(attempt, due.session.id, known.day)
+            if meeting is None:
+                return False
+            missing = tuple(MissingPiece(name=name, reason=NEVER_CAME, may_come=False) for name in known.awaited)
+            archived = attempt.session_archive.commit(SessionContents(meeting, None, (), missing))
+        self._note(due, archived)
+        return True
+
+    def _note(self, due: DueSession, archived: ArchivedMeetingSession) -> None:
+        if archived.changed:
+            self.emit(archived)
+            self.archived.append(_swept(due, _gist(archived), archived.archive_url))
+
+    def _find_overdue(self, seen: Iterable[SeenSession]) -> None:
+        """Note the sessions that lack what the meeting's settings ask for, with a day left or less; each is told once.
+
+        A session that could not be archived at all is told by each sweep.
+        """
+        now = self.scope.now
+        for session in seen:
+            look = self._looks.get(session.id)
+            expires = look.expires if look and look.ended else session.ended + RETENTION if session.ended else None
+            if look is None or expires is None or not timedelta(0) < expires - now <= self.scope.at_risk:
+                continue
+            due = DueSession(session, look, Step.ASK)
+            if look.expected and not look.told:
+                self._looks[session.id] = replace(look, told=True)
+                names = " and ".join(look.expected)
+                self.overdue.append(_swept(due, f"The meeting's settings ask for {names}, and nothing has come."))
+            elif look.failures and not look.archived:
+                self.overdue.append(_swept(due, "Nothing of it could be archived yet."))
+
+
+def sweep_sessions(
+    session: Session,
+    seen: Iterable[SeenSession],
+    app_ids: Sequence[str],
+    scope: Scope,
+    choice: SessionChoice,
+    emit: Callable[[ArchivedMeetingSession], None],
+    *,
+    dry_run: bool,
+) -> list[SessionSweep]:
+    """Ask for what belongs to the sessions of some apps, and archive what is there.
+
+    Args:
+        session: the clients.
+        seen: the sessions that the lists of recordings name.
+        app_ids: whose sessions; they share the requests to the API.
+        scope: of the sweep.
+        choice: sessions with a recording, all of them, or none.
+        emit: given each version that was written.
+        dry_run: only say what is due.
+
+    Returns:
+        What became of each app's sessions.
+    """
+    sweeps: list[SessionSweep] = []
+    if choice == "none":
+        return sweeps
+    recorded = list(seen)
+    for app_id in app_ids:
+        of_app = session.for_app(app_id)
+        sweep = SessionSweep(of_app, scope, emit)
+        sweeps.append(sweep)
+        sessions = {it.id: it for it in recorded if it.app_id == app_id}
+        try:
+            if choice == "all":
+                sessions |= {it.id: it for it in _list_ended(of_app, scope)}
+            sweep.run(list(sessions.values()), dry_run=dry_run, requests=REQUESTS // len(app_ids))
+        except TransferStopped:
+            raise
+        except ArchiverError as error:
+            of_app.log.warning("The sessions of app %s could not be looked at. %s", app_id, error)
+            nobody = DueSession(SeenSession("", app_id, None), None, Step.ARCHIVE)
+            sweep.failed.append(_swept(nobody, f"The app's sessions could not be looked at. {error}"))
+    return sweeps
+
+
+def _list_ended(session: Session, scope: Scope) -> list[SeenSession]:
+    """Return an app's sessions that have ended within the time for which documents are kept."""
+    since = scope.now - (scope.within or RETENTION + timedelta(days=2))
+    with session.attempt() as attempt:
+        meetings = attempt.meeting_sessions.ended_sessions(since, meeting_id=scope.meeting_id)
+    return [SeenSession(meeting.id, session.app_id, meeting.ended_at or meeting.day) for meeting in meetings]
+
+
+def _archived_details(attempt: Attempt, session_id: str, day: str) -> MeetingSession | None:
+    """Return a session's details as its newest version has them; None if there is none."""
+    try:
+        started = datetime.fromisoformat(day).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    by_place = MeetingSession(session_id, "ENDED", "", "", started, None, None, {})
+    version = attempt.session_archive.newest(by_place)
+    details = json.loads(version.tags[SESSION_DETAILS]) if version else None
+    return parse_session(details) if isinstance(details, dict) else None
+
+
+def _gist(archived: ArchivedMeetingSession) -> str:
+    names = ", ".join(file.path.removeprefix("data/") for file in archived.files)
+    return " ".join([f"Version {archived.version}: {names}.", *archived.findings])
+
+
+def _swept(due: DueSession, reason: str, archive_url: str = "") -> SweptSession:
+    return SweptSession(
+        session_id=due.session.id,
+        app_id=due.session.app_id,
+        ended_at=due.ended,
+        expires_at=due.expires,
+        reason=reason[:500],
+        archive_url=archive_url,
+    )

@@ -1,0 +1,24 @@
+"""A process that restores a recording and kills itself within a file: `restore_child.py SETUP ID TO OFFSET`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from tasks.restore import folder_target
+from tasks.s3 import bucket, new_s3_client
+from tests.support.archive_child import die
+from tests.support.archiving import Setup
+from tests.support.restoring import CHUNK, restore_with, settings_of
+
+if __name__ == "__main__":
+    setup, recording_id, to, offset = Setup.parsed(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
+    write = folder_target._write_all
+
+    def write_or_die(out: Any, chunk: bytes) -> None:
+        if out.tell() == offset:
+            die()
+        write(out, chunk)
+
+    folder_target._write_all, bucket.READ_CHUNK = write_or_die, CHUNK
+    restore_with(settings_of(setup), new_s3_client(8), [recording_id], to)
