@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 
 from tasks.archive import bag, layout
 from tasks.archive.models import ArchivedFile
-from tasks.archive.session_lookup import find_versions, list_versions
+from tasks.archive.session_lookup import committed_versions, find_newest, list_versions
 from tasks.archive.session_models import ArchivedMeetingSession
-from tasks.archive.session_versions import merge
+from tasks.archive.session_versions import merge, read_versions
 from tasks.errors import StoredWrong, StoreRefused, TransferStopped
 from tasks.s3 import bare_etag
 
@@ -55,7 +55,7 @@ class _Look:
     @property
     def committed(self) -> set[int]:
         """The versions that have the marker, be they whole or not."""
-        return {number for number, paths in self.numbers.items() if layout.MARKER in paths}
+        return set(committed_versions(self.numbers))
 
 
 class SessionArchive:
@@ -82,7 +82,7 @@ class SessionArchive:
 
     def newest(self, session: MeetingSession) -> Version | None:
         """Return the newest version that is committed and whole; None if there is none."""
-        return next(iter(self._look(session).versions), None)
+        return find_newest(self._store, self.folder(session), self._log)
 
     def content(self, version: Version, path: str) -> bytes | None:
         """Return a payload file of a version; None if it is not there, or is not what the version's manifest states."""
@@ -120,7 +120,7 @@ class SessionArchive:
     def _look(self, session: MeetingSession) -> _Look:
         folder = self.folder(session)
         numbers = list_versions(self._store, folder)
-        return _Look(find_versions(self._store, folder, numbers, self._log), numbers)
+        return _Look(read_versions(self._store, folder, committed_versions(numbers), self._log), numbers)
 
     def _claim(self, session: MeetingSession, number: int, before: _Look) -> str | None:
         """Claim a version; return the record's key, or None if another run is at work on it, or has just committed."""

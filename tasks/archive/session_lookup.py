@@ -10,7 +10,8 @@ from tasks.archive import layout
 from tasks.archive.session_versions import read_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
     from tasks.archive.session_versions import Version
     from tasks.s3 import Bucket
@@ -36,10 +37,21 @@ def list_versions(bucket: Bucket, folder: str) -> dict[int, set[str]]:
     return numbers
 
 
-def find_versions(bucket: Bucket, folder: str, numbers: dict[int, set[str]], log: Log) -> list[Version]:
-    """Return the newest versions that are committed and whole, newest first; arguments as for `read_versions`."""
-    committed = sorted((number for number, paths in numbers.items() if layout.MARKER in paths), reverse=True)
-    return read_versions(bucket, folder, committed, log)
+def committed_versions(numbers: Mapping[int, AbstractSet[str]]) -> list[int]:
+    """Return the versions that have the marker, newest first, given what `list_versions` returned."""
+    return sorted((number for number, paths in numbers.items() if layout.MARKER in paths), reverse=True)
+
+
+def find_newest(bucket: Bucket, folder: str, log: Log) -> Version | None:
+    """Return the newest version that is committed and whole; None if there is none.
+
+    Args:
+        bucket: where it is.
+        folder: the session's, with a slash at its end.
+        log: told of versions that are damaged: they are passed over.
+    """
+    committed = committed_versions(list_versions(bucket, folder))
+    return next(iter(read_versions(bucket, folder, committed, log, most=1)), None)
 
 
 def find_version_for(bucket: Bucket, recording_folder: str, session_id: str, log: Log) -> Version | None:
@@ -52,8 +64,8 @@ def find_version_for(bucket: Bucket, recording_folder: str, session_id: str, log
         log: told of versions that are damaged.
     """
     for folder in _folders_near(recording_folder, session_id):
-        if versions := find_versions(bucket, folder, list_versions(bucket, folder), log):
-            return versions[0]
+        if (newest := find_newest(bucket, folder, log)) is not None:
+            return newest
     return None
 
 

@@ -148,7 +148,9 @@ class SessionState:
         )
 
 
-def read_versions(bucket: Bucket, folder: str, numbers: Sequence[int], log: Log) -> list[Version]:
+def read_versions(
+    bucket: Bucket, folder: str, numbers: Sequence[int], log: Log, most: int = VERSIONS_READ
+) -> list[Version]:
     """Return the newest versions that are whole, newest first.
 
     Args:
@@ -156,8 +158,9 @@ def read_versions(bucket: Bucket, folder: str, numbers: Sequence[int], log: Log)
         folder: the session's, with a slash at its end.
         numbers: of the versions that are committed, newest first.
         log: told of versions that are damaged: they are passed over.
+        most: how many are wanted.
     """
-    return list(islice(_whole_versions(bucket, folder, numbers, log), VERSIONS_READ))
+    return list(islice(_whole_versions(bucket, folder, numbers, log), most))
 
 
 def _whole_versions(bucket: Bucket, folder: str, numbers: Sequence[int], log: Log) -> Iterator[Version]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks import session_pipeline
+from tasks import pipeline, session_pipeline
 from tasks.errors import TransferStopped
 from tests.standins.realtimekit import Answer, HtmlPage, MediaSource, Refuse, Stall, StandInDocument
+from tests.support.meddling import WRITES, refusal
 from tests.support.meetings import SUMMARY, Meeting, chat, transcript
 from tests.support.old_archives import WHOLE, old_archive
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.standins.realtimekit import ApiRequest, Fault
@@ -147,13 +149,28 @@ def test_an_api_that_refuses_sessions_costs_the_session_and_no_time(
     recording = meeting.add_recording()
     rclone.kit.api_faults = lambda request: fault if "/sessions/" in request.path else None
     began = time.monotonic()
-    outcome = rclone.run(patience_s=0.5).archived_with_session(recording.id)
+    outcome = rclone.run(patience_s=0.3).archived_with_session(recording.id)
     assert time.monotonic() - began < 10
     assert outcome.failure
+    assert TITLE not in rclone.objects()[f"{rclone.folder(recording)}bag-info.txt"]
     assert (outcome.archive_url, outcome.written) == ("", None)
     assert "bagit.txt" in rclone.names(recording)
     rclone.kit.api_faults = []
     assert rclone.run().archived_with_session(recording.id).failure == ""
+
+
+def test_a_store_that_takes_no_session_costs_the_session(rclone: Archiving, meeting: Meeting) -> None:
+    recording = meeting.add_recording()
+
+    def meddle(method: str, request: dict[str, Any], send: Callable[[], Any]) -> Any:
+        if method.startswith(WRITES) and "/session-" in request["Key"]:
+            raise refusal("AccessDenied", 403)
+        return send()
+
+    outcome = rclone.run(meddle).archived_with_session(recording.id)
+    assert "AccessDenied" in outcome.failure
+    assert "bagit.txt" in rclone.names(recording)
+    assert not rclone.stored_keys(meeting.folder)
 
 
 def test_a_session_that_is_live_is_left_for_later(rclone: Archiving, meeting: Meeting) -> None:
@@ -230,33 +247,35 @@ def test_a_title_that_is_none_or_a_secret_does_no_harm(rclone: Archiving, meetin
     assert not any(b"leak-canary" in body for body in rclone.objects().values())
 
 
-@pytest.mark.parametrize("fault", [*FAULTS.values(), Stall()], ids=[*FAULTS, "stall"])
-def test_a_title_that_does_not_come_holds_no_recording_up(rclone: Archiving, meeting: Meeting, fault: Fault) -> None:
+def test_a_title_that_does_not_come_holds_no_recording_up(
+    rclone: Archiving, meeting: Meeting, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recording = meeting.add_recording()
-    rclone.kit.api_faults = lambda request: fault if "/sessions/" in request.path else None
+    monkeypatch.setattr(pipeline, "TITLE_S", 0.3)
+    rclone.kit.api_faults = lambda request: Stall() if "/sessions/" in request.path else None
     began = time.monotonic()
     archived = rclone.archived(recording, stall_s=20)
-    assert time.monotonic() - began < 8  # two seconds for the title, and a busy machine
+    assert time.monotonic() - began < 8
     assert len(of_sessions(rclone)) == 1
     assert (archived.title, archived.already_archived) == ("", False)
     rclone.kit.api_faults = []
     assert rclone.archived(recording).already_archived
 
 
-def test_an_archive_of_an_older_version_stays_as_it_is_and_its_session_is_archived_beside_it(bench: Archiving) -> None:
+def test_an_archive_of_an_older_version_stays_as_it_is_and_its_session_is_archived_beside_it(rclone: Archiving) -> None:
     old = WHOLE[0]
-    old_archive().lay_out(bench)
-    before = bench.objects()
-    recording = bench.kit.add(old.recording(old_archive().media))
+    old_archive().lay_out(rclone)
+    before = rclone.objects()
+    recording = rclone.kit.add(old.recording(old_archive().media))
     described = recording.describe(lambda path: path, recording.invoked_time)
-    meeting = Meeting.at(bench, id=described["session_id"], meeting_id=recording.meeting_id)
+    meeting = Meeting.at(rclone, id=described["session_id"], meeting_id=recording.meeting_id)
     meeting.session.started_at = recording.invoked_time
     meeting.put("transcript", HELLO)
-    found = bench.archived(recording, **old.options)
+    found = rclone.archived(recording, **old.options)
     assert (found.already_archived, found.title) == (True, "")
-    assert bench.run(**old.options).archived_with_session(recording.id).written
-    assert before.items() <= bench.objects().items()
-    assert not [key for key in bench.objects().keys() - before.keys() if key.startswith(bench.folder(recording))]
+    assert rclone.run(**old.options).archived_with_session(recording.id).written
+    assert before.items() <= rclone.objects().items()
+    assert not [key for key in rclone.objects().keys() - before.keys() if key.startswith(rclone.folder(recording))]
 
 
 def test_no_signature_of_a_link_is_archived_and_the_bag_says_so(
