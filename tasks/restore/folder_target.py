@@ -7,7 +7,6 @@ it. If the beginning is not the file's, the SHA-256 of the whole shows it, and t
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import shutil
@@ -21,6 +20,14 @@ from typing import TYPE_CHECKING
 
 from tasks.archive import layout
 from tasks.errors import TargetUnusable, TransferStopped
+from tasks.restore.file_system import (
+    MAKE_ROOM,
+    put_in_place,
+    require_no_link,
+    tells_apart,
+    translate_os_error,
+    write_all,
+)
 from tasks.restore.folder_lock import NO_FOLLOW, lock_folder, unlock_folder
 from tasks.restore.target import READINGS, FileDamaged, FileUnplaceable, State
 from tasks.text import MIB, human_size
@@ -33,23 +40,6 @@ if TYPE_CHECKING:
 
     from tasks.restore.models import BagFile
     from tasks.text import Log
-
-_OF_ONE_FILE = frozenset({
-    errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY,
-    errno.EFBIG, errno.ELOOP,
-})  # fmt: skip
-"""Errors that concern one file and its name; all others concern the folder."""
-_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES})
-"""Errors of a file system that has no hard links."""
-_MAKE_ROOM = "Make room there, or restore to another folder; what is restored is kept, the same command carries on."
-_ALLOW = "Allow this user to write there, or restore to another folder."
-_HINTS = {
-    errno.ENOSPC: _MAKE_ROOM, errno.EDQUOT: _MAKE_ROOM, errno.EACCES: _ALLOW, errno.EPERM: _ALLOW,
-    errno.EROFS: "It is read-only: restore to another folder.",
-    errno.EEXIST: "Name a folder, or one that is not there yet.",
-    errno.ENOTDIR: "Name a folder, or one that is not there yet.",
-}  # fmt: skip
-_ANY_HINT = "Look at the folder and its disk; what is restored is kept, the same command carries on."
 
 
 class FolderTarget:
@@ -117,7 +107,7 @@ class FolderTarget:
             free = shutil.disk_usage(self._root).free
         if free < size:
             reason = f"the next recording needs {human_size(size)}, and {human_size(free)} are free"
-            raise TargetUnusable(self.url, reason, _MAKE_ROOM)
+            raise TargetUnusable(self.url, reason, MAKE_ROOM)
 
     def state(self, path: str, file: BagFile) -> State:
         """Return what lies at a path; the content of a file of the right size is read."""
@@ -149,7 +139,7 @@ class FolderTarget:
                     part.unlink()
                     raise
                 os.fsync(number)
-            _put_in_place(part, folder / path.rpartition("/")[2], overwrite=overwrite)
+            put_in_place(part, folder / path.rpartition("/")[2], overwrite=overwrite)
         return fetched
 
     def remove(self, path: str) -> None:
@@ -180,7 +170,7 @@ class FolderTarget:
             with closing(read(begun)) as chunks:  # type: ignore[type-var]  # a generator
                 for chunk in chunks:
                     sha256.update(chunk)
-                    _write_all(out, chunk)
+                    write_all(out, chunk)
                     fetched += len(chunk)
             if sha256.hexdigest() == file.sha256 and out.tell() == file.size:
                 out.truncate()
@@ -209,7 +199,7 @@ class FolderTarget:
         folder = self._root / path
         if self._root not in (folder, *folder.parents):
             raise FileUnplaceable("it would lie outside of the folder")
-        _require_no_link(folder)
+        require_no_link(folder)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
@@ -218,7 +208,7 @@ class FolderTarget:
         place = self._root / path
         if self._root not in place.parents:
             raise FileUnplaceable("it would lie outside of the folder")
-        _require_no_link(place.parent)
+        require_no_link(place.parent)
         return place
 
     @contextmanager
@@ -231,58 +221,7 @@ class FolderTarget:
         try:
             yield
         except OSError as error:
-            number, reason = error.errno or 0, error.strerror or type(error).__name__
+            failure = translate_os_error(error, self.url, is_of_one_file=bool(path))
         else:
             return
-        if path and number in _OF_ONE_FILE:
-            raise FileUnplaceable(f"{reason}: this place does not take the file or its name")
-        raise TargetUnusable(self.url, reason, _HINTS.get(number, _ANY_HINT))
-
-
-def _require_no_link(folder: Path) -> None:
-    """Check that a folder below the root is no link, and lies in none, which might lead anywhere.
-
-    Raises:
-        FileUnplaceable: it does.
-    """
-    if os.path.realpath(folder) != str(folder):
-        raise FileUnplaceable("one of its folders is a link to another place")
-
-
-def tells_apart(folder: Path, first: str, second: str) -> bool:
-    """Tell whether a file system takes two paths for two files.
-
-    Args:
-        folder: an empty one.
-    """
-    place = folder / first
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.touch()
-    try:
-        return not os.path.lexists(folder / second)
-    finally:
-        place.unlink()
-
-
-def _put_in_place(part: Path, place: Path, *, overwrite: bool) -> None:
-    """Give a finished file its name; without `overwrite`, never in the place of another file."""
-    if overwrite:
-        part.replace(place)
-        return
-    try:
-        os.link(part, place)
-    except OSError as error:
-        if error.errno not in _NO_LINKS and not isinstance(error, FileExistsError):
-            raise
-        if os.path.lexists(place):
-            part.unlink()
-            raise FileUnplaceable("something else lies there", in_the_way=True) from None
-        part.rename(place)
-    else:
-        part.unlink()
-
-
-def _write_all(out: io.FileIO, chunk: bytes) -> None:
-    view = memoryview(chunk)
-    while view:
-        view = view[out.write(view) :]
+        raise failure

@@ -11,8 +11,9 @@ from threading import Event, Semaphore
 from typing import TYPE_CHECKING
 
 from tasks.errors import SettingsInvalid, TargetUnusable
-from tasks.restore.bag_restore import RestoreContext, restore_bag
+from tasks.restore.bag_restore import restore_bag
 from tasks.restore.bucket_target import PARTS_AT_ONCE, BucketTarget
+from tasks.restore.context import RestoreContext
 from tasks.restore.folder_target import FolderTarget
 from tasks.restore.report import make_report
 from tasks.restore.selection import find_session
@@ -24,7 +25,7 @@ from tasks.workers import Pool
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tasks.restore.bag_restore import ChosenBag
+    from tasks.restore.context import ChosenBag
     from tasks.restore.models import RestoredBag, RestoreReport
     from tasks.restore.target import Target
     from tasks.s3 import Reader

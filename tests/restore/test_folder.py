@@ -19,7 +19,7 @@ import pytest
 
 from tasks.archive import bag
 from tasks.errors import TargetUnusable
-from tasks.restore import folder_target
+from tasks.restore import file_system, folder_target
 from tasks.s3 import read_ahead
 from tests.standins.realtimekit import MediaSource, StandInRecording, SyntheticContent
 from tests.support.bags import key_of
@@ -129,7 +129,7 @@ def test_a_beginning_that_is_not_the_files_is_found_out_and_fetched_anew(
 ) -> None:
     recording = archived(rclone, 3 * RANGE)
 
-    write = folder_target._write_all
+    write = file_system.write_all
 
     def interrupted(out: Any, chunk: bytes) -> None:
         if out.tell() == RANGE:
@@ -137,7 +137,7 @@ def test_a_beginning_that_is_not_the_files_is_found_out_and_fetched_anew(
         write(out, chunk)
 
     with small_ranges(), monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):  # noqa: PT012
-        patch.setattr(folder_target, "_write_all", interrupted)
+        patch.setattr(folder_target, "write_all", interrupted)
         restored(rclone, tmp_path, recording)
     part = max((tmp_path / recording.id / "unfinished").glob("*.part"), key=lambda part: part.stat().st_size)
     part.write_bytes(b"x" * len(part.read_bytes()))
@@ -350,7 +350,7 @@ def test_a_full_disk_is_named_before_and_while_it_fills_up(
         def full(*_: Any) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-        patch.setattr(folder_target, "_write_all", full)
+        patch.setattr(folder_target, "write_all", full)
         with pytest.raises(TargetUnusable, match=r"No space left on device\. Make room"):
             restored(rclone, tmp_path, recording)
     assert only(restored(rclone, tmp_path, recording)).whole
