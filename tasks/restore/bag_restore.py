@@ -96,11 +96,14 @@ class BagRestore:
             return read_bag(self._bucket, self._folder)
         except (StoreRefused, StoreUnavailable) as error:
             self._bucket.level(self._folder)  # raises if the store is away, or refuses all
-            if isinstance(error, StoreRefused) and error.code == ARCHIVED_CLASS:
+            is_archived = isinstance(error, StoreRefused) and error.code == ARCHIVED_CLASS
+            if not is_archived:
+                self._note("unreadable", "", str(error))
+            elif not self._context.thaw_days:
+                self._note("archived class", "", "its tag files have to be asked for first, and maybe all else")
+            else:
                 for stored in self._bucket.list(self._folder):
                     self._note_archived_class(stored.key.removeprefix(self._folder), stored.key)
-            else:
-                self._note("unreadable", "", str(error))
             return None
 
     def _restore(self, contents: BagContents) -> bool:
@@ -132,7 +135,7 @@ class BagRestore:
         if marker is not None and (wanted or lost) and self._target.state(self._at(marker), marker) is State.RIGHT:
             self._target.remove(self._at(marker))
             self._right.pop(marker.path, None)
-        self._target.require_room(sum(file.size for file in wanted))
+        self._target.require_room(self._base, {self._at(file): file for file in wanted})
         self._bring_each(wanted)
         if marker is not None and contents.is_stated and self._has_all(contents):
             self._target.settle(self._base)

@@ -34,7 +34,7 @@ from tasks.text import MIB, human_size
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from threading import Event
     from typing import Any
 
@@ -97,16 +97,19 @@ class FolderTarget:
         ):
             return {path for group in doubtful for path in group[1:] if not tells_apart(Path(probe), group[0], path)}
 
-    def require_room(self, size: int) -> None:
-        """Check that so many bytes more can be stored.
+    def require_room(self, base: str, files: Mapping[str, BagFile]) -> None:
+        """Check that there is room for what is missing of files.
 
         Raises:
-            TargetUnusable: they cannot.
+            TargetUnusable: there is not.
         """
         with self._errors():
             free = shutil.disk_usage(self._root).free
-        if free < size:
-            reason = f"the next recording needs {human_size(size)}, and {human_size(free)} are free"
+            parts = [self._part(base, path, file) for path, file in files.items()]
+            there = sum(part.stat().st_size for part in parts if part.exists())
+        needed = sum(file.size for file in files.values()) - there
+        if free < needed:
+            reason = f"the next recording needs {human_size(needed)}, and {human_size(free)} are free"
             raise TargetUnusable(self.url, reason, MAKE_ROOM)
 
     def state(self, path: str, file: BagFile) -> State:
@@ -127,10 +130,9 @@ class FolderTarget:
         self, base: str, path: str, file: BagFile, read: Callable[[int], Iterator[bytes]], *, overwrite: bool
     ) -> int:
         """Bring a file to its path, verified, and return how many bytes were fetched; see `Target`."""
-        named = hashlib.sha256(f"{path}\0{file.sha256}".encode()).hexdigest()[:40]
         with self._errors(path):
             folder = self._made(path.rpartition("/")[0])
-            part = self._root / base / layout.UNFINISHED / f"{named}.part"
+            part = self._part(base, path, file)
             number = os.open(part, os.O_RDWR | os.O_CREAT | NO_FOLLOW, 0o666)
             with open(number, "r+b", buffering=0) as out:  # noqa: PTH123 - it is open
                 try:
@@ -148,10 +150,15 @@ class FolderTarget:
             self._inside(path).unlink(missing_ok=True)
 
     def settle(self, base: str) -> None:
-        """Make sure that all names that were written would survive a power cut, as the files' contents do."""
+        """Make sure that all names that were written would survive a power cut, as the files' contents do.
+
+        Beginnings of files that the bag had once, and has no more, go.
+        """
         within = self._root / base
         above = [folder for folder in within.parents if folder == self._root or self._root in folder.parents]
         with self._errors(base):
+            for part in (within / layout.UNFINISHED).glob("*.part"):
+                part.unlink()
             for folder in (*(Path(place) for place, _, _ in os.walk(within)), *above):
                 number = os.open(folder, os.O_RDONLY)
                 try:
@@ -159,6 +166,11 @@ class FolderTarget:
                         os.fsync(number)
                 finally:
                     os.close(number)
+
+    def _part(self, base: str, path: str, file: BagFile) -> Path:
+        """Return where a file is written until it is whole: another place for another content of the same path."""
+        named = hashlib.sha256(f"{path}\0{file.sha256}".encode()).hexdigest()[:40]
+        return self._root / base / layout.UNFINISHED / f"{named}.part"
 
     def _fill(self, out: io.FileIO, file: BagFile, read: Callable[[int], Iterator[bytes]]) -> int:
         """Write a file's bytes behind those that are there, until their SHA-256 is as stated."""

@@ -105,7 +105,9 @@ def test_a_folder_gets_whole_bags_and_a_second_run_fetches_nothing(bench: Archiv
     assert (again.recordings, again.fetched_bytes, fetched.ranges) == (2, 0, [])
 
 
-def test_killed_in_the_middle_of_a_file_the_next_run_carries_on_behind_it(bench: Archiving, tmp_path: Path) -> None:
+def test_killed_in_the_middle_of_a_file_the_next_run_carries_on_behind_it(
+    bench: Archiving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recording = archived(bench, 5 * RANGE)
     place = [bench.setup().text(), recording.id, str(tmp_path), str(RANGE)]
     child = [sys.executable, "-m", "tests.support.restore_child", *place]
@@ -115,8 +117,11 @@ def test_killed_in_the_middle_of_a_file_the_next_run_carries_on_behind_it(bench:
     assert not (folder / "data" / "video" / f"{recording.id}.mp4").exists()
     parts = [part.stat().st_size for part in (folder / "unfinished").glob("*.part")]
     assert max(parts) == RANGE
+    (folder / "unfinished" / "of-another-content.part").touch()
+    left = SimpleNamespace(free=5 * RANGE)  # not room for all of it once more
     fetched = Fetched()
-    with small_ranges():
+    with small_ranges(), monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: left)
         assert only(restored(bench, tmp_path, recording, meddle=fetched)).whole
     assert min(start for _, start, _ in fetched.ranges) == RANGE
     assert fetched.count == 4 * RANGE
