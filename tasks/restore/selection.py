@@ -7,7 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from tasks.archive import layout, months_held
-from tasks.restore.bag_restore import ChosenBag
+from tasks.restore.context import ChosenBag
 from tasks.workers import a_few_at_a_time
 
 if TYPE_CHECKING:
