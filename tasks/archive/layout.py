@@ -25,6 +25,7 @@ import re
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
+from tasks.documents import count_removed, without_signatures
 from tasks.settings import APP_ID
 
 if TYPE_CHECKING:
@@ -244,13 +245,16 @@ def document_path(kind: str, extension: str) -> str:
 def upload_path(url: str, extension: str) -> str:
     """Return the path of a file that a chat links to, within the bag.
 
-    Nothing of the name that a stranger gave it is used, and a URL that is signed anew leads to the same path.
+    Nothing of the name that a stranger gave it is used. A URL that is signed anew leads to the same path, and so does
+    the URL as the archived chat has it. Of a URL without a signature, the query may be all that tells two files apart.
 
     Args:
         url: of the file.
         extension: plain letters and digits.
     """
-    return f"{UPLOADS}{hashlib.sha256(re.split('[?#]', url, maxsplit=1)[0].encode()).hexdigest()[:32]}.{extension}"
+    is_signed = count_removed(without_signatures(url.encode(errors="replace")))
+    named = re.split("[?#]" if is_signed else "#", url, maxsplit=1)[0]
+    return f"{UPLOADS}{hashlib.sha256(named.encode(errors='replace')).hexdigest()[:32]}.{extension}"
 
 
 def unfinished_folder(folder: str) -> str:

@@ -162,6 +162,9 @@ def test_keys_of_sessions_are_read_as_they_are_written() -> None:
 def test_an_upload_has_the_same_path_however_its_url_is_signed_and_no_name_of_a_stranger() -> None:
     path = layout.upload_path("https://a.example/../x/<b>.png?X-Amz-Signature=1", "png")
     assert path == layout.upload_path("https://a.example/../x/<b>.png?X-Amz-Signature=2#y", "png")
+    assert path == layout.upload_path("https://a.example/../x/<b>.png?signature=removed", "png")
+    one, other = (layout.upload_path(f"https://a.example/file?id={number}", "bin") for number in (1, 2))
+    assert one != other
     assert path.removeprefix(layout.UPLOADS).removesuffix(".png").isalnum()
     assert layout.document_name(path) == path
     assert layout.document_name("data/transcript.csv") == "transcript"
