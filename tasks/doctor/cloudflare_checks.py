@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx
 
 from tasks.doctor.runner import Check, failed, ok, skipped, warning
+from tasks.doctor.session_check import check_sessions
 from tasks.doctor.webhook_check import check_webhook
 from tasks.download import describe_object, send_get
 from tasks.errors import ApiNonsense, ApiRefused, ApiUnavailable, ArchiverError, LinkRefused, SourceMissing
-from tasks.realtimekit import Cloudflare, RealtimeKit, RecordingStatus
+from tasks.realtimekit import Cloudflare, MeetingSessions, RealtimeKit, RecordingStatus
 from tasks.realtimekit.webhook_registrations import WebhookRegistrations
 from tasks.text import quiet_http_logs
 
@@ -82,6 +83,7 @@ class CloudflareChecks:
         self._cloudflare = Cloudflare(http, token, stop, PATIENCE_S)
         app = (http, settings.cloudflare_base_url, settings.cloudflare_account_id, settings.realtimekit_app_id, token)
         self._realtimekit = RealtimeKit(*app, stop=stop, patience_s=PATIENCE_S)
+        self._meeting_sessions = MeetingSessions(*app, stop=stop, patience_s=PATIENCE_S)
         self._webhooks = WebhookRegistrations(*app, stop=stop, patience_s=PATIENCE_S)
         self._account_url = f"{settings.cloudflare_base_url}/accounts/{settings.cloudflare_account_id}"
 
@@ -95,6 +97,7 @@ class CloudflareChecks:
             Check(GROUP, "recordings", self.check_recordings, needs=("app",)),
             Check(GROUP, "RealtimeKit's bucket", self.check_bucket, needs=("recordings",)),
             Check(GROUP, "download", self.check_download, needs=("recordings",)),
+            Check(GROUP, "sessions", lambda: check_sessions(self._meeting_sessions), needs=("app",)),
             Check(GROUP, "webhook", lambda: check_webhook(self._webhooks), needs=("app",), late=LATE_WEBHOOK),
         ]
 
