@@ -90,6 +90,15 @@ class MeetingSessions(AppApi):
         except (SessionNotFound, AnswerWithoutData):
             return ExpectedDocuments()
 
+    def newest(self) -> MeetingSession | None:
+        """Return the newest session; None if there is none.
+
+        Raises:
+            ApiRefused, ApiNonsense, ApiUnavailable: as for one session.
+        """
+        envelope = self._api.get(f"{self._app_url}/sessions", {**_NEWEST, "per_page": 1, "page_no": 1})
+        return next((parse_session(entry) for entry in _page(envelope["data"], "sessions")), None)
+
     def ended_sessions(self, since: datetime, *, meeting_id: str = "") -> list[MeetingSession]:
         """List the sessions that have ended, newest first, each once.
 

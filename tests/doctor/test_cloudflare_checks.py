@@ -20,7 +20,15 @@ from tasks.text.redaction import Concealed
 from tests.clock import local_time
 from tests.standins.api import AUTHENTICATION_ERROR, FORBIDDEN, NO_ROUTE
 from tests.standins.oddities import Headers
-from tests.standins.realtimekit import Answer, HtmlPage, MediaSource, Refuse, StandInRecording, SyntheticContent
+from tests.standins.realtimekit import (
+    Answer,
+    HtmlPage,
+    MediaSource,
+    Refuse,
+    StandInRecording,
+    StandInSession,
+    SyntheticContent,
+)
 
 if TYPE_CHECKING:
     from tasks.doctor.runner import Finding
@@ -46,9 +54,9 @@ def looked(kit: RealtimeKitStandIn, clocks: ClockSkew | None = None, **different
 
 
 def states(found: dict[str, Finding]) -> str:
-    """Return how the checks ended, a letter for each."""
-    assert list(found) == ALL
-    return "".join(finding.status[0] for finding in found.values())
+    """Return how the checks of recordings ended, a letter for each."""
+    assert list(found)[: len(ALL)] == ALL
+    return "".join(found[name].status[0] for name in ALL)
 
 
 def add(kit: RealtimeKitStandIn, hours_ago: float = 1, **more: Any) -> StandInRecording:
@@ -63,7 +71,7 @@ def test_everything_right_is_told_with_few_requests(kit: RealtimeKitStandIn) -> 
     assert states(found) == "oooooooo"
     assert found["app"].told.endswith("my-first-app")
     assert found["download"].told.endswith("in ranges with a strong ETag: files are read in parallel, and resumed")
-    assert len(kit.api_requests) == 4
+    assert len(kit.api_requests) == 5
     assert [request.range for request in kit.file_requests] == ["bytes=0-0"]
 
 
@@ -285,3 +293,17 @@ def test_webhooks_that_cannot_be_listed_are_no_failure(kit: RealtimeKitStandIn) 
     kit.api_faults = lambda request: FORBIDDEN if "/webhooks" in request.path else None
     status, told = webhook(kit)
     assert (status, told.startswith("not known: Cloudflare's API refused the request (HTTP 403")) == ("skipped", True)
+
+
+def test_a_token_that_may_not_read_sessions_is_a_warning_as_recordings_arrive_all_the_same(
+    kit: RealtimeKitStandIn,
+) -> None:
+    add(kit)
+    assert looked(kit)["sessions"].told == "may be read; there is none"
+    kit.add_session(StandInSession())
+    assert looked(kit)["sessions"].told == "may be read"
+    kit.api_faults = lambda request: FORBIDDEN if request.path.endswith("/sessions") else None
+    found = looked(kit)
+    assert (states(found), found["sessions"].status) == ("oooooooo", "warning")
+    assert found["sessions"].told.startswith("may not be read (HTTP 403, ")
+    assert "--sessions none" in found["sessions"].advice

@@ -22,7 +22,7 @@ from flows.sweep_recordings import sweep_recordings as sweep_flow
 from tasks.archive.partial import read_missing
 from tasks.errors import ApiRefused, ApiUnavailable, CannotHandOut, StoreUnavailable, SweepIncomplete
 from tasks.s3.client import new_s3_client
-from tasks.sweep.report import Sweep
+from tasks.sweep.report import Sweep, rows
 from tests.flows.duty import asked
 from tests.flows.running import archive_recording, sweep_recordings
 from tests.flows.world import MIB, World, eventually
@@ -32,6 +32,7 @@ from tests.standins.realtimekit import (
     MediaSource,
     RealtimeKitStandIn,
     StandInRecording,
+    StandInSession,
 )
 from tests.support.archiving import Run, Setup
 
@@ -56,8 +57,10 @@ def ids(swept: Any) -> list[str]:
 
 
 def keys(world: World) -> set[str]:
+    """Return all keys but those of what sweeps know of sessions."""
     pages = world.store.client().get_paginator("list_objects_v2").paginate(Bucket=world.bucket)
-    return {item["Key"] for page in pages for item in page.get("Contents", ())}
+    listed = {item["Key"] for page in pages for item in page.get("Contents", ())}
+    return {key for key in listed if "/_sessions/" not in key}
 
 
 def archived(world: World) -> set[str]:
@@ -107,6 +110,38 @@ def test_one_broken_recording_stops_no_other_and_is_told_loudly_without_a_secret
 def flow_run(world: World, run_id: str) -> dict[str, Any]:
     (run,) = world.ask_prefect("flow_runs", flow_runs={"id": {"any_": [run_id]}})
     return dict(run)
+
+
+@pytest.mark.parametrize("sessions", ["recorded", "none"])
+def test_sessions_come_after_the_recordings_and_stop_none(here: World, sessions: str) -> None:
+    recording, broken = aged(here, 30), aged(here, 31)
+    meeting = here.kit.add_session(StandInSession(started_at=NOW - timedelta(hours=30), minutes=1))
+    unlucky = str(uuid.uuid4())
+    recording.details, broken.details = {"session_id": meeting.id}, {"session_id": unlucky}
+    here.kit.api_faults = lambda request: Answer(400) if unlucky in request.path else None
+    sweep = sweep_recordings(sessions=sessions)
+    assert set(ids(sweep.archived)) == {broken.id, recording.id}
+    wanted = sessions == "recorded"
+    assert [one.session_id for one in sweep.sessions_archived] == [meeting.id] * wanted
+    assert [one.session_id for one in sweep.sessions_failed] == [unlucky] * wanted
+    paths = [request.path for request in here.kit.api_requests]
+    of_sessions = [number for number, path in enumerate(paths) if path.endswith("/participants")]
+    assert bool(of_sessions) == wanted
+    if wanted:
+        assert not [path for path in paths[of_sessions[0] :] if recording.id in path or broken.id in path]
+
+
+def test_a_document_that_is_expected_and_has_not_come_fails_one_run_and_stands_in_its_table(here: World) -> None:
+    meeting = here.kit.add_session(StandInSession(started_at=NOW - timedelta(days=6, hours=2), minutes=1))
+    aged(here, 6 * 24 + 1, details={"session_id": meeting.id})
+    sweep_recordings(sessions="none", at_risk_hours=1)
+    raised, sweep = incomplete()
+    assert f"1 sessions without what is to be there, which expires soon: {meeting.id} (" in str(raised)
+    assert [one.session_id for one in sweep.sessions_overdue] == [meeting.id]
+    (row, *_) = rows(sweep)
+    assert row["outcome"].startswith("OVERDUE")
+    assert row["session"] == meeting.id
+    assert sweep_recordings().sessions_overdue == ()
 
 
 def test_each_recording_is_a_task_run_by_its_name_in_the_sweeps_own_flow_run(here: World) -> None:
@@ -639,7 +674,7 @@ def test_the_form_explains_and_checks_every_parameter() -> None:
     shown = form["properties"]
     assert list(shown) == [
         "dry_run", "limit", "at_risk_hours", "invoked_within_hours", "meeting_id", "app_ids", "at_once", "hand_out",
-        "retry_minutes",
+        "retry_minutes", "sessions",
     ]  # fmt: skip
     assert all(len(parameter["description"]) > 20 for parameter in shown.values())
     assert not any("anyOf" in parameter for parameter in shown.values())
