@@ -22,14 +22,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.documents import count_removed, without_signatures
 from tasks.settings import APP_ID
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from tasks.realtimekit import MeetingSession, Recording
 
 PAYLOAD = "data/"
@@ -51,6 +50,8 @@ CATALOG = "_catalog"
 """What is derived from all bags of a month; no app has such an id either."""
 SESSIONS = "_sessions"
 """What sweeps know of the sessions of the last days; no app has such an id either."""
+SESSION_DAYS = (0, -1, -2, 1)
+"""From the day of a recording to that of its session."""
 NO_APPS = frozenset({f"{AUDIT}/", f"{CATALOG}/", f"{SESSIONS}/"})
 """Folders in the archive's root that are about the archive, and no app's."""
 DESCRIPTION = ".description.json"
@@ -179,6 +180,18 @@ def session_folder_on(prefix: str, app_id: str, session_id: str, day: date | Non
 def _folder(prefix: str, app_id: str, day: date | None, name: str) -> str:
     of_day = day.strftime("%Y/%m/%d") if day else "0000/00/00"
     return "/".join(part for part in (prefix, app_id, of_day, name) if part) + "/"
+
+
+def session_days(day: date) -> list[date]:
+    """Return the UTC days under one of which the session of a recording lies, the likeliest first.
+
+    A session may have begun long before its recording, and the recording may have been invoked before its session.
+
+    Args:
+        day: under which the recording lies.
+    """
+    near = (day.toordinal() + days for days in SESSION_DAYS)
+    return [date.fromordinal(of_session) for of_session in near if 1 <= of_session <= date.max.toordinal()]
 
 
 def version_folder(folder: str, version: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING
 
 from tasks.archive import layout
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tasks.s3 import Bucket
     from tasks.text import Log
 
-DAYS_APART = (0, -1, 1)
-"""A session lies under the day of its start, a recording of it under the day on which the recording was invoked."""
 _RECORDING = re.compile(r"(?P<above>.*?)(?P<day>[0-9]{4}/[0-9]{2}/[0-9]{2})/[0-9a-f-]{36}/")
 
 
@@ -77,5 +75,5 @@ def _folders_near(recording_folder: str, session_id: str) -> Iterator[str]:
         day = date(*map(int, match["day"].split("/")))
     except ValueError:  # the folder of recordings without any time
         return
-    for apart in DAYS_APART:
-        yield f"{match['above']}{day + timedelta(apart):%Y/%m/%d}/session-{session_id}/"
+    for of_session in layout.session_days(day):
+        yield f"{match['above']}{of_session:%Y/%m/%d}/session-{session_id}/"

@@ -7,11 +7,10 @@ catalog: what it names outside of the archive is not handed out.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from tasks.archive import PAYLOAD, parse_folder
+from tasks.archive import PAYLOAD, parse_folder, session_days
 from tasks.catalog import recorded_at
 from tasks.text import clock, human_size
 
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from tasks.catalog import Row
 
 UNTITLED = "Untitled meeting"
-DAYS_BEFORE = 2
-"""A recording belongs to a session that began on the same day, or so many days before."""
 PLAYABLE = ("video/", "audio/")
 _BY_EXTENSION = {
     "mp4": "video/mp4", "m4v": "video/mp4", "mov": "video/quicktime", "webm": "video/webm", "mkv": "video/x-matroska",
@@ -189,7 +186,7 @@ class RecordingFacts:
     @property
     def session_days(self) -> list[date]:
         """The days on one of which its session may have begun, the likeliest first."""
-        return [(self.at - timedelta(days=days)).date() for days in range(DAYS_BEFORE + 1)] if self.at else []
+        return session_days(self.at.date()) if self.at else []
 
     def folder(self, root_url: str, root: str) -> str:
         """Return the key prefix of its bag; empty if it lies elsewhere than in this archive.

@@ -43,6 +43,7 @@ def serve(settings: LibrarySettings, host: str, port: int) -> int:
         return WRONG_USAGE
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     quiet_http_logs()
+    logging.getLogger("botocore").setLevel(logging.WARNING)  # it tells of each presigned URL, in its finer levels
     conceal_logs()
     server = new_server(new_app(settings, host), host, port)
     # Once all is answered, uvicorn raises again the signal that stopped it; that is a good end.

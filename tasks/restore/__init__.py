@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.restore.bag_restore import ChosenBag
+from tasks.restore.context import ChosenBag
 from tasks.restore.links import Link, make_links, parse_lifetime
 from tasks.restore.models import RestoredBag, RestoreReport
 from tasks.restore.report import describe_problems, summarize, table_rows

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from tasks.restore.models import ProblemKind
     from tasks.s3 import Bucket
 
+DERIVED_TYPES = {
+    layout.DESCRIPTION: "application/json",
+    layout.CAPTIONS: "text/vtt; charset=utf-8",
+    layout.TRANSCRIPT_TEXT: "text/plain; charset=utf-8",
+}
+"""Of what was made from a recording, by what follows the name of the bag's folder."""
 _UNUSABLE = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
@@ -49,6 +55,21 @@ def read_bag(bucket: Bucket, folder: str) -> BagContents | None:
         recording.session_id if recording else "",
         Sums.of(inspected.listed.values()).versions,
     )
+
+
+def read_derived(bucket: Bucket, folder: str) -> list[BagFile]:
+    """Return what was made from a recording, and lies beside the recording's bag.
+
+    Args:
+        bucket: where the archive is.
+        folder: the bag's key prefix, with a slash at its end.
+    """
+    read = {suffix: bucket.get(folder.rstrip("/") + suffix) for suffix in DERIVED_TYPES}
+    return [
+        BagFile(suffix, hashlib.sha256(content).hexdigest(), None, content, DERIVED_TYPES[suffix], is_beside=True)
+        for suffix, content in read.items()
+        if content is not None
+    ]
 
 
 class _Reading:

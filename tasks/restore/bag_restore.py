@@ -6,64 +6,27 @@ is the same before and after the look that found it.
 
 from __future__ import annotations
 
-import hashlib
-from contextlib import closing
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from tasks.archive import layout, shown, tag_type
+from tasks.archive import shown, tag_type
 from tasks.errors import StoredWrong, StoreRefused, StoreUnavailable
-from tasks.restore.bag_contents import read_bag
-from tasks.restore.models import CHANGEABLE, BagFile, Problem, RestoredBag
+from tasks.restore.bag_contents import read_bag, read_derived
+from tasks.restore.file_reading import FileReading
+from tasks.restore.models import CHANGEABLE, Problem, RestoredBag
 from tasks.restore.target import FileDamaged, FileUnplaceable, State
-from tasks.s3 import ARCHIVED_CLASS, bare_etag
+from tasks.s3 import ARCHIVED_CLASS
 from tasks.workers import Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from threading import Event
-
-    from tasks.restore.models import BagContents, ProblemKind
-    from tasks.restore.target import Target
-    from tasks.s3 import Bucket, Reader
-    from tasks.text import Log
-    from tasks.transfer import Progress
+    from tasks.restore.context import ChosenBag, RestoreContext
+    from tasks.restore.models import BagContents, BagFile, ProblemKind
+    from tasks.s3 import Bucket
 
 LOOKS = 3
 """At a bag that is another at each."""
 FILES_AT_ONCE = 2
 """Of one bag."""
-DERIVED_TYPES = {
-    layout.DESCRIPTION: "application/json",
-    layout.CAPTIONS: "text/vtt; charset=utf-8",
-    layout.TRANSCRIPT_TEXT: "text/plain; charset=utf-8",
-}
-"""Of what was made from a recording, by what follows the name of the bag's folder."""
-
-
-@dataclass(frozen=True)
-class RestoreContext:
-    """What the restores of all bags share."""
-
-    new_bucket: Callable[[], Bucket]  # the archive's: with a patience that other bags' progress does not refill
-    root: str  # the key prefix of the archive, with a slash at its end, or empty
-    target: Target
-    reader: Reader
-    progress: Progress
-    stop: Event
-    log: Log
-    overwrite: bool = False
-    thaw_days: int = 0  # ask for objects in archived storage classes, for so many days
-    derived: bool = False  # bring what lies beside a recording's bag, too
-
-
-@dataclass(frozen=True)
-class ChosenBag:
-    """A bag that is to be restored."""
-
-    kind: Literal["recording", "session"]
-    id: str
-    folder: str  # below the archive's root, with a slash at its end; empty if there is none
 
 
 def restore_bag(context: RestoreContext, chosen: ChosenBag) -> tuple[RestoredBag, str]:
@@ -133,16 +96,21 @@ class BagRestore:
             return read_bag(self._bucket, self._folder)
         except (StoreRefused, StoreUnavailable) as error:
             self._bucket.level(self._folder)  # raises if the store is away, or refuses all
-            if isinstance(error, StoreRefused) and error.code == ARCHIVED_CLASS:
+            is_archived = isinstance(error, StoreRefused) and error.code == ARCHIVED_CLASS
+            if not is_archived:
+                self._note("unreadable", "", str(error))
+            elif not self._context.thaw_days:
+                self._note("archived class", "", "its tag files have to be asked for first, and maybe all else")
+            else:
                 for stored in self._bucket.list(self._folder):
                     self._note_archived_class(stored.key.removeprefix(self._folder), stored.key)
-            else:
-                self._note("unreadable", "", str(error))
             return None
 
     def _restore(self, contents: BagContents) -> bool:
         """Bring what is missing, and tell whether the bag is whole now."""
-        files, marker = [*contents.files, *self._derived()], contents.marker
+        has_derived = self._context.derived and self._chosen.kind == "recording"
+        derived = read_derived(self._bucket, self._folder) if has_derived else []
+        files, marker = [*contents.files, *derived], contents.marker
         wanted = self._look(files)
         lost = any(file.stored is None and file.path not in self._right for file in contents.files)
         if wanted or lost or (marker is not None and self._look([marker])):
@@ -167,7 +135,7 @@ class BagRestore:
         if marker is not None and (wanted or lost) and self._target.state(self._at(marker), marker) is State.RIGHT:
             self._target.remove(self._at(marker))
             self._right.pop(marker.path, None)
-        self._target.require_room(sum(file.size for file in wanted))
+        self._target.require_room(self._base, {self._at(file): file for file in wanted})
         self._bring_each(wanted)
         if marker is not None and contents.is_stated and self._has_all(contents):
             self._target.settle(self._base)
@@ -212,7 +180,11 @@ class BagRestore:
         try:
             described = self._described(file)
             fetched = self._target.write(
-                self._base, self._at(file), described, self._reading(described), overwrite=self._context.overwrite
+                self._base,
+                self._at(file),
+                described,
+                FileReading(self._context, self._bucket, described),
+                overwrite=self._context.overwrite,
             )
         except FileDamaged as damaged:
             self._note("damaged", file.path, f"expected SHA-256 {file.sha256}, found {damaged.actual}")
@@ -243,57 +215,9 @@ class BagRestore:
             raise StoredWrong(file.stored.key, f"{file.size} bytes", f"{found.size} bytes" if found else "nothing")
         return replace(file, stored=found, content_type=found.content_type)
 
-    def _reading(self, file: BagFile) -> Callable[[int], Iterator[bytes]]:
-        """Return what reads a file from an offset on, and counts the bytes, those of a second reading in place."""
-        progress, path = self._context.progress, file.path
-        counted = -1
-
-        def read(start: int) -> Iterator[bytes]:
-            nonlocal counted
-            if counted < 0:
-                progress.begin(path, file.size, start)
-            else:
-                progress.advance(path, start - counted)
-            counted = start
-            with closing(self._chunks(file, start)) as chunks:  # type: ignore[type-var]  # a generator
-                for chunk in chunks:
-                    progress.advance(path, len(chunk))
-                    counted += len(chunk)
-                    yield chunk
-
-        return read
-
-    def _chunks(self, file: BagFile, start: int) -> Iterator[bytes]:
-        """Yield a file's bytes; some stores list another ETag than they answer with."""
-        if file.content is not None or file.stored is None:
-            yield (file.content or b"")[start:]
-            return
-        reached = start
-        try:
-            for chunk in self._context.reader.chunks(self._bucket, file.stored, start):
-                reached += len(chunk)
-                yield chunk
-        except StoredWrong:
-            found = self._bucket.head(file.stored.key)
-            if found is None or found.size != file.size or bare_etag(found.etag) == bare_etag(file.stored.etag):
-                raise
-            yield from self._context.reader.chunks(self._bucket, found, reached)
-
     def _at(self, file: BagFile) -> str:
         """Return where a file belongs, below the target's root."""
         return f"{self._base}{file.path}" if file.is_beside else f"{self._base}/{file.path}"
-
-    def _derived(self) -> list[BagFile]:
-        """Return what was made from a recording and lies beside its bag."""
-        if self._chosen.kind != "recording" or not self._context.derived:
-            return []
-        key = self._folder.rstrip("/")
-        read = {suffix: self._bucket.get(key + suffix) for suffix in DERIVED_TYPES}
-        return [
-            BagFile(suffix, hashlib.sha256(content).hexdigest(), None, content, DERIVED_TYPES[suffix], is_beside=True)
-            for suffix, content in read.items()
-            if content is not None
-        ]
 
     def _note_archived_class(self, path: str, key: str) -> None:
         """Note that an object is in an archived storage class, and ask for it if that is wanted."""

@@ -77,7 +77,7 @@ class BucketTarget:
         """Return nothing: a bucket tells all keys apart."""
         return set()
 
-    def require_room(self, size: int) -> None:
+    def require_room(self, base: str, files: Mapping[str, BagFile]) -> None:
         """Do nothing: a bucket has no end that it tells of."""
 
     def state(self, path: str, file: BagFile) -> State:

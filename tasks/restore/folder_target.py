@@ -7,7 +7,6 @@ it. If the beginning is not the file's, the SHA-256 of the whole shows it, and t
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import shutil
@@ -21,35 +20,26 @@ from typing import TYPE_CHECKING
 
 from tasks.archive import layout
 from tasks.errors import TargetUnusable, TransferStopped
+from tasks.restore.file_system import (
+    MAKE_ROOM,
+    put_in_place,
+    require_no_link,
+    tells_apart,
+    translate_os_error,
+    write_all,
+)
 from tasks.restore.folder_lock import NO_FOLLOW, lock_folder, unlock_folder
 from tasks.restore.target import READINGS, FileDamaged, FileUnplaceable, State
 from tasks.text import MIB, human_size
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from threading import Event
     from typing import Any
 
     from tasks.restore.models import BagFile
     from tasks.text import Log
-
-_OF_ONE_FILE = frozenset({
-    errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY,
-    errno.EFBIG, errno.ELOOP,
-})  # fmt: skip
-"""Errors that concern one file and its name; all others concern the folder."""
-_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES})
-"""Errors of a file system that has no hard links."""
-_MAKE_ROOM = "Make room there, or restore to another folder; what is restored is kept, the same command carries on."
-_ALLOW = "Allow this user to write there, or restore to another folder."
-_HINTS = {
-    errno.ENOSPC: _MAKE_ROOM, errno.EDQUOT: _MAKE_ROOM, errno.EACCES: _ALLOW, errno.EPERM: _ALLOW,
-    errno.EROFS: "It is read-only: restore to another folder.",
-    errno.EEXIST: "Name a folder, or one that is not there yet.",
-    errno.ENOTDIR: "Name a folder, or one that is not there yet.",
-}  # fmt: skip
-_ANY_HINT = "Look at the folder and its disk; what is restored is kept, the same command carries on."
 
 
 class FolderTarget:
@@ -107,17 +97,20 @@ class FolderTarget:
         ):
             return {path for group in doubtful for path in group[1:] if not tells_apart(Path(probe), group[0], path)}
 
-    def require_room(self, size: int) -> None:
-        """Check that so many bytes more can be stored.
+    def require_room(self, base: str, files: Mapping[str, BagFile]) -> None:
+        """Check that there is room for what is missing of files.
 
         Raises:
-            TargetUnusable: they cannot.
+            TargetUnusable: there is not.
         """
         with self._errors():
             free = shutil.disk_usage(self._root).free
-        if free < size:
-            reason = f"the next recording needs {human_size(size)}, and {human_size(free)} are free"
-            raise TargetUnusable(self.url, reason, _MAKE_ROOM)
+            parts = [self._part(base, path, file) for path, file in files.items()]
+            there = sum(part.stat().st_size for part in parts if part.exists())
+        needed = sum(file.size for file in files.values()) - there
+        if free < needed:
+            reason = f"the next recording needs {human_size(needed)}, and {human_size(free)} are free"
+            raise TargetUnusable(self.url, reason, MAKE_ROOM)
 
     def state(self, path: str, file: BagFile) -> State:
         """Return what lies at a path; the content of a file of the right size is read."""
@@ -137,10 +130,9 @@ class FolderTarget:
         self, base: str, path: str, file: BagFile, read: Callable[[int], Iterator[bytes]], *, overwrite: bool
     ) -> int:
         """Bring a file to its path, verified, and return how many bytes were fetched; see `Target`."""
-        named = hashlib.sha256(f"{path}\0{file.sha256}".encode()).hexdigest()[:40]
         with self._errors(path):
             folder = self._made(path.rpartition("/")[0])
-            part = self._root / base / layout.UNFINISHED / f"{named}.part"
+            part = self._part(base, path, file)
             number = os.open(part, os.O_RDWR | os.O_CREAT | NO_FOLLOW, 0o666)
             with open(number, "r+b", buffering=0) as out:  # noqa: PTH123 - it is open
                 try:
@@ -149,7 +141,7 @@ class FolderTarget:
                     part.unlink()
                     raise
                 os.fsync(number)
-            _put_in_place(part, folder / path.rpartition("/")[2], overwrite=overwrite)
+            put_in_place(part, folder / path.rpartition("/")[2], overwrite=overwrite)
         return fetched
 
     def remove(self, path: str) -> None:
@@ -158,10 +150,15 @@ class FolderTarget:
             self._inside(path).unlink(missing_ok=True)
 
     def settle(self, base: str) -> None:
-        """Make sure that all names that were written would survive a power cut, as the files' contents do."""
+        """Make sure that all names that were written would survive a power cut, as the files' contents do.
+
+        Beginnings of files that the bag had once, and has no more, go.
+        """
         within = self._root / base
         above = [folder for folder in within.parents if folder == self._root or self._root in folder.parents]
         with self._errors(base):
+            for part in (within / layout.UNFINISHED).glob("*.part"):
+                part.unlink()
             for folder in (*(Path(place) for place, _, _ in os.walk(within)), *above):
                 number = os.open(folder, os.O_RDONLY)
                 try:
@@ -169,6 +166,11 @@ class FolderTarget:
                         os.fsync(number)
                 finally:
                     os.close(number)
+
+    def _part(self, base: str, path: str, file: BagFile) -> Path:
+        """Return where a file is written until it is whole: another place for another content of the same path."""
+        named = hashlib.sha256(f"{path}\0{file.sha256}".encode()).hexdigest()[:40]
+        return self._root / base / layout.UNFINISHED / f"{named}.part"
 
     def _fill(self, out: io.FileIO, file: BagFile, read: Callable[[int], Iterator[bytes]]) -> int:
         """Write a file's bytes behind those that are there, until their SHA-256 is as stated."""
@@ -180,7 +182,7 @@ class FolderTarget:
             with closing(read(begun)) as chunks:  # type: ignore[type-var]  # a generator
                 for chunk in chunks:
                     sha256.update(chunk)
-                    _write_all(out, chunk)
+                    write_all(out, chunk)
                     fetched += len(chunk)
             if sha256.hexdigest() == file.sha256 and out.tell() == file.size:
                 out.truncate()
@@ -209,7 +211,7 @@ class FolderTarget:
         folder = self._root / path
         if self._root not in (folder, *folder.parents):
             raise FileUnplaceable("it would lie outside of the folder")
-        _require_no_link(folder)
+        require_no_link(folder)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
@@ -218,7 +220,7 @@ class FolderTarget:
         place = self._root / path
         if self._root not in place.parents:
             raise FileUnplaceable("it would lie outside of the folder")
-        _require_no_link(place.parent)
+        require_no_link(place.parent)
         return place
 
     @contextmanager
@@ -231,58 +233,7 @@ class FolderTarget:
         try:
             yield
         except OSError as error:
-            number, reason = error.errno or 0, error.strerror or type(error).__name__
+            failure = translate_os_error(error, self.url, is_of_one_file=bool(path))
         else:
             return
-        if path and number in _OF_ONE_FILE:
-            raise FileUnplaceable(f"{reason}: this place does not take the file or its name")
-        raise TargetUnusable(self.url, reason, _HINTS.get(number, _ANY_HINT))
-
-
-def _require_no_link(folder: Path) -> None:
-    """Check that a folder below the root is no link, and lies in none, which might lead anywhere.
-
-    Raises:
-        FileUnplaceable: it does.
-    """
-    if os.path.realpath(folder) != str(folder):
-        raise FileUnplaceable("one of its folders is a link to another place")
-
-
-def tells_apart(folder: Path, first: str, second: str) -> bool:
-    """Tell whether a file system takes two paths for two files.
-
-    Args:
-        folder: an empty one.
-    """
-    place = folder / first
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.touch()
-    try:
-        return not os.path.lexists(folder / second)
-    finally:
-        place.unlink()
-
-
-def _put_in_place(part: Path, place: Path, *, overwrite: bool) -> None:
-    """Give a finished file its name; without `overwrite`, never in the place of another file."""
-    if overwrite:
-        part.replace(place)
-        return
-    try:
-        os.link(part, place)
-    except OSError as error:
-        if error.errno not in _NO_LINKS and not isinstance(error, FileExistsError):
-            raise
-        if os.path.lexists(place):
-            part.unlink()
-            raise FileUnplaceable("something else lies there", in_the_way=True) from None
-        part.rename(place)
-    else:
-        part.unlink()
-
-
-def _write_all(out: io.FileIO, chunk: bytes) -> None:
-    view = memoryview(chunk)
-    while view:
-        view = view[out.write(view) :]
+        raise failure

@@ -18,7 +18,7 @@ from tasks.restore.bag_contents import read_bag
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tasks.restore.bag_restore import ChosenBag
+    from tasks.restore.context import ChosenBag
     from tasks.s3 import Bucket, PresignedDownloads
 
 LONGEST_DAYS = 7

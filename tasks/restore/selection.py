@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import date
 from typing import TYPE_CHECKING
 
 from tasks.archive import layout, months_held
-from tasks.restore.bag_restore import ChosenBag
+from tasks.restore.context import ChosenBag
 from tasks.workers import a_few_at_a_time
 
 if TYPE_CHECKING:
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
     from tasks.s3 import Bucket
     from tasks.text import Log
-
-DAYS_BEFORE = 2
-"""A session lies under the day of its start: the recording's day, or one shortly before."""
 
 
 def find_recordings(
@@ -83,11 +80,10 @@ def find_session(bucket: Bucket, root: str, recording: ChosenBag, session_id: st
         recording: of the session.
         session_id: as the recording's details name the session.
     """
-    app_id, year, month, day = recording.folder.split("/")[:4]
-    days = [f"{year}/{month}/{day}"]
+    app_id, *of_recording = recording.folder.split("/")[:4]
+    days = ["/".join(of_recording)]
     with suppress(ValueError):  # the year 0000
-        of_recording = datetime(int(year), int(month), int(day), tzinfo=UTC)
-        days += [f"{of_recording - timedelta(days=before):%Y/%m/%d}" for before in range(1, DAYS_BEFORE + 1)]
+        days = [f"{day:%Y/%m/%d}" for day in layout.session_days(date(*map(int, of_recording)))]
     for of_session in days:
         versions = list(_bags(bucket, root, f"{app_id}/{of_session}/session-{session_id}"))
         if versions:

@@ -10,9 +10,10 @@ from pathlib import Path
 from threading import Event, Semaphore
 from typing import TYPE_CHECKING
 
-from tasks.errors import SettingsInvalid, TargetUnusable
-from tasks.restore.bag_restore import RestoreContext, restore_bag
+from tasks.errors import SettingsInvalid, StoreRefused, TargetUnusable
+from tasks.restore.bag_restore import restore_bag
 from tasks.restore.bucket_target import PARTS_AT_ONCE, BucketTarget
+from tasks.restore.context import RestoreContext
 from tasks.restore.folder_target import FolderTarget
 from tasks.restore.report import make_report
 from tasks.restore.selection import find_session
@@ -24,7 +25,7 @@ from tasks.workers import Pool
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tasks.restore.bag_restore import ChosenBag
+    from tasks.restore.context import ChosenBag
     from tasks.restore.models import RestoredBag, RestoreReport
     from tasks.restore.target import Target
     from tasks.s3 import Reader
@@ -146,9 +147,11 @@ def _open_target(session: RestoreSession, to: str, reader: Reader, stop: Event) 
         return FolderTarget(Path(to).expanduser(), stop, session.log)
     if not settings.restore_endpoint_url and not settings.restore_profile:
         require_apart(settings, bucket, prefix)
-    client = new_s3_client(
-        SPARE_CONNECTIONS, profile=settings.restore_profile, endpoint_url=settings.restore_endpoint_url
-    )
+    profile, endpoint_url = settings.restore_profile, settings.restore_endpoint_url
+    try:
+        client = new_s3_client(SPARE_CONNECTIONS, profile=profile, endpoint_url=endpoint_url)
+    except StoreRefused as refused:
+        raise TargetUnusable(to, refused.message, "Correct RESTORE_PROFILE and RESTORE_ENDPOINT_URL.") from None
     store = Store(client, bucket, settings.transfer_patience, stop, Throttle(MAX_BODIES))
     parts = Semaphore(settings.transfer_concurrency + PARTS_AT_ONCE)
     return BucketTarget(store, f"{prefix}/" if prefix else "", reader, parts)

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from tasks.restore.models import BagFile
@@ -73,8 +73,8 @@ class Target(Protocol):
     def clashes(self, base: str, paths: Collection[str]) -> set[str]:
         """Return which of a bag's paths cannot be told apart here from others."""
 
-    def require_room(self, size: int) -> None:
-        """Check that so many bytes more can be stored."""
+    def require_room(self, base: str, files: Mapping[str, BagFile]) -> None:
+        """Check that there is room for files, by their paths."""
 
     def state(self, path: str, file: BagFile) -> State:
         """Return what lies at a path; the content is read if nothing else tells."""

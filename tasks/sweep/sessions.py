@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tasks.archive import SESSION_DETAILS, MissingPiece, SessionContents
-from tasks.errors import ApiRefused, ArchiverError, SessionLive, TransferStopped
+from tasks.errors import ApiRefused, ApiUnavailable, ArchiverError, SessionLive, SessionNotFound, TransferStopped
 from tasks.realtimekit import DOCUMENT_KINDS, RETENTION, MeetingSession, parse_session
 from tasks.session_contents import NEVER_CAME
 from tasks.session_pipeline import MeetingSessionOptions, archive_ended_session, fetch_meeting_session
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from tasks.sweep.scope import Scope
 
 SessionChoice: TypeAlias = Literal["recorded", "all", "none"]
+MOST_AWAY = 3
+"""Sessions in a row for which the API was away: then the others are left to the next sweep."""
 _UNAUTHORIZED = (401, 403)
 
 
@@ -58,7 +60,8 @@ class SessionSweep:
     overdue: list[SweptSession] = field(default_factory=list)
     left: list[SweptSession] = field(default_factory=list)
     _looks: dict[str, SessionLook] = field(default_factory=dict)
-    _refused: ApiRefused | None = None
+    _refused: bool = False  # the token may read no session
+    _away: int = 0  # sessions in a row for which the API was away
     _requests: int = 0
 
     def run(self, seen: Sequence[SeenSession], *, dry_run: bool, requests: int = REQUESTS) -> None:
@@ -81,7 +84,7 @@ class SessionSweep:
         until = time.monotonic() + SESSIONS_FOR.total_seconds()
         for one in due:  # one after the other: a failure shuts down the connections that all share
             self._requests -= one.requests
-            if time.monotonic() > until or self._refused is not None or self._requests < 0:
+            if time.monotonic() > until or self._refused or self._away >= MOST_AWAY or self._requests < 0:
                 break
             self._looks[one.session.id] = self._try(one)
         self._find_overdue(seen)
@@ -90,17 +93,24 @@ class SessionSweep:
                 write_looks(attempt.store, settings.root, app_id, self._looks, self.scope.now)
 
     def _try(self, due: DueSession) -> SessionLook:
-        """Do what a session is due for; a token that may read no session is not tried with each of them."""
+        """Do what a session is due for; neither a refused token nor an API that is away is tried with each of them."""
         try:
-            return self._look(due)
+            look = self._look(due)
         except TransferStopped:
             raise
+        except SessionNotFound as unknown:
+            self.failed.append(_swept(due, str(unknown)))
+            return SessionLook(self.scope.now, due.ended, archived=True)  # nothing of it will ever come
         except ArchiverError as error:
-            self._refused = error if isinstance(error, ApiRefused) and error.status in _UNAUTHORIZED else None
+            self._refused = isinstance(error, ApiRefused) and error.status in _UNAUTHORIZED
+            self._away = self._away + 1 if isinstance(error, ApiUnavailable) else 0
             reason = str(error)
         except Exception as error:
             self.session.log.exception("Session %s.", due.session.id)
             reason = f"{type(error).__name__}, which nobody foresaw. The log tells more."
+        else:
+            self._away = 0
+            return look
         self.failed.append(_swept(due, reason))
         last = due.look or SessionLook(self.scope.now, awaited=DOCUMENT_KINDS)
         return replace(last, failures=last.failures + 1, looked_at=self.scope.now)
@@ -219,7 +229,7 @@ def sweep_sessions(
         except ArchiverError as error:
             of_app.log.warning("The sessions of app %s could not be looked at. %s", app_id, error)
             nobody = DueSession(SeenSession("", app_id, None), None, Step.ARCHIVE)
-            sweep.failed.append(_swept(nobody, f"The app's sessions could not be looked at. {error}"))
+            sweep.overdue.append(_swept(nobody, f"The app's sessions could not be looked at. {error}"))
     return sweeps
 
 

@@ -112,7 +112,7 @@ def test_interrupted_it_says_that_the_next_run_carries_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(folder_target, "_write_all", interrupt)
+        patch.setattr(folder_target, "write_all", interrupt)
         assert main([recording.id, str(tmp_path)]) == 130
     stdout, stderr = capsys.readouterr()
     assert (stdout, "The next run carries on" in stderr) == ("", True)

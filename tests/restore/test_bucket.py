@@ -160,6 +160,9 @@ def test_what_is_wrong_with_the_target_is_told_as_such(rclone: Archiving) -> Non
         restored(rclone, "s3://no-such-bucket/x", recording)
     with pytest.raises(SettingsInvalid, match="TO: must look like s3://bucket/prefix"):
         restored(rclone, "s3://x?y", recording)
+    unknown = settings_of(rclone.setup(), restore_profile="no-such-profile")
+    with pytest.raises(TargetUnusable, match=r"no-such-profile.*RESTORE_PROFILE"):
+        restore_with(unknown, rclone.s3, [recording.id], "s3://bucket")
     away = settings_of(rclone.setup(patience_s=0.2), restore_endpoint_url="http://127.0.0.1:9")
     with pytest.raises(TargetUnavailable, match="RESTORE_ENDPOINT_URL"):
         restore_with(away, rclone.s3, [recording.id], "s3://bucket")

@@ -19,7 +19,7 @@ import pytest
 
 from tasks.archive import bag
 from tasks.errors import TargetUnusable
-from tasks.restore import folder_target
+from tasks.restore import file_system, folder_target
 from tasks.s3 import read_ahead
 from tests.standins.realtimekit import MediaSource, StandInRecording, SyntheticContent
 from tests.support.bags import key_of
@@ -105,7 +105,9 @@ def test_a_folder_gets_whole_bags_and_a_second_run_fetches_nothing(bench: Archiv
     assert (again.recordings, again.fetched_bytes, fetched.ranges) == (2, 0, [])
 
 
-def test_killed_in_the_middle_of_a_file_the_next_run_carries_on_behind_it(bench: Archiving, tmp_path: Path) -> None:
+def test_killed_in_the_middle_of_a_file_the_next_run_carries_on_behind_it(
+    bench: Archiving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recording = archived(bench, 5 * RANGE)
     place = [bench.setup().text(), recording.id, str(tmp_path), str(RANGE)]
     child = [sys.executable, "-m", "tests.support.restore_child", *place]
@@ -115,8 +117,11 @@ def test_killed_in_the_middle_of_a_file_the_next_run_carries_on_behind_it(bench:
     assert not (folder / "data" / "video" / f"{recording.id}.mp4").exists()
     parts = [part.stat().st_size for part in (folder / "unfinished").glob("*.part")]
     assert max(parts) == RANGE
+    (folder / "unfinished" / "of-another-content.part").touch()
+    left = SimpleNamespace(free=5 * RANGE)  # not room for all of it once more
     fetched = Fetched()
-    with small_ranges():
+    with small_ranges(), monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: left)
         assert only(restored(bench, tmp_path, recording, meddle=fetched)).whole
     assert min(start for _, start, _ in fetched.ranges) == RANGE
     assert fetched.count == 4 * RANGE
@@ -129,7 +134,7 @@ def test_a_beginning_that_is_not_the_files_is_found_out_and_fetched_anew(
 ) -> None:
     recording = archived(rclone, 3 * RANGE)
 
-    write = folder_target._write_all
+    write = file_system.write_all
 
     def interrupted(out: Any, chunk: bytes) -> None:
         if out.tell() == RANGE:
@@ -137,7 +142,7 @@ def test_a_beginning_that_is_not_the_files_is_found_out_and_fetched_anew(
         write(out, chunk)
 
     with small_ranges(), monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):  # noqa: PT012
-        patch.setattr(folder_target, "_write_all", interrupted)
+        patch.setattr(folder_target, "write_all", interrupted)
         restored(rclone, tmp_path, recording)
     part = max((tmp_path / recording.id / "unfinished").glob("*.part"), key=lambda part: part.stat().st_size)
     part.write_bytes(b"x" * len(part.read_bytes()))
@@ -350,7 +355,7 @@ def test_a_full_disk_is_named_before_and_while_it_fills_up(
         def full(*_: Any) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-        patch.setattr(folder_target, "_write_all", full)
+        patch.setattr(folder_target, "write_all", full)
         with pytest.raises(TargetUnusable, match=r"No space left on device\. Make room"):
             restored(rclone, tmp_path, recording)
     assert only(restored(rclone, tmp_path, recording)).whole

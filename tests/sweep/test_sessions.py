@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.standins.realtimekit import Answer
 from tests.support.auditing import audited
+from tests.support.meddling import refusal
 from tests.support.meetings import SUMMARY, Meeting, chat, transcript
 
 if TYPE_CHECKING:
@@ -162,3 +164,48 @@ def test_an_audit_takes_no_notice_of_what_sweeps_know(rclone: Archiving) -> None
     sweep(rclone)
     assert rclone.stored_keys("archive/_sessions/")
     assert not audited(rclone).notices
+
+
+def test_a_session_that_the_api_does_not_know_is_told_once_and_nobody_has_to_look(rclone: Archiving) -> None:
+    rclone.add(5000, invoked_time=datetime.now(UTC) - 6.5 * DAY, duration=0)
+    first = sweep(rclone)
+    assert (len(first.failed), first.overdue) == (1, [])
+    again = sweep(rclone, 7 * HOUR)
+    assert (again.failed, again.overdue) == ([], [])
+
+
+def test_an_api_that_is_away_is_not_tried_with_each_session(rclone: Archiving) -> None:
+    for _ in range(5):
+        recorded(rclone)
+    rclone.kit.api_faults = lambda request: Answer(503) if "/sessions/" in request.path else None
+    assert len(rclone.run(patience_s=0.5).swept_sessions(datetime.now(UTC)).failed) == 3
+
+
+def test_a_store_that_fails_is_told_loudly_and_hides_nothing_that_was_done(rclone: Archiving) -> None:
+    meeting = recorded(rclone)
+
+    def meddle(method: str, request: dict[str, Any], send: Any) -> Any:
+        if method == "put_object" and "/_sessions/" in request["Key"]:
+            raise refusal("AccessDenied", 403)
+        return send()
+
+    swept = rclone.run(meddle).swept_sessions(datetime.now(UTC))
+    assert [it.session_id for it in swept.archived] == [meeting.id]
+    assert swept.overdue[0].reason.startswith("The app's sessions could not be looked at. ")
+
+
+def test_a_dry_run_asks_and_writes_nothing(rclone: Archiving) -> None:
+    meeting = recorded(rclone)
+    before = len(requests(rclone))
+    dry = rclone.run().swept_sessions(datetime.now(UTC), dry_run=True)
+    assert [it.session_id for it in dry.left] == [meeting.id]
+    assert (requests(rclone)[before:], rclone.stored_keys()) == ([], [])
+
+
+def test_what_sweeps_know_holds_no_name_and_no_url(rclone: Archiving) -> None:
+    meeting = recorded(rclone, title="secret-title")
+    meeting.put("transcript", HELLO)
+    sweep(rclone)
+    (key,) = rclone.stored_keys("archive/_sessions/")
+    known = json.loads(rclone.objects()[key])
+    assert known["sessions"][meeting.id].keys() == {"looked_at", "ended", "day", "awaited", "expected", "archived"}

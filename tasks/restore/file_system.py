@@ -1,0 +1,95 @@
+"""A file system as a restore meets it: names, links, and the errors of the operating system in words."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from tasks.errors import TargetUnusable
+from tasks.restore.target import FileUnplaceable
+
+if TYPE_CHECKING:
+    import io
+    from pathlib import Path
+
+_OF_ONE_FILE = frozenset({
+    errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY,
+    errno.EFBIG, errno.ELOOP,
+})  # fmt: skip
+"""Errors that concern one file and its name; all others concern the folder."""
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES})
+"""Errors of a file system that has no hard links."""
+MAKE_ROOM = "Make room there, or restore to another folder; what is restored is kept, the same command carries on."
+_ALLOW = "Allow this user to write there, or restore to another folder."
+_HINTS = {
+    errno.ENOSPC: MAKE_ROOM, errno.EDQUOT: MAKE_ROOM, errno.EACCES: _ALLOW, errno.EPERM: _ALLOW,
+    errno.EROFS: "It is read-only: restore to another folder.",
+    errno.EEXIST: "Name a folder, or one that is not there yet.",
+    errno.ENOTDIR: "Name a folder, or one that is not there yet.",
+}  # fmt: skip
+_ANY_HINT = "Look at the folder and its disk; what is restored is kept, the same command carries on."
+
+
+def translate_os_error(error: OSError, target: str, *, is_of_one_file: bool) -> Exception:
+    """Return what an error of the operating system means.
+
+    Args:
+        error: as raised.
+        target: the folder, for people.
+        is_of_one_file: it came with one file; it may concern all files nevertheless, such as a full disk.
+    """
+    number, reason = error.errno or 0, error.strerror or type(error).__name__
+    if is_of_one_file and number in _OF_ONE_FILE:
+        return FileUnplaceable(f"{reason}: this place does not take the file or its name")
+    return TargetUnusable(target, reason, _HINTS.get(number, _ANY_HINT))
+
+
+def require_no_link(folder: Path) -> None:
+    """Check that a folder below the root is no link, and lies in none, which might lead anywhere.
+
+    Raises:
+        FileUnplaceable: it does.
+    """
+    if os.path.realpath(folder) != str(folder):
+        raise FileUnplaceable("one of its folders is a link to another place")
+
+
+def tells_apart(folder: Path, first: str, second: str) -> bool:
+    """Tell whether a file system takes two paths for two files.
+
+    Args:
+        folder: an empty one.
+    """
+    place = folder / first
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.touch()
+    try:
+        return not os.path.lexists(folder / second)
+    finally:
+        place.unlink()
+
+
+def put_in_place(part: Path, place: Path, *, overwrite: bool) -> None:
+    """Give a finished file its name; without `overwrite`, never in the place of another file."""
+    if overwrite:
+        part.replace(place)
+        return
+    try:
+        os.link(part, place)
+    except OSError as error:
+        if error.errno not in _NO_LINKS and not isinstance(error, FileExistsError):
+            raise
+        if os.path.lexists(place):
+            part.unlink()
+            raise FileUnplaceable("something else lies there", in_the_way=True) from None
+        part.rename(place)
+    else:
+        part.unlink()
+
+
+def write_all(out: io.FileIO, chunk: bytes) -> None:
+    """Write all of a chunk."""
+    view = memoryview(chunk)
+    while view:
+        view = view[out.write(view) :]
