@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import errno
 import os
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from tasks.errors import TargetUnusable
 from tasks.restore.target import FileUnplaceable
+from tasks.text import MIB
 
 if TYPE_CHECKING:
     import io
     from pathlib import Path
+    from typing import Self
 
+FLUSHED_BYTES = 64 * MIB
+"""After so many bytes the disk is to store what it has of a file."""
+FLUSHING = "flushing"
+"""The name of the threads that wait for the disk."""
 _OF_ONE_FILE = frozenset({
     errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY,
     errno.EFBIG, errno.ELOOP,
@@ -88,8 +95,43 @@ def put_in_place(part: Path, place: Path, *, overwrite: bool) -> None:
         part.unlink()
 
 
-def write_all(out: io.FileIO, chunk: bytes) -> None:
-    """Write all of a chunk."""
-    view = memoryview(chunk)
-    while view:
-        view = view[out.write(view) :]
+class FlushedFile:
+    """Writes a file, and has the disk store it meanwhile, so that the end does not wait for all of a large one.
+
+    Args:
+        out: the open file, whose position is where it goes on.
+    """
+
+    def __init__(self, out: io.FileIO) -> None:
+        self._out = out
+        self._thread = ThreadPoolExecutor(1, FLUSHING)
+        self._flush: Future[None] | None = None
+        self._unflushed = 0
+
+    def write(self, chunk: bytes) -> None:
+        """Write all of a chunk."""
+        view = memoryview(chunk)
+        while view:
+            view = view[self._out.write(view) :]
+        self._unflushed += len(chunk)
+        if self._unflushed >= FLUSHED_BYTES and (self._flush is None or self._flush.done()):
+            self._check()
+            self._unflushed, self._flush = 0, self._thread.submit(os.fsync, self._out.fileno())
+
+    def flush(self) -> None:
+        """Wait until the disk has all of it."""
+        self._check()
+        os.fsync(self._out.fileno())
+
+    def _check(self) -> None:
+        """Wait for the flush under way: the system tells of a failure only once."""
+        if self._flush is not None:
+            self._flush.result()
+
+    def __enter__(self) -> Self:
+        """Begin with nothing to flush."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave no thread behind."""
+        self._thread.shutdown()

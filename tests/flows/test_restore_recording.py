@@ -12,7 +12,7 @@ import pytest
 from flows import archive_recording, update_catalog
 from flows.restore_recording import main, restore_recording
 from tasks.errors import NothingSelected, RestoreIncomplete
-from tasks.restore import RestoreReport, folder_target
+from tasks.restore import RestoreReport, file_system
 from tests.flows.test_audit_archive import CLOUDFLARES, archived, flip
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def test_interrupted_it_says_that_the_next_run_carries_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(folder_target, "write_all", interrupt)
+        patch.setattr(file_system.FlushedFile, "write", interrupt)
         assert main([recording.id, str(tmp_path)]) == 130
     stdout, stderr = capsys.readouterr()
     assert (stdout, "The next run carries on" in stderr) == ("", True)
