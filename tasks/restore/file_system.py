@@ -25,6 +25,8 @@ _OF_ONE_FILE = frozenset({
     errno.EFBIG, errno.ELOOP,
 })  # fmt: skip
 """Errors that concern one file and its name; all others concern the folder."""
+_IN_THE_WAY = frozenset({errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY})
+"""Errors of a file in the place of a folder, or the other way round."""
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES})
 """Errors of a file system that has no hard links."""
 MAKE_ROOM = "Make room there, or restore to another folder; what is restored is kept, the same command carries on."
@@ -48,7 +50,7 @@ def translate_os_error(error: OSError, target: str, *, is_of_one_file: bool) -> 
     """
     number, reason = error.errno or 0, error.strerror or type(error).__name__
     if is_of_one_file and number in _OF_ONE_FILE:
-        return FileUnplaceable(f"{reason}: this place does not take the file or its name")
+        return FileUnplaceable(f"{reason}: this place does not take the file", in_the_way=number in _IN_THE_WAY)
     return TargetUnusable(target, reason, _HINTS.get(number, _ANY_HINT))
 
 

@@ -159,7 +159,10 @@ class FolderTarget:
             for part in (within / layout.UNFINISHED).glob("*.part"):
                 part.unlink()
             for folder in (*(Path(place) for place, _, _ in os.walk(within)), *above):
-                number = os.open(folder, os.O_RDONLY)
+                try:
+                    number = os.open(folder, os.O_RDONLY)
+                except PermissionError:
+                    continue  # Windows opens no folders
                 try:
                     with suppress(OSError):  # not every file system knows it
                         os.fsync(number)

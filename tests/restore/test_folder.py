@@ -214,6 +214,20 @@ def test_another_file_in_the_way_is_left_alone_and_replaced_only_on_demand(
     require_whole(tmp_path / recording.id)
 
 
+@pytest.mark.parametrize("name", ["data", "data/video/{}.mp4/folder"])
+def test_a_file_in_place_of_a_folder_and_the_other_way_round_are_in_the_way(
+    rclone: Archiving, tmp_path: Path, name: str
+) -> None:
+    recording = archived(rclone)
+    foreign = tmp_path / recording.id / name.format(recording.id)
+    foreign.parent.mkdir(parents=True)
+    foreign.write_bytes(b"mine")
+    for overwrite in (False, True):
+        report = restored(rclone, tmp_path, recording, overwrite=overwrite)
+        assert problems_of(report) == {f"data/video/{recording.id}.mp4": "in the way"}
+        assert foreign.read_bytes() == b"mine"
+
+
 @pytest.mark.parametrize("name", ["data/video", "{}.mp4"])
 def test_a_link_in_the_folder_leads_nothing_out_of_it(rclone: Archiving, tmp_path: Path, name: str) -> None:
     recording = archived(rclone)

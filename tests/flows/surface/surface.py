@@ -189,6 +189,8 @@ def _publishing(patch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
     patch.setattr(doctor, "examine", lambda _: sound)
     swept, audited = result_of(sweep.sweep_recordings), result_of(audit.audit_archive)
     described = example(result_of(describe.describe_recording), recording_id=ID)
+    restore = _module("restore_recording")
+    brought = example(result_of(restore.restore_recording))
     return [
         lambda: archive.publish_report(engine, ID, "report"),
         lambda: sweep.publish_table(engine, example(swept)),
@@ -196,6 +198,7 @@ def _publishing(patch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
         lambda: audit.publish_table(engine, example(audited)),
         lambda: describe.publish_description(engine, described, b""),
         doctor.doctor.fn,
+        lambda: restore.publish_table(engine, brought),
     ]
 
 
