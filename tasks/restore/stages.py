@@ -161,8 +161,10 @@ def parse_target(to: str) -> tuple[str, str]:
     """Return the bucket and the prefix that a target names; empty texts if it is a folder.
 
     Raises:
-        SettingsInvalid: it begins like a bucket's, and names none.
+        SettingsInvalid: it begins like a bucket's, and names none; or it is empty, as an unset variable is.
     """
+    if not to.strip():
+        raise SettingsInvalid(("TO: is empty",))
     if not to.startswith("s3:"):
         return "", ""
     try:
