@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from tasks.transfer import View
 
 BAGS_AT_ONCE = 4
-BARS_UP_TO = 2
-"""Recordings that have a bar for each file; of more, there is one bar for all."""
+BARS_UP_TO = 1
+"""Recordings that have a bar for each file; for more, there is one bar."""
 ALL = "all recordings"
 SPARE_CONNECTIONS = 32
 
