@@ -59,9 +59,11 @@ class Version:
         stated = json.loads(self.tags[layout.SESSION_DETAILS])
         if not isinstance(stated, dict):
             return False
-        details = {name: value for name, value in stated.items() if name != ABOUT}
-        is_named = recording_id in bag.stated_recordings(self.tags[layout.INFO])
-        return is_named and bag.json_tag(details) == bag.json_tag(redacted(session.details))
+        said, now = (
+            bag.json_tag({name: value for name, value in details.items() if name != ABOUT})
+            for details in (stated, redacted(session.details))
+        )
+        return said == now and recording_id in bag.stated_recordings(self.tags[layout.INFO])
 
     @cached_property
     def documents(self) -> dict[str, str]:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx
 
 from tasks.doctor.runner import Check, failed, ok, skipped, warning
-from tasks.doctor.session_check import check_sessions
 from tasks.doctor.webhook_check import check_webhook
 from tasks.download import describe_object, send_get
 from tasks.errors import ApiNonsense, ApiRefused, ApiUnavailable, ArchiverError, LinkRefused, SourceMissing
@@ -97,8 +96,8 @@ class CloudflareChecks:
             Check(GROUP, "recordings", self.check_recordings, needs=("app",)),
             Check(GROUP, "RealtimeKit's bucket", self.check_bucket, needs=("recordings",)),
             Check(GROUP, "download", self.check_download, needs=("recordings",)),
-            Check(GROUP, "sessions", lambda: check_sessions(self._meeting_sessions), needs=("app",)),
             Check(GROUP, "webhook", lambda: check_webhook(self._webhooks), needs=("app",), late=LATE_WEBHOOK),
+            Check(GROUP, "sessions", self.check_sessions, needs=("app",)),
         ]
 
     def check_api(self) -> CheckResult:
@@ -208,6 +207,18 @@ class CloudflareChecks:
         if not source.ranged:
             return ok(f"{host} answers, without ranges or strong ETag: one stream for each file, no resumption")
         return ok(f"{host} answers, in ranges with a strong ETag: files are read in parallel, and resumed")
+
+    def check_sessions(self) -> CheckResult:
+        """Look whether sessions may be read, as sweeps do for transcripts, chats and summaries."""
+        try:
+            newest = self._meeting_sessions.newest()
+        except ArchiverError as error:
+            why = f"HTTP {error.status}, {error.message}" if isinstance(error, ApiRefused) else type(error).__name__
+            return warning(
+                f"may not be read ({why}): recordings arrive, but no transcript, chat or summary",
+                f"Give the token the permission Realtime: {_TOKENS}. Or sweep without sessions: --sessions none.",
+            )
+        return ok("may be read" if newest else "may be read; there is none")
 
     @property
     def _recent(self) -> list[Recording]:

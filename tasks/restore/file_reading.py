@@ -39,6 +39,9 @@ class FileReading:
             StoredWrong: the object is another than was listed.
         """
         progress, file = self._progress, self._file
+        if file.content is not None:  # a small file, and nothing to wait for
+            yield file.content[start:]
+            return
         if self._counted < 0:
             progress.begin(file.path, file.size, start)
         else:
@@ -53,8 +56,7 @@ class FileReading:
     def _chunks(self, start: int) -> Iterator[bytes]:
         """Yield the bytes; some stores list another ETag than they answer with."""
         stored, reached = self._file.stored, start
-        if self._file.content is not None or stored is None:
-            yield (self._file.content or b"")[start:]
+        if stored is None:
             return
         try:
             for chunk in self._reader.chunks(self._bucket, stored, start):

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import errno
 import os
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from tasks.errors import TargetUnusable
 from tasks.restore.target import FileUnplaceable
+from tasks.text import MIB
 
 if TYPE_CHECKING:
     import io
     from pathlib import Path
+    from typing import Self
 
+FLUSHED_BYTES = 64 * MIB
+"""After so many bytes the disk is to store what it has of a file."""
+FLUSHING = "flushing"
+"""The name of the threads that wait for the disk."""
 _OF_ONE_FILE = frozenset({
     errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY,
     errno.EFBIG, errno.ELOOP,
 })  # fmt: skip
 """Errors that concern one file and its name; all others concern the folder."""
+_IN_THE_WAY = frozenset({errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY})
+"""Errors of a file in the place of a folder, or the other way round."""
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES})
 """Errors of a file system that has no hard links."""
 MAKE_ROOM = "Make room there, or restore to another folder; what is restored is kept, the same command carries on."
@@ -41,7 +50,7 @@ def translate_os_error(error: OSError, target: str, *, is_of_one_file: bool) -> 
     """
     number, reason = error.errno or 0, error.strerror or type(error).__name__
     if is_of_one_file and number in _OF_ONE_FILE:
-        return FileUnplaceable(f"{reason}: this place does not take the file or its name")
+        return FileUnplaceable(f"{reason}: this place does not take the file", in_the_way=number in _IN_THE_WAY)
     return TargetUnusable(target, reason, _HINTS.get(number, _ANY_HINT))
 
 
@@ -88,8 +97,43 @@ def put_in_place(part: Path, place: Path, *, overwrite: bool) -> None:
         part.unlink()
 
 
-def write_all(out: io.FileIO, chunk: bytes) -> None:
-    """Write all of a chunk."""
-    view = memoryview(chunk)
-    while view:
-        view = view[out.write(view) :]
+class FlushedFile:
+    """Writes a file, and has the disk store it meanwhile, so that the end does not wait for all of a large one.
+
+    Args:
+        out: the open file, whose position is where it goes on.
+    """
+
+    def __init__(self, out: io.FileIO) -> None:
+        self._out = out
+        self._thread = ThreadPoolExecutor(1, FLUSHING)
+        self._flush: Future[None] | None = None
+        self._unflushed = 0
+
+    def write(self, chunk: bytes) -> None:
+        """Write all of a chunk."""
+        view = memoryview(chunk)
+        while view:
+            view = view[self._out.write(view) :]
+        self._unflushed += len(chunk)
+        if self._unflushed >= FLUSHED_BYTES and (self._flush is None or self._flush.done()):
+            self._check()
+            self._unflushed, self._flush = 0, self._thread.submit(os.fsync, self._out.fileno())
+
+    def flush(self) -> None:
+        """Wait until the disk has all of it."""
+        self._check()
+        os.fsync(self._out.fileno())
+
+    def _check(self) -> None:
+        """Wait for the flush under way: the system tells of a failure only once."""
+        if self._flush is not None:
+            self._flush.result()
+
+    def __enter__(self) -> Self:
+        """Begin with nothing to flush."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave no thread behind."""
+        self._thread.shutdown()

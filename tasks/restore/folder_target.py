@@ -22,11 +22,11 @@ from tasks.archive import layout
 from tasks.errors import TargetUnusable, TransferStopped
 from tasks.restore.file_system import (
     MAKE_ROOM,
+    FlushedFile,
     put_in_place,
     require_no_link,
     tells_apart,
     translate_os_error,
-    write_all,
 )
 from tasks.restore.folder_lock import NO_FOLLOW, lock_folder, unlock_folder
 from tasks.restore.target import READINGS, FileDamaged, FileUnplaceable, State
@@ -140,7 +140,6 @@ class FolderTarget:
                 except FileDamaged:
                     part.unlink()
                     raise
-                os.fsync(number)
             put_in_place(part, folder / path.rpartition("/")[2], overwrite=overwrite)
         return fetched
 
@@ -160,7 +159,10 @@ class FolderTarget:
             for part in (within / layout.UNFINISHED).glob("*.part"):
                 part.unlink()
             for folder in (*(Path(place) for place, _, _ in os.walk(within)), *above):
-                number = os.open(folder, os.O_RDONLY)
+                try:
+                    number = os.open(folder, os.O_RDONLY)
+                except PermissionError:
+                    continue  # Windows opens no folders
                 try:
                     with suppress(OSError):  # not every file system knows it
                         os.fsync(number)
@@ -179,14 +181,15 @@ class FolderTarget:
             sha256 = self._hash(out) if os.fstat(out.fileno()).st_size <= file.size else hashlib.sha256()
             begun = out.tell()
             fetched = 0
-            with closing(read(begun)) as chunks:  # type: ignore[type-var]  # a generator
+            with closing(read(begun)) as chunks, FlushedFile(out) as flushed:  # type: ignore[type-var]  # a generator
                 for chunk in chunks:
                     sha256.update(chunk)
-                    write_all(out, chunk)
+                    flushed.write(chunk)
                     fetched += len(chunk)
-            if sha256.hexdigest() == file.sha256 and out.tell() == file.size:
-                out.truncate()
-                return fetched
+                if sha256.hexdigest() == file.sha256 and out.tell() == file.size:
+                    out.truncate()
+                    flushed.flush()
+                    return fetched
             readings += not begun
             if readings == READINGS:
                 raise FileDamaged(f"SHA-256 {sha256.hexdigest()}, {out.tell():,} bytes")

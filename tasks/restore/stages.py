@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from tasks.transfer import View
 
 BAGS_AT_ONCE = 4
-BARS_UP_TO = 2
-"""Recordings that have a bar for each file; of more, there is one bar for all."""
+BARS_UP_TO = 1
+"""Recordings that have a bar for each file; for more, there is one bar."""
 ALL = "all recordings"
 SPARE_CONNECTIONS = 32
 
@@ -161,8 +161,10 @@ def parse_target(to: str) -> tuple[str, str]:
     """Return the bucket and the prefix that a target names; empty texts if it is a folder.
 
     Raises:
-        SettingsInvalid: it begins like a bucket's, and names none.
+        SettingsInvalid: it begins like a bucket's, and names none; or it is empty, as an unset variable is.
     """
+    if not to.strip():
+        raise SettingsInvalid(("TO: is empty",))
     if not to.startswith("s3:"):
         return "", ""
     try:

@@ -172,9 +172,10 @@ def asked(world: World, method: str, path: str, body: Any = None) -> Any:
 
 
 def deployment_id(world: World, name: str) -> str:
-    """Return the id of a deployment by its name; of the two called on-demand, that of archive-recording."""
+    """Return the id of a deployment by its name; of those called on-demand, that of archive-recording."""
     found = world.ask_prefect("deployments", deployments={"name": {"any_": [name]}})
-    first = [one for one in found if "archive_session" not in (one["entrypoint"] or "")]
+    others = ("archive_session", "restore_recording")
+    first = [one for one in found if not any(other in (one["entrypoint"] or "") for other in others)]
     (found,) = first
     return str(found["id"])
 

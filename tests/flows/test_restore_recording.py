@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import bagit
@@ -12,7 +13,7 @@ import pytest
 from flows import archive_recording, update_catalog
 from flows.restore_recording import main, restore_recording
 from tasks.errors import NothingSelected, RestoreIncomplete
-from tasks.restore import RestoreReport, folder_target
+from tasks.restore import RestoreReport, file_system
 from tests.flows.test_audit_archive import CLOUDFLARES, archived, flip
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def test_damage_ends_the_run_loudly_and_with_all_that_could_be_restored(
 
 
 def test_recordings_are_selected_by_conditions_with_the_help_of_the_catalog(
-    plain_here: World, tmp_path: Path, capsys: Captured
+    plain_here: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     titled = {"invoked_time": "2026-10-01T09:30:00Z", "meeting": {"id": "m1", "title": "Réunion d'équipe"}}
     recordings = [plain_here.add(details=titled), plain_here.add()]
@@ -85,7 +86,8 @@ def test_recordings_are_selected_by_conditions_with_the_help_of_the_catalog(
     assert [bag["id"] for bag in printed(capsys)["bags"]] == [recordings[0].id]
     assert main(["--meeting", "no such meeting", str(tmp_path)]) == 1
     assert "No recording in the catalog is like that" in capsys.readouterr().err
-    assert main([recordings[1].id, str(tmp_path)]) == 0
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert main([recordings[1].id, str(tmp_path)]) == 0, "ids need no catalog"
     assert {path.name for path in tmp_path.iterdir()} == {recording.id for recording in recordings}
 
 
@@ -112,7 +114,7 @@ def test_interrupted_it_says_that_the_next_run_carries_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(folder_target, "write_all", interrupt)
+        patch.setattr(file_system.FlushedFile, "write", interrupt)
         assert main([recording.id, str(tmp_path)]) == 130
     stdout, stderr = capsys.readouterr()
     assert (stdout, "The next run carries on" in stderr) == ("", True)
@@ -145,6 +147,8 @@ def test_what_is_not_archived_or_no_settings_is_told(
     assert "not archived" in capsys.readouterr().err
     assert main([recording.id, "--link", "1h"]) == 1
     assert "Archive the recording first" in capsys.readouterr().err
+    assert main([recording.id, ""]) == 2
+    assert "TO: is empty" in capsys.readouterr().err
     assert main([recording.id, "s3://not?a-bucket"]) == 2
     assert "TO: must look like s3://bucket/prefix" in capsys.readouterr().err
     monkeypatch.delenv("ARCHIVE_URL")

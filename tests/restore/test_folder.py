@@ -11,7 +11,7 @@ import subprocess
 import sys
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from threading import Event
+from threading import Event, current_thread
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -134,15 +134,15 @@ def test_a_beginning_that_is_not_the_files_is_found_out_and_fetched_anew(
 ) -> None:
     recording = archived(rclone, 3 * RANGE)
 
-    write = file_system.write_all
+    write = file_system.FlushedFile.write
 
-    def interrupted(out: Any, chunk: bytes) -> None:
-        if out.tell() == RANGE:
+    def interrupted(file: file_system.FlushedFile, chunk: bytes) -> None:
+        if file._out.tell() == RANGE:
             raise KeyboardInterrupt
-        write(out, chunk)
+        write(file, chunk)
 
     with small_ranges(), monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):  # noqa: PT012
-        patch.setattr(folder_target, "write_all", interrupted)
+        patch.setattr(file_system.FlushedFile, "write", interrupted)
         restored(rclone, tmp_path, recording)
     part = max((tmp_path / recording.id / "unfinished").glob("*.part"), key=lambda part: part.stat().st_size)
     part.write_bytes(b"x" * len(part.read_bytes()))
@@ -212,6 +212,20 @@ def test_another_file_in_the_way_is_left_alone_and_replaced_only_on_demand(
     assert not only(report).whole
     assert only(restored(rclone, tmp_path, recording, overwrite=True)).whole
     require_whole(tmp_path / recording.id)
+
+
+@pytest.mark.parametrize("name", ["data", "data/video/{}.mp4/folder"])
+def test_a_file_in_place_of_a_folder_and_the_other_way_round_are_in_the_way(
+    rclone: Archiving, tmp_path: Path, name: str
+) -> None:
+    recording = archived(rclone)
+    foreign = tmp_path / recording.id / name.format(recording.id)
+    foreign.parent.mkdir(parents=True)
+    foreign.write_bytes(b"mine")
+    for overwrite in (False, True):
+        report = restored(rclone, tmp_path, recording, overwrite=overwrite)
+        assert problems_of(report) == {f"data/video/{recording.id}.mp4": "in the way"}
+        assert foreign.read_bytes() == b"mine"
 
 
 @pytest.mark.parametrize("name", ["data/video", "{}.mp4"])
@@ -355,10 +369,31 @@ def test_a_full_disk_is_named_before_and_while_it_fills_up(
         def full(*_: Any) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-        patch.setattr(folder_target, "write_all", full)
+        patch.setattr(file_system.FlushedFile, "write", full)
         with pytest.raises(TargetUnusable, match=r"No space left on device\. Make room"):
             restored(rclone, tmp_path, recording)
     assert only(restored(rclone, tmp_path, recording)).whole
+
+
+def test_a_disk_that_fails_while_a_file_grows_is_noticed_at_its_end(
+    rclone: Archiving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording, failed = archived(rclone, 5 * RANGE), list[int]()
+    fsync = os.fsync
+
+    def fail_once(number: int) -> None:
+        """The system tells of such a failure once alone."""
+        if current_thread().name.startswith(file_system.FLUSHING) and not failed:
+            failed.append(number)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        fsync(number)
+
+    monkeypatch.setattr(file_system, "FLUSHED_BYTES", RANGE)
+    monkeypatch.setattr(os, "fsync", fail_once)
+    with small_ranges(), pytest.raises(TargetUnusable, match="Input/output error"):
+        restored(rclone, tmp_path, recording)
+    assert failed
+    assert not (tmp_path / recording.id / "bagit.txt").exists()
 
 
 def test_a_file_in_place_of_the_folder_is_named(rclone: Archiving, tmp_path: Path) -> None:

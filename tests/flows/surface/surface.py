@@ -191,6 +191,8 @@ def _publishing(patch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
     patch.setattr(doctor, "examine", lambda _: sound)
     swept, audited = result_of(sweep.sweep_recordings), result_of(audit.audit_archive)
     described = example(result_of(describe.describe_recording), recording_id=ID)
+    restore = _module("restore_recording")
+    brought = example(result_of(restore.restore_recording))
     return [
         lambda: archive.publish_report(engine, ID, "report"),
         lambda: engine.publish_session(example(result_of(flow_of("archive_session")), session_id=ID)),
@@ -199,6 +201,7 @@ def _publishing(patch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
         lambda: audit.publish_table(engine, example(audited)),
         lambda: describe.publish_description(engine, described, b""),
         doctor.doctor.fn,
+        lambda: restore.publish_table(engine, brought),
     ]
 
 
