@@ -28,6 +28,8 @@ LAST_LOOK = timedelta(days=1)
 """Before RealtimeKit deletes the documents."""
 FIRST_RETRY, LONGEST_RETRY = timedelta(minutes=15), timedelta(hours=6)
 """After a failure, and after many."""
+WHILE_LIVE = timedelta(hours=1)
+"""Between looks at a session that goes on after its recordings."""
 FORGOTTEN = RETENTION + timedelta(days=4)
 """Age at which no list of a sweep names a session any more."""
 REQUESTS = 250
@@ -116,6 +118,8 @@ def next_step(session: SeenSession, look: SessionLook | None, now: datetime) -> 
         return Step.ARCHIVE if now - look.looked_at >= wait else None
     if look.archived and not look.awaited:
         return None
+    if not look.archived and look.ended is None:  # it was still live: its end is only guessed from its recordings
+        return Step.ARCHIVE if now - look.looked_at >= WHILE_LIVE else None
     if ended is None:
         return Step.ARCHIVE if now - look.looked_at >= LONGEST_RETRY else None
     over = ended + RETENTION

@@ -6,13 +6,20 @@ No failure here stops a recording, or another session. What fails is tried again
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tasks.archive import SESSION_DETAILS, MissingPiece, SessionContents
-from tasks.errors import ApiRefused, ApiUnavailable, ArchiverError, SessionLive, SessionNotFound, TransferStopped
+from tasks.errors import (
+    ApiRefused,
+    ApiUnavailable,
+    ArchiverError,
+    SessionLive,
+    SessionNotFound,
+    TookTooLong,
+    TransferStopped,
+)
 from tasks.realtimekit import DOCUMENT_KINDS, RETENTION, MeetingSession, parse_session
 from tasks.session_contents import NEVER_CAME
 from tasks.session_pipeline import MeetingSessionOptions, archive_ended_session, fetch_meeting_session
@@ -37,6 +44,10 @@ if TYPE_CHECKING:
     from tasks.sweep.scope import Scope
 
 SessionChoice: TypeAlias = Literal["recorded", "all", "none"]
+ORDERED = ("transcript", "summary")
+"""What a meeting's settings order; of the chat, they say only how long it is kept, and not that anybody wrote."""
+PATIENCE_S = 20.0
+"""How long one request is tried for: the next sweep tries again."""
 MOST_AWAY = 3
 """Sessions in a row for which the API was away: then the others are left to the next sweep."""
 _UNAUTHORIZED = (401, 403)
@@ -81,16 +92,25 @@ class SessionSweep:
         if dry_run:
             self.left = [_swept(it, "It is time to ask for what belongs to it.") for it in due]
             return
-        until = time.monotonic() + SESSIONS_FOR.total_seconds()
-        for one in due:  # one after the other: a failure shuts down the connections that all share
-            self._requests -= one.requests
-            if time.monotonic() > until or self._refused or self._away >= MOST_AWAY or self._requests < 0:
-                break
-            self._looks[one.session.id] = self._try(one)
+        everything = self.session
+        try:
+            with everything.limited(SESSIONS_FOR.total_seconds(), PATIENCE_S) as self.session:
+                self._try_all(due)
+        except TookTooLong as late:
+            everything.log.warning("Some sessions are left to the next sweep. %s", late)
+        finally:
+            self.session = everything
         self._find_overdue(seen)
         if self._looks != before:
             with self.session.attempt() as attempt:
                 write_looks(attempt.store, settings.root, app_id, self._looks, self.scope.now)
+
+    def _try_all(self, due: Iterable[DueSession]) -> None:
+        for one in due:  # one after the other: a failure shuts down the connections that all share
+            self._requests -= one.requests
+            if self._refused or self._away >= MOST_AWAY or self._requests < 0:
+                break
+            self._looks[one.session.id] = self._try(one)
 
     def _try(self, due: DueSession) -> SessionLook:
         """Do what a session is due for; neither a refused token nor an API that is away is tried with each of them."""
@@ -136,7 +156,7 @@ class SessionSweep:
             ended=meeting.ended_at or due.session.ended or meeting.day,
             day=f"{meeting.day:%Y-%m-%d}" if meeting.day else "",
             awaited=tuple(piece.name for piece in may_come),
-            expected=tuple(piece.name for piece in may_come if piece.expected),
+            expected=tuple(piece.name for piece in may_come if piece.expected and piece.name in ORDERED),
             archived=True,
             told=bool(known and known.told),
         )
@@ -222,7 +242,8 @@ def sweep_sessions(
         sessions = {it.id: it for it in recorded if it.app_id == app_id}
         try:
             if choice == "all":
-                sessions |= {it.id: it for it in _list_ended(of_app, scope)}
+                with of_app.limited(SESSIONS_FOR.total_seconds(), PATIENCE_S) as limited:
+                    sessions |= {it.id: it for it in _list_ended(limited, scope)}
             sweep.run(list(sessions.values()), dry_run=dry_run, requests=REQUESTS // len(app_ids))
         except TransferStopped:
             raise

@@ -1,0 +1,86 @@
+"""What goes wrong with sessions costs a sweep no more than its time, and raises no alarm without a reason."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tests.standins.realtimekit import Answer
+from tests.support.meetings import SUMMARY, Meeting, transcript
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+
+    from tests.standins.requests import ApiRequest
+    from tests.support.archiving import Archiving
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+class Clock:
+    """A timer that runs out when a test says so."""
+
+    running: ClassVar[list[Clock]] = []
+
+    def __init__(self, _seconds: float, call: Callable[[], None]) -> None:
+        self.call = call
+
+    def start(self) -> None:
+        """Begin."""
+        self.running.append(self)
+
+    def cancel(self) -> None:
+        """End."""
+        self.running.remove(self)
+
+
+def recorded(bench: Archiving, hours_ago: float, **more: Any) -> Meeting:
+    """Let a session with a recording begin so many hours ago."""
+    meeting = Meeting.at(bench, days_ago=hours_ago / 24, **more)
+    meeting.add_recording()
+    return meeting
+
+
+def test_a_session_that_takes_too_long_is_ended_and_what_was_done_before_it_is_known(
+    rclone: Archiving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, slow, last = (recorded(rclone, hours) for hours in (50, 40, 30))
+    monkeypatch.setattr("tasks.session.Timer", Clock)
+
+    def end(request: ApiRequest) -> Answer | None:
+        if slow.id not in request.path:
+            return None
+        Clock.running[-1].call()
+        return Answer(503, {"Retry-After": "60"})
+
+    rclone.kit.api_faults = end
+    now = datetime.now(UTC)
+    result = rclone.run().swept_sessions(now)
+    assert ([it.session_id for it in result.archived], result.failed) == ([first.id], [])
+    rclone.kit.api_faults = []
+    again = rclone.run().swept_sessions(now)
+    assert [it.session_id for it in again.archived] == [slow.id, last.id]
+
+
+def test_a_chat_that_is_to_be_kept_for_long_need_not_exist(rclone: Archiving) -> None:
+    settings = {"persist_chat": True, "transcribe_on_end": True, "summarize_on_end": False}
+    meeting = recorded(rclone, 2, settings=settings)
+    meeting.put("transcript", transcript("Hello"))
+    silent = recorded(rclone, 2, settings=settings)
+    now = datetime.now(UTC)
+    rclone.run().swept_sessions(now)
+    result = rclone.run().swept_sessions(now + 6 * DAY)
+    assert [(it.session_id, it.reason) for it in result.overdue] == [
+        (silent.id, "The meeting's settings ask for transcript, and nothing has come.")
+    ]
+
+
+def test_a_session_that_goes_on_for_hours_after_its_recording_is_archived_soon_after_its_end(rclone: Archiving) -> None:
+    meeting, now = recorded(rclone, 13, status="LIVE"), datetime.now(UTC) - 11 * HOUR
+    for hours in range(9):
+        assert rclone.run().swept_sessions(now + hours * HOUR).archived == []
+    meeting.session.status = "ENDED"
+    meeting.put("summary", SUMMARY)
+    assert len(rclone.run().swept_sessions(now + 10 * HOUR).archived) == 1
