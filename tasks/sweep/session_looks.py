@@ -24,13 +24,14 @@ VERSION = 1
 """Of the object's form. An object of another version counts as lost."""
 
 
-def read_looks(store: Store, root: str, app_id: str) -> dict[str, SessionLook]:
+def read_looks(store: Store, root: str, app_id: str, now: datetime) -> dict[str, SessionLook]:
     """Return what sweeps know, by the session's id; nothing if the object is lost or is none of ours.
 
     Args:
         store: the archive's bucket.
         root: the archive's key prefix, with a slash at its end, or empty.
         app_id: of the sessions.
+        now: the time of the sweep.
 
     Raises:
         StoreRefused, StoreUnavailable: the store.
@@ -40,7 +41,7 @@ def read_looks(store: Store, root: str, app_id: str) -> dict[str, SessionLook]:
         known = json.loads(content) if content else {}
         if known.get("version") != VERSION:
             return {}
-        return {session_id: _parse(entry) for session_id, entry in known["sessions"].items()}
+        return {session_id: _parse(entry, now) for session_id, entry in known["sessions"].items()}
     except (ObjectTooLarge, ValueError, TypeError, KeyError, AttributeError, OverflowError, OSError):
         return {}
 
@@ -82,7 +83,7 @@ def _entry(look: SessionLook) -> dict[str, Any]:
     return {name: value for name, value in entry.items() if value}
 
 
-def _parse(entry: Mapping[str, Any]) -> SessionLook:
+def _parse(entry: Mapping[str, Any], now: datetime) -> SessionLook:
     ended = entry.get("ended")
     look = SessionLook(
         looked_at=datetime.fromtimestamp(entry["looked_at"], UTC),
@@ -95,4 +96,4 @@ def _parse(entry: Mapping[str, Any]) -> SessionLook:
         told=bool(entry.get("told")),
     )
     # A clock that was ahead must not keep a session from being asked about.
-    return replace(look, looked_at=min(look.looked_at, datetime.now(UTC)))
+    return replace(look, looked_at=min(look.looked_at, now))

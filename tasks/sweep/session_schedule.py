@@ -129,8 +129,10 @@ def next_step(session: SeenSession, look: SessionLook | None, now: datetime) -> 
         return None
     if not look.archived:
         return Step.ARCHIVE
-    if now >= over:
+    if now >= over and look.looked_at >= over - LAST_LOOK:  # else nobody has looked in time to say what never came
         return Step.CLOSE
+    if now >= over:
+        return Step.ARCHIVE
     return Step.ASK if set(look.awaited) <= set(DOCUMENT_KINDS) else Step.ARCHIVE
 
 

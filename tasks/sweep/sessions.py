@@ -85,7 +85,7 @@ class SessionSweep:
         """
         settings, app_id = self.session.settings, self.session.app_id
         with self.session.attempt() as attempt:
-            self._looks = read_looks(attempt.store, settings.root, app_id)
+            self._looks = read_looks(attempt.store, settings.root, app_id, self.scope.now)
         before = dict(self._looks)
         due = due_sessions(seen, self._looks, self.scope.now)
         self._requests = requests

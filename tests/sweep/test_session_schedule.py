@@ -47,7 +47,7 @@ def step(age: timedelta, looked: timedelta | None = None, **known: Any) -> Step 
         (5 * DAY, 7 * HOUR, {}, None),
         (6 * DAY + HOUR, 7 * HOUR, {}, Step.ASK),
         (7 * DAY + HOUR, 6 * DAY + HOUR, {}, Step.CLOSE),
-        (7 * DAY + HOUR, 2 * HOUR, {}, Step.CLOSE),  # no sweep ran for days
+        (7 * DAY + HOUR, 2 * HOUR, {}, Step.ARCHIVE),  # no sweep ran for days
         (8 * DAY, 7 * DAY + HOUR, {}, None),
         (26 * MINUTE, 11 * MINUTE, {"expected": ("summary",)}, Step.ASK),
         (26 * HOUR, 7 * HOUR, {"expected": ("summary",)}, Step.ASK),
