@@ -50,7 +50,8 @@ ON_DUTY = (
     r"test_overwrite.py::test_whichever_write_fails_the_old_bag_stays_whole_.*\[swift\]",
     r"test_commit.py::test_whatever_a_file_is_called_.*\[swift-[0-25-8]\]",
     r"test_transfer.py::test_sources_without_ranges_.*\[swift-.*-[02]\]",
-    r"torture/sessions/test_catalogue.py::.*(-swift|session-(?!killed|at-once|late|never|api)\S*-rclone)\]",
+    r"torture/sessions/test_catalogue.py::.*(-swift|session-(?!at-once|never|api)\S*-rclone)\]",
+    r"test_session_bag.py::test_(whichever_write_fails|a_whole_run_between)_.*\[swift\]",
     r"catalog/test_scale.py::",
     r"restore/test_memory.py::",
     # With Swift, the rest of these takes long, and differs from rclone in the store's answers alone.
