@@ -47,7 +47,7 @@ from tasks.download import new_http_client
 from tasks.errors import NotReady, SettingsInvalid, StoreRefused
 from tasks.s3 import new_s3_client
 from tasks.settings import ArchiveSettings, Settings, load_settings
-from tasks.text import Concealed
+from tasks.text import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,25 +73,25 @@ def examine(report: Callable[[Finding], None]) -> Checkup:
     """
     began = time.monotonic()
     settings, archive, said = _settings()
-    conceal, clocks = Concealed(os.environ), ClockSkew()
-    conceal.add([settings.cloudflare_api_token.get_secret_value()] if settings else ())
+    redactor, clocks = Redactor(os.environ), ClockSkew()
+    redactor.add([settings.cloudflare_api_token.get_secret_value()] if settings else ())
     checks = [Check("Settings", SETTINGS, lambda: said)]
     with ExitStack() as stack:
         checks += _of_cloudflare(settings, clocks, stack)
-        scratch, of_store = _of_store(settings, archive, clocks, conceal)
+        scratch, of_store = _of_store(settings, archive, clocks, redactor)
         checks += of_store
         checks += _of_prefect()
         known = {check.name for check in checks}
         after = tuple(name for name in (cloudflare_checks.API, store_checks.BUCKET) if name in known)
         checks.append(Check("Clock", "clock", lambda: _of_clock(clocks), after=after))
         try:
-            findings = run_checks(checks, WITHIN_S, report, conceal)
+            findings = run_checks(checks, WITHIN_S, report, redactor)
         finally:
             left = _cleared(scratch)
     if left:
         told = f"could not be cleared away: {', '.join(left)}"
         finding = Finding(
-            group="Afterwards", name="left behind", status="warning", told=conceal(told), advice="Delete it."
+            group="Afterwards", name="left behind", status="warning", told=redactor(told), advice="Delete it."
         )
         report(finding)
         findings += (finding,)
@@ -130,7 +130,7 @@ def _of_cloudflare(settings: Settings | None, clocks: ClockSkew, stack: ExitStac
 
 
 def _of_store(
-    settings: Settings | None, archive: ArchiveSettings | None, clocks: ClockSkew, conceal: Concealed
+    settings: Settings | None, archive: ArchiveSettings | None, clocks: ClockSkew, redactor: Redactor
 ) -> tuple[ScratchPrefix | None, list[Check]]:
     if archive is None:
         return None, [_needing_settings(store_checks.GROUP, store_checks.BUCKET)]
@@ -144,7 +144,7 @@ def _of_store(
     scratch = ScratchPrefix(client, archive.bucket, archive.prefix)
     app = settings.realtimekit_app_id if settings else ""
     archived = "".join(f"{part}/" for part in (archive.prefix, app) if part)
-    return scratch, store_checks.StoreChecks(scratch, archived, client.meta.endpoint_url, conceal.add).checks()
+    return scratch, store_checks.StoreChecks(scratch, archived, client.meta.endpoint_url, redactor.add).checks()
 
 
 def _needing_settings(group: str, name: str) -> Check:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 
-from tasks.text import without_secrets
+from tasks.text import redact_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -145,6 +145,6 @@ def _checked(annotation: Any) -> Callable[[str], Any]:
             error = invalid.errors()[0]
         message = error["msg"].removeprefix("Input ").removeprefix("Value error, ")
         problem = "is not of the right form" if error["type"] == "string_pattern_mismatch" else message
-        raise argparse.ArgumentTypeError(f"{without_secrets(text)[:80]!r} {problem}")
+        raise argparse.ArgumentTypeError(f"{redact_text(text)[:80]!r} {problem}")
 
     return check

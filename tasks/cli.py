@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from tasks import environment
 from tasks.errors import ArchiverError, RecordingIdInvalid, SettingsInvalid
 from tasks.settings import unreadable
-from tasks.text import keep_secret, put, secure_streams, showable
+from tasks.text import put, redact, register_secrets, secure_streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,7 +46,7 @@ def achieved(result: R) -> R:
 def begin() -> None:
     """Make this process ready to be a command, before Prefect is imported: that reads its own settings then."""
     secure_streams()
-    keep_secret(environment.secrets())
+    register_secrets(environment.secrets())
     sys.excepthook = _end
 
 
@@ -91,9 +91,9 @@ def failed(error: BaseException) -> int:
         say(str(reason))
         return WRONG_USAGE if isinstance(reason, SettingsInvalid | RecordingIdInvalid) else FAILED
     if isinstance(reason, OSError):  # a disk, a permission, a program that is not there: not ours to mend
-        say(f"This machine does not let it be done: {type(reason).__name__}: {showable(str(reason))}.")
+        say(f"This machine does not let it be done: {type(reason).__name__}: {redact(str(reason))}.")
     else:
-        say(showable("".join(traceback.format_exception(reason))).rstrip())
+        say(redact("".join(traceback.format_exception(reason))).rstrip())
     return FAILED
 
 

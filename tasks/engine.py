@@ -21,7 +21,7 @@ from tasks.process_tuning import settle
 from tasks.run_history import RunHistory
 from tasks.session import Session, show_on_terminal_or_in_log
 from tasks.session_report import report_session
-from tasks.text import conceal_logs, safe_line, showable
+from tasks.text import redact, redact_logs, safe_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -65,7 +65,7 @@ class Engine:
         botocore = logging.getLogger("botocore")
         if botocore.getEffectiveLevel() < logging.INFO:  # at DEBUG it logs bodies
             botocore.setLevel(logging.INFO)
-        conceal_logs()
+        redact_logs()
 
     def views(self, recording: Recording, log: Log) -> Sequence[View]:
         """Return what shows the progress of the only recording of a run."""
@@ -109,7 +109,7 @@ class Engine:
         except self.own_errors:
             raise
         except Exception as error:  # noqa: BLE001 - that is what it is for
-            self.log.error("%s", showable("".join(traceback.format_exception(error))))  # noqa: TRY400
+            self.log.error("%s", redact("".join(traceback.format_exception(error))))  # noqa: TRY400
             place = traceback.extract_tb(error.__traceback__)[-1]
             text = safe_line(str(error))
             failure = Unforeseen(type(error).__name__, text, f"line {place.lineno} of {Path(place.filename).name}")

@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tasks import environment
 from tasks.errors import SettingsInvalid
-from tasks.text import MIB, keep_secret
+from tasks.text import MIB, register_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -182,7 +182,7 @@ def load_settings(kind: type[S], env_file: str | None = ".env") -> S:
     lines, problems = _lines(env_file) if env_file is not None else ({}, [])
     problems += _added_to_environment(lines, env_file)
     environment.tidy()
-    keep_secret((*environment.secrets(), *environment.secrets(lines)))
+    register_secrets((*environment.secrets(), *environment.secrets(lines)))
     problems += environment.problems()
     given = {name.lower() for name, value in os.environ.items() if value}
     completing: dict[str, Any] = {name.lower(): value for name, value in lines.items() if name.lower() not in given}

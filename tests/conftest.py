@@ -121,7 +121,7 @@ def no_aws_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def no_secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let each test begin without secrets that are known, and without filters of logs that would hide a leak."""
-    monkeypatch.setattr(redaction, "_OWN", redaction.Concealed({}))
+    monkeypatch.setattr(redaction, "_OWN", redaction.Redactor({}))
     yield
     for handler in logging.getLogger().handlers:
         handler.removeFilter(logs._concealed)

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from tasks import cli
 from tasks.errors import SourceGone
-from tasks.text.redaction import keep_secret
+from tasks.text.redaction import register_secrets
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,7 +77,7 @@ def test_ctrl_c_is_told_as_such_though_prefect_raises_another(capsys: pytest.Cap
 def test_what_nobody_foresaw_is_told_with_its_traceback_and_without_secrets(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    keep_secret(["leak-canary-secret"])
+    register_secrets(["leak-canary-secret"])
 
     def call() -> Result:
         message = "leak-canary-secret, https://host/path?leak, Invalid header value b'leak'"

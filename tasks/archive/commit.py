@@ -18,7 +18,7 @@ from tasks.archive.verify import read_back
 from tasks.errors import ArchiveDamaged, ObjectTooLarge, ReplacementSmaller, StoredWrong
 from tasks.realtimekit import parse_archived
 from tasks.s3 import bare_etag
-from tasks.text import redacted
+from tasks.text import redact_details
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -236,7 +236,7 @@ class Archive:
 def _tag_files(recording: Recording, files: Sequence[ArchivedFile], findings: Sequence[str]) -> dict[str, bytes]:
     """Return the content of the tag files in the order they are written: the marker last."""
     tags = {
-        layout.DETAILS: bag.json_tag(redacted(recording.details)),
+        layout.DETAILS: bag.json_tag(redact_details(recording.details)),
         layout.INFO: bag.bag_info(recording, [file.size for file in files], datetime.now(UTC).date(), findings),
         layout.MANIFEST: bag.manifest({file.path: file.sha256 for file in files}),
     }

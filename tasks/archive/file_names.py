@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pathvalidate import sanitize_filename
 
 from tasks.archive.layout import PAYLOAD
-from tasks.text import without_secrets
+from tasks.text import redact_text
 
 if TYPE_CHECKING:
     from tasks.realtimekit import MediaFile, Recording
@@ -58,7 +58,7 @@ def safe_name(name: str, fallback: str) -> str:
         name: as it came from the network.
         fallback: used when nothing of it is usable.
     """
-    last = re.split(r"[/\\]", without_secrets(name).rstrip("/\\"))[-1]
+    last = re.split(r"[/\\]", redact_text(name).rstrip("/\\"))[-1]
     printable = "".join(c for c in re.sub(r"\s+", " ", last) if unicodedata.category(c)[0] != "C")
     allowed = re.sub(r'[<>:"|?*]', "", printable).replace("%", "_")  # % is an escape in manifests
     # Leading dots hide a file; blanks and dots at ends are lost on some filesystems. NFC last: what was taken out

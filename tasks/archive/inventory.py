@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tasks.archive import layout
 from tasks.s3 import bare_etag
-from tasks.text import without_secrets
+from tasks.text import redact_text
 from tasks.workers import a_few_at_a_time
 
 if TYPE_CHECKING:
@@ -259,7 +259,7 @@ def is_a_folder(stored: StoredObject) -> bool:
 
 def shown(text: str) -> str:
     """Return what came from elsewhere as a short line that can be shown."""
-    printable = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in without_secrets(text))
+    printable = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in redact_text(text))
     return printable if len(printable) <= 300 else f"{printable[:300]}…"
 
 

@@ -16,7 +16,7 @@ from tasks.archive.session_pieces import Piece, paths_of_uploads, read_links
 from tasks.documents import recognize_document
 from tasks.errors import ArchiveDamaged, ObjectTooLarge
 from tasks.realtimekit import DOCUMENT_KINDS, without_peer_events
-from tasks.text import redacted
+from tasks.text import redact_details
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -61,7 +61,7 @@ class Version:
             return False
         said, now = (
             bag.json_tag({name: value for name, value in details.items() if name != ABOUT})
-            for details in (stated, redacted(session.details))
+            for details in (stated, redact_details(session.details))
         )
         return said == now and recording_id in bag.stated_recordings(self.tags[layout.INFO])
 
@@ -204,7 +204,7 @@ def merge(contents: SessionContents, versions: Sequence[Version], bucket: Bucket
     recording_ids = tuple(sorted(known | {recording.id for recording in contents.recordings}))
     by_path = {piece.path: piece for piece in pieces.values()}
     about = {"recordings": recording_ids, "uploads": paths_of_uploads(by_path)}
-    details = bag.json_tag({**redacted(contents.session.details), ABOUT: about})
+    details = bag.json_tag({**redact_details(contents.session.details), ABOUT: about})
     return SessionState(contents.session, by_path, details, participants, findings, recording_ids)
 
 
@@ -236,7 +236,7 @@ def _participants(contents: SessionContents, versions: Sequence[Version]) -> byt
     newest = next((content for content in held if content != NO_PARTICIPANTS), NO_PARTICIPANTS)
     if contents.participants is None:
         return newest
-    fetched = bag.json_tag([redacted(participant) for participant in contents.participants])
+    fetched = bag.json_tag([redact_details(participant) for participant in contents.participants])
     return newest if fetched == _without_events(newest) else fetched
 
 

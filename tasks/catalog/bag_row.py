@@ -24,7 +24,7 @@ from tasks.catalog.schema import COLUMNS, Row
 from tasks.realtimekit import parse_archived
 from tasks.realtimekit.values import as_object
 from tasks.s3 import bare_etag
-from tasks.text import without_secrets
+from tasks.text import redact_text
 from tasks.workers import a_few_at_a_time
 
 if TYPE_CHECKING:
@@ -239,7 +239,7 @@ def _text(value: object) -> str | None:
     if not isinstance(value, str):
         return None
     # A parser of JSON lets halves of characters through, which no file in UTF-8 can hold.
-    whole = without_secrets(value[: 4 * LONGEST_TEXT]).encode(errors="replace").decode()
+    whole = redact_text(value[: 4 * LONGEST_TEXT]).encode(errors="replace").decode()
     plain = "".join(" " if ord(c) < 32 or ord(c) == 127 else c for c in whole)
     return " ".join(plain.split())[:LONGEST_TEXT] or None
 

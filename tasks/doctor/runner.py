@@ -97,7 +97,7 @@ class Check:
 
 
 def run_checks(
-    checks: Sequence[Check], within_s: float, report: Callable[[Finding], None], conceal: Callable[[str], str]
+    checks: Sequence[Check], within_s: float, report: Callable[[Finding], None], redactor: Callable[[str], str]
 ) -> tuple[Finding, ...]:
     """Run checks, and return their findings in the order of the checks.
 
@@ -105,12 +105,12 @@ def run_checks(
         checks: all checks; every name in their `needs` and `after` is the name of one of them.
         within_s: seconds for all checks: one that runs longer has failed, one that has not begun by then is skipped.
         report: called with each finding, in the order of the checks, as soon as all findings before it are known.
-        conceal: removes from a text what must not be shown.
+        redactor: removes from a text what must not be shown.
 
     Raises:
         CycleError: checks wait for each other.
     """
-    return _Round(checks, time.monotonic() + within_s, report, conceal).run()
+    return _Round(checks, time.monotonic() + within_s, report, redactor).run()
 
 
 class _Round:
@@ -121,12 +121,12 @@ class _Round:
         checks: Sequence[Check],
         end: float,
         report: Callable[[Finding], None],
-        conceal: Callable[[str], str],
+        redactor: Callable[[str], str],
     ) -> None:
         self._checks = {check.name: check for check in checks}
         self._end = end
         self._report = report
-        self._conceal = conceal
+        self._redact = redactor
         self._order = TopologicalSorter({check.name: (*check.needs, *check.after) for check in checks})
         self._order.prepare()
         self._deadlines: dict[str, float] = {}
@@ -173,7 +173,7 @@ class _Round:
             self._note(name, self._checks[name].late)
 
     def _note(self, name: str, result: CheckResult) -> None:
-        told, advice = (_to_line(self._conceal(text)) for text in (result.told, result.advice))
+        told, advice = (_to_line(self._redact(text)) for text in (result.told, result.advice))
         self._findings[name] = Finding(
             group=self._checks[name].group, name=name, status=result.status, told=told, advice=advice
         )

@@ -74,7 +74,7 @@ class StoreChecks:
         scratch: where it is tried.
         archive_prefix: of what is archived, with a slash at its end: it must be allowed to be listed, too.
         endpoint: the store's address, for people.
-        conceal: told of the credentials that are in use, which are nowhere to be shown.
+        register: given the credentials that are in use, which are nowhere to be shown.
     """
 
     def __init__(
@@ -82,14 +82,14 @@ class StoreChecks:
         scratch: ScratchPrefix,
         archive_prefix: str,
         endpoint: str,
-        conceal: Callable[[Iterable[str | None]], None],
+        register: Callable[[Iterable[str | None]], None],
     ) -> None:
         self._scratch = scratch
         self._store = scratch.store
         self._client = scratch.client
         self._archive_prefix = archive_prefix
         self._endpoint = endpoint
-        self._conceal = conceal
+        self._register = register
 
     def checks(self) -> list[Check]:
         """Return what there is to look at."""
@@ -119,7 +119,7 @@ class StoreChecks:
             )
         if credentials is None or keys is None:
             return failed("boto3 finds none", "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE.")
-        self._conceal([keys.access_key, keys.secret_key, keys.token])
+        self._register([keys.access_key, keys.secret_key, keys.token])
         return ok(f"found ({credentials.method}), for {self._endpoint}")
 
     def check_bucket(self) -> CheckResult:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from tasks.text import showable
+from tasks.text import redact
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -21,7 +21,7 @@ class ArchiverError(Exception):
 
     def __str__(self) -> str:
         # Facts come from elsewhere: a library's message may well quote a URL.
-        return showable(self._told())
+        return redact(self._told())
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"

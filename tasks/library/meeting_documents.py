@@ -15,7 +15,7 @@ from tasks.archive import PARTICIPANTS, SESSION_DETAILS, document_path, upload_p
 from tasks.documents import linked_uploads, parse_chat, parse_transcript
 from tasks.errors import ObjectTooLarge
 from tasks.library.recording_facts import Media
-from tasks.text import MIB, clock, showable
+from tasks.text import MIB, clock, redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -189,7 +189,7 @@ def _text(value: object, longest: int = LONGEST_TEXT) -> str:
     """Return a text that may be shown: of whole characters, and without secrets."""
     if not isinstance(value, str):
         return ""
-    return showable(value[:longest].encode(errors="replace").decode()).strip()
+    return redact(value[:longest].encode(errors="replace").decode()).strip()
 
 
 def _time(value: object) -> str:

@@ -12,7 +12,7 @@ import uvicorn
 
 from tasks.cli import DONE, FAILED, WRONG_USAGE, say
 from tasks.library.application import new_app
-from tasks.text import conceal_logs, keep_secret, quiet_http_logs
+from tasks.text import quiet_http_logs, redact_logs, register_secrets
 
 if TYPE_CHECKING:
     from tasks.library.request_filter import RequestFilter
@@ -34,7 +34,7 @@ def serve(settings: LibrarySettings, host: str, port: int) -> int:
     Raises:
         StoreRefused: there are no credentials for the store.
     """
-    keep_secret([settings.library_password.get_secret_value()])
+    register_secrets([settings.library_password.get_secret_value()])
     if not settings.asks_who and not is_loopback(host):
         say(
             f"--host {host} would show all recordings to anybody who reaches this machine: set LIBRARY_PASSWORD (at "
@@ -44,7 +44,7 @@ def serve(settings: LibrarySettings, host: str, port: int) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     quiet_http_logs()
     logging.getLogger("botocore").setLevel(logging.WARNING)  # it tells of each presigned URL, in its finer levels
-    conceal_logs()
+    redact_logs()
     server = new_server(new_app(settings, host), host, port)
     # Once all is answered, uvicorn raises again the signal that stopped it; that is a good end.
     for stopping in (signal.SIGINT, signal.SIGTERM):

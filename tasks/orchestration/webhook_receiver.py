@@ -29,7 +29,7 @@ from tasks.orchestration.webhook_runs import WebhookRuns, wanted_run
 from tasks.realtimekit.webhook_event import parse_event
 from tasks.realtimekit.webhook_signature import PublishedKey
 from tasks.settings import WebhookSettings
-from tasks.text import ThrottledLog, conceal_logs, quiet_http_logs
+from tasks.text import ThrottledLog, quiet_http_logs, redact_logs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -233,7 +233,7 @@ def serve(host: str, port: int) -> int:
     """
     settings = _settings()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    conceal_logs()
+    redact_logs()
     with temporary_settings(_impatience()):
         return _serve(new_app(settings), host, port)
 

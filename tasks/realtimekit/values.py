@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tasks.text import without_secrets
+from tasks.text import redact_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ def as_text(value: object) -> str:
 
 def as_name(value: object) -> str:
     """Return a name; some are URLs, and their signatures would be shown and differ at every look."""
-    return without_secrets(as_text(value))
+    return redact_text(as_text(value))
 
 
 def as_word(value: object) -> str:
@@ -68,7 +68,7 @@ def parse_url(url: str) -> httpx.URL:
 
 def name_in_url(url: str) -> str:
     """Return the last part of the path of a URL that `as_url` has returned."""
-    return without_secrets(PurePosixPath(parse_url(url).path).name)
+    return redact_text(PurePosixPath(parse_url(url).path).name)
 
 
 def as_number(value: object) -> float | None:

@@ -42,19 +42,20 @@ class Ledger:
         self._log = log
         self._to_go = 0
         self._lists: dict[str, list[Swept]] = defaultdict(list)
-        self._lists["lost"] = [self._swept(one, one.obstacle) for one in plan.lost]
-        self._lists["not_downloadable"] = [self._swept(one, one.obstacle) for one in plan.not_downloadable]
-        self._lists["still_to_come"] = [self._swept(one, one.status) for one in plan.coming]
-        self._lists["stuck"] = [self._swept(one, one.status) for one in plan.stuck]
-        self._lists["errored"] = [self._swept(one) for one in plan.errored]
-        self._partly = {one.id for one, _ in plan.partial}
-        again = self._partly & {one.id for one in plan.to_archive}
+        self._lists["lost"] = [self._swept(listed, listed.obstacle) for listed in plan.lost]
+        self._lists["not_downloadable"] = [self._swept(listed, listed.obstacle) for listed in plan.not_downloadable]
+        self._lists["still_to_come"] = [self._swept(listed, listed.status) for listed in plan.coming]
+        self._lists["stuck"] = [self._swept(listed, listed.status) for listed in plan.stuck]
+        self._lists["errored"] = [self._swept(listed) for listed in plan.errored]
+        self._partly = {listed.id for listed, _ in plan.partial}
+        again = self._partly & {listed.id for listed in plan.to_archive}
         self._lists["gained_files"] = [
-            self._swept(one, f"{more}{AND_PARTIAL if one.id in self._partly - again else ''}")
-            for one, more in plan.gained
+            self._swept(listed, f"{more}{AND_PARTIAL if listed.id in self._partly - again else ''}")
+            for listed, more in plan.gained
         ]
         self._lists["partial"] = [
-            self._swept(one, f"{describe_missing(stated)} {self._prospect(one, again)}") for one, stated in plan.partial
+            self._swept(listed, f"{describe_missing(stated)} {self._prospect(listed, again)}")
+            for listed, stated in plan.partial
         ]
         counts = (len(plan.to_archive), plan.already, len(plan.coming), len(plan.not_downloadable), len(plan.lost))
         log.info("%d to archive, %d archived already, %d still to come, %d not downloadable, %d lost.", *counts)
@@ -68,11 +69,11 @@ class Ledger:
                 its machine looks as if it were at work, and a second one does no harm.
         """
         mine = []
-        for one in self._plan.to_archive:
-            if one.id in elsewhere and not one.is_at_risk(self._scope):
-                self._lists["under_way"].append(self._swept(one))
+        for listed in self._plan.to_archive:
+            if listed.id in elsewhere and not listed.is_at_risk(self._scope):
+                self._lists["under_way"].append(self._swept(listed))
             else:
-                mine.append(one)
+                mine.append(listed)
         todo = mine[: limit or None]
         self.leave(mine[len(todo) :])
         self._to_go = len(todo)
@@ -80,18 +81,18 @@ class Ledger:
 
     def leave(self, ones: Iterable[ListedRecording]) -> None:
         """Note that recordings are left for the next sweep."""
-        self._lists["left"] += [self._swept(one) for one in ones]
+        self._lists["left"] += [self._swept(listed) for listed in ones]
 
-    def note(self, one: ListedRecording, outcome: Outcome) -> None:
+    def note(self, listed: ListedRecording, outcome: Outcome) -> None:
         """Note what became of a recording."""
         name, reason = outcome
-        if name == "archived" and one.id in self._partly:
+        if name == "archived" and listed.id in self._partly:
             reason = f"{reason} It replaces an archive without some of these files."
             for of_it in ("partial", "gained_files"):
-                self._lists[of_it] = [swept for swept in self._lists[of_it] if swept.recording_id != one.id]
-        self._lists[name].append(self._swept(one, reason))
+                self._lists[of_it] = [swept for swept in self._lists[of_it] if swept.recording_id != listed.id]
+        self._lists[name].append(self._swept(listed, reason))
         self._to_go -= 1
-        self._log.info("Recording %s: %s. %s %d to go.", one.id, COLUMNS[name], reason, self._to_go)
+        self._log.info("Recording %s: %s. %s %d to go.", listed.id, COLUMNS[name], reason, self._to_go)
 
     def result(self, sessions: Sequence[SessionSweep] = (), *, dry_run: bool) -> Sweep:
         """Return what the sweep returns.
@@ -101,10 +102,10 @@ class Ledger:
             dry_run: whether nothing was done.
         """
         plan, scope = self._plan, self._scope
-        in_danger = {one.id for one in plan.to_archive if one.is_at_risk(scope)} - self._partly
-        in_danger |= {one.id for one in plan.not_downloadable if one.overdue and one.is_at_risk(scope)}
-        kept_from = [one for name in NOT_ARCHIVED for one in self._lists[name] if one.recording_id in in_danger]
-        kept_from.sort(key=lambda one: (one.expires_at or SOON, one.recording_id))
+        in_danger = {listed.id for listed in plan.to_archive if listed.is_at_risk(scope)} - self._partly
+        in_danger |= {listed.id for listed in plan.not_downloadable if listed.overdue and listed.is_at_risk(scope)}
+        kept_from = [swept for name in NOT_ARCHIVED for swept in self._lists[name] if swept.recording_id in in_danger]
+        kept_from.sort(key=lambda swept: (swept.expires_at or SOON, swept.recording_id))
         lists = {name: tuple(ones) for name, ones in self._lists.items()}
         of_sessions = {
             f"sessions_{name}": tuple(swept for sweep in sessions for swept in getattr(sweep, name))
@@ -112,19 +113,19 @@ class Ledger:
         }
         return Sweep(dry_run=dry_run, already_archived=plan.already, at_risk=tuple(kept_from), **lists, **of_sessions)
 
-    def _prospect(self, one: ListedRecording, again: Container[str]) -> str:
-        if one.id in again:
+    def _prospect(self, listed: ListedRecording, again: Container[str]) -> str:
+        if listed.id in again:
             return "By now the API hands out all files: the recording is to be archived again."
-        if one.expires is not None and one.expires <= self._scope.now:
+        if listed.expires is not None and listed.expires <= self._scope.now:
             return "The 7 days are over: nothing brings back what is missing."
         return "The recording is archived again once the API hands out all files."
 
-    def _swept(self, one: ListedRecording, reason: str = "") -> Swept:
+    def _swept(self, listed: ListedRecording, reason: str = "") -> Swept:
         return Swept(
-            recording_id=one.id,
-            app_id=one.app_id,
-            invoked_time=one.invoked,
-            expires_at=one.expires,
+            recording_id=listed.id,
+            app_id=listed.app_id,
+            invoked_time=listed.invoked,
+            expires_at=listed.expires,
             reason=reason[:REASON],
-            announced=self._announced.get(one.id),
+            announced=self._announced.get(listed.id),
         )

@@ -71,32 +71,36 @@ def make_plan(
         kept: the same of what is stored, but is no archive.
         partial: what the archives state that lack files, by the recording's id.
     """
-    ordered = sorted(recordings, key=lambda one: one.urgency)
-    uploaded = [one for one in ordered if one.status == RecordingStatus.UPLOADED]
-    others = [one for one in ordered if one.status != RecordingStatus.UPLOADED]
-    missing = [one for one in uploaded if one.id not in archived]
-    in_time = [one for one in uploaded if not one.gone]
-    bucket_off = {one.app_id for one in in_time} - {one.app_id for one in in_time if one.files}
-    on = {one.app_id for one in in_time if one.files and not one.elsewhere}
-    missing = [replace(one, overdue=True) if one.app_id in on and _is_overdue(one) else one for one in missing]
-    lost = {one.id for one in missing if one.gone and not one.elsewhere and one.app_id not in bucket_off}
-    more = [(one, _count_more(one.files, archived[one.id])) for one in uploaded if one.id in archived]
-    todo = [one for one in missing if not one.obstacle or _has_unstored_files(one, kept.get(one.id, {}))]
-    lacking = [(one, partial[one.id]) for one in uploaded if one.id in archived and one.id in partial]
-    again = [
-        one for one, findings in lacking if not one.obstacle and can_be_whole(archived[one.id], findings, one.files)
+    ordered = sorted(recordings, key=lambda listed: listed.urgency)
+    uploaded = [listed for listed in ordered if listed.status == RecordingStatus.UPLOADED]
+    others = [listed for listed in ordered if listed.status != RecordingStatus.UPLOADED]
+    missing = [listed for listed in uploaded if listed.id not in archived]
+    in_time = [listed for listed in uploaded if not listed.gone]
+    bucket_off = {listed.app_id for listed in in_time} - {listed.app_id for listed in in_time if listed.files}
+    on = {listed.app_id for listed in in_time if listed.files and not listed.elsewhere}
+    missing = [
+        replace(listed, overdue=True) if listed.app_id in on and _is_overdue(listed) else listed for listed in missing
     ]
-    left = {one.id for one in missing} - {one.id for one in todo} - lost
+    lost = {listed.id for listed in missing if listed.gone and not listed.elsewhere and listed.app_id not in bucket_off}
+    more = [(listed, _count_more(listed.files, archived[listed.id])) for listed in uploaded if listed.id in archived]
+    todo = [listed for listed in missing if not listed.obstacle or _has_unstored_files(listed, kept.get(listed.id, {}))]
+    lacking = [(listed, partial[listed.id]) for listed in uploaded if listed.id in archived and listed.id in partial]
+    again = [
+        listed
+        for listed, findings in lacking
+        if not listed.obstacle and can_be_whole(archived[listed.id], findings, listed.files)
+    ]
+    left = {listed.id for listed in missing} - {listed.id for listed in todo} - lost
     return Plan(
-        to_archive=tuple(sorted([*todo, *again], key=lambda one: one.urgency)),
+        to_archive=tuple(sorted([*todo, *again], key=lambda listed: listed.urgency)),
         already=len(uploaded) - len(missing) - len(again),
-        gained=tuple((one, gained) for one, gained in more if gained),
+        gained=tuple((listed, gained) for listed, gained in more if gained),
         partial=tuple(lacking),
-        coming=tuple(one for one in others if not one.stuck and not one.is_errored),
-        stuck=tuple(one for one in others if one.stuck),
-        errored=tuple(one for one in others if one.is_errored),
-        not_downloadable=tuple(one for one in missing if one.id in left),
-        lost=tuple(one for one in missing if one.id in lost),
+        coming=tuple(listed for listed in others if not listed.stuck and not listed.is_errored),
+        stuck=tuple(listed for listed in others if listed.stuck),
+        errored=tuple(listed for listed in others if listed.is_errored),
+        not_downloadable=tuple(listed for listed in missing if listed.id in left),
+        lost=tuple(listed for listed in missing if listed.id in lost),
         sessions=tuple(_sessions_of(ordered)),
     )
 
@@ -119,12 +123,12 @@ def _sessions_of(recordings: Iterable[ListedRecording]) -> Iterable[SeenSession]
     return (session for key, session in sessions.items() if key not in under_way)
 
 
-def _has_unstored_files(one: ListedRecording, kept: Mapping[str, int]) -> bool:
-    return not one.gone and bool(_count_more(one.files, kept))
+def _has_unstored_files(listed: ListedRecording, kept: Mapping[str, int]) -> bool:
+    return not listed.gone and bool(_count_more(listed.files, kept))
 
 
-def _is_overdue(one: ListedRecording) -> bool:
-    return bool(one.obstacle) and not one.gone and not one.elsewhere and not one.empty
+def _is_overdue(listed: ListedRecording) -> bool:
+    return bool(listed.obstacle) and not listed.gone and not listed.elsewhere and not listed.empty
 
 
 def _count_more(files: Mapping[str, int], archived: Mapping[str, int]) -> str:
@@ -139,7 +143,8 @@ def plan_sweep(api: RealtimeKit, archive: Archive, store: Store, app_id: str, sc
         ApiRefused, ApiNonsense, ApiUnavailable, StoreRefused, StoreUnavailable: half a plan is none.
     """
     recordings = list_recordings(api, archive, app_id, scope)
-    stored = stored_files(store, {one.id: one.folder for one in recordings if one.status == RecordingStatus.UPLOADED})
+    uploaded = [listed for listed in recordings if listed.status == RecordingStatus.UPLOADED]
+    stored = stored_files(store, {listed.id: listed.folder for listed in uploaded})
     archived = {recording_id: folder.files for recording_id, folder in stored.items() if folder.is_bag}
     kept = {recording_id: folder.files for recording_id, folder in stored.items() if not folder.is_bag}
     recordings = verify_empty(api, recordings, archived, scope.now)
@@ -156,16 +161,18 @@ def _read_partial(
     and those of which the API names more files than they hold. Most of the latter only gained files, and come last.
     """
     doubtful = [
-        one for one in recordings if one.id in archived and (one.id in told or _names_more(one, archived[one.id]))
+        listed
+        for listed in recordings
+        if listed.id in archived and (listed.id in told or _names_more(listed, archived[listed.id]))
     ]
-    doubtful.sort(key=lambda one: (one.id not in told and not one.unlinked, one.urgency))
+    doubtful.sort(key=lambda listed: (listed.id not in told and not listed.unlinked, listed.urgency))
     doubtful = doubtful[:PARTIAL_ASKED]
-    stated = read_missing(store, [one.folder for one in doubtful])
-    return {one.id: findings for one, findings in zip(doubtful, stated, strict=True) if findings}
+    stated = read_missing(store, [listed.folder for listed in doubtful])
+    return {listed.id: findings for listed, findings in zip(doubtful, stated, strict=True) if findings}
 
 
-def _names_more(one: ListedRecording, archived: Mapping[str, int]) -> bool:
-    named = Counter(one.files) + Counter(one.unlinked) if one.unlinked else one.files
+def _names_more(listed: ListedRecording, archived: Mapping[str, int]) -> bool:
+    named = Counter(listed.files) + Counter(listed.unlinked) if listed.unlinked else listed.files
     return bool(_count_more(named, archived))
 
 
@@ -174,13 +181,13 @@ def merge_plans(plans: Iterable[Plan]) -> Plan:
     plans = list(plans)
 
     def join(part: Callable[[Plan], Iterable[ListedRecording]]) -> tuple[ListedRecording, ...]:
-        return tuple(sorted((one for plan in plans for one in part(plan)), key=lambda one: one.urgency))
+        return tuple(sorted((listed for plan in plans for listed in part(plan)), key=lambda listed: listed.urgency))
 
     return Plan(
         to_archive=join(lambda plan: plan.to_archive),
         already=sum(plan.already for plan in plans),
-        gained=tuple(one for plan in plans for one in plan.gained),
-        partial=tuple(one for plan in plans for one in plan.partial),
+        gained=tuple(listed for plan in plans for listed in plan.gained),
+        partial=tuple(listed for plan in plans for listed in plan.partial),
         coming=join(lambda plan: plan.coming),
         stuck=join(lambda plan: plan.stuck),
         errored=join(lambda plan: plan.errored),

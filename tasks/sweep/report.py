@@ -112,30 +112,34 @@ def findings(sweep: Sweep, scope: Scope) -> str:
         sweep: the result.
         scope: what it was about.
     """
-    lost = [one for one in sweep.lost if one.expires_at is None or scope.now - one.expires_at <= scope.loud]
-    late = [one for one in sweep.partial if one.expires_at and timedelta(0) <= scope.now - one.expires_at <= scope.loud]
+    lost = [swept for swept in sweep.lost if swept.expires_at is None or scope.now - swept.expires_at <= scope.loud]
+    late = [
+        swept
+        for swept in sweep.partial
+        if swept.expires_at and timedelta(0) <= scope.now - swept.expires_at <= scope.loud
+    ]
     told = {
         "at risk, as they expire soon and are not archived": [
-            f"{one.recording_id} ({_when(one.expires_at)})" for one in sweep.at_risk
+            f"{swept.recording_id} ({_when(swept.expires_at)})" for swept in sweep.at_risk
         ],
-        "failed": [f"{one.recording_id} ({_first_sentence(one.reason)})" for one in sweep.failed],
-        "lost, as they expired before they were archived": [one.recording_id for one in lost],
+        "failed": [f"{swept.recording_id} ({_first_sentence(swept.reason)})" for swept in sweep.failed],
+        "lost, as they expired before they were archived": [swept.recording_id for swept in lost],
         "archived without files that expired before the API handed them out": [
-            f"{one.recording_id} ({_first_sentence(one.reason)})" for one in late
+            f"{swept.recording_id} ({_first_sentence(swept.reason)})" for swept in late
         ],
         "stuck, as RealtimeKit does not upload them (ask its support before they are gone)": [
-            f"{one.recording_id} ({one.reason})" for one in sweep.stuck if one.recording_id not in scope.told
+            f"{swept.recording_id} ({swept.reason})" for swept in sweep.stuck if swept.recording_id not in scope.told
         ],
         "ERRORED, of which no file will ever come": [
-            one.recording_id for one in sweep.errored if one.recording_id not in scope.told
+            swept.recording_id for swept in sweep.errored if swept.recording_id not in scope.told
         ],
         "archived without files that came later and expire soon (archive them again with --overwrite)": [
-            f"{one.recording_id} ({one.reason})"
-            for one in sweep.gained_files
-            if one.expires_at is not None and timedelta(0) <= one.expires_at - scope.now <= scope.at_risk
+            f"{swept.recording_id} ({swept.reason})"
+            for swept in sweep.gained_files
+            if swept.expires_at is not None and timedelta(0) <= swept.expires_at - scope.now <= scope.at_risk
         ],
         "sessions without what is to be there, which expires soon": [
-            f"{one.session_id} ({_first_sentence(one.reason)})" for one in sweep.sessions_overdue
+            f"{swept.session_id} ({_first_sentence(swept.reason)})" for swept in sweep.sessions_overdue
         ],
     }
     return "; ".join(f"{len(names)} {what}: {_named(names)}" for what, names in told.items() if names)
@@ -165,13 +169,13 @@ def summary(sweep: Sweep) -> str:
 
 def rows(sweep: Sweep) -> list[dict[str, str]]:
     """Return the table for people: what somebody has to look after first, soonest expiry first, bounded in length."""
-    at_risk = {one.recording_id for one in sweep.at_risk}
+    at_risk = {swept.recording_id for swept in sweep.at_risk}
     table = [
-        _row(one, column, at_risk=one.recording_id in at_risk)
+        _row(swept, column, at_risk=swept.recording_id in at_risk)
         for name, column in COLUMNS.items()
-        for one in getattr(sweep, name)
+        for swept in getattr(sweep, name)
     ]
-    table += [_session_row(one, column) for name, column in SESSION_COLUMNS.items() for one in getattr(sweep, name)]
+    table += [_session_row(swept, column) for name, column in SESSION_COLUMNS.items() for swept in getattr(sweep, name)]
     table.sort(key=lambda row: not row["outcome"].startswith(("AT RISK", "OVERDUE")))
     if len(table) > ROWS:
         table = [*table[:ROWS], dict.fromkeys(table[0], "") | {"outcome": f"and {len(table) - ROWS} more"}]
@@ -196,25 +200,25 @@ def read_told(table: str) -> frozenset[str]:
     return frozenset("".join(name.split()) for name in told)
 
 
-def _row(one: Swept, column: str, *, at_risk: bool) -> dict[str, str]:
+def _row(swept: Swept, column: str, *, at_risk: bool) -> dict[str, str]:
     return {
         "outcome": cell(f"AT RISK: {column}" if at_risk else column, OUTCOME_WIDTH),
-        "recording": cell(one.recording_id),
-        "reason": cell(one.reason, REASON_WIDTH),
-        "expires": _when(one.expires_at),
-        "announced by a webhook": {True: "yes", False: "no", None: ""}[one.announced],
-        "app": cell(one.app_id),
+        "recording": cell(swept.recording_id),
+        "reason": cell(swept.reason, REASON_WIDTH),
+        "expires": _when(swept.expires_at),
+        "announced by a webhook": {True: "yes", False: "no", None: ""}[swept.announced],
+        "app": cell(swept.app_id),
         "session": "",
     }
 
 
-def _session_row(one: SweptSession, column: str) -> dict[str, str]:
+def _session_row(swept: SweptSession, column: str) -> dict[str, str]:
     return {
         "outcome": cell(column, OUTCOME_WIDTH),
         "recording": "",
-        "reason": cell(one.reason, REASON_WIDTH),
-        "expires": _when(one.expires_at),
+        "reason": cell(swept.reason, REASON_WIDTH),
+        "expires": _when(swept.expires_at),
         "announced by a webhook": "",
-        "app": cell(one.app_id),
-        "session": cell(one.session_id),
+        "app": cell(swept.app_id),
+        "session": cell(swept.session_id),
     }

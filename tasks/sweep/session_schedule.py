@@ -152,4 +152,6 @@ def due_sessions(sessions: Iterable[SeenSession], looks: Mapping[str, SessionLoo
         step = next_step(session, look, now)
         if step is not None:
             due.append(DueSession(session, look, step))
-    return sorted(due, key=lambda it: (bool(it.look and it.look.failures), it.expires or now, it.session.id))
+    return sorted(
+        due, key=lambda entry: (bool(entry.look and entry.look.failures), entry.expires or now, entry.session.id)
+    )

@@ -106,11 +106,11 @@ class SessionSweep:
                 write_looks(attempt.store, settings.root, app_id, self._looks, self.scope.now)
 
     def _try_all(self, due: Iterable[DueSession]) -> None:
-        for one in due:  # one after the other: a failure shuts down the connections that all share
-            self._requests -= one.requests
+        for due_session in due:  # one after the other: a failure shuts down the connections that all share
+            self._requests -= due_session.requests
             if self._refused or self._away >= MOST_AWAY or self._requests < 0:
                 break
-            self._looks[one.session.id] = self._try(one)
+            self._looks[due_session.session.id] = self._try(due_session)
 
     def _try(self, due: DueSession) -> SessionLook:
         """Do what a session is due for; neither a refused token nor an API that is away is tried with each of them."""

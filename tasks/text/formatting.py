@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.text.redaction import showable, without_secrets
+from tasks.text.redaction import redact, redact_text
 
 MIB = 1024 * 1024
 
@@ -14,7 +14,7 @@ def safe_line(text: str, most: int = 300) -> str:
         text: such as a server's error message, which may repeat what was sent to it.
         most: the largest number of characters in the line; a dot or a blank at the end is removed.
     """
-    return _printable(showable(text))[:most].rstrip(". ")
+    return _printable(redact(text))[:most].rstrip(". ")
 
 
 def archivable_line(text: str, most: int = 300) -> str:
@@ -26,7 +26,7 @@ def archivable_line(text: str, most: int = 300) -> str:
         text: such as a meeting's title.
         most: the largest number of characters in the line.
     """
-    return _printable(without_secrets(text))[:most].strip()
+    return _printable(redact_text(text))[:most].strip()
 
 
 def _printable(text: str) -> str:

@@ -6,7 +6,7 @@ import logging
 import time
 from typing import Any, TypeAlias
 
-from tasks.text.redaction import showable
+from tasks.text.redaction import redact
 
 Log: TypeAlias = logging.Logger | logging.LoggerAdapter[Any]
 """What the plain code logs to: Prefect's loggers of runs are adapters."""
@@ -51,7 +51,7 @@ def quiet_http_logs() -> None:
         logger.addFilter(_is_warning)
 
 
-def conceal_logs() -> None:
+def redact_logs() -> None:
     """Keep secrets out of all that is logged from now on, be it by a library, and in the text of an error.
 
     By the handlers that there are: whoever configures logging later has to call it again.
@@ -66,12 +66,12 @@ def _concealed(record: logging.LogRecord) -> bool:
         message = record.getMessage()
     except (TypeError, ValueError):  # its arguments do not fit its text: the handler says so
         return True
-    if (text := showable(message)) != message:
+    if (text := redact(message)) != message:
         record.msg, record.args = text, None
     if record.exc_info and not record.exc_text:
         record.exc_text = logging.Formatter().formatException(record.exc_info)
     if record.exc_text:
-        record.exc_text = showable(record.exc_text)
+        record.exc_text = redact(record.exc_text)
     return True
 
 

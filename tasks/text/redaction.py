@@ -42,7 +42,7 @@ _STORAGE_FIELDS = frozenset({"type", "bucket", "region", "path", "host", "port",
 _PLAIN_PATHS = frozenset({"http", "https", "s3"})  # of a streaming server, the path may be the key
 
 
-def without_secrets(text: str) -> str:
+def redact_text(text: str) -> str:
     """Return a text as it may be shown: URLs without user, query and fragment, and no signature, token or key."""
     text = _URL.sub(_bare_url, text)
     text = _INPUT.sub("input_value=***", _HEADER.sub(r"\g<told>***", text))
@@ -57,7 +57,7 @@ def _bare_url(found: re.Match[str]) -> str:
     return f"{found['scheme']}:{found['slashes']}{rest}"
 
 
-class Concealed:
+class Redactor:
     """Takes the secrets that it knows out of texts, wherever they stand, and what looks like one.
 
     Args:
@@ -77,7 +77,7 @@ class Concealed:
         """Return a text as it may be shown."""
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, "***")
-        return without_secrets(text)
+        return redact_text(text)
 
 
 def _forms(secret: str) -> set[str]:
@@ -91,17 +91,17 @@ def _forms(secret: str) -> set[str]:
     }
 
 
-_OWN = Concealed({})
+_OWN = Redactor({})
 """What this process was given: its settings, and the environment's values that libraries read by themselves."""
 
 
-def keep_secret(secrets: Iterable[str | None]) -> None:
-    """Make secrets known that no text of this process may show from now on; see `showable`."""
+def register_secrets(secrets: Iterable[str | None]) -> None:
+    """Make secrets known that no text of this process may show from now on; see `redact`."""
     _OWN.add(secrets)
 
 
-def showable(text: str) -> str:
-    """Return a text as it may be shown, without what `keep_secret` was told of.
+def redact(text: str) -> str:
+    """Return a text as it may be shown, without what `register_secrets` was told of.
 
     Not for what is archived: that is the same on every machine, whatever its secrets are.
     """
@@ -112,7 +112,7 @@ def _names_a_secret(name: str) -> bool:
     return bool(_SECRET_NAME.search(name) or name.endswith("authstring"))
 
 
-def redacted(details: Mapping[str, object]) -> dict[str, object]:
+def redact_details(details: Mapping[str, object]) -> dict[str, object]:
     """Return a copy of the API's details that is fit to be archived: no secrets, no presigned URLs, plain JSON.
 
     Fields whose names speak of secrets are replaced, of `storage_config` only what is known to be harmless is
@@ -155,4 +155,4 @@ def one_word(name: str) -> str:
 
 def _text(text: str) -> str:
     # Half a surrogate pair is a str in Python, but no text that could be stored.
-    return without_secrets(text.encode(errors="replace").decode())
+    return redact_text(text.encode(errors="replace").decode())

@@ -12,7 +12,7 @@ from io import BufferedWriter, FileIO, TextIOWrapper
 from select import select
 from typing import Any, TextIO
 
-from tasks.text.redaction import showable
+from tasks.text.redaction import redact
 
 STANDARD = {"stdout": 1, "stderr": 2}
 
@@ -38,7 +38,7 @@ class _Shown(TextIOWrapper):
 
     def write(self, text: str, /) -> int:
         """Write it without secrets."""
-        super().write(showable(text))
+        super().write(redact(text))
         return len(text)
 
 

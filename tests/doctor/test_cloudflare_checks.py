@@ -16,7 +16,7 @@ from tasks.doctor.runner import Check, ok, run_checks
 from tasks.download.http_client import new_http_client
 from tasks.realtimekit.webhook_event import NEEDED_EVENTS
 from tasks.settings import Settings
-from tasks.text.redaction import Concealed
+from tasks.text.redaction import Redactor
 from tests.clock import local_time
 from tests.standins.api import AUTHENTICATION_ERROR, FORBIDDEN, NO_ROUTE
 from tests.standins.oddities import Headers
@@ -49,7 +49,7 @@ def looked(kit: RealtimeKitStandIn, clocks: ClockSkew | None = None, **different
     settings = Settings(**{**its, **different})
     with new_api_client(clocks or ClockSkew()) as http, new_http_client(4) as source_http:
         checks = CloudflareChecks(http, source_http, settings, Event()).checks()
-        found = run_checks([Check("", "settings", lambda: ok("")), *checks], 20, lambda _: None, Concealed({}))
+        found = run_checks([Check("", "settings", lambda: ok("")), *checks], 20, lambda _: None, Redactor({}))
     return {finding.name: finding for finding in found[1:]}
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from tasks.doctor.runner import Check, Finding, all_passed, failed, ok, run_checks, warning
 from tasks.errors import ApiRefused
-from tasks.text.redaction import Concealed
+from tasks.text.redaction import Redactor
 
 if TYPE_CHECKING:
     from tasks.doctor.runner import CheckResult
@@ -17,7 +17,7 @@ SECRET = "s3cr3t-token-of-somebody"
 
 
 def found(*checks: Check, within_s: float = 10) -> dict[str, Finding]:
-    findings = run_checks(checks, within_s, lambda _: None, Concealed({"CLOUDFLARE_API_TOKEN": SECRET}))
+    findings = run_checks(checks, within_s, lambda _: None, Redactor({"CLOUDFLARE_API_TOKEN": SECRET}))
     assert [finding.name for finding in findings] == [check.name for check in checks]
     return {finding.name: finding for finding in findings}
 
@@ -94,7 +94,7 @@ def test_findings_are_reported_in_the_order_of_the_checks_however_they_end() -> 
         return fine()
 
     checks = [Check("g", "first", lambda: ok(str(last_is_over.wait(5)))), Check("g", "last", last)]
-    run_checks(checks, 10, lambda finding: told.append(f"{finding.name} {finding.told}"), Concealed({}))
+    run_checks(checks, 10, lambda finding: told.append(f"{finding.name} {finding.told}"), Redactor({}))
     assert told == ["first True", "last fine"]
 
 
@@ -118,10 +118,10 @@ def test_no_finding_shows_a_secret_that_is_known_or_looks_like_one() -> None:
 
 
 def test_the_values_of_variables_that_speak_of_secrets_are_concealed_and_no_others() -> None:
-    conceal = Concealed({
+    redactor = Redactor({
         "CLOUDFLARE_API_TOKEN": " token-1 ", "AWS_ACCESS_KEY_ID": "access-2", "AWS_SECRET_ACCESS_KEY": "secret-3/x",
         "PREFECT_API_KEY": "pnu_4444", "PREFECT_API_AUTH_STRING": "user:pw-5", "LANG": "C.UTF-8", "SOME_TOKEN": "a",
     })  # fmt: skip
-    conceal.add(["from-a-file", None, ""])
-    shown = conceal("token-1 access-2 secret-3/x pnu_4444 user:pw-5 from-a-file C.UTF-8 a")
+    redactor.add(["from-a-file", None, ""])
+    shown = redactor("token-1 access-2 secret-3/x pnu_4444 user:pw-5 from-a-file C.UTF-8 a")
     assert shown == "*** *** *** *** *** *** C.UTF-8 a"

@@ -17,7 +17,7 @@ from tasks.doctor.store_checks import ANSWER_TIMEOUT_S, StoreChecks, note_dates
 from tasks.errors import ArchiverError, TransferStopped
 from tasks.s3.checksums import crc64, encode_crc64
 from tasks.s3.client import new_s3_client
-from tasks.text.redaction import Concealed
+from tasks.text.redaction import Redactor
 from tests.clock import with_rclone
 from tests.standins.stores import RcloneStore, Store
 from tests.support.meddling import Meddled, refusal
@@ -40,10 +40,10 @@ AS_THEY_WERE = {"kept.txt": b"", "pre/_audit/doctor": b"", "pre/_audit/doctor-x/
 def looked(client: Any, bucket: str) -> dict[str, Finding]:
     """Return what is found, by name, once all is cleared away."""
     scratch = ScratchPrefix(client, bucket, "pre")
-    conceal = Concealed({})
+    redactor = Redactor({})
     try:
         found = run_checks(
-            StoreChecks(scratch, "pre/app/", "the endpoint", conceal.add).checks(), 25, lambda _: None, conceal
+            StoreChecks(scratch, "pre/app/", "the endpoint", redactor.add).checks(), 25, lambda _: None, redactor
         )
     finally:
         left = scratch.close(5)
@@ -279,7 +279,7 @@ def test_credentials_that_may_not_delete_are_no_obstacle_but_told(rclone: Archiv
     client: Any = Meddled(rclone.s3, dialect)
     scratch = ScratchPrefix(client, rclone.bucket, "")
     scratch.store.put(scratch.key("object"), b"x", "text/plain")
-    said = StoreChecks(scratch, "pre/app/", "the endpoint", Concealed({}).add).check_delete()
+    said = StoreChecks(scratch, "pre/app/", "the endpoint", Redactor({}).add).check_delete()
     assert said.status == "warning"
     assert "recordings are archived" in said.told
 

@@ -15,7 +15,7 @@ from tasks.errors import ArchiverError
 from tasks.realtimekit.availability import require_media
 from tasks.realtimekit.parsing import parse_recording
 from tasks.realtimekit.recordings import RealtimeKit
-from tasks.text.redaction import redacted
+from tasks.text.redaction import redact_details
 from tests.standins.realtimekit import LEAKY_STORAGE_CONFIG
 from tests.support.anything import ANY_DETAILS, ID, described
 from tests.support.calling import TOKEN, NoWaits, everything
@@ -97,7 +97,7 @@ def asked(answers: list[Any], question: Callable[[RealtimeKit], Recording | list
 def require_harmless(recording: Recording) -> None:
     """Check all that is made of a recording before anything is moved."""
     shown = [repr(recording), *(media.label for media in recording.media), *recording.without_url]
-    kept = json.dumps(redacted(recording.details), indent=2, sort_keys=True, allow_nan=False)
+    kept = json.dumps(redact_details(recording.details), indent=2, sort_keys=True, allow_nan=False)
     paths = payload_paths(recording)
     assert len({path.casefold() for path in paths.values()}) == len(recording.media)
     assert not any(secret in text for text in [*shown, *paths.values(), kept] for secret in SECRETS)

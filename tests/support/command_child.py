@@ -14,7 +14,7 @@ from tasks import cli
 from tasks.pipeline import archive_recording
 from tasks.session import Session
 from tasks.settings import Settings, load_settings
-from tasks.text import conceal_logs
+from tasks.text import redact_logs
 from tasks.transfer import LogLines
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ LOG = logging.getLogger(__name__)
 def archive(recording_id: str) -> ArchivedRecording:
     """Archive a recording."""
     settings = load_settings(Settings)
-    conceal_logs()
+    redact_logs()
     with closing(Session(settings, LOG, views=lambda _recording, log: [LogLines(log)])) as session:
         return archive_recording(session, recording_id).archived
 

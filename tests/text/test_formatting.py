@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tasks.text import safe_line
-from tasks.text.redaction import keep_secret
+from tasks.text.redaction import register_secrets
 
 
 @pytest.mark.parametrize(
@@ -28,5 +28,5 @@ def test_a_line_is_cut_to_the_length_that_is_asked_for_and_ends_with_no_dot_even
 
 def test_a_secret_that_would_be_cut_in_two_is_removed_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.text.redaction._OWN._secrets", set())
-    keep_secret(["very-secret-value"])
+    register_secrets(["very-secret-value"])
     assert safe_line("x very-secret-value", 8) == "x ***"

@@ -7,8 +7,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from tasks.text import logs
-from tasks.text.logs import ThrottledLog, conceal_logs
-from tasks.text.redaction import keep_secret
+from tasks.text.logs import ThrottledLog, redact_logs
+from tasks.text.redaction import register_secrets
 
 if TYPE_CHECKING:
     import pytest
@@ -31,14 +31,14 @@ def test_what_comes_faster_than_a_person_reads_is_counted_and_told_with_the_next
 
 
 def test_no_secret_is_logged_be_it_in_an_argument_or_in_an_error() -> None:
-    keep_secret(["leak-canary"])
+    register_secrets(["leak-canary"])
     screen, log = io.StringIO(), logging.getLogger("tests.concealed")
     handler = logging.StreamHandler(screen)
     log.addHandler(handler)
     log.propagate = False
     try:
-        conceal_logs()
-        conceal_logs()
+        redact_logs()
+        redact_logs()
         log.warning("%s at %s %d", "leak-canary", "https://host/path?leak", 42)
         message = "Invalid header value b'leak'"
         try:

@@ -10,7 +10,7 @@ from hypothesis import given
 
 from tasks.archive.file_names import safe_name
 from tasks.errors import SourceUnavailable
-from tasks.text.redaction import REMOVED, keep_secret, redacted, showable, without_secrets
+from tasks.text.redaction import REMOVED, redact, redact_details, redact_text, register_secrets
 from tests.standins.realtimekit import LEAKY_STORAGE_CONFIG
 from tests.support.anything import ANY_DETAILS, described, steady
 
@@ -19,8 +19,8 @@ PRESIGNED = "https://user:leak@files.example.com/a/b.mp4?X-Amz-Credential=leak&X
 
 def archived(details: dict[str, Any]) -> str:
     """Return the text that is archived of these details; it is plain JSON."""
-    text = json.dumps(redacted(details), allow_nan=False, ensure_ascii=False)
-    assert json.loads(text.encode()) == redacted(details)
+    text = json.dumps(redact_details(details), allow_nan=False, ensure_ascii=False)
+    assert json.loads(text.encode()) == redact_details(details)
     return text
 
 
@@ -34,13 +34,13 @@ def test_harmless_details_are_archived_as_they_came() -> None:
         "start_reason": {"caller": {"name": "Ann: at 10", "user_Id": "u", "type": "USER"}, "reason": "API_CALL"},
         "tags": ["a", 1, True, None, {"b": "https://example.com/page"}],
     }
-    assert redacted(details) == details
+    assert redact_details(details) == details
 
 
 def test_every_secret_of_a_storage_config_is_removed_and_the_harmless_kept() -> None:
     details = described(storage_config=dict(LEAKY_STORAGE_CONFIG))
     assert "leak-canary" not in archived(details)
-    kept = redacted(details)["storage_config"]
+    kept = redact_details(details)["storage_config"]
     assert kept == {
         "type": "sftp",
         "auth_method": "PASSWORD",
@@ -131,12 +131,12 @@ def test_no_presigned_url_and_no_secret_in_a_text_is_archived(details: dict[str,
 
 
 def test_the_expiry_of_urls_goes_with_them() -> None:
-    assert redacted({"download_url_expiry": "x", "a": [{"downloadUrlExpiry": "x"}]}) == {"a": [{}]}
+    assert redact_details({"download_url_expiry": "x", "a": [{"downloadUrlExpiry": "x"}]}) == {"a": [{}]}
 
 
 def test_two_looks_at_the_same_recording_archive_the_same() -> None:
     details = described(download_url=PRESIGNED)
-    assert redacted(details) == redacted(details | {"download_url": PRESIGNED + "&again"})
+    assert redact_details(details) == redact_details(details | {"download_url": PRESIGNED + "&again"})
 
 
 def test_deep_nesting_is_cut_off() -> None:
@@ -147,7 +147,7 @@ def test_deep_nesting_is_cut_off() -> None:
 
 
 def test_what_json_cannot_say_is_left_out() -> None:
-    kept = redacted({"a": math.nan, "b": -math.inf, "c": "half a pair: \ud83c", "\udfff": 1})
+    kept = redact_details({"a": math.nan, "b": -math.inf, "c": "half a pair: \ud83c", "\udfff": 1})
     assert kept == {"a": None, "b": None, "c": "half a pair: ?", "?": 1}
 
 
@@ -172,7 +172,7 @@ def test_what_json_cannot_say_is_left_out() -> None:
 )
 def test_no_text_takes_long_to_search(piece: str) -> None:
     began = time.process_time()
-    without_secrets(piece * (500_000 // len(piece)))
+    redact_text(piece * (500_000 // len(piece)))
     assert time.process_time() - began < 3
 
 
@@ -193,20 +193,20 @@ def test_no_text_takes_long_to_search(piece: str) -> None:
     ],
 )
 def test_a_text_keeps_what_may_be_shown(text: str, kept: str) -> None:
-    assert without_secrets(text) == kept
+    assert redact_text(text) == kept
 
 
 def test_a_secret_that_was_made_known_is_shown_nowhere_but_archived_names_do_not_depend_on_it() -> None:
-    keep_secret(["leak-canary\n-second line", "leak/canary", "abc", None])
+    register_secrets(["leak-canary\n-second line", "leak/canary", "abc", None])
     told = "b'leak-canary\\n-second line', http://host/leak%2Fcanary, leak/canary; abc"
-    assert showable(told) == "b'***\\n***', http://host/***, ***; abc"
+    assert redact(told) == "b'***\\n***', http://host/***, ***; abc"
     assert "leak" not in str(SourceUnavailable("a.mp4", told))
-    assert redacted({"name": "leak-canary.mp4"}) == {"name": "leak-canary.mp4"}
+    assert redact_details({"name": "leak-canary.mp4"}) == {"name": "leak-canary.mp4"}
     assert safe_name("leak-canary.mp4", "") == "leak-canary.mp4"
 
 
 @steady
 @given(ANY_DETAILS)
 def test_any_json_at_all_can_be_archived(details: dict[str, Any]) -> None:
-    again = redacted(json.loads(archived(details)))
-    assert again == redacted(details)
+    again = redact_details(json.loads(archived(details)))
+    assert again == redact_details(details)

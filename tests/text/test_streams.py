@@ -15,10 +15,10 @@ from tasks.text.streams import put
 PROJECT = Path(__file__).parents[2]
 WRITES = r"""
 import logging, os, sys
-from tasks.text.redaction import keep_secret
+from tasks.text.redaction import register_secrets
 from tasks.text.streams import put, secure_streams
 secure_streams()
-keep_secret(["leak-canary"])
+register_secrets(["leak-canary"])
 first = os.open(os.devnull, os.O_WRONLY)
 logging.basicConfig()
 logging.error("\u2019 \u4f1a leak-canary")
