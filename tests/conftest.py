@@ -44,9 +44,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 ON_DUTY = (
     # With rclone, each is tried every time; with Swift, which takes five times as long, one or two of each kind are.
-    r"test_two_runs.py::test_no_bag_states_.*\[swift-(?!overwrite-normal-within-multi|normal-overwrite-within-in)",
-    r"test_two_runs.py::test_a_whole_run_between_.*\[swift-(?!overwrite-overwrite)",
-    r"test_two_runs.py::test_two_runs_that_start_together_.*\[swift-.*-1\]",
+    r"test_two_runs.py::test_(no_bag_states|a_whole_run_between)_.*\[swift-",
+    r"test_two_runs.py::test_two_runs_that_start_together_.*\[swift-.*(-1\]|False)",
+    r"end_to_end/test_resume.py::.*\[swift",
+    r"torture/source/test_catalogue.py::.*-swift\]",
+    r"torture/runs/test_deaths.py::.*-swift\]",
     r"test_overwrite.py::test_whichever_write_fails_the_old_bag_stays_whole_.*\[swift\]",
     r"test_commit.py::test_whatever_a_file_is_called_.*\[swift-[0-25-8]\]",
     r"test_transfer.py::test_sources_without_ranges_.*\[swift-.*-[02]\]",
@@ -59,6 +61,11 @@ ON_DUTY = (
     r"restore/test_bucket.py::test_(?!a_copy).*\[swift",
     r"library/test_scale.py::",
     r"catalog/test_update.py::(?!test_a_rebuild).*\[swift\]",
+    r"catalog/test_update.py::test_(two_updates_at_once|an_update_that_is_killed)_.*\[[2-9]",
+    # The same is told of a run with a server, and of one without by other tests.
+    r"test_interrupted.py::test_the_next_run_fetches_.*\[plainly\]",
+    r"test_interrupted.py::test_a_prefect_server_that_dies_",
+    r"test_secrets.py::test_no_secret_is_told_.*\[plainly-_link",
     # What bars look like is tried without a process, and what the other signal leaves in the bucket is, too.
     r"test_module.py::test_on_a_terminal_every_file_has_a_bar",
     r"test_doctor.py::test_interrupted_it_leaves_nothing_.*\[15-143\]",
@@ -73,6 +80,8 @@ OF_LIBRARY = re.compile(r"tests/library/test_(request_filter|pages)\.py")
 
 DEPLOYED = re.compile(r"tests/flows/test_(sweep_recordings|webhook|waiting|prefect_yaml)\.py")
 """Tests that share deployments on Prefect's server."""
+PLAIN = re.compile(r"tests/flows/(test_(plain|prefect_settings|webhook_register|library)\.py|.*\[plainly)")
+"""Tests of the flows' commands without any server: any worker may take any of them."""
 
 
 class FlowsTogether(LoadScopeScheduling):  # type: ignore[misc]
@@ -82,7 +91,7 @@ class FlowsTogether(LoadScopeScheduling):  # type: ignore[misc]
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        if nodeid.startswith("tests/flows/"):
+        if nodeid.startswith("tests/flows/") and not PLAIN.match(nodeid):
             return "flows, deployed" if DEPLOYED.match(nodeid) else "flows"
         return "library" if OF_LIBRARY.match(nodeid) else nodeid
 
