@@ -158,7 +158,7 @@ def test_credentials_that_are_never_renewed_are_told_as_expired_when_patience_en
 ) -> None:
     del keep
     guarded = Guarded()
-    store = Store(guarded.client, rclone.bucket, 0.3)
+    store = Store(guarded.client, rclone.bucket, 1.5)
     store.put("key", b"bytes", "video/mp4")
     guarded.expired = True
     with pytest.raises(StoreRefused, match=r"ExpiredToken.*put new ones where they come from") as caught:
