@@ -119,8 +119,7 @@ class SessionSweep:
         except TransferStopped:
             raise
         except SessionNotFound as unknown:
-            self.failed.append(_swept(due, str(unknown)))
-            return SessionLook(self.scope.now, due.ended, archived=True)  # nothing of it will ever come
+            return self._note_unknown(due, unknown)
         except ArchiverError as error:
             self._refused = isinstance(error, ApiRefused) and error.status in _UNAUTHORIZED
             self._away = self._away + 1 if isinstance(error, ApiUnavailable) else 0
@@ -132,8 +131,19 @@ class SessionSweep:
             self._away = 0
             return look
         self.failed.append(_swept(due, reason))
+        return self._after_failure(due)
+
+    def _note_unknown(self, due: DueSession, unknown: SessionNotFound) -> SessionLook:
+        """Tell once of a session that the API does not know; it is asked for again as long as it may have documents."""
+        if not (due.look and due.look.told):
+            self.failed.append(_swept(due, str(unknown)))
+        if due.expires is not None and due.expires <= self.scope.now:
+            return SessionLook(self.scope.now, due.ended, archived=True)
+        return replace(self._after_failure(due), told=True)
+
+    def _after_failure(self, due: DueSession) -> SessionLook:
         last = due.look or SessionLook(self.scope.now, awaited=DOCUMENT_KINDS)
-        return replace(last, failures=last.failures + 1, looked_at=self.scope.now)
+        return replace(last, failures=last.failures + 1, looked_at=self.scope.now, told=last.told and last.archived)
 
     def _look(self, due: DueSession) -> SessionLook:
         now, known = self.scope.now, due.look
@@ -143,7 +153,8 @@ class SessionSweep:
             return replace(known, looked_at=now)
         if due.step is Step.ASK:
             self._requests -= REQUESTS_TO_ADD
-        options = MeetingSessionOptions(participants=not (known and known.archived))
+        is_known = known is not None and known.archived and "participants" not in known.awaited
+        options = MeetingSessionOptions(participants=not is_known)
         try:
             meeting = fetch_meeting_session(self.session, due.session.id)
         except SessionLive:
@@ -203,7 +214,7 @@ class SessionSweep:
                 self._looks[session.id] = replace(look, told=True)
                 names = " and ".join(look.expected)
                 self.overdue.append(_swept(due, f"The meeting's settings ask for {names}, and nothing has come."))
-            elif look.failures and not look.archived:
+            elif look.failures and not look.archived and not look.told:
                 self.overdue.append(_swept(due, "Nothing of it could be archived yet."))
 
 

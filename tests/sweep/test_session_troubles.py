@@ -84,3 +84,24 @@ def test_a_session_that_goes_on_for_hours_after_its_recording_is_archived_soon_a
     meeting.session.status = "ENDED"
     meeting.put("summary", SUMMARY)
     assert len(rclone.run().swept_sessions(now + 10 * HOUR).archived) == 1
+
+
+def test_participants_that_could_not_be_read_are_asked_for_again(rclone: Archiving) -> None:
+    meeting, now = recorded(rclone, 2), datetime.now(UTC)
+    rclone.kit.api_faults = lambda request: Answer(400) if "/participants" in request.path else None
+    rclone.run().swept_sessions(now)
+    assert meeting.findings()[-1] == "The participants could not be read."
+    rclone.kit.api_faults = []
+    assert len(rclone.run().swept_sessions(now + 5 * HOUR).archived) == 1
+    assert b"Mary" in meeting.newest()["participants.json"]
+    assert "The participants could not be read." not in meeting.findings()
+
+
+def test_a_session_that_the_api_does_not_know_yet_is_asked_for_again(rclone: Archiving) -> None:
+    meeting, now = recorded(rclone, 2), datetime.now(UTC)
+    meeting.put("transcript", transcript("Hello"))
+    rclone.kit.api_faults = lambda request: Answer.refusal(404, "?") if meeting.id in request.path else None
+    assert [it.session_id for it in rclone.run().swept_sessions(now).failed] == [meeting.id]
+    assert rclone.run().swept_sessions(now + HOUR).failed == []
+    rclone.kit.api_faults = []
+    assert [it.session_id for it in rclone.run().swept_sessions(now + 2 * HOUR).archived] == [meeting.id]
