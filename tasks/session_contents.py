@@ -81,6 +81,8 @@ class ContentsFetcher:
                 documents.append(document)
                 if kind == "chat" and uploads:
                     documents += self._uploads()
+        if uploads and not any(it.path.startswith(document_path("chat", "")) and not it.doubt for it in documents):
+            self._miss_uploads_of_archived_chat()
         people = self._participants(peer_events=peer_events) if participants else None
         recordings = self._recordings()
         return SessionContents(self._meeting, people, tuple(documents), tuple(self._missing), recordings)
@@ -158,6 +160,18 @@ class ContentsFetcher:
                 archived.add(path)
                 left -= len(upload.content)
                 yield upload
+
+    def _miss_uploads_of_archived_chat(self) -> None:
+        """Name the files that the archived chat links to and that are not archived: this time, no chat came."""
+        archive = self._attempt.session_archive
+        newest = archive.newest(self._meeting)
+        path = newest.documents.get("chat") if newest else None
+        content = archive.content(newest, path) if newest and path else None
+        archived = newest.checksums if newest else {}
+        for url in linked_uploads(content) if content else ():
+            upload = upload_path(url, recognize_upload(url, "").extension)
+            if upload not in archived:
+                self._miss(upload, "is left to a later run", may_come=not self._is_over)
 
     def _upload(self, path: str, url: str, patience: Patience, most: int) -> SessionDocument | None:
         http = self._attempt.session.source_http

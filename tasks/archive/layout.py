@@ -252,9 +252,9 @@ def upload_path(url: str, extension: str) -> str:
         url: of the file.
         extension: plain letters and digits.
     """
-    is_signed = count_removed(without_signatures(url.encode(errors="replace")))
-    named = re.split("[?#]" if is_signed else "#", url, maxsplit=1)[0]
-    return f"{UPLOADS}{hashlib.sha256(named.encode(errors='replace')).hexdigest()[:32]}.{extension}"
+    cleaned = without_signatures(url.encode(errors="replace"))
+    named = re.split(rb"[?#]" if count_removed(cleaned) else rb"#", cleaned, maxsplit=1)[0]
+    return f"{UPLOADS}{hashlib.sha256(named).hexdigest()[:32]}.{extension}"
 
 
 def unfinished_folder(folder: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from tasks.sweep.app_sessions import SessionChoice, sweep_sessions
 from tasks.sweep.ledger import Ledger
 from tasks.sweep.plan import Plan, plan_sweep
 from tasks.sweep.report import Sweep, findings, read_told, rows, summary
 from tasks.sweep.scope import Scope
-from tasks.sweep.sessions import SessionChoice, sweep_sessions
 from tasks.sweep.stages import archive_all, find_unarchived, hand_out_all
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""What belongs to the sessions of recordings: asked for by age, archived as soon as it is there, after the recordings.
+"""What belongs to the sessions of one app: asked for by age, archived as soon as it is there, after the recordings.
 
 No failure here stops a recording, or another session. What fails is tried again by the next sweeps.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from tasks.archive import SESSION_DETAILS, MissingPiece, SessionContents
 from tasks.errors import (
@@ -26,9 +26,7 @@ from tasks.session_pipeline import MeetingSessionOptions, archive_ended_session,
 from tasks.sweep.report import SweptSession
 from tasks.sweep.session_looks import read_looks, write_looks
 from tasks.sweep.session_schedule import (
-    REQUESTS,
     REQUESTS_TO_ADD,
-    SESSIONS_FOR,
     DueSession,
     SeenSession,
     SessionLook,
@@ -43,7 +41,6 @@ if TYPE_CHECKING:
     from tasks.session import Attempt, Session
     from tasks.sweep.scope import Scope
 
-SessionChoice: TypeAlias = Literal["recorded", "all", "none"]
 ORDERED = ("transcript", "summary")
 """What a meeting's settings order; of the chat, they say only how long it is kept, and not that anybody wrote."""
 PATIENCE_S = 20.0
@@ -75,13 +72,14 @@ class SessionSweep:
     _away: int = 0  # sessions in a row for which the API was away
     _requests: int = 0
 
-    def run(self, seen: Sequence[SeenSession], *, dry_run: bool, requests: int = REQUESTS) -> None:
-        """Ask for what is due, and note what came of it.
+    def run(self, seen: Sequence[SeenSession], requests: int, seconds: float, *, dry_run: bool) -> int:
+        """Ask for what is due, note what came of it, and return how many requests to the API that took.
 
         Args:
             seen: the sessions that the lists name.
-            dry_run: only note what is due.
             requests: to the API, at the most.
+            seconds: at the most.
+            dry_run: only note what is due.
         """
         settings, app_id = self.session.settings, self.session.app_id
         with self.session.attempt() as attempt:
@@ -91,11 +89,11 @@ class SessionSweep:
         self._requests = requests
         if dry_run:
             self.left = [_swept(it, "It is time to ask for what belongs to it.") for it in due]
-            return
+            return 0
         everything = self.session
         try:
-            with everything.limited(SESSIONS_FOR.total_seconds(), PATIENCE_S) as self.session:
-                self._try_all(due)
+            with everything.limited(seconds, PATIENCE_S) as self.session:
+                self._try_all(due if seconds >= 1 else ())
         except TookTooLong as late:
             everything.log.warning("Some sessions are left to the next sweep. %s", late)
         finally:
@@ -104,13 +102,18 @@ class SessionSweep:
         if self._looks != before:
             with self.session.attempt() as attempt:
                 write_looks(attempt.store, settings.root, app_id, self._looks, self.scope.now)
+        return requests - self._requests
 
     def _try_all(self, due: Iterable[DueSession]) -> None:
         for due_session in due:  # one after the other: a failure shuts down the connections that all share
-            self._requests -= due_session.requests
-            if self._refused or self._away >= MOST_AWAY or self._requests < 0:
+            if self._refused or self._away >= MOST_AWAY or self._requests < due_session.requests:
                 break
-            self._looks[due_session.session.id] = self._try(due_session)
+            self._requests -= due_session.requests
+            try:
+                self._looks[due_session.session.id] = self._try(due_session)
+            except TransferStopped:  # the time is over: another time, the others come first
+                self._looks[due_session.session.id] = self._after_failure(due_session)
+                raise
 
     def _try(self, due: DueSession) -> SessionLook:
         """Do what a session is due for; neither a refused token nor an API that is away is tried with each of them."""
@@ -119,8 +122,7 @@ class SessionSweep:
         except TransferStopped:
             raise
         except SessionNotFound as unknown:
-            self.failed.append(_swept(due, str(unknown)))
-            return SessionLook(self.scope.now, due.ended, archived=True)  # nothing of it will ever come
+            return self._note_unknown(due, unknown)
         except ArchiverError as error:
             self._refused = isinstance(error, ApiRefused) and error.status in _UNAUTHORIZED
             self._away = self._away + 1 if isinstance(error, ApiUnavailable) else 0
@@ -132,8 +134,19 @@ class SessionSweep:
             self._away = 0
             return look
         self.failed.append(_swept(due, reason))
+        return self._after_failure(due)
+
+    def _note_unknown(self, due: DueSession, unknown: SessionNotFound) -> SessionLook:
+        """Tell once of a session that the API does not know; it is asked for again as long as it may have documents."""
+        if not (due.look and due.look.told):
+            self.failed.append(_swept(due, str(unknown)))
+        if due.expires is not None and due.expires <= self.scope.now:
+            return SessionLook(self.scope.now, due.ended, archived=True)
+        return replace(self._after_failure(due), told=True)
+
+    def _after_failure(self, due: DueSession) -> SessionLook:
         last = due.look or SessionLook(self.scope.now, awaited=DOCUMENT_KINDS)
-        return replace(last, failures=last.failures + 1, looked_at=self.scope.now)
+        return replace(last, failures=last.failures + 1, looked_at=self.scope.now, told=last.told and last.archived)
 
     def _look(self, due: DueSession) -> SessionLook:
         now, known = self.scope.now, due.look
@@ -143,7 +156,8 @@ class SessionSweep:
             return replace(known, looked_at=now)
         if due.step is Step.ASK:
             self._requests -= REQUESTS_TO_ADD
-        options = MeetingSessionOptions(participants=not (known and known.archived))
+        is_known = known is not None and known.archived and "participants" not in known.awaited
+        options = MeetingSessionOptions(participants=not is_known)
         try:
             meeting = fetch_meeting_session(self.session, due.session.id)
         except SessionLive:
@@ -203,63 +217,8 @@ class SessionSweep:
                 self._looks[session.id] = replace(look, told=True)
                 names = " and ".join(look.expected)
                 self.overdue.append(_swept(due, f"The meeting's settings ask for {names}, and nothing has come."))
-            elif look.failures and not look.archived:
+            elif look.failures and not look.archived and not look.told:
                 self.overdue.append(_swept(due, "Nothing of it could be archived yet."))
-
-
-def sweep_sessions(
-    session: Session,
-    seen: Iterable[SeenSession],
-    app_ids: Sequence[str],
-    scope: Scope,
-    choice: SessionChoice,
-    emit: Callable[[ArchivedMeetingSession], None],
-    *,
-    dry_run: bool,
-) -> list[SessionSweep]:
-    """Ask for what belongs to the sessions of some apps, and archive what is there.
-
-    Args:
-        session: the clients.
-        seen: the sessions that the lists of recordings name.
-        app_ids: whose sessions; they share the requests to the API.
-        scope: of the sweep.
-        choice: sessions with a recording, all of them, or none.
-        emit: given each version that was written.
-        dry_run: only say what is due.
-
-    Returns:
-        What became of each app's sessions.
-    """
-    sweeps: list[SessionSweep] = []
-    if choice == "none":
-        return sweeps
-    recorded = list(seen)
-    for app_id in app_ids:
-        of_app = session.for_app(app_id)
-        sweep = SessionSweep(of_app, scope, emit)
-        sweeps.append(sweep)
-        sessions = {it.id: it for it in recorded if it.app_id == app_id}
-        try:
-            if choice == "all":
-                with of_app.limited(SESSIONS_FOR.total_seconds(), PATIENCE_S) as limited:
-                    sessions |= {it.id: it for it in _list_ended(limited, scope)}
-            sweep.run(list(sessions.values()), dry_run=dry_run, requests=REQUESTS // len(app_ids))
-        except TransferStopped:
-            raise
-        except ArchiverError as error:
-            of_app.log.warning("The sessions of app %s could not be looked at. %s", app_id, error)
-            nobody = DueSession(SeenSession("", app_id, None), None, Step.ARCHIVE)
-            sweep.overdue.append(_swept(nobody, f"The app's sessions could not be looked at. {error}"))
-    return sweeps
-
-
-def _list_ended(session: Session, scope: Scope) -> list[SeenSession]:
-    """Return an app's sessions that have ended within the time for which documents are kept."""
-    since = scope.now - (scope.within or RETENTION + timedelta(days=2))
-    with session.attempt() as attempt:
-        meetings = attempt.meeting_sessions.ended_sessions(since, meeting_id=scope.meeting_id)
-    return [SeenSession(meeting.id, session.app_id, meeting.ended_at or meeting.day) for meeting in meetings]
 
 
 def _archived_details(attempt: Attempt, session_id: str, day: str) -> MeetingSession | None:

@@ -57,6 +57,39 @@ def test_each_kind_of_signature_is_removed(query: str, around: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "link",
+    [
+        "https://view.example/?src=https%3A%2F%2Fh.example%2Fa%3FX-Amz-Credential%3Dleak%26X-Amz-Signature%3Dleak",
+        "https://view.example/?src=https%253A%252F%252Fh.example%252Fa%253Fsv%253D1%2526sig%253Dleak",
+        "see https%3A%2F%2Fh.example%2Fa%3Fsv%3D1%26X-Amz-Signature%3Dleak",
+        "https://h.example/a#access_token=leak&state=1",
+        "https://h.example/John's%20notes.pdf?sig=leak",
+        "https://h.example/a,b.pdf?sig=leak",
+        "https://h.example/voil\xe0.pdf?sig=leak",
+        "https://h.example/a?rscd=attachment;filename=report%20(1).pdf&sig=leak",
+        "https://h.example/a?rscd=filename*=UTF-8''r.pdf\\u0026Signature=leak",
+        "https://h.example/a\\u003fsig=leak",
+        "//h.example/a?sig=leak",
+        "https://mary:leak@h.example/a",
+    ],
+)
+def test_no_way_of_writing_a_link_keeps_its_secret(link: str) -> None:
+    cleaned = without_signatures(f"1,{link},2026-11-28".encode())
+    assert b"leak" not in cleaned
+    assert cleaned.startswith(b"1,")
+    assert cleaned.endswith(b",2026-11-28")
+    assert count_removed(cleaned) == 1
+    assert without_signatures(cleaned) == cleaned
+
+
+@pytest.mark.parametrize("text", ["**{}**", "[{}]", "Look at {}. Then go on!", "{},2026,t", "({},1)"])
+@pytest.mark.parametrize("secret", ["https://h.example/a?sig={}", "X-Amz-Signature={}"])
+def test_what_stands_around_a_signature_stays(text: str, secret: str) -> None:
+    removed = secret.replace("?sig=", "?signature=").format("removed")
+    assert without_signatures(text.format(secret.format("leak")).encode()).decode() == text.format(removed)
+
+
+@pytest.mark.parametrize(
     "text",
     ["https://example.com/search?q=what+now&page=2", "https://example.com/a#design", "no link; sig=5, token=6", "",
      "Mary: token ring? https://ring.example/tokens"],

@@ -211,6 +211,18 @@ def test_what_the_chat_links_to_is_archived_under_names_of_ours(
     meeting.validate(tmp_path)
 
 
+def test_files_that_could_not_be_fetched_are_stated_and_awaited_though_the_chat_does_not_come_again(
+    rclone: Archiving, meeting: Meeting
+) -> None:
+    meeting.put("chat", chat("hi", "https://127.0.0.1/x.pdf?sig=1", "https://127.0.0.1/y.pdf?sig=1"))
+    rclone.run().archived_session(meeting.id)
+    meeting.session.chat = StandInDocument()
+    again = rclone.run().archived_session(meeting.id)
+    assert meeting.findings()[-1] == "2 of the files that the chat links to could not be fetched."
+    assert len([piece for piece in again.missing if piece.name.startswith("data/uploads/") and piece.may_come]) == 2
+    assert not again.changed
+
+
 def test_captions_are_beside_each_recording_in_time_with_it(rclone: Archiving, meeting: Meeting) -> None:
     early, late = meeting.add_recording(after_s=10), meeting.add_recording(after_s=30)
     meeting.put("transcript", transcript("zero", "ten", "twenty", "thirty"))

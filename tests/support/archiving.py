@@ -192,14 +192,14 @@ class Run:
             return plan_sweep(attempt.api, attempt.archive, attempt.store, self.setup.app_id, Scope(now))
 
     def swept_sessions(
-        self, now: datetime, choice: SessionChoice = "recorded", *, dry_run: bool = False
+        self, now: datetime, choice: SessionChoice = "recorded", *, dry_run: bool = False, before: Sequence[str] = ()
     ) -> SessionSweep:
-        """Return what a sweep at that time does about the sessions of the app."""
-        scope, app_ids = Scope(now), (self.setup.app_id,)
+        """Return what a sweep at that time does about the sessions of the app, which comes after those apps."""
+        scope, app_ids = Scope(now), (*before, self.setup.app_id)
         seen = self.planned(now).sessions
         emitted: list[ArchivedMeetingSession] = []
         with closing(self._session()) as session:
-            (swept,) = sweep_sessions(session, seen, app_ids, scope, choice, emitted.append, dry_run=dry_run)
+            *_, swept = sweep_sessions(session, seen, app_ids, scope, choice, emitted.append, dry_run=dry_run)
         assert [archived.session_id for archived in emitted] == [session.session_id for session in swept.archived]
         return swept
 

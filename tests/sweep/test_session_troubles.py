@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -43,7 +44,7 @@ def recorded(bench: Archiving, hours_ago: float, **more: Any) -> Meeting:
     return meeting
 
 
-def test_a_session_that_takes_too_long_is_ended_and_what_was_done_before_it_is_known(
+def test_a_session_that_takes_too_long_is_ended_and_keeps_no_other_waiting_the_next_time(
     rclone: Archiving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, slow, last = (recorded(rclone, hours) for hours in (50, 40, 30))
@@ -60,8 +61,8 @@ def test_a_session_that_takes_too_long_is_ended_and_what_was_done_before_it_is_k
     result = rclone.run().swept_sessions(now)
     assert ([it.session_id for it in result.archived], result.failed) == ([first.id], [])
     rclone.kit.api_faults = []
-    again = rclone.run().swept_sessions(now)
-    assert [it.session_id for it in again.archived] == [slow.id, last.id]
+    again = rclone.run().swept_sessions(now + HOUR)
+    assert [it.session_id for it in again.archived] == [last.id, slow.id]
 
 
 def test_a_chat_that_is_to_be_kept_for_long_need_not_exist(rclone: Archiving) -> None:
@@ -84,3 +85,47 @@ def test_a_session_that_goes_on_for_hours_after_its_recording_is_archived_soon_a
     meeting.session.status = "ENDED"
     meeting.put("summary", SUMMARY)
     assert len(rclone.run().swept_sessions(now + 10 * HOUR).archived) == 1
+
+
+def test_participants_that_could_not_be_read_are_asked_for_again(rclone: Archiving) -> None:
+    meeting, now = recorded(rclone, 2), datetime.now(UTC)
+    rclone.kit.api_faults = lambda request: Answer(400) if "/participants" in request.path else None
+    rclone.run().swept_sessions(now)
+    assert meeting.findings()[-1] == "The participants could not be read."
+    rclone.kit.api_faults = []
+    assert len(rclone.run().swept_sessions(now + 5 * HOUR).archived) == 1
+    assert b"Mary" in meeting.newest()["participants.json"]
+    assert "The participants could not be read." not in meeting.findings()
+
+
+def test_a_session_that_the_api_does_not_know_yet_is_asked_for_again(rclone: Archiving) -> None:
+    meeting, now = recorded(rclone, 2), datetime.now(UTC)
+    meeting.put("transcript", transcript("Hello"))
+    rclone.kit.api_faults = lambda request: Answer.refusal(404, "?") if meeting.id in request.path else None
+    assert [it.session_id for it in rclone.run().swept_sessions(now).failed] == [meeting.id]
+    assert rclone.run().swept_sessions(now + HOUR).failed == []
+    rclone.kit.api_faults = []
+    assert [it.session_id for it in rclone.run().swept_sessions(now + 2 * HOUR).archived] == [meeting.id]
+
+
+def test_the_sessions_of_the_last_of_very_many_apps_are_archived_too(rclone: Archiving) -> None:
+    meeting, others = recorded(rclone, 2), [str(uuid.uuid4()) for _ in range(40)]
+    swept = rclone.run().swept_sessions(datetime.now(UTC), before=others)
+    assert [it.session_id for it in swept.archived] == [meeting.id]
+
+
+def test_sessions_with_a_recording_are_archived_though_the_others_cannot_be_listed(rclone: Archiving) -> None:
+    meeting = recorded(rclone, 2)
+    rclone.kit.api_faults = lambda request: Answer(400) if request.path.endswith("/sessions") else None
+    swept = rclone.run().swept_sessions(datetime.now(UTC), "all")
+    assert [it.session_id for it in swept.archived] == [meeting.id]
+    assert swept.overdue[0].reason.startswith("The app's sessions could not be looked at. ")
+
+
+def test_what_nobody_foresaw_about_sessions_is_told_and_hides_nothing_of_the_recordings(
+    rclone: Archiving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded(rclone, 2)
+    monkeypatch.setattr("tasks.sweep.sessions.due_sessions", lambda *_: 1 / 0)
+    (overdue,) = rclone.run().swept_sessions(datetime.now(UTC)).overdue
+    assert "ZeroDivisionError, which nobody foresaw." in overdue.reason
