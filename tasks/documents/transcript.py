@@ -25,7 +25,9 @@ LONGEST_MS = 10**15
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMING = re.compile(r"(?:(\d{1,4}):)?(\d{2}):(\d{2})[.,](\d{3})\s*-->\s*(?:(\d{1,4}):)?(\d{2}):(\d{2})[.,](\d{3})\b.*")
 _SPEAKER = re.compile(
-    r"(?:<v(?:\.[^ >]*)?\s+(?P<voice>[^>]{1,200})>|(?P<name>[^:<>\n]{1,200}):\s)(?P<text>.*)", re.DOTALL
+    # Possessive, as a text of blanks alone would be tried in every division.
+    r"(?:<v(?:\.[^\s>]*+)?\s++(?P<voice>[^>]{0,200})>|(?P<name>[^:<>\n]{1,200}):\s)(?P<text>.*)",
+    re.DOTALL,
 )
 
 
@@ -131,7 +133,8 @@ def _milliseconds(value: object) -> int | None:
         return None
     if isinstance(value, str) and not re.fullmatch(r"\s*\d{1,16}(\.\d{1,9})?\s*", value, re.ASCII):
         return None
-    number = float(value)
+    # Compared before it is converted: JSON has whole numbers that no float holds.
+    number = float(value) if isinstance(value, str) else value
     return round(number) if 0 <= number < LONGEST_MS else None
 
 

@@ -49,7 +49,7 @@ def read_bag(bucket: Bucket, folder: str) -> BagContents | None:
     recording = parse_archived(inspected.tags.get(DETAILS, b""))
     return BagContents(
         tuple(file for file in files if file.path != layout.MARKER),
-        marker if marker is not None and marker.stored is not None else None,
+        marker,
         reading.is_stated,
         tuple(reading.problems),
         recording.session_id if recording else "",
@@ -130,6 +130,9 @@ class _Reading:
             reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
             self._note("damaged", name, reason)
             lines = {}
+        else:
+            if content is not None and not lines:
+                self._note("damaged", name, "it states no file")
         if content is None and self._tags:
             self._note("missing", name, "nothing else proves what the files are")
         self.is_stated &= bool(lines)

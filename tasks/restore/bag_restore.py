@@ -6,14 +6,14 @@ is the same before and after the look that found it.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tasks.archive import shown, tag_type
+from tasks.archive import layout, shown
 from tasks.errors import StoredWrong, StoreRefused, StoreUnavailable
 from tasks.restore.bag_contents import read_bag, read_derived
-from tasks.restore.file_reading import FileReading
+from tasks.restore.file_reading import FileReading, describe
 from tasks.restore.models import CHANGEABLE, Problem, RestoredBag
+from tasks.restore.storage_class import NOT_GIVEN, ask_for
 from tasks.restore.target import FileDamaged, FileUnplaceable, State
 from tasks.s3 import ARCHIVED_CLASS
 from tasks.workers import Pool
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
 LOOKS = 3
 """At a bag that is another at each."""
-FILES_AT_ONCE = 2
-"""Of one bag."""
+FILES_AT_ONCE = 2  # of one bag
 
 
 def restore_bag(context: RestoreContext, chosen: ChosenBag) -> tuple[RestoredBag, str]:
@@ -68,6 +67,7 @@ class BagRestore:
         self._problems: list[Problem] = []
         self._right: dict[str, BagFile] = {}
         self._fetched = 0
+        self._has_strangers = False
 
     @property
     def _folder(self) -> str:
@@ -99,11 +99,15 @@ class BagRestore:
             is_archived = isinstance(error, StoreRefused) and error.code == ARCHIVED_CLASS
             if not is_archived:
                 self._note("unreadable", "", str(error))
-            elif not self._context.thaw_days:
+            elif not (days := self._context.thaw_days):
                 self._note("archived class", "", "its tag files have to be asked for first, and maybe all else")
             else:
-                for stored in self._bucket.list(self._folder):
-                    self._note_archived_class(stored.key.removeprefix(self._folder), stored.key)
+                asked = {one.key: ask_for(self._bucket, one.key, days) for one in self._bucket.list(self._folder)}
+                for key, detail in asked.items():
+                    if detail:
+                        self._note("archived class", key.removeprefix(self._folder), detail)
+                if not any(asked.values()):
+                    self._note("unreadable", "", NOT_GIVEN)
             return None
 
     def _restore(self, contents: BagContents) -> bool:
@@ -112,6 +116,7 @@ class BagRestore:
         derived = read_derived(self._bucket, self._folder) if has_derived else []
         files, marker = [*contents.files, *derived], contents.marker
         wanted = self._look(files)
+        self._look_for_strangers(contents)
         lost = any(file.stored is None and file.path not in self._right for file in contents.files)
         if wanted or lost or (marker is not None and self._look([marker])):
             try:
@@ -119,10 +124,19 @@ class BagRestore:
                     self._bring_all(contents, wanted, lost=lost)
             except FileUnplaceable as error:
                 self._note("unsafe", "", error.reason)
-        return marker is not None and marker.path in self._right and contents.is_stated and self._has_all(contents)
+        return marker is not None and marker.path in self._right and self._has_all(contents)
 
     def _has_all(self, contents: BagContents) -> bool:
-        return all(file.path in self._right for file in contents.files)
+        is_there = all(file.path in self._right for file in contents.files)
+        return is_there and contents.is_stated and not self._has_strangers
+
+    def _look_for_strangers(self, contents: BagContents) -> None:
+        """Note files among the payload that are not the bag's: with them, it is no whole bag for anybody's tools."""
+        if not contents.is_stated:
+            return
+        for path in self._target.strangers(self._base, {file.path for file in contents.files}):
+            self._has_strangers = True
+            self._note("in the way", path, "no manifest states it, and it is left as it is: move it elsewhere")
 
     def _bring_all(self, contents: BagContents, wanted: list[BagFile], *, lost: bool) -> None:
         """Bring files, and the marker once all are there: until then, what is there is no bag.
@@ -132,15 +146,23 @@ class BagRestore:
         """
         marker = contents.marker
         wanted = self._tell_apart(self._look(wanted))  # another restore may have been at work meanwhile
-        if marker is not None and (wanted or lost) and self._target.state(self._at(marker), marker) is State.RIGHT:
-            self._target.remove(self._at(marker))
-            self._right.pop(marker.path, None)
+        if wanted or lost:
+            self._remove_marker(marker)
         self._target.require_room(self._base, {self._at(file): file for file in wanted})
         self._bring_each(wanted)
-        if marker is not None and contents.is_stated and self._has_all(contents):
+        if marker is not None and self._has_all(contents):
             self._target.settle(self._base)
             self._bring_each(self._look([marker]))
             self._target.settle(self._base)
+
+    def _remove_marker(self, marker: BagFile | None) -> None:
+        """Remove the marker of this bag, or of what is being replaced."""
+        if marker is None:
+            if self._context.overwrite:
+                self._target.remove(f"{self._base}/{layout.MARKER}")
+        elif self._target.state(self._at(marker), marker) is State.RIGHT:
+            self._target.remove(self._at(marker))
+            self._right.pop(marker.path, None)
 
     def _tell_apart(self, files: list[BagFile]) -> list[BagFile]:
         """Return the files without those whose names the target takes for those of others."""
@@ -178,7 +200,7 @@ class BagRestore:
     def _bring(self, file: BagFile) -> None:
         """Bring one file, or note why that cannot be done."""
         try:
-            described = self._described(file)
+            described = describe(self._bucket, file) if self._target.keeps_types else file
             fetched = self._target.write(
                 self._base,
                 self._at(file),
@@ -193,10 +215,12 @@ class BagRestore:
         except FileUnplaceable as error:
             self._note("in the way" if error.in_the_way else "unsafe", file.path, error.reason)
         except StoreRefused as refused:
-            if refused.code == ARCHIVED_CLASS:
-                self._note_archived_class(file.path, self._folder + file.path)
-            else:
+            if refused.code != ARCHIVED_CLASS:
                 self._note("unreadable", file.path, str(refused))
+            elif detail := ask_for(self._bucket, self._folder + file.path, self._context.thaw_days):
+                self._note("archived class", file.path, detail)
+            else:
+                self._note("unreadable", file.path, NOT_GIVEN)
         except StoreUnavailable as away:
             self._bucket.level(self._folder)  # raises if the store is away
             self._note("unreadable", file.path, str(away))
@@ -204,29 +228,9 @@ class BagRestore:
             self._right[file.path] = file
             self._fetched += fetched
 
-    def _described(self, file: BagFile) -> BagFile:
-        """Return a file with the type and the metadata of its object, where the target keeps them."""
-        if not self._target.keeps_types or file.content_type:
-            return file
-        if file.content is not None or file.stored is None:
-            return replace(file, content_type=tag_type(file.path))
-        found = self._bucket.head(file.stored.key)
-        if found is None or found.size != file.size:
-            raise StoredWrong(file.stored.key, f"{file.size} bytes", f"{found.size} bytes" if found else "nothing")
-        return replace(file, stored=found, content_type=found.content_type)
-
     def _at(self, file: BagFile) -> str:
         """Return where a file belongs, below the target's root."""
         return f"{self._base}{file.path}" if file.is_beside else f"{self._base}/{file.path}"
-
-    def _note_archived_class(self, path: str, key: str) -> None:
-        """Note that an object is in an archived storage class, and ask for it if that is wanted."""
-        detail = "its storage class has to be asked for it first"
-        if self._context.thaw_days:
-            if not self._bucket.thaw(key, self._context.thaw_days):
-                return
-            detail = f"asked for: it will be readable for {self._context.thaw_days} days"
-        self._note("archived class", path, detail)
 
     def _note(self, kind: ProblemKind, path: str, detail: str) -> None:
         self._problems.append(Problem(kind=kind, path=shown(path), detail=shown(detail)))

@@ -77,6 +77,10 @@ class BucketTarget:
         """Return nothing: a bucket tells all keys apart."""
         return set()
 
+    def strangers(self, _base: str, _paths: Collection[str]) -> list[str]:
+        """Return nothing: some stores read all objects to list them, and an audit of the copy names these files."""
+        return []
+
     def require_room(self, base: str, files: Mapping[str, BagFile]) -> None:
         """Do nothing: a bucket has no end that it tells of."""
 

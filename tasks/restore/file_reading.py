@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tasks.archive import tag_type
 from tasks.errors import StoredWrong
 from tasks.s3 import bare_etag
 
@@ -14,6 +16,26 @@ if TYPE_CHECKING:
     from tasks.restore.context import RestoreContext
     from tasks.restore.models import BagFile
     from tasks.s3 import Bucket
+
+
+def describe(bucket: Bucket, file: BagFile) -> BagFile:
+    """Return a file with the type and the metadata of its object.
+
+    Args:
+        bucket: the archive's.
+        file: as listed.
+
+    Raises:
+        StoredWrong: the object is another than was listed.
+    """
+    if file.content_type:
+        return file
+    if file.content is not None or file.stored is None:
+        return replace(file, content_type=tag_type(file.path))
+    found = bucket.head(file.stored.key)
+    if found is None or found.size != file.size:
+        raise StoredWrong(file.stored.key, f"{file.size} bytes", f"{found.size} bytes" if found else "nothing")
+    return replace(file, stored=found, content_type=found.content_type)
 
 
 class FileReading:

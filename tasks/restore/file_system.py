@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.errors import TargetUnusable
@@ -13,7 +14,6 @@ from tasks.text import MIB
 
 if TYPE_CHECKING:
     import io
-    from pathlib import Path
     from typing import Self
 
 FLUSHED_BYTES = 64 * MIB
@@ -62,6 +62,12 @@ def require_no_link(folder: Path) -> None:
     """
     if os.path.realpath(folder) != str(folder):
         raise FileUnplaceable("one of its folders is a link to another place")
+
+
+def files_below(folder: Path, within: str) -> list[str]:
+    """Return the paths of all files in a folder within a folder, from the outer one on, sorted; no link is followed."""
+    there = (Path(place, name) for place, _, names in os.walk(folder / within) for name in names)
+    return sorted(path.relative_to(folder).as_posix() for path in there)
 
 
 def tells_apart(folder: Path, first: str, second: str) -> bool:

@@ -23,13 +23,14 @@ from tasks.errors import TargetUnusable, TransferStopped
 from tasks.restore.file_system import (
     MAKE_ROOM,
     FlushedFile,
+    files_below,
     put_in_place,
     require_no_link,
     tells_apart,
     translate_os_error,
 )
 from tasks.restore.folder_lock import NO_FOLLOW, lock_folder, unlock_folder
-from tasks.restore.target import READINGS, FileDamaged, FileUnplaceable, State
+from tasks.restore.target import MOST_STRANGERS, READINGS, FileDamaged, FileUnplaceable, State
 from tasks.text import MIB, human_size
 
 if TYPE_CHECKING:
@@ -96,6 +97,13 @@ class FolderTarget:
             tempfile.TemporaryDirectory(dir=self._root / base / layout.UNFINISHED) as probe,
         ):
             return {path for group in doubtful for path in group[1:] if not tells_apart(Path(probe), group[0], path)}
+
+    def strangers(self, base: str, paths: Collection[str]) -> list[str]:
+        """Return the paths of files within a bag's payload that are none of the bag's paths."""
+        known = {unicodedata.normalize("NFC", path) for path in paths}  # file systems may keep names in another form
+        with self._errors(base):
+            there = files_below(self._root / base, layout.PAYLOAD)
+        return [path for path in there if unicodedata.normalize("NFC", path) not in known][:MOST_STRANGERS]
 
     def require_room(self, base: str, files: Mapping[str, BagFile]) -> None:
         """Check that there is room for what is missing of files.

@@ -83,7 +83,7 @@ class BagContents:
     """What is to be restored of a bag, and what cannot be."""
 
     files: tuple[BagFile, ...]  # all that the manifests state, but the marker
-    marker: BagFile | None
+    marker: BagFile | None  # None if no manifest states it
     is_stated: bool  # the manifests say all that a bag's have to, so that with all files the bag is whole
     problems: tuple[Problem, ...]
     session_id: str  # of a recording; empty if nothing tells it

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from tasks.restore.models import BagFile
 
+MOST_STRANGERS = 100
 READINGS = 2
 """Of a file, before the file counts as damaged: bytes may change on their way, too."""
 
@@ -72,6 +73,9 @@ class Target(Protocol):
 
     def clashes(self, base: str, paths: Collection[str]) -> set[str]:
         """Return which of a bag's paths cannot be told apart here from others."""
+
+    def strangers(self, base: str, paths: Collection[str]) -> list[str]:
+        """Return the paths of files within a bag's payload that are none of the bag's, as far as that can be seen."""
 
     def require_room(self, base: str, files: Mapping[str, BagFile]) -> None:
         """Check that there is room for files, by their paths."""

@@ -40,6 +40,15 @@ def test_a_voice_of_webvtt_is_a_speaker() -> None:
     assert transcript.utterances == (Utterance(3_600_000, 3_601_000, "Bob B", "Yes: no"),)
 
 
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("opening", [b"<v", b"<v."])
+def test_blanks_without_an_end_cost_no_more_time_than_their_number(opening: bytes) -> None:
+    said = opening + b"\t" * 1_000_000 + b"x"
+    transcript = parse_transcript(b"WEBVTT\n\n00:00.000 --> 00:01.000\n" + said)
+    assert transcript is not None
+    assert transcript.utterances == (Utterance(0, 1000, "", said.decode()),)
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -48,6 +57,7 @@ def test_a_voice_of_webvtt_is_a_speaker() -> None:
         b'{"a": 1}',
         b"[[]]",
         b'[{"startTime": -1, "sentence": "x"}]',
+        b'[{"startTime": 1%s, "sentence": "x"}]' % (b"0" * 400),
     ],
 )
 def test_what_is_in_none_of_the_forms_is_no_transcript(content: bytes) -> None:

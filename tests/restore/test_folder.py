@@ -19,7 +19,7 @@ import pytest
 
 from tasks.archive import bag
 from tasks.errors import TargetUnusable
-from tasks.restore import file_system, folder_target
+from tasks.restore import describe_problems, file_system, folder_target
 from tasks.s3 import read_ahead
 from tests.standins.realtimekit import MediaSource, StandInRecording, SyntheticContent
 from tests.support.bags import key_of
@@ -224,7 +224,9 @@ def test_a_file_in_place_of_a_folder_and_the_other_way_round_are_in_the_way(
     foreign.write_bytes(b"mine")
     for overwrite in (False, True):
         report = restored(rclone, tmp_path, recording, overwrite=overwrite)
-        assert problems_of(report) == {f"data/video/{recording.id}.mp4": "in the way"}
+        problems = problems_of(report)
+        assert problems[f"data/video/{recording.id}.mp4"] == "in the way"
+        assert set(problems.values()) == {"in the way"}
         assert foreign.read_bytes() == b"mine"
 
 
@@ -424,6 +426,8 @@ def test_an_archived_storage_class_is_named_and_asked_for_on_demand(rclone: Arch
         assert problems_of(report) == {path: "archived class"}
         (request,) = [request for request in proxy.requests if is_asked(request)]
         assert (request.key, "restore" in request.query) == (rclone.folder(cold) + path, True)
+        proxy.start_over(lambda one: refused(403, "InvalidObjectState") if is_read(one) or is_asked(one) else None)
+        assert problems_of(restore_with(settings, client, ids, tmp_path, thaw_days=3)) == {path: "unreadable"}
         proxy.start_over()
         assert restore_with(settings, client, ids, tmp_path).recordings == 2
 
@@ -439,3 +443,48 @@ def test_parallel_ranges_are_joined_in_their_order(
     assert whole[1:] == (0, 9 * RANGE + 1), "broken off after the first range"
     assert [start for _, start, _ in ranges] == [RANGE * number for number in range(1, 10)]
     require_whole(tmp_path / recording.id)
+
+
+def test_a_manifest_that_states_nothing_is_named(rclone: Archiving, tmp_path: Path) -> None:
+    recording = archived(rclone)
+    reseal(rclone, recording, b"")
+    report = restored(rclone, tmp_path, recording)
+    assert not only(report).whole
+    assert problems_of(report) == {"manifest-sha256.txt": "damaged"}
+    assert "states no file" in describe_problems(report)
+    assert not (tmp_path / recording.id / "bagit.txt").exists()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_payload_file_that_no_manifest_states_is_left_and_keeps_the_bag_from_passing_for_whole(
+    bench: Archiving, tmp_path: Path, *, overwrite: bool
+) -> None:
+    """A bag is whole only if nothing else lies among its payload, such as a file of an earlier state of the bag."""
+    recording = archived(bench)
+    foreign = tmp_path / recording.id / "data" / "audio" / "earlier.mp3"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_bytes(b"mine")
+    for _ in range(2):
+        report = restored(bench, tmp_path, recording, overwrite=overwrite)
+        assert (only(report).whole, problems_of(report)) == (False, {"data/audio/earlier.mp3": "in the way"})
+        assert foreign.read_bytes() == b"mine"
+        assert not (tmp_path / recording.id / "bagit.txt").exists()
+    foreign.unlink()
+    assert only(restored(bench, tmp_path, recording)).whole
+    require_whole(tmp_path / recording.id)
+
+
+def test_a_copy_that_gets_files_of_another_state_keeps_no_marker_if_the_archives_is_damaged(
+    rclone: Archiving, tmp_path: Path
+) -> None:
+    recording = archived(rclone)
+    restored(rclone, tmp_path, recording)
+    damage(rclone, recording, "bagit.txt")
+    path = f"data/video/{recording.id}.mp4"
+    put(rclone, recording, path, b"another")
+    sums = {path: hashlib.sha256(b"another").hexdigest()}
+    put(rclone, recording, "manifest-sha256.txt", bag.manifest(sums))
+    report = restored(rclone, tmp_path, recording, overwrite=True)
+    assert not only(report).whole
+    assert (tmp_path / recording.id / path).read_bytes() == b"another"
+    assert not (tmp_path / recording.id / "bagit.txt").exists()
