@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from threading import Lock
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeGuard, TypeVar
 
 from tasks.archive import MISSING, ArchivedFile, StoredFile
 from tasks.download import Source
@@ -128,8 +128,8 @@ class Transfer:
             archive.withdraw(recording)
         listed = archive.listed(recording)
         proved = self._prove(files, listed)
-        if any(after is not before for after, before in zip(proved, files, strict=True)):
-            listed = archive.listed(recording)
+        if not all(_is_listed(file, listed.get(file.facts.payload.path)) for file in files):
+            listed = archive.listed(recording)  # it was made before the last file was completed, or it was out of date
         stored = [_stored(file) for file in proved]
         missing = [label + MISSING for label in recording.without_url]
         self._warn(stored, missing)
@@ -255,7 +255,7 @@ class Transfer:
 
         def prove(file: TransferredFile) -> ProvedFile:
             there = listed.get(file.facts.payload.path)
-            return file if isinstance(file, ProvedFile) and _is_listed(file, there) else self._finish(file)
+            return file if _is_listed(file, there) else self._finish(file)
 
         return self._at_once(prove, files)
 
@@ -280,9 +280,11 @@ class Transfer:
             return pool.map(call, files)
 
 
-def _is_listed(file: ProvedFile, listed: StoredObject | None) -> bool:
-    """Tell whether the store lists the object that was proved."""
-    return listed is not None and (listed.size, bare_etag(listed.etag)) == (file.facts.size, bare_etag(file.etag))
+def _is_listed(file: TransferredFile, listed: StoredObject | None) -> TypeGuard[ProvedFile]:
+    """Tell whether a file is proved, and the store lists the object that was."""
+    if not isinstance(file, ProvedFile) or listed is None:
+        return False
+    return (listed.size, bare_etag(listed.etag)) == (file.facts.size, bare_etag(file.etag))
 
 
 def _stored(file: ProvedFile) -> StoredFile:

@@ -192,7 +192,7 @@ TROUBLES = (
                  once(at("ListParts"), content_changed(without_place)), parts=3, before=interrupted, short=False),
     # listings of objects and uploads
     StoreTrouble("listing-stale-before", "a listing lacks all there is before the commit", INTACT,
-                 once(at("ListObjectsV2"), lacking("Contents")), short=False),
+                 once(at("ListObjectsV2"), lacking("Contents"))),
     StoreTrouble("listing-lacks-marker", "a listing lacks the marker that was just written", INTACT,
                  once(lambda its: its.operation == "ListObjectsV2" and its.attempt > 2, NO_MARKER, 3)),
     StoreTrouble("listing-lacks-media", "listings lack what was just stored", RESUMED,
