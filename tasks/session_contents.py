@@ -36,7 +36,9 @@ MOST_UPLOADS_BYTES = 256 * MIB
 """Of one run: they are held in memory until they are committed, and the next run fetches more."""
 NEVER_CAME = "never came within the 7 days that RealtimeKit keeps it"
 NEVER_FETCHED = "could not be fetched within the 7 days that RealtimeKit keeps it"
-"""The bag states one of them: sentences that are the same at each look."""
+NOT_LEFT = "was not there when somebody first looked after the 7 days that RealtimeKit keeps it"
+"""The bag states one of them: sentences that are the same at each look. The first one needs somebody who has looked
+in time."""
 SERVERS_AWAY = 3
 """Uploads in a row whose server does not answer; the others are left to the next run."""
 BEFORE_START = timedelta(days=1)
@@ -114,7 +116,7 @@ class ContentsFetcher:
         try:
             url = api.document_url(self._meeting.id, kind)
             if url is None:
-                reason = NEVER_CAME if self._is_over else "is not there yet"
+                reason = NOT_LEFT if self._is_over else "is not there yet"
                 self._miss(kind, reason, may_come=not self._is_over, expected=expected)
                 return None
             self._urls[kind] = url.url

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tasks.archive import UPLOADS_MISSING, MissingPiece
 from tasks.errors import ArchiverError, TransferStopped
 from tasks.realtimekit import DOCUMENT_KINDS
-from tasks.session_contents import NEVER_CAME, NEVER_FETCHED
+from tasks.session_contents import NEVER_CAME, NEVER_FETCHED, NOT_LEFT
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -46,8 +46,8 @@ def find_unchanged(attempt: Attempt, meeting: MeetingSession, recording_id: str,
     missing: list[MissingPiece] = []
     for finding in newest.findings:
         kind = next((kind for kind in DOCUMENT_KINDS if finding.startswith(f"The {kind} ")), None)
-        if kind and (NEVER_CAME in finding or NEVER_FETCHED in finding):
-            reason = NEVER_CAME if NEVER_CAME in finding else NEVER_FETCHED
+        reason = next((reason for reason in (NEVER_CAME, NEVER_FETCHED, NOT_LEFT) if reason in finding), None)
+        if kind and reason:
             missing.append(MissingPiece(name=kind, reason=reason, may_come=False))
         elif finding.endswith(UPLOADS_MISSING) and meeting.is_over(now):
             continue

@@ -32,6 +32,8 @@ ABOUT = "archive"
 """Field of session.json that is not the API's: the session's recordings, and where in the bag its uploads are."""
 UPLOADS_MISSING = " of the files that the chat links to could not be fetched."
 """The end of a finding that begins with their number."""
+FOR_GOOD = " the 7 days that RealtimeKit keeps it."
+"""The end of a finding about a document that cannot come any more: what was stated first stays."""
 NO_PARTICIPANTS = b"null\n"
 """Content of participants.json where they could not be read."""
 
@@ -197,7 +199,8 @@ def merge(contents: SessionContents, versions: Sequence[Version], bucket: Bucket
         if (piece := _choose(name, fetched.get(name), versions, bucket, is_written=is_written)) is not None:
             pieces[name] = piece
     participants = _participants(contents, versions)
-    findings = _findings(contents, fetched, pieces, has_participants=participants != NO_PARTICIPANTS)
+    stated = [finding for version in versions for finding in version.findings if finding.endswith(FOR_GOOD)]
+    findings = _findings(contents, fetched, pieces, stated, has_participants=participants != NO_PARTICIPANTS)
     if not pieces:
         pieces = {layout.MISSING_FILE: _missing_file(findings)}
     known = {one for version in versions for one in bag.stated_recordings(version.tags[layout.INFO])}
@@ -247,7 +250,12 @@ def _without_events(participants: bytes) -> bytes:
 
 
 def _findings(
-    contents: SessionContents, fetched: Mapping[str, Piece], pieces: Mapping[str, Piece], *, has_participants: bool
+    contents: SessionContents,
+    fetched: Mapping[str, Piece],
+    pieces: Mapping[str, Piece],
+    stated: Sequence[str],
+    *,
+    has_participants: bool,
 ) -> tuple[str, ...]:
     """Return what a person has to know, in sentences that stay the same as long as nothing changes."""
     missing = {piece.name: piece for piece in contents.missing}
@@ -255,7 +263,9 @@ def _findings(
     for kind in DOCUMENT_KINDS:
         if kind not in pieces:
             is_final = kind in missing and not missing[kind].may_come
-            findings.append(f"The {kind} {missing[kind].reason}." if is_final else f"The {kind} is not here yet.")
+            before = [finding for finding in stated if finding.startswith(f"The {kind} ")]
+            now = f"The {kind} {missing[kind].reason}." if is_final else f"The {kind} is not here yet."
+            findings.append(before[0] if before and is_final else now)
         elif pieces[kind].doubt:
             findings.append(f"The {kind} {pieces[kind].doubt}.")
         elif kind in fetched and fetched[kind].doubt:

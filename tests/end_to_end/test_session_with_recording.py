@@ -87,7 +87,7 @@ def test_the_end_of_the_seven_days_is_stated_once_and_then_nothing_is_asked_for(
     meeting.session.minutes = -3 * 24 * 60  # and it ended earlier than was known
     over = rclone.run().archived_with_session(recording.id)
     assert [piece.may_come for piece in over.missing] == [False, False, False]
-    assert meeting.findings()[0].startswith("The transcript never came")
+    assert meeting.findings()[0].startswith("The transcript was not there when somebody first looked after the 7 days")
     asked = len(rclone.kit.api_requests)
     assert rclone.run().archived_with_session(recording.id).missing == tuple(
         piece.model_copy(update={"expected": None}) for piece in over.missing

@@ -130,14 +130,14 @@ def test_an_error_page_is_no_document_and_fails_nothing(rclone: Archiving, meeti
     assert meeting.payload() == {"data/summary.md": SUMMARY}
 
 
-def test_after_the_seven_days_the_bag_states_what_was_missing(rclone: Archiving) -> None:
+def test_after_the_seven_days_the_bag_states_what_was_not_there_and_not_that_it_never_came(rclone: Archiving) -> None:
     meeting = Meeting.at(rclone, days_ago=8, settings={"summarize_on_end": False, "transcribe_on_end": True})
     meeting.put("chat", chat("hi"))
     archived = rclone.run().archived_session(meeting.id)
     assert archived.is_complete
     assert [(piece.name, piece.expected) for piece in archived.missing] == [("transcript", True), ("summary", False)]
-    never = "never came within the 7 days that RealtimeKit keeps it"
-    assert meeting.findings() == [f"The transcript {never}.", f"The summary {never}."]
+    late = "was not there when somebody first looked after the 7 days that RealtimeKit keeps it"
+    assert meeting.findings() == [f"The transcript {late}.", f"The summary {late}."]
     rclone.kit.api_faults = lambda request: Answer(403) if "/meetings/" in request.path else None
     assert not rclone.run().archived_session(meeting.id).changed
 

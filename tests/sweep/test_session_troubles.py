@@ -129,3 +129,14 @@ def test_what_nobody_foresaw_about_sessions_is_told_and_hides_nothing_of_the_rec
     monkeypatch.setattr("tasks.sweep.sessions.due_sessions", lambda *_: 1 / 0)
     (overdue,) = rclone.run().swept_sessions(datetime.now(UTC)).overdue
     assert "ZeroDivisionError, which nobody foresaw." in overdue.reason
+
+
+def test_what_a_sweep_has_stated_for_good_stays_as_it_is(rclone: Archiving, monkeypatch: pytest.MonkeyPatch) -> None:
+    meeting, now = recorded(rclone, 2), datetime.now(UTC)
+    for days in (0, 6.5, 7):
+        rclone.run().swept_sessions(now + days * DAY)
+    stated = meeting.findings()
+    assert "The chat never came within the 7 days that RealtimeKit keeps it." in stated
+    monkeypatch.setattr("tasks.realtimekit.session_models.RETENTION", timedelta(0))
+    assert rclone.run().archived_session(meeting.id).is_complete
+    assert meeting.findings() == stated

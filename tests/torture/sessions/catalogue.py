@@ -51,10 +51,10 @@ def never(bench: Archiving, seed: int) -> Outcome:
         trial.put(kind)
     outcome = trial.outcome(is_there=there)
     stated = [
-        kind for kind in KINDS if any(f"The {kind} never came" in finding for finding in trial.meeting.findings())
+        kind for kind in KINDS if any(f"The {kind} was not there" in finding for finding in trial.meeting.findings())
     ]
     if stated != [kind for kind in KINDS if kind not in there]:
-        trial.failures.append(f"the bag states that {', '.join(stated) or 'nothing'} never came")
+        trial.failures.append(f"the bag states that {', '.join(stated) or 'nothing'} was not there")
     return trial.outcome(is_there=there) if trial.failures else outcome
 
 
