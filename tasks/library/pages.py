@@ -114,8 +114,8 @@ class Pages:
     def lead_to_recording_file(self, request: Request) -> Response:
         """Lead to a file of a recording."""
         recording, folder = self._recording(request)
-        duration_s = min(recording.row["duration_s"] or 0.0, LONGEST_PLAY_S)
-        return self._lead_to(request, folder, recording.media, LINK_LIFETIME_S + duration_s)
+        lifetime_s = LINK_LIFETIME_S + min(recording.seconds, LONGEST_PLAY_S)
+        return self._lead_to(request, folder, recording.media, lifetime_s)
 
     def lead_to_session_file(self, request: Request) -> Response:
         """Lead to a file of a meeting's session."""

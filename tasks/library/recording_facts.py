@@ -135,6 +135,12 @@ class RecordingFacts:
         return clock(seconds) if seconds is not None and isfinite(seconds) else ""
 
     @property
+    def seconds(self) -> float:
+        """How long it is; 0 if nothing tells, or what no recording can be."""
+        seconds = self.row["duration_s"] or 0.0
+        return max(seconds, 0.0) if isfinite(seconds) else 0.0
+
+    @property
     def size(self) -> str:
         """How large its media are."""
         return human_size(self.row["bytes"] or 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from tasks.restore.context import RestoreContext
 from tasks.restore.folder_target import FolderTarget
 from tasks.restore.report import make_report
 from tasks.restore.selection import find_session
-from tasks.s3 import MAX_BODIES, Store, Throttle, new_s3_client, open_reader
+from tasks.s3 import MAX_BODIES, Store, Throttle, are_in_one_store, new_s3_client, open_reader
 from tasks.settings import parse_archive_url
 from tasks.transfer import Bars, LogLines, Tally, show_progress
 from tasks.workers import Pool
@@ -145,13 +146,13 @@ def _open_target(session: RestoreSession, to: str, reader: Reader, stop: Event) 
     bucket, prefix = parse_target(to)
     if not bucket:
         return FolderTarget(Path(to).expanduser(), stop, session.log)
-    if not settings.restore_endpoint_url and not settings.restore_profile:
-        require_apart(settings, bucket, prefix)
     profile, endpoint_url = settings.restore_profile, settings.restore_endpoint_url
     try:
         client = new_s3_client(SPARE_CONNECTIONS, profile=profile, endpoint_url=endpoint_url)
     except StoreRefused as refused:
         raise TargetUnusable(to, refused.message, "Correct RESTORE_PROFILE and RESTORE_ENDPOINT_URL.") from None
+    if are_in_one_store(client, session.store_access.client):
+        require_apart(settings, bucket, prefix)
     store = Store(client, bucket, settings.transfer_patience, stop, Throttle(MAX_BODIES))
     parts = Semaphore(settings.transfer_concurrency + PARTS_AT_ONCE)
     return BucketTarget(store, f"{prefix}/" if prefix else "", reader, parts)
@@ -161,11 +162,14 @@ def parse_target(to: str) -> tuple[str, str]:
     """Return the bucket and the prefix that a target names; empty texts if it is a folder.
 
     Raises:
-        SettingsInvalid: it begins like a bucket's, and names none; or it is empty, as an unset variable is.
+        SettingsInvalid: it begins like a bucket's, and names none; or like another URL, which is no folder either; or
+            it is empty, as an unset variable is.
     """
     if not to.strip():
         raise SettingsInvalid(("TO: is empty",))
     if not to.startswith("s3:"):
+        if scheme := re.match(r"[A-Za-z][A-Za-z0-9+.-]*(?=://)", to):
+            raise SettingsInvalid((f"TO: begins with {scheme[0]}://: name a folder, or s3://bucket/prefix",))
         return "", ""
     try:
         return parse_archive_url(to)

@@ -10,6 +10,7 @@ import os
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import boto3
 import botocore.session
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
 CONNECT_TIMEOUT_S = 10.0
+AMAZON = (".amazonaws.com", ".amazonaws.com.cn")
 
 
 def new_s3_client(
@@ -135,3 +137,10 @@ def _put_body_aside(request: AWSRequest, **_: object) -> None:
 
 def _put_body_back(request: AWSRequest, **_: object) -> None:
     request.data = request.context.pop("aside", request.data)
+
+
+def are_in_one_store(first: BaseClient, second: BaseClient) -> bool:
+    """Tell whether two clients speak to one store, where a name of a bucket means one bucket: Amazon's is one."""
+    hosts = [urlsplit(client.meta.endpoint_url) for client in (first, second)]
+    names = {"Amazon" if (host.hostname or "").endswith(AMAZON) else (host.hostname, host.port) for host in hosts}
+    return len(names) == 1

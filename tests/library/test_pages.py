@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 import zipfile
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -286,6 +287,13 @@ def test_a_row_leads_nowhere_out_of_this_archive() -> None:
     assert [folder(url) for url in elsewhere] == [""] * 5
     another = RecordingFacts({"recording_id": its_id[::-1], "archive_url": f"s3://bucket/pre/{here}"})
     assert another.folder("s3://bucket/pre/", "pre/") == ""
+
+
+@pytest.mark.parametrize(
+    ("stated", "seconds"), [(61.5, 61.5), (None, 0.0), (math.nan, 0.0), (math.inf, 0.0), (-1e9, 0.0)]
+)
+def test_a_length_that_none_can_be_shortens_no_link(stated: float | None, seconds: float) -> None:
+    assert RecordingFacts({"duration_s": stated}).seconds == seconds
 
 
 @pytest.mark.parametrize(

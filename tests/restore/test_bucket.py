@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import uuid
 from itertools import count
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tasks.errors import SettingsInvalid, TargetUnavailable, TargetUnusable
 from tasks.restore import bucket_target, stages
-from tasks.s3 import Store
+from tasks.s3 import Store, are_in_one_store
 from tests.standins.realtimekit import MediaSource, SyntheticContent
 from tests.support.bags import key_of
 from tests.support.meddling import Meddled
@@ -151,7 +152,24 @@ def test_the_archive_itself_is_no_target(rclone: Archiving) -> None:
     for below in ("archive", "archive/", "archive/below"):
         with pytest.raises(TargetUnusable, match="it lies in the archive"):
             restored(rclone, f"s3://{rclone.bucket}/{below}", recording)
+    same = settings_of(rclone.setup(), restore_endpoint_url=f"{rclone.server.endpoint_url}/")
+    with pytest.raises(TargetUnusable, match="it lies in the archive"):
+        restore_with(same, rclone.s3, [recording.id], f"s3://{rclone.bucket}/archive")
     assert restored(rclone, f"s3://{rclone.bucket}/archive-2", recording).recordings == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "are_one"),
+    [
+        ("https://s3.amazonaws.com", "https://s3.eu-central-1.amazonaws.com", True),
+        ("https://s3.example.com", "https://S3.example.com/", True),
+        ("https://s3.example.com", "https://s3.example.com:8443", False),
+        ("https://s3.example.com", "https://s3.amazonaws.com", False),
+    ],
+)
+def test_one_store_has_one_address_and_amazons_has_many(first: str, second: str, *, are_one: bool) -> None:
+    clients: list[Any] = [SimpleNamespace(meta=SimpleNamespace(endpoint_url=url)) for url in (first, second)]
+    assert are_in_one_store(*clients) is are_one
 
 
 def test_what_is_wrong_with_the_target_is_told_as_such(rclone: Archiving) -> None:
@@ -160,6 +178,9 @@ def test_what_is_wrong_with_the_target_is_told_as_such(rclone: Archiving) -> Non
         restored(rclone, "s3://no-such-bucket/x", recording)
     with pytest.raises(SettingsInvalid, match="TO: must look like s3://bucket/prefix"):
         restored(rclone, "s3://x?y", recording)
+    for other in ("S3://bucket/x", "gs://bucket/x", "https://example.com/x"):  # no folder of that name is made
+        with pytest.raises(SettingsInvalid, match=r"TO: begins with \w+://: name a folder, or s3://bucket/prefix"):
+            restored(rclone, other, recording)
     unknown = settings_of(rclone.setup(), restore_profile="no-such-profile")
     with pytest.raises(TargetUnusable, match=r"no-such-profile.*RESTORE_PROFILE"):
         restore_with(unknown, rclone.s3, [recording.id], "s3://bucket")
