@@ -43,25 +43,17 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ON_DUTY = (
-    # With rclone, each is tried every time; with Swift, which takes five times as long, one or two of each kind are.
-    r"test_two_runs.py::test_(no_bag_states|a_whole_run_between)_.*\[swift-",
-    r"test_two_runs.py::test_two_runs_that_start_together_.*\[swift-.*(-1\]|False)",
-    r"end_to_end/test_resume.py::.*\[swift",
+    # With rclone, each is tried every time. Swift takes five times as long, and what is different about a store is
+    # tried with it by the tests of `s3`, `transfer`, `doctor` and the torture suite.
+    r"tests/(archive|audit|catalog|end_to_end|restore)/.*\[swift",
     # Scenario by scenario; the tests of each wing try the same faults one by one.
     r"torture/(source|store)/test_catalogue.py::test_it_ends_as_it_must",
     r"torture/runs/test_deaths.py::.*-swift\]",
-    r"test_overwrite.py::test_whichever_write_fails_the_old_bag_stays_whole_.*\[swift\]",
-    r"test_commit.py::test_whatever_a_file_is_called_.*\[swift-[0-25-8]\]",
     r"test_transfer.py::test_sources_without_ranges_.*\[swift-.*-[02]\]",
     r"torture/sessions/test_catalogue.py::.*(-swift|session-(?!at-once|never|api)\S*-rclone)\]",
-    r"test_session_bag.py::test_(whichever_write_fails|a_whole_run_between)_.*\[swift\]",
     r"catalog/test_scale.py::",
     r"restore/test_memory.py::",
-    # With Swift, the rest of these takes long, and differs from rclone in the store's answers alone.
-    r"restore/test_folder.py::test_(?!killed|a_folder_gets).*\[swift",
-    r"restore/test_bucket.py::test_(?!a_copy).*\[swift",
     r"library/test_scale.py::",
-    r"catalog/test_update.py::(?!test_a_rebuild).*\[swift\]",
     r"catalog/test_update.py::test_(two_updates_at_once|an_update_that_is_killed)_.*\[[2-9]",
     # The same is told of a run with a server, and of one without by other tests.
     r"test_interrupted.py::test_the_next_run_fetches_.*\[plainly\]",
@@ -81,18 +73,22 @@ OF_LIBRARY = re.compile(r"tests/library/test_(request_filter|pages)\.py")
 
 DEPLOYED = re.compile(r"tests/flows/test_(sweep_recordings|webhook|waiting|prefect_yaml)\.py")
 """Tests that share deployments on Prefect's server."""
+PROCESSES = re.compile(r"tests/flows/test_(module|secrets|interrupted|doctor)\.py")
+"""Tests that start most processes: a part of their own, so that no part takes much longer than the others."""
 PLAIN = re.compile(r"tests/flows/(test_(plain|prefect_settings|webhook_register|library)\.py|.*\[plainly)")
 """Tests of the flows' commands without any server: any worker may take any of them."""
 
 
 class FlowsTogether(LoadScopeScheduling):  # type: ignore[misc]
-    """Shares tests out to the workers one by one, but the flows' in two parts: each worker would start a server.
+    """Shares tests out to the workers one by one, but the flows' in three parts: each worker would start a server.
 
     The library's pages are one part, too.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         if nodeid.startswith("tests/flows/") and not PLAIN.match(nodeid):
+            if PROCESSES.match(nodeid):
+                return "flows, processes"
             return "flows, deployed" if DEPLOYED.match(nodeid) else "flows"
         return "library" if OF_LIBRARY.match(nodeid) else nodeid
 

@@ -24,8 +24,8 @@ LOOKS = (timedelta(hours=1), timedelta(hours=6))
 LOOKS_FOR_EXPECTED = (timedelta(minutes=25), timedelta(hours=1), timedelta(hours=3), timedelta(hours=6),
                       timedelta(days=1), timedelta(days=3))  # fmt: skip
 """The same for documents that the meeting's settings ask for."""
-LAST_LOOK = timedelta(days=1)
-"""Before RealtimeKit deletes the documents."""
+LAST_DAY, LAST_LOOK = timedelta(days=1), timedelta(hours=3)
+"""Before RealtimeKit deletes the documents: when a person can still do something, and when nothing comes any more."""
 FIRST_RETRY, LONGEST_RETRY = timedelta(minutes=15), timedelta(hours=6)
 """After a failure, and after many."""
 WHILE_LIVE = timedelta(hours=1)
@@ -124,7 +124,7 @@ def next_step(session: SeenSession, look: SessionLook | None, now: datetime) -> 
         return Step.ARCHIVE if now - look.looked_at >= LONGEST_RETRY else None
     over = ended + RETENTION
     ages = LOOKS_FOR_EXPECTED if look.expected else LOOKS
-    times = (*(ended + age for age in ages), over - LAST_LOOK, over)
+    times = (*(ended + age for age in ages), over - LAST_DAY, over - LAST_LOOK, over)
     if not any(look.looked_at < time <= now for time in times):
         return None
     if not look.archived:

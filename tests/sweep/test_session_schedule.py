@@ -46,7 +46,9 @@ def step(age: timedelta, looked: timedelta | None = None, **known: Any) -> Step 
         (7 * HOUR, 61 * MINUTE, {}, Step.ASK),
         (5 * DAY, 7 * HOUR, {}, None),
         (6 * DAY + HOUR, 7 * HOUR, {}, Step.ASK),
-        (7 * DAY + HOUR, 6 * DAY + HOUR, {}, Step.CLOSE),
+        (6 * DAY + 22 * HOUR, 6 * DAY + HOUR, {}, Step.ASK),
+        (7 * DAY + HOUR, 6 * DAY + 22 * HOUR, {}, Step.CLOSE),
+        (7 * DAY + HOUR, 6 * DAY + HOUR, {}, Step.ARCHIVE),  # no sweep ran in the last hours
         (7 * DAY + HOUR, 2 * HOUR, {}, Step.ARCHIVE),  # no sweep ran for days
         (8 * DAY, 7 * DAY + HOUR, {}, None),
         (26 * MINUTE, 11 * MINUTE, {"expected": ("summary",)}, Step.ASK),

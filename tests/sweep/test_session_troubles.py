@@ -133,7 +133,7 @@ def test_what_nobody_foresaw_about_sessions_is_told_and_hides_nothing_of_the_rec
 
 def test_what_a_sweep_has_stated_for_good_stays_as_it_is(rclone: Archiving, monkeypatch: pytest.MonkeyPatch) -> None:
     meeting, now = recorded(rclone, 2), datetime.now(UTC)
-    for days in (0, 6.5, 7):
+    for days in (0, 6.88, 7):
         rclone.run().swept_sessions(now + days * DAY)
     stated = meeting.findings()
     assert "The chat never came within the 7 days that RealtimeKit keeps it." in stated

@@ -72,7 +72,7 @@ def test_what_never_came_is_stated_at_the_end_without_a_request(bench: Archiving
     meeting = recorded(bench, settings={})
     meeting.put("transcript", HELLO)
     sweep(bench)
-    assert asked(bench, 6 * DAY + 12 * HOUR) == ["chat", "summary"]
+    assert asked(bench, 6 * DAY + 21 * HOUR) == ["chat", "summary"]
     before = len(requests(bench))
     (closed,) = sweep(bench, 7 * DAY).archived
     assert requests(bench)[before:] == []
