@@ -149,6 +149,7 @@ WIDGETS = {
     "at_once": "input[type=number]",
     "hand_out": "[role=switch]",
     "retry_minutes": "input[type=number]",
+    "sessions": ".p-select",
 }
 REASON = "the API announces 1 bytes"
 
