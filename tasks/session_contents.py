@@ -9,7 +9,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tasks.archive import MissingPiece, SessionContents, SessionDocument, SessionRecording, document_path, upload_path
+from tasks.archive import (
+    MissingPiece,
+    SessionContents,
+    SessionDocument,
+    SessionRecording,
+    document_path,
+    upload_path_of,
+)
 from tasks.documents import linked_uploads, recognize_document, recognize_upload, without_signatures
 from tasks.download import PresignedUrl, fetch_document, fetch_upload
 from tasks.errors import ArchiverError, LinkRefused, SourceMissing, SourceUnavailable, TransferStopped
@@ -37,8 +44,10 @@ MOST_UPLOADS_BYTES = 256 * MIB
 NEVER_CAME = "never came within the 7 days that RealtimeKit keeps it"
 NEVER_FETCHED = "could not be fetched within the 7 days that RealtimeKit keeps it"
 NOT_LEFT = "was not there when somebody first looked after the 7 days that RealtimeKit keeps it"
-"""The bag states one of them: sentences that are the same at each look. The first one needs somebody who has looked
-in time."""
+"""The bag states one of these three: sentences that are the same at each look. The first one needs somebody who has
+looked in time.
+"""
+NOT_YET, LEFT = "is not there yet", "is left to a later run"
 SERVERS_AWAY = 3
 """Uploads in a row whose server does not answer; the others are left to the next run."""
 BEFORE_START = timedelta(days=1)
@@ -116,7 +125,7 @@ class ContentsFetcher:
         try:
             url = api.document_url(self._meeting.id, kind)
             if url is None:
-                reason = NOT_LEFT if self._is_over else "is not there yet"
+                reason = NOT_LEFT if self._is_over else NOT_YET
                 self._miss(kind, reason, may_come=not self._is_over, expected=expected)
                 return None
             self._urls[kind] = url.url
@@ -150,11 +159,11 @@ class ContentsFetcher:
         patience = Patience(seconds, self._attempt.stop, limit_s=UPLOADS_LIMIT_S)
         left, tried = MOST_UPLOADS_BYTES, 0
         for url in urls:
-            path = upload_path(url, recognize_upload(url, "").extension)
+            path = upload_path_of(url)
             if path in archived:
                 continue
             if tried >= MOST_UPLOADS or left <= 0 or self._servers_away >= SERVERS_AWAY or patience.is_over:
-                self._miss(path, "is left to a later run", may_come=not self._is_over)
+                self._miss(path, LEFT, may_come=not self._is_over)
                 continue
             tried += 1
             upload = self._upload(path, url, patience, min(left, MOST_UPLOAD_BYTES))
@@ -171,9 +180,9 @@ class ContentsFetcher:
         content = archive.content(newest, path) if newest and path else None
         archived = newest.checksums if newest else {}
         for url in linked_uploads(content) if content else ():
-            upload = upload_path(url, recognize_upload(url, "").extension)
+            upload = upload_path_of(url)
             if upload not in archived:
-                self._miss(upload, "is left to a later run", may_come=not self._is_over)
+                self._miss(upload, LEFT, may_come=not self._is_over)
 
     def _upload(self, path: str, url: str, patience: Patience, most: int) -> SessionDocument | None:
         http = self._attempt.session.source_http

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tasks.archive import UPLOADS_MISSING, MissingPiece
 from tasks.errors import ArchiverError, TransferStopped
 from tasks.realtimekit import DOCUMENT_KINDS
-from tasks.session_contents import NEVER_CAME, NEVER_FETCHED, NOT_LEFT
+from tasks.session_contents import NEVER_CAME, NEVER_FETCHED, NOT_LEFT, NOT_YET
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -69,4 +69,4 @@ def _still_missing(attempt: Attempt, meeting: MeetingSession, kind: DocumentKind
         raise
     except ArchiverError as error:
         return MissingPiece(name=kind, reason=str(error), may_come=True)
-    return MissingPiece(name=kind, reason="is not there yet", may_come=True)
+    return MissingPiece(name=kind, reason=NOT_YET, may_come=True)

@@ -13,7 +13,7 @@ from tasks.archive.bag_verifier import (
 )
 from tasks.archive.commit import Archive
 from tasks.archive.day_listing import stored_files
-from tasks.archive.file_names import payload_paths
+from tasks.archive.file_names import is_safe_path, payload_paths
 from tasks.archive.inventory import (
     Held,
     Holdings,
@@ -50,14 +50,21 @@ from tasks.archive.lookup import ArchivedBag, InspectedBag, inspect_bag, open_ba
 from tasks.archive.models import NOT_IN_THE_EVENT, ArchivedFile, ArchivedRecording, MissingPiece, StoredFile
 from tasks.archive.partial import can_be_completed, can_be_whole, describe_missing, read_missing
 from tasks.archive.session_bag import SessionArchive
-from tasks.archive.session_lookup import find_version_for
+from tasks.archive.session_lookup import (
+    SessionBag,
+    committed_versions,
+    find_session,
+    find_version_for,
+    list_versions,
+    session_folders,
+)
 from tasks.archive.session_models import (
     ArchivedMeetingSession,
     SessionContents,
     SessionDocument,
     SessionRecording,
 )
-from tasks.archive.session_search import SessionBag, find_session
+from tasks.archive.session_pieces import upload_path_of
 from tasks.archive.session_versions import UPLOADS_MISSING, Version
 from tasks.archive.upload_journal import UploadJournal
 from tasks.archive.verify import is_marked, read_back
@@ -98,6 +105,7 @@ __all__ = [
     "can_be_completed",
     "can_be_whole",
     "captions_key",
+    "committed_versions",
     "compare_text",
     "describe_checksums",
     "describe_missing",
@@ -111,7 +119,9 @@ __all__ = [
     "is_a_folder",
     "is_marked",
     "is_of_another_program",
+    "is_safe_path",
     "is_unfinished",
+    "list_versions",
     "missing_labels",
     "month_of",
     "months_held",
@@ -124,6 +134,7 @@ __all__ = [
     "read_back",
     "read_missing",
     "session_days",
+    "session_folders",
     "session_looks_key",
     "shown",
     "stated_findings",
@@ -132,4 +143,5 @@ __all__ = [
     "tag_type",
     "transcript_text_key",
     "upload_path",
+    "upload_path_of",
 ]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LONGEST_NAME = 180
 """Bytes of UTF-8: filesystems take 255, keys 1,024 with all their folders, and people want to add to a name."""
+_UNUSABLE = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
 def payload_paths(recording: Recording) -> dict[str, str]:
@@ -76,3 +77,9 @@ def _with_digest(name: str, what: str) -> str:
         stem, dot, extension = name, "", ""
     tail = f"-{hashlib.sha256(what.encode()).hexdigest()[:8]}{dot}{extension}"
     return stem.encode()[: LONGEST_NAME - len(tail.encode())].decode(errors="ignore").rstrip(" .") + tail
+
+
+def is_safe_path(path: str) -> bool:
+    """Tell whether a path that a manifest states stays below the folder that it is joined to, on any system."""
+    parts = path.split("/")
+    return not _UNUSABLE.search(path) and ":" not in parts[0] and not {"", ".", ".."} & set(parts)

@@ -55,10 +55,15 @@ class Piece:
         return content
 
 
+def upload_path_of(url: str) -> str:
+    """Return the path within the bag of the file that a link of a chat leads to."""
+    return layout.upload_path(url, recognize_upload(url, "").extension)
+
+
 def paths_of_uploads(pieces: Mapping[str, Piece]) -> dict[str, str]:
     """Return where in the bag the files are that the chat links to, by the link as the archived chat has it."""
     links = [link for piece in pieces.values() for link in piece.links]
-    paths = {link: layout.upload_path(link, recognize_upload(link, "").extension) for link in links}
+    paths = {link: upload_path_of(link) for link in links}
     return {link: path for link, path in paths.items() if path in pieces}
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from zipstream import ZipStream
 
-from tasks.archive import PAYLOAD, inspect_bag, is_unfinished
+from tasks.archive import PAYLOAD, inspect_bag, is_safe_path, is_unfinished
 from tasks.errors import ArchiveDamaged, NotArchived, StoredWrong
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def zip_bag(bucket: Bucket, folder: str, name: str) -> tuple[Iterator[bytes], in
     bag = inspect_bag(bucket, folder)
     if bag is None:
         raise NotArchived(url)
-    if bag.findings or any(".." in path.split("/") for path in bag.listed):
+    if bag.findings or not all(map(is_safe_path, bag.checksums)):
         raise ArchiveDamaged(url, bag.findings or ("a path leads out of the bag",))
     return _zip(bucket, bag, name)
 

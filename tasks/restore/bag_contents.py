@@ -7,10 +7,19 @@ place that the restore needs for itself, is never used.
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import TYPE_CHECKING
 
-from tasks.archive import DETAILS, Sums, compare_text, inspect_bag, is_unfinished, layout, parse_manifest, shown
+from tasks.archive import (
+    DETAILS,
+    Sums,
+    compare_text,
+    inspect_bag,
+    is_safe_path,
+    is_unfinished,
+    layout,
+    parse_manifest,
+    shown,
+)
 from tasks.realtimekit import parse_archived
 from tasks.restore.models import BagContents, BagFile, Problem
 
@@ -27,7 +36,6 @@ DERIVED_TYPES = {
     layout.TRANSCRIPT_TEXT: "text/plain; charset=utf-8",
 }
 """Of what was made from a recording, by what follows the name of the bag's folder."""
-_UNUSABLE = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
 def read_bag(bucket: Bucket, folder: str) -> BagContents | None:
@@ -140,7 +148,7 @@ class _Reading:
 
     def _is_usable(self, manifest: str, path: str) -> bool:
         of_payload = path.startswith(layout.PAYLOAD)
-        if is_safe(path) and of_payload == (manifest == layout.MANIFEST) and not is_unfinished(path.lower()):
+        if is_safe_path(path) and of_payload == (manifest == layout.MANIFEST) and not is_unfinished(path.lower()):
             return True
         self.is_stated = False
         self._note("unsafe", path, f"{manifest} must not state such a path; nothing is written there")
@@ -148,9 +156,3 @@ class _Reading:
 
     def _note(self, kind: ProblemKind, path: str, detail: str) -> None:
         self.problems.append(Problem(kind=kind, path=shown(path), detail=shown(detail)))
-
-
-def is_safe(path: str) -> bool:
-    """Tell whether a path stays below the folder that it is joined to, on any system."""
-    parts = path.split("/")
-    return not _UNUSABLE.search(path) and ":" not in parts[0] and not {"", ".", ".."} & set(parts)

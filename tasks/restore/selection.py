@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from datetime import date
 from typing import TYPE_CHECKING
 
-from tasks.archive import layout, months_held
+from tasks.archive import committed_versions, layout, list_versions, months_held, session_folders
 from tasks.restore.context import ChosenBag
 from tasks.workers import a_few_at_a_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from tasks.s3 import Bucket
     from tasks.text import Log
@@ -63,14 +61,6 @@ def _find_by_listing(bucket: Bucket, root: str, recording_ids: set[str], log: Lo
     return found
 
 
-def _bags(bucket: Bucket, root: str, within: str) -> Iterator[str]:
-    """Yield the folders of all bags in a folder; both below the archive's root."""
-    for stored in bucket.list(f"{root}{within}/"):
-        key = layout.parse_key(stored.key.removeprefix(root))
-        if key is not None and key.path == layout.MARKER:
-            yield key.folder
-
-
 def find_session(bucket: Bucket, root: str, recording: ChosenBag, session_id: str) -> ChosenBag | None:
     """Return the newest version of a recording's session; None if none is archived.
 
@@ -80,12 +70,7 @@ def find_session(bucket: Bucket, root: str, recording: ChosenBag, session_id: st
         recording: of the session.
         session_id: as the recording's details name the session.
     """
-    app_id, *of_recording = recording.folder.split("/")[:4]
-    days = ["/".join(of_recording)]
-    with suppress(ValueError):  # the year 0000
-        days = [f"{day:%Y/%m/%d}" for day in layout.session_days(date(*map(int, of_recording)))]
-    for of_session in days:
-        versions = list(_bags(bucket, root, f"{app_id}/{of_session}/session-{session_id}"))
-        if versions:
-            return ChosenBag("session", session_id, max(versions, key=layout.version_of))
+    for folder in session_folders(root + recording.folder, session_id):
+        if versions := committed_versions(list_versions(bucket, folder)):
+            return ChosenBag("session", session_id, layout.version_folder(folder, versions[0]).removeprefix(root))
     return None
