@@ -6,7 +6,6 @@ that live across stages. Each attempt at a stage gets collaborators of its own, 
 
 from __future__ import annotations
 
-import sys
 from contextlib import contextmanager
 from copy import copy
 from functools import cached_property
@@ -23,14 +22,13 @@ from tasks.realtimekit import API_BLOCK_S, API_PATIENCE_S, MeetingSessions, Real
 from tasks.s3 import Store, StoreCapabilities, Throttle, new_s3_client
 from tasks.transfer import (
     FILES_AT_ONCE,
-    Bars,
     BufferPool,
     Limits,
-    LogLines,
     Payload,
     Tally,
     Transfer,
     TransferContext,
+    progress_views,
 )
 
 if TYPE_CHECKING:
@@ -53,8 +51,7 @@ is opened when it is needed; this is how many are kept.
 
 def show_on_terminal_or_in_log(_recording: Recording, log: Log) -> list[View]:
     """Return the views of a recording's progress: bars on a terminal, else lines in the log."""
-    on_terminal = sys.stderr is not None and sys.stderr.isatty()
-    return [Bars() if on_terminal else LogLines(log)]
+    return progress_views(log)
 
 
 class StoreAccess:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.text import code, code_in_table, literal
+from tasks.text import code, literal, table_of_files
 
 if TYPE_CHECKING:
     from tasks.archive import ArchivedMeetingSession
@@ -25,9 +25,7 @@ def report_session(archived: ArchivedMeetingSession) -> str:
         "",
         *(f"**Look at this:** {literal(finding)}\n" for finding in archived.findings),
         *(f"{literal(redaction)}\n" for redaction in archived.redactions),
-        "| file | bytes | type |",
-        "|---|---:|---|",
-        *(f"| {code_in_table(file.path)} | {file.size:,} | {literal(file.content_type)} |" for file in files),
+        *table_of_files((file.path, file.size, file.content_type) for file in files),
         *_others(len(archived.files)),
         "",
         *(f"- missing: {code(piece.name)}: {literal(piece.reason)}" for piece in missing),

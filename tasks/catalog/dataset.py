@@ -137,6 +137,11 @@ class Dataset:
         """Return the rows of a month; none if there is no file, or none that can be read as one of ours."""
         return parquet.decode(self._content(month))
 
+    def whole_rows(self, month: Month) -> list[Row]:
+        """Return the rows of a month, each with the columns that stand in paths alone."""
+        known = {"app_id": month.app_id, "month": month.month}
+        return [known | row for row in self.rows(month)]
+
     def write(self, month: Month, rows: list[Row], source: Source, others: Mapping[str, SealedSource]) -> None:
         """Replace the file of a month; without rows, there is none."""
         if not rows:

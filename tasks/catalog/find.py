@@ -36,8 +36,7 @@ def find_rows(dataset: Dataset, query: Query) -> list[Row]:
         raise CatalogMissing(dataset.url)
 
     def read(month: Month) -> list[Row]:
-        known = {"app_id": month.app_id, "month": month.month}
-        return [row for row in (known | row for row in dataset.rows(month)) if matches(row, query)]
+        return [row for row in dataset.whole_rows(month) if matches(row, query)]
 
     months = [month for month in files if could_match(month, query)]
     return newest_first(row for rows in a_few_at_a_time(read, months) for row in rows)

@@ -105,11 +105,7 @@ class CatalogCache:
         if last is not None and not stale and listed.keys() == self._months.keys():
             return replace(last, seen_at=datetime.now(UTC), is_current=True)
 
-        def read(month: Month) -> list[Row]:
-            known = {"app_id": month.app_id, "month": month.month}
-            return [known | row for row in dataset.rows(month)]
-
-        read_now = dict(zip(stale, a_few_at_a_time(read, stale), strict=True))
+        read_now = dict(zip(stale, a_few_at_a_time(dataset.whole_rows, stale), strict=True))
         self._months = {
             month: (etag, read_now[month] if month in read_now else self._months[month][1])
             for month, etag in listed.items()

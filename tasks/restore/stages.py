@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from tasks.restore.report import make_report
 from tasks.restore.selection import find_session
 from tasks.s3 import MAX_BODIES, Store, Throttle, are_in_one_store, new_s3_client, open_reader
 from tasks.settings import parse_archive_url
-from tasks.transfer import Bars, LogLines, Tally, show_progress
+from tasks.transfer import Tally, progress_views, show_progress
 from tasks.workers import Pool
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from tasks.session import StoreAccess
     from tasks.settings import RestoreSettings
     from tasks.text import Log
-    from tasks.transfer import View
 
 BAGS_AT_ONCE = 4
 BARS_UP_TO = 1
@@ -93,7 +91,7 @@ def restore_recordings(
     """
     began = time.monotonic()
     tally = Tally() if len(chosen) <= BARS_UP_TO else SummedTally()
-    with _attempt(session, to, options, tally) as context, show_progress(tally, _views(session.log)):
+    with _attempt(session, to, options, tally) as context, show_progress(tally, progress_views(session.log)):
         bags, sessions = _restore_all(context, chosen)
         if options.sessions:
             bags += _restore_all(context, _of_sessions(context, sessions))[0]
@@ -186,8 +184,3 @@ def require_apart(settings: RestoreSettings, bucket: str, prefix: str) -> None:
     if bucket == settings.bucket and f"{prefix}/".startswith(settings.root):
         url = f"s3://{bucket}/{prefix}".rstrip("/")
         raise TargetUnusable(url, f"it lies in the archive {settings.archive_url}", "Restore to another place.")
-
-
-def _views(log: Log) -> list[View]:
-    on_terminal = sys.stderr is not None and sys.stderr.isatty()
-    return [Bars() if on_terminal else LogLines(log)]

@@ -72,11 +72,6 @@ class SessionLook:
     failures: int = 0  # in a row
     told: bool = False  # a person was told of what is expected and did not come
 
-    @property
-    def expires(self) -> datetime | None:
-        """When RealtimeKit deletes the session's documents."""
-        return self.ended + RETENTION if self.ended else None
-
 
 class DueSession(NamedTuple):
     """A session that it is time for."""
@@ -88,7 +83,7 @@ class DueSession(NamedTuple):
     @property
     def ended(self) -> datetime | None:
         """When the session ended, as far as that is known."""
-        return self.look.ended if self.look and self.look.ended else self.session.ended
+        return _ended(self.session, self.look)
 
     @property
     def expires(self) -> datetime | None:
@@ -102,6 +97,10 @@ class DueSession(NamedTuple):
         return {Step.ARCHIVE: REQUESTS_TO_ARCHIVE, Step.ASK: len(awaited), Step.CLOSE: 0}[self.step]
 
 
+def _ended(session: SeenSession, look: SessionLook | None) -> datetime | None:
+    return look.ended if look and look.ended else session.ended
+
+
 def next_step(session: SeenSession, look: SessionLook | None, now: datetime) -> Step | None:
     """Return what it is time for; None if for nothing.
 
@@ -110,7 +109,7 @@ def next_step(session: SeenSession, look: SessionLook | None, now: datetime) -> 
         look: what earlier sweeps know of it; None for nothing.
         now: the time of the sweep.
     """
-    ended = look.ended if look and look.ended else session.ended
+    ended = _ended(session, look)
     if look is None:
         return Step.ARCHIVE if ended is None or now - ended >= FIRST_LOOK else None
     if look.failures:

@@ -20,7 +20,7 @@ from tasks.errors import (
     TookTooLong,
     TransferStopped,
 )
-from tasks.realtimekit import DOCUMENT_KINDS, RETENTION, MeetingSession, parse_session
+from tasks.realtimekit import DOCUMENT_KINDS, MeetingSession, parse_session
 from tasks.session_contents import NEVER_CAME
 from tasks.session_pipeline import MeetingSessionOptions, archive_ended_session, fetch_meeting_session
 from tasks.sweep.report import SweptSession
@@ -151,7 +151,7 @@ class SessionSweep:
     def _look(self, due: DueSession) -> SessionLook:
         now, known = self.scope.now, due.look
         if due.step is Step.CLOSE and known is not None and self._close(due, known):
-            return replace(known, looked_at=now, awaited=(), expected=known.expected)
+            return replace(known, looked_at=now, awaited=())
         if due.step is Step.ASK and known is not None and not self._has_come(due, known):
             return replace(known, looked_at=now)
         if due.step is Step.ASK:
@@ -209,10 +209,9 @@ class SessionSweep:
         now = self.scope.now
         for session in seen:
             look = self._looks.get(session.id)
-            expires = look.expires if look and look.ended else session.ended + RETENTION if session.ended else None
-            if look is None or expires is None or not timedelta(0) < expires - now <= self.scope.at_risk:
-                continue
             due = DueSession(session, look, Step.ASK)
+            if look is None or due.expires is None or not timedelta(0) < due.expires - now <= self.scope.at_risk:
+                continue
             if look.expected and not look.told:
                 self._looks[session.id] = replace(look, told=True)
                 names = " and ".join(look.expected)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tasks.text.formatting import MIB, archivable_line, clock, human_size, safe_line
 from tasks.text.logs import Log, ThrottledLog, quiet_http_logs, redact_logs
-from tasks.text.markdown import cell, code, code_in_table, literal
+from tasks.text.markdown import cell, code, code_in_table, literal, table_of_files
 from tasks.text.redaction import Redactor, one_word, redact, redact_details, redact_text, register_secrets
 from tasks.text.streams import put, secure_streams
 
@@ -30,4 +30,5 @@ __all__ = [
     "register_secrets",
     "safe_line",
     "secure_streams",
+    "table_of_files",
 ]

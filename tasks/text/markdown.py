@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import re
 import textwrap
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 NOTHING = "\u200b"
 """A space without width: nobody sees it, and it parts what would be markup if it were together."""
@@ -41,3 +45,13 @@ def cell(text: str, width: int = 80) -> str:
     """
     lines = textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
     return "  \n".join(_BLOCK.sub(NOTHING, _LEADS.sub(rf"\g<0>{NOTHING}", line)) for line in lines)
+
+
+def table_of_files(files: Iterable[tuple[str, int, str]]) -> list[str]:
+    """Return the lines of a table of files.
+
+    Args:
+        files: the path, the size in bytes and the type of each.
+    """
+    rows = (f"| {code_in_table(path)} | {size:,} | {literal(content_type)} |" for path, size, content_type in files)
+    return ["| file | bytes | type |", "|---|---:|---|", *rows]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from tasks.transfer.buffers import BufferPool
 from tasks.transfer.models import Limits, Payload, Progress, TransferContext, TransferredFile
-from tasks.transfer.progress import Bars, FileProgress, LogLines, Tally, View, show_progress
+from tasks.transfer.progress import FileProgress, LogLines, Tally, View, progress_views, show_progress
 from tasks.transfer.report import Transferred, report
 from tasks.transfer.transfer import FILES_AT_ONCE, Transfer
 
 __all__ = [
     "FILES_AT_ONCE",
-    "Bars",
     "BufferPool",
     "FileProgress",
     "Limits",
@@ -23,6 +22,7 @@ __all__ = [
     "Transferred",
     "TransferredFile",
     "View",
+    "progress_views",
     "report",
     "show_progress",
 ]

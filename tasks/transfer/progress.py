@@ -238,3 +238,9 @@ def _watch(tally: Tally, view: View, over: Event) -> Thread:
     thread = Thread(target=contextvars.copy_context().run, args=(watch,), name=type(view).__name__, daemon=True)
     thread.start()
     return thread
+
+
+def progress_views(log: Log) -> list[View]:
+    """Return the views of progress: bars on a terminal, else lines in the log."""
+    on_terminal = sys.stderr is not None and sys.stderr.isatty()
+    return [Bars() if on_terminal else LogLines(log)]

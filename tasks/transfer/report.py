@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.text import clock, code, code_in_table, human_size, literal
+from tasks.text import clock, code, human_size, literal, table_of_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,9 +43,7 @@ def report(archived: ArchivedRecording, transferred: Transferred) -> str:
         code(archived.archive_url),
         "",
         *(f"**Look at this:** {literal(finding)}\n" for finding in archived.findings),
-        "| file | bytes | type |",
-        "|---|---:|---|",
-        *(f"| {code_in_table(file.path)} | {file.size:,} | {literal(file.content_type)} |" for file in archived.files),
+        *table_of_files((file.path, file.size, file.content_type) for file in archived.files),
         "",
         "SHA-256, as `sha256sum` prints and checks it:",
         "",
