@@ -26,6 +26,7 @@ from tasks.sweep import (
     SessionChoice,
     Sweep,
     archive_all,
+    emit_events,
     find_unarchived,
     findings,
     hand_out_all,
@@ -114,6 +115,8 @@ def sweep(
         swept = sweep_sessions(session, plan.sessions, apps, scope, sessions, emit, dry_run=dry_run)
         result = ledger.result(swept, dry_run=dry_run)
         publish_table(engine, result)
+        if not dry_run:
+            emit_events(engine, result, scope)
     if not dry_run and (reasons := findings(result, scope)):
         incomplete = SweepIncomplete(reasons)
         incomplete.result = result

@@ -11,6 +11,7 @@ import time
 import traceback
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from tasks import prefect_settings
@@ -24,7 +25,7 @@ from tasks.session_report import report_session
 from tasks.text import redact, redact_logs, safe_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tasks.archive import ArchivedMeetingSession, ArchivedRecording
     from tasks.cancellation import CancellationGroup
@@ -41,6 +42,12 @@ R = TypeVar("R")
 ARCHIVED = "realtimekit.recording.archived"
 SESSION_ARCHIVED = "realtimekit.session.archived"
 DAMAGED = "realtimekit.archive.damaged"
+AT_RISK = "realtimekit.recording.at-risk"
+LOST = "realtimekit.recording.lost"
+SWEPT = "realtimekit.sweep.completed"
+ALARM_LABEL = "realtimekit.alarm"
+"""A label of the resources of events that not always ask for a person: `yes` or `no`."""
+NO_LABELS: Mapping[str, str] = MappingProxyType({})
 LOG = logging.getLogger("realtimekit-archiver")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -144,14 +151,22 @@ class Engine:
 
         return run
 
-    def emit(self, event: str, its_id: str, payload: dict[str, Any], kind: str = "recording") -> None:
-        """Emit an event about a recording or a session, for whoever listens; without a server nobody does.
+    def emit(
+        self,
+        event: str,
+        its_id: str,
+        payload: dict[str, Any],
+        kind: str = "recording",
+        labels: Mapping[str, str] = NO_LABELS,
+    ) -> None:
+        """Emit an event about a recording, a session or a sweep, for whoever listens; without a server nobody does.
 
         Args:
             event: the event's name.
             its_id: whose event it is; becomes the event's resource.
             payload: with every key, always: Prefect's event templates fail without a trace on one that is missing.
-            kind: `recording` or `session`.
+            kind: `recording`, `session` or `sweep`.
+            labels: more labels of the resource, by which an automation selects events.
         """
 
     def emit_archived(self, archived: ArchivedRecording) -> None:
