@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 MOST_EVENTS = 10
 """Recordings at risk, and lost ones, that a sweep emits an event for: a thousand messages tell nobody more."""
-RESOURCE = "recordings"
-"""The id of the resource of a sweep's event: always the same, so that its absence can be noticed."""
+SWEEP_ID = "recordings"
+"""Whose a sweep's event is: always the same, so that its absence can be noticed."""
+SWEEP_RESOURCE, SWEEP_NAME = f"realtimekit.sweep.{SWEEP_ID}", f"sweep {SWEEP_ID}"
+"""The resource of that event, and the name of the resource."""
 REASON = 300
 
 
@@ -39,7 +41,7 @@ def emit_events(engine: Engine, sweep: Sweep, scope: Scope) -> None:
     _emit_recordings(engine, LOST, lost[::-1])
     if scope.is_whole:
         counts = {name: len(getattr(sweep, name)) for name in ("at_risk", *COLUMNS, *SESSION_COLUMNS)}
-        engine.emit(SWEPT, RESOURCE, {**counts, "already_archived": sweep.already_archived}, "sweep")
+        engine.emit(SWEPT, SWEEP_ID, {**counts, "already_archived": sweep.already_archived}, "sweep")
 
 
 def _emit_recordings(engine: Engine, event: str, recordings: Sequence[Swept]) -> None:
