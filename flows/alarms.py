@@ -56,13 +56,13 @@ def alarms(
         list: Only list the alarms.
         remove: Remove all alarms.
     """
+    settings = load_settings_and_prefects(AlarmSettings)
+    if not is_server_configured():
+        raise AlarmsMissing("they are automations of a Prefect server, and none is configured (PREFECT_API_URL)")
     from tasks.orchestration.alarm_trial import try_alarms  # noqa: PLC0415 - Prefect takes seconds
     from tasks.orchestration.alarms import open_alarms  # noqa: PLC0415
     from tasks.orchestration.server import prefect_at_hand  # noqa: PLC0415
 
-    settings = load_settings_and_prefects(AlarmSettings)
-    if not is_server_configured():
-        raise AlarmsMissing("they are automations of a Prefect server, and none is configured (PREFECT_API_URL)")
     receiver = _read_receiver(to, settings)
     with prefect_at_hand(), open_alarms() as (book, client):
         if list:

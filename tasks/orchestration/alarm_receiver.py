@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 BLOCK, BLOCK_TYPE = "realtimekit-alarms", "slack-webhook"
 _ADDRESS = re.compile(r"prefect:([a-z0-9-]{1,100})/([a-z0-9][a-z0-9-]{0,199})")
 _JSON = {"http": "json", "https": "jsons"}
-_FIELDS = {":title": "title", ":message": "text", ":version": "", ":attachments": "", ":type": ""}
+_FIELDS = {":message": "text", ":version": "", ":attachments": "", ":type": ""}
 """The fields of the JSON document that a webhook gets: as chat programs take them, and none besides."""
 _AGAIN = {"retry": "2", "wait": "3"}
 """A message that is not taken is sent again after so many seconds: Prefect itself tries once."""

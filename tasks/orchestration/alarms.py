@@ -127,7 +127,7 @@ class AlarmBook:
         return lines
 
     def _read(self) -> list[Automation]:
-        """Return the automations that are alarms of ours, oldest first."""
+        """Return the automations that are alarms of ours, always in the same order."""
         ours = AutomationFilter(tags=AutomationFilterTags(all_=[TAG]))
         return sorted(self._client.read_automations(automations=ours), key=lambda one: str(one.id))
 
