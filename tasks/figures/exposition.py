@@ -6,7 +6,7 @@ The tables below are all metrics that there are. Labels are apps and archives, n
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", SweepFigures, AuditFigures)
 
+Metrics: TypeAlias = "Iterable[Metric]"
+"""As Prometheus' library has them."""
 DAY_S = 86_400
 
 _TRANSFERS = {
@@ -119,7 +121,7 @@ def day_metrics(apps: Mapping[str, TransferFigures], window_s: float) -> Iterato
     yield from _gauges("realtimekit_day", within, "app_id", apps)
 
 
-def encode(metrics: Iterable[Metric], accept: str = "") -> tuple[bytes, str]:
+def encode(metrics: Metrics, accept: str = "") -> tuple[bytes, str]:
     """Return metrics as a text, and the text's content type.
 
     Args:

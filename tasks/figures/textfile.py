@@ -11,14 +11,11 @@ from typing import TYPE_CHECKING
 from tasks.figures.exposition import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from prometheus_client.core import Metric
-
+    from tasks.figures.exposition import Metrics
     from tasks.text import Log
 
 
-def write_metrics(folder: str, name: str, metrics: Iterable[Metric], log: Log) -> None:
+def write_metrics(folder: str, name: str, metrics: Metrics, log: Log) -> None:
     """Write metrics to a file, which always is whole; a folder that does not take them is no failure.
 
     Args:
