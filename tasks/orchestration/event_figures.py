@@ -19,7 +19,7 @@ from tasks.figures.exposition import Completed, audit_metrics, day_metrics, swee
 from tasks.text import ThrottledLog
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from prefect.client.orchestration import PrefectClient
     from prefect.events.schemas.events import ReceivedEvent
@@ -56,26 +56,27 @@ class EventReader:
         self.complete_since = datetime.max.replace(tzinfo=UTC)
         """No event is missing since then."""
 
-    async def read(self, now: datetime) -> list[ReceivedEvent]:
-        """Return the events that are new, and some that are known, newest first.
+    async def read(self, now: datetime, note: Callable[[ReceivedEvent], None]) -> None:
+        """Read the events that are new, and some that are known, newest first.
+
+        Args:
+            now: the time.
+            note: given each event; no more than a page of events is in memory.
 
         Raises:
             PrefectException, HTTPError, ValueError: the server is away, or something else answers in its place.
         """
         since = now - self._kept if self._read_until is None else self._read_until - OVERLAP
-        events: list[ReceivedEvent] = []
-        deadline, is_whole = time.monotonic() + READ_WITHIN_S, True
+        deadline, cut_at = time.monotonic() + READ_WITHIN_S, None
         async for page in self._pages(since, now):
-            events += page
-            if time.monotonic() > deadline:
-                is_whole = len(page) < PAGE
+            for event in page:
+                note(event)
+            if time.monotonic() > deadline and len(page) == PAGE:
+                cut_at = page[-1].occurred
                 break
-        if not is_whole:
-            self.complete_since = events[-1].occurred
-        elif self._read_until is None:
-            self.complete_since = since
+        if cut_at or self._read_until is None:
+            self.complete_since = cut_at or since
         self._read_until = now
-        return events
 
     async def _pages(self, since: datetime, until: datetime) -> AsyncIterator[list[ReceivedEvent]]:
         while True:
@@ -109,10 +110,8 @@ class EventFigures:
         Raises:
             PrefectException, HTTPError, ValueError: the server is away, or something else answers in its place.
         """
-        for event in await self._reports.read(now):
-            self._note(event)
-        for event in await self._archived.read(now):
-            self._note(event)
+        for reader in (self._reports, self._archived):
+            await reader.read(now, self._note)
         return self._metrics(now)
 
     def _metrics(self, now: datetime) -> Metrics:
