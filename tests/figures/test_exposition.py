@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
@@ -22,11 +23,15 @@ from tasks.figures.exposition import (
     sweep_metrics,
 )
 from tests.flows.surface.examples import example
+from tests.flows.world import PROJECT
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
+README = (
+    (PROJECT / "flows" / "README.md").read_text(encoding="utf-8").partition("\n## Figures\n")[2].partition("\n## ")[0]
+)
 UNITS = ("seconds", "bytes", "recordings", "sessions", "refreshes", "reads", "retries", "versions", "finished")
 
 
@@ -87,3 +92,37 @@ def test_names_are_plain_differ_and_end_with_a_unit() -> None:
     names = [metric.name for metric in all_metrics()]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch("realtimekit_[a-z0-9_]+", name) and name.endswith(UNITS) for name in names)
+
+
+# flows/README.md
+
+
+def described(kind: str) -> set[str]:
+    """Return the names in the table that flows/README.md has of a kind of metrics."""
+    table = README.partition(f"`realtimekit_{kind}_…`")[2].partition("|---|---|---|\n")[2].partition("\n\n")[0]
+    return {
+        f"realtimekit_{kind}_{name}"
+        for row in table.splitlines()
+        for name in re.findall("`([a-z0-9_]+)`", row.split("|")[1])
+    }
+
+
+def test_the_readme_describes_every_metric_and_no_other() -> None:
+    names = {metric.name for metric in all_metrics()}
+    assert set.union(*(described(kind) for kind in ("sweep", "day", "audit"))) == names
+
+
+def test_the_alert_rules_of_the_readme_are_about_metrics_that_there_are() -> None:
+    config, rules = (yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL))
+    assert [job["job_name"] for job in config["scrape_configs"]] == ["realtimekit-archiver"]
+    expressions = [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
+    used = {name for expression in expressions for name in re.findall("realtimekit_[a-z0-9_]+", expression)}
+    assert len(expressions) == 4
+    assert used <= {metric.name for metric in all_metrics()}
+
+
+@pytest.mark.parametrize(("event", "model"), [("sweep", SweepFigures), ("audit", AuditFigures)])
+def test_the_readme_names_all_keys_of_the_events(event: str, model: Any) -> None:
+    item = README.partition(f"- `realtimekit.{event}.completed`")[2].partition("\n- ")[0]
+    keys = set(re.findall("`([a-z0-9_]+)`", item)) - {"figures"}
+    assert keys == set(model.model_fields)
