@@ -8,6 +8,7 @@ import signal
 import socket
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -381,3 +382,23 @@ def test_the_webhooks_process_offers_the_figures_on_this_machine_and_not_where_t
             assert second.wait(20) == 0
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
+
+
+def test_while_the_figures_wait_for_prefect_webhooks_are_answered_and_the_process_ends_when_told_to(
+    here: World,
+) -> None:
+    port = free_port()
+    with socket.create_server(("127.0.0.1", 0)) as silent, Signer() as signer, ThreadPoolExecutor(1) as threads:
+        prefect = f"http://127.0.0.1:{silent.getsockname()[1]}/api"
+        options = ("--metrics-port", str(port))
+        with listening(here, signer, *options, PREFECT_API_URL=prefect) as (process, address):
+            waiting = threads.submit(httpx.get, f"http://127.0.0.1:{port}/metrics", timeout=30)
+            asked, _ = silent.accept()
+            assert httpx.get(f"{address}/health", timeout=5).is_success
+            assert httpx.post(f"{address}/webhook", content=b"{}", timeout=5).status_code == 403
+            assert not waiting.done()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+            assert waiting.exception() or waiting.result().status_code == 503
+            asked.close()
+    assert "Traceback" not in (here.folder / "webhook.log").read_text()
