@@ -6,6 +6,8 @@ import asyncio
 import json
 import signal
 import socket
+import subprocess
+import sys
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -358,7 +360,17 @@ def test_prefect_is_asked_only_when_somebody_asks_and_once_for_all_who_ask_at_on
     asyncio.run(ask())
 
 
-# The process
+# The processes
+
+
+def test_a_sweeps_process_that_fails_as_somebody_has_to_look_has_sent_its_figures(here: World) -> None:
+    here.add(invoked_time=NOW - timedelta(days=6, hours=20), duration=0, file_size=1)
+    command = [sys.executable, "-m", "flows.sweep_recordings"]
+    environment = here.environment()
+    done = subprocess.run(command, cwd=here.folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    (event,) = eventually(lambda: events(here, f"realtimekit.sweep.{here.kit.app_id}"), within_s=30)
+    assert event["payload"]["at_risk"] == len(json.loads(done.stdout)["at_risk"]) == 1
 
 
 def test_the_webhooks_process_offers_the_figures_on_this_machine_and_not_where_the_internet_comes_in(
