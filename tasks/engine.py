@@ -10,6 +10,8 @@ import sys
 import time
 import traceback
 from contextlib import contextmanager
+from functools import wraps
+from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -45,8 +47,11 @@ DAMAGED = "realtimekit.archive.damaged"
 AT_RISK = "realtimekit.recording.at-risk"
 LOST = "realtimekit.recording.lost"
 SWEPT = "realtimekit.sweep.completed"
+AUDITED = "realtimekit.audit.completed"
 ALARM_LABEL = "realtimekit.alarm"
 """A label of the resources of events that not always ask for a person: `yes` or `no`."""
+WHOLE_LABEL = "realtimekit.looked-at-all"
+"""A label of the resource of a sweep's event: whether all recordings were looked at, `yes` or `no`."""
 NO_LABELS: Mapping[str, str] = MappingProxyType({})
 LOG = logging.getLogger("realtimekit-archiver")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -65,6 +70,8 @@ class Engine:
     def __init__(self, log: Log = LOG) -> None:
         self.log = log
         self.history = RunHistory()
+        self.retries = 0
+        """Stages that were run again."""
 
     def prepare_process(self) -> None:
         """Make the process ready for a run: its memory and its logs, which hold no secret and no recording's bytes."""
@@ -137,6 +144,7 @@ class Engine:
         """
 
         def run(stage: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+            stage = self.counting_retries(stage)
             for retry in range(settings.task_retries):
                 try:
                     return self.run_once(stage, *args, **kwargs)
@@ -151,6 +159,18 @@ class Engine:
 
         return run
 
+    def counting_retries(self, stage: Callable[P, R]) -> Callable[P, R]:
+        """Return a stage that counts each of its runs but the first."""
+        attempts = count()
+
+        @wraps(stage)
+        def attempt(*args: P.args, **kwargs: P.kwargs) -> R:
+            if next(attempts):
+                self.retries += 1
+            return stage(*args, **kwargs)
+
+        return attempt
+
     def emit(
         self,
         event: str,
@@ -159,13 +179,13 @@ class Engine:
         kind: str = "recording",
         labels: Mapping[str, str] = NO_LABELS,
     ) -> None:
-        """Emit an event about a recording, a session or a sweep, for whoever listens; without a server nobody does.
+        """Emit an event about something, for whoever listens; without a server nobody does.
 
         Args:
             event: the event's name.
             its_id: whose event it is; becomes the event's resource.
             payload: with every key, always: Prefect's event templates fail without a trace on one that is missing.
-            kind: `recording`, `session` or `sweep`.
+            kind: `recording`, `session`, `sweep` or `audit`.
             labels: more labels of the resource, by which an automation selects events.
         """
 

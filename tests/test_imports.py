@@ -38,6 +38,7 @@ LIBRARIES = {
     "jinja2": {"library"},
     "zipstream": {"library"},
     "apprise": {"orchestration"},
+    "prometheus_client": {"figures"},
 }
 """Which wings may import a library; Prefect has a test of its own."""
 

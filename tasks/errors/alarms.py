@@ -12,7 +12,7 @@ class AlarmsMissing(FinalError):
         super().__init__(reason)
         self.reason = reason
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return (
             f"There are no alarms: {self.reason}. Set them up: ALARMS_TO=URL uv run python -m flows.alarms, or "
             "uv run python -m flows.alarms --to prefect:TYPE/NAME for a notification block of Prefect's."
@@ -26,7 +26,7 @@ class AlarmUndelivered(RetryableError):
         super().__init__(receiver, reason)
         self.receiver, self.reason = receiver, reason
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return (
             f"The test message did not arrive at {self.receiver}: {self.reason}. Correct the address of the receiver, "
             "or let the machine of Prefect's server reach the receiver; and look whether the alarm is turned on."

@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Any
 from prefect.events.actions import SendNotification
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 
-from tasks.engine import ALARM_LABEL, AT_RISK, DAMAGED, LOST, SWEPT
-from tasks.sweep import SWEEP_RESOURCE
+from tasks.engine import ALARM_LABEL, AT_RISK, DAMAGED, LOST, SWEPT, WHOLE_LABEL
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -172,7 +171,7 @@ def _of_missing_sweep(within: timedelta) -> Alarm:
         NO_SWEEP,
         "RealtimeKit: no sweep completes",
         f"No sweep of all recordings completed for {_words(within)}. Once, until the next sweep completes.",
-        _proactive({SWEPT, ARMED}, within, for_each={"prefect.resource.id"}),
+        _proactive({SWEPT, ARMED}, within, for_each={WHOLE_LABEL}),
         f"RealtimeKit archiver: no sweep completed for {_words(within)}",
         _missing_sweep(within),
     )
@@ -237,7 +236,7 @@ def _reactive(events: list[str], match: dict[str, Any], within: timedelta, **mor
 
 
 def _proactive(after: set[str], within: timedelta, **more: Any) -> EventTrigger:
-    match = {"prefect.resource.id": SWEEP_RESOURCE}
+    match = {"prefect.resource.id": "realtimekit.sweep.*", WHOLE_LABEL: "yes"}
     return EventTrigger(
         after=after, expect={SWEPT}, match=match, posture=Posture.Proactive, within=within, threshold=1, **more
     )

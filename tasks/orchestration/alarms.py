@@ -15,14 +15,14 @@ from prefect.events.schemas.automations import EventTrigger
 from prefect.events.schemas.events import Event, Resource
 from prefect.exceptions import PrefectException
 
+from tasks.engine import NO_LABELS, WHOLE_LABEL
 from tasks.errors import AlarmsMissing, PrefectUnavailable
 from tasks.orchestration.alarm_receiver import OURS, find_block, name_receivers, parse_receiver, provide_block
 from tasks.orchestration.alarm_rules import ARMED, NO_SWEEP, SWEPT_WITHIN, TAG, make_alarms
 from tasks.orchestration.server import server_host
-from tasks.sweep import SWEEP_NAME, SWEEP_RESOURCE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import timedelta
     from uuid import UUID
 
@@ -103,7 +103,7 @@ class AlarmBook:
 
     def _arm(self) -> None:
         """Begin to wait for a sweep, if nobody does."""
-        send_event(self._client, ARMED, SWEEP_RESOURCE, SWEEP_NAME)
+        send_event(self._client, ARMED, "realtimekit.sweep.any", "any sweep", {WHOLE_LABEL: "yes"})
 
     def states(self) -> tuple[list[AlarmState], str]:
         """Return the alarms that the server has, and who receives them."""
@@ -132,9 +132,11 @@ class AlarmBook:
         return sorted(self._client.read_automations(automations=ours), key=lambda one: str(one.id))
 
 
-def send_event(client: SyncPrefectClient, event: str, resource: str, name: str) -> Event:
-    """Send an event, and return it when the server has it: an event that is sent in the background may come to late."""
-    about = Resource({"prefect.resource.id": resource, "prefect.resource.name": name})
+def send_event(
+    client: SyncPrefectClient, event: str, resource: str, name: str, labels: Mapping[str, str] = NO_LABELS
+) -> Event:
+    """Send an event, and return it when the server has it: one that is sent in the background may come too late."""
+    about = Resource({**labels, "prefect.resource.id": resource, "prefect.resource.name": name})
     sent = Event(event=event, resource=about)
     client.request("POST", "/events", json=[sent.model_dump(mode="json")]).raise_for_status()
     return sent

@@ -75,7 +75,8 @@ class PrefectEngine(Engine):
         """Return what runs a stage as a task with the retries that the settings ask for."""
 
         def run(stage: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-            retried = self._task(stage).with_options(retries=settings.task_retries, retry_delay_seconds=RETRY_DELAYS_S)
+            counted = self._task(self.counting_retries(stage))
+            retried = counted.with_options(retries=settings.task_retries, retry_delay_seconds=RETRY_DELAYS_S)
             return retried(*args, **kwargs)
 
         return run
@@ -109,7 +110,7 @@ class PrefectEngine(Engine):
         kind: str = "recording",
         labels: Mapping[str, str] = NO_LABELS,
     ) -> None:
-        """Emit an event about a recording, a session or a sweep; a server that does not take it is no failure."""
+        """Emit an event about something; a server that does not take it is no failure."""
         resource = {
             **labels,
             "prefect.resource.id": f"realtimekit.{kind}.{its_id}",

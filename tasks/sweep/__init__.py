@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from tasks.sweep.app_sessions import SessionChoice, sweep_sessions
-from tasks.sweep.events import SWEEP_NAME, SWEEP_RESOURCE, emit_events
+from tasks.sweep.events import emit_events
 from tasks.sweep.ledger import Ledger
 from tasks.sweep.plan import Plan, plan_sweep
-from tasks.sweep.report import Sweep, findings, read_told, rows, summary
+from tasks.sweep.report import Sweep, figures_of, findings, read_told, rows, summary
 from tasks.sweep.scope import Scope
 from tasks.sweep.stages import archive_all, find_unarchived, hand_out_all
 
 __all__ = [
-    "SWEEP_NAME",
-    "SWEEP_RESOURCE",
     "Ledger",
     "Plan",
     "Scope",
@@ -20,6 +18,7 @@ __all__ = [
     "Sweep",
     "archive_all",
     "emit_events",
+    "figures_of",
     "find_unarchived",
     "findings",
     "hand_out_all",

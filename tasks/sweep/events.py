@@ -1,4 +1,4 @@
-"""The events of a sweep: which recordings are at risk or lost, and that all recordings were looked at.
+"""The events of recordings that a sweep finds at risk or lost.
 
 Each sweep emits the events of a recording that is still at risk, as an event may be lost. Whoever tells people of them
 tells of each recording once.
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tasks.engine import AT_RISK, LOST, SWEPT
-from tasks.sweep.report import COLUMNS, SESSION_COLUMNS, find_recently_lost
+from tasks.engine import AT_RISK, LOST
+from tasks.sweep.report import find_recently_lost
 from tasks.text import safe_line
 
 if TYPE_CHECKING:
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 
 MOST_EVENTS = 10
 """Recordings at risk, and lost ones, that a sweep emits an event for: a thousand messages tell nobody more."""
-SWEEP_ID = "recordings"
-"""Whose a sweep's event is: always the same, so that its absence can be noticed."""
-SWEEP_RESOURCE, SWEEP_NAME = f"realtimekit.sweep.{SWEEP_ID}", f"sweep {SWEEP_ID}"
-"""The resource of that event, and the name of the resource."""
 REASON = 300
 
 
@@ -34,14 +30,10 @@ def emit_events(engine: Engine, sweep: Sweep, scope: Scope) -> None:
     Args:
         engine: of the run.
         sweep: the result.
-        scope: what the sweep was about. Only a sweep of all recordings emits that recordings were swept.
+        scope: what the sweep was about.
     """
-    lost = find_recently_lost(sweep, scope)
     _emit_recordings(engine, AT_RISK, sweep.at_risk)
-    _emit_recordings(engine, LOST, lost[::-1])
-    if scope.is_whole:
-        counts = {name: len(getattr(sweep, name)) for name in ("at_risk", *COLUMNS, *SESSION_COLUMNS)}
-        engine.emit(SWEPT, SWEEP_ID, {**counts, "already_archived": sweep.already_archived}, "sweep")
+    _emit_recordings(engine, LOST, find_recently_lost(sweep, scope)[::-1])
 
 
 def _emit_recordings(engine: Engine, event: str, recordings: Sequence[Swept]) -> None:

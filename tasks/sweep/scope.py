@@ -58,11 +58,6 @@ class Scope:
         """How long after its expiry a lost recording fails the sweep: as long as before it, and once in any case."""
         return self.at_risk + self.unswept
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether the sweep is about all recordings."""
-        return not self.within and not self.meeting_id
-
     def looks(self) -> list[Look]:
         """Return the lists to ask for: a recording that moves on meanwhile is still to come in a later one."""
         since = self.now - (self.within or RETENTION + 2 * LONGEST_RECORDING)

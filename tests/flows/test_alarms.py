@@ -15,13 +15,12 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows import alarms as door
 from flows.audit_archive import audit_archive
 from flows.sweep_recordings import sweep_recordings
-from tasks.engine import AT_RISK, LOST, SWEPT
+from tasks.engine import AT_RISK, LOST, SWEPT, WHOLE_LABEL
 from tasks.errors import DamageFound, SweepIncomplete
 from tasks.orchestration import alarm_receiver, alarm_rules, alarms
 from tasks.orchestration.alarm_receiver import OURS
 from tasks.orchestration.alarm_rules import TESTED
 from tasks.orchestration.prefect_checks import PrefectChecks
-from tasks.sweep import SWEEP_NAME, SWEEP_RESOURCE
 from tests.flows.duty import POOL, PrefectServer, asked
 from tests.flows.test_audit_archive import archived, flip
 from tests.flows.test_sweep_recordings import WEEK_H, aged
@@ -103,7 +102,7 @@ def test_each_alarm_rings_once_and_says_what_to_do(
         "The run sweep of ": "uv run python -m flows.sweep_recordings",
     }
     eventually(lambda: all(count_of(chat, begins) for begins in told))
-    sweeps = {"event": {"name": [SWEPT]}, "resource": {"id": [SWEEP_RESOURCE]}}
+    sweeps = {"event": {"name": [SWEPT]}, "resource": {"labels": {WHOLE_LABEL: ["yes"]}}}
     eventually(lambda: sum(bool(one["related"]) for one in on_duty.ask_prefect("events", filter=sweeps)["events"]) == 3)
     for begins, todo in told.items():
         texts = [text for text in chat.texts if text.startswith(begins)]
@@ -125,8 +124,8 @@ def send(*events: str) -> None:
     """Send events of a recording or a sweep, as a sweep does."""
     with alarms.open_alarms() as (_, client):
         for event in events:
-            name = {SWEPT: SWEEP_NAME, TESTED: "alarms test"}.get(event, "recording one")
-            alarms.send_event(client, event, f"realtimekit.{name.replace(' ', '.')}", name)
+            name = {SWEPT: "sweep.app", TESTED: "alarms.test"}.get(event, "recording.one")
+            alarms.send_event(client, event, f"realtimekit.{name}", name, {WHOLE_LABEL: "yes"})
 
 
 def automations(world: World) -> dict[str, Any]:

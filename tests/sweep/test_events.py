@@ -5,9 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from tasks.engine import AT_RISK, LOST, NO_LABELS, SWEPT, Engine
+from tasks.engine import AT_RISK, LOST, NO_LABELS, Engine
 from tasks.sweep import Scope, Sweep, emit_events
 from tasks.sweep.events import MOST_EVENTS
 from tasks.sweep.report import Swept
@@ -46,16 +44,16 @@ def swept(name: str, hours: float | None = 1, reason: str = "") -> Swept:
     return Swept(recording_id=name, app_id="app", invoked_time=None, expires_at=expires, reason=reason)
 
 
-def emitted(sweep: Sweep, scope: Scope | None = None) -> Witness:
+def emitted(sweep: Sweep) -> Witness:
     witness = Witness()
-    emit_events(witness, sweep, scope or Scope(NOW))
+    emit_events(witness, sweep, Scope(NOW))
     return witness
 
 
 def test_a_recording_at_risk_and_a_lost_one_have_an_event_with_all_that_a_person_needs() -> None:
     reason = "the store refused https://store.example.com/key?X-Amz-Signature=leak\nagain"
     sweep = Sweep(dry_run=False, already_archived=3, at_risk=(swept("a", 2, reason),), lost=(swept("b", None),))
-    at_risk, lost, _ = emitted(sweep).emitted
+    at_risk, lost = emitted(sweep).emitted
     assert at_risk[:2] == (AT_RISK, "recording.a")
     assert "leak" not in at_risk[2]["reason"]
     assert "\n" not in at_risk[2]["reason"]
@@ -80,15 +78,3 @@ def test_of_many_recordings_the_most_urgent_have_an_event_each_that_counts_the_o
 def test_what_was_lost_long_ago_has_no_event_any_more() -> None:
     witness = emitted(Sweep(dry_run=False, already_archived=0, lost=(swept("old", -25), swept("new", -23))))
     assert witness.resources(LOST) == ["recording.new"]
-
-
-@pytest.mark.parametrize(
-    ("scope", "resources"),
-    [
-        (Scope(NOW), ["sweep.recordings"]),
-        (Scope(NOW, within=timedelta(hours=1)), []),
-        (Scope(NOW, meeting_id="meeting"), []),
-    ],
-)
-def test_only_a_sweep_of_all_recordings_counts_as_one(scope: Scope, resources: list[str]) -> None:
-    assert emitted(Sweep(dry_run=False, already_archived=0), scope).resources(SWEPT) == resources

@@ -160,6 +160,9 @@ def events() -> dict[str, Any]:
         audit.emit_damaged(engine, damaged)
         engine.emit_session_archived(example(result_of(flow_of("archive_session")), session_id=ID))
         _emit_events_of_sweep(engine)
+        with pytest.MonkeyPatch.context() as settings:
+            set_up(settings)
+            _publish_figures(engine)
     return {
         event.event: {
             "resource": dict(event.resource),
@@ -176,6 +179,14 @@ def _emit_events_of_sweep(engine: PrefectEngine) -> None:
     (of_recording, *_) = get_args(model.model_fields["lost"].annotation)
     recording = example(of_recording, recording_id=ID)
     sweep.emit_events(engine, example(model, at_risk=(recording,), lost=(recording,)), sweep.Scope(datetime.now(UTC)))
+
+
+def _publish_figures(engine: PrefectEngine) -> None:
+    sweep, audit = _module("sweep_recordings"), _module("audit_archive")
+    swept, audited = (example(result_of(flow_of(name))) for name in ("sweep_recordings", "audit_archive"))
+    of_sweep, of_audit = sweep.load_settings(sweep.Settings, None), audit.load_settings(audit.AuditSettings, None)
+    sweep.publish_figures(engine, of_sweep, sweep.figures_of(swept, ["app"], looked_at_all=True))
+    audit.publish_figures(engine, of_audit, audit.figures_of(audited, looked_at_all=True))
 
 
 def artifacts() -> list[dict[str, str]]:
