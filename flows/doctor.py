@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from importlib import import_module
 from threading import Thread
 from typing import TYPE_CHECKING, NoReturn
@@ -44,16 +44,26 @@ from tasks.doctor import (
     without_server,
 )
 from tasks.download import new_http_client
-from tasks.errors import NotReady, SettingsInvalid, StoreRefused
+from tasks.errors import (
+    ConnectionInsecure,
+    NotReady,
+    PrefectRefused,
+    PrefectUnavailable,
+    SettingsInvalid,
+    StoreRefused,
+)
 from tasks.s3 import new_s3_client
+from tasks.secret_sources import names_a_place
 from tasks.settings import ArchiveSettings, Settings, load_settings
 from tasks.text import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from types import FrameType
 
     from tasks.doctor import CheckResult
+    from tasks.settings import LoadedSettings
 
 SETTINGS = "settings"
 WITHIN_S = 16.0
@@ -73,9 +83,9 @@ def examine(report: Callable[[Finding], None]) -> Checkup:
     """
     began = time.monotonic()
     settings, archive, said = _settings()
-    redactor, clocks = Redactor(os.environ), ClockSkew()
+    redactor, clocks = Redactor(_shown_nowhere()), ClockSkew()
     redactor.add([settings.cloudflare_api_token.get_secret_value()] if settings else ())
-    checks = [Check("Settings", SETTINGS, lambda: said)]
+    checks = [Check("Settings", SETTINGS, lambda: said), *_of_secrets(settings or archive)]
     with ExitStack() as stack:
         checks += _of_cloudflare(settings, clocks, stack)
         scratch, of_store = _of_store(settings, archive, clocks, redactor)
@@ -107,16 +117,43 @@ def _of_prefect() -> list[Check]:
 
 def _settings() -> tuple[Settings | None, ArchiveSettings | None, CheckResult]:
     """Return the settings, or those of the archive alone, as far as they are usable; and what there is to say."""
-    try:
-        settings = command.load_settings_and_prefects(Settings)
-    except SettingsInvalid as invalid:
-        said = failed("; ".join(invalid.problems), "Set them in the environment or in .env.")
-    else:
-        return settings, settings, ok("complete and well-formed")
-    try:
-        return None, load_settings(ArchiveSettings), said
-    except SettingsInvalid:
-        return None, None, said
+    with _impatience():
+        try:
+            settings = command.load_settings_and_prefects(Settings)
+        except SettingsInvalid as invalid:
+            said = failed("; ".join(invalid.problems), "Set them in the environment or in .env.")
+        except (PrefectUnavailable, PrefectRefused, ConnectionInsecure) as away:
+            said = failed(f"a Prefect block cannot be read: {away}")
+        else:
+            return settings, settings, ok("complete and well-formed")
+        try:
+            return None, load_settings(ArchiveSettings), said
+        except (SettingsInvalid, PrefectUnavailable, PrefectRefused, ConnectionInsecure):
+            return None, None, said
+
+
+def _impatience() -> AbstractContextManager[None]:
+    """Return what lets Prefect's client give up soon, where a server is configured."""
+    if not command.is_server_configured():
+        return nullcontext()
+    impatience: AbstractContextManager[None] = import_module("tasks.orchestration.prefect_checks").impatience()
+    return impatience
+
+
+def _of_secrets(settings: LoadedSettings | None) -> list[Check]:
+    """Say where each secret came from, and no value."""
+    if settings is None or not settings.origins:
+        return []
+    names: dict[str, list[str]] = {}
+    for name, origin in settings.origins.items():
+        names.setdefault(origin, []).append(name)
+    said = ok("; ".join(f"{' and '.join(of_one)} from {origin}" for origin, of_one in names.items()))
+    return [Check("Settings", "secrets", lambda: said)]
+
+
+def _shown_nowhere() -> dict[str, str]:
+    """Return the environment without variables that only say where a secret is: that is to be shown."""
+    return {name: value for name, value in os.environ.items() if not names_a_place(name, value)}
 
 
 def _of_cloudflare(settings: Settings | None, clocks: ClockSkew, stack: ExitStack) -> list[Check]:
@@ -136,7 +173,7 @@ def _of_store(
         return None, [_needing_settings(store_checks.GROUP, store_checks.BUCKET)]
     logging.getLogger("botocore").setLevel(logging.WARNING)  # at DEBUG it logs signatures
     try:
-        client = new_s3_client(CONNECTIONS, store_checks.ANSWER_TIMEOUT_S)
+        client = new_s3_client(CONNECTIONS, store_checks.ANSWER_TIMEOUT_S, keys=archive.store_keys)
     except StoreRefused as refused:
         said = failed(str(refused))
         return None, [Check(store_checks.GROUP, store_checks.BUCKET, lambda: said)]
@@ -144,7 +181,9 @@ def _of_store(
     scratch = ScratchPrefix(client, archive.bucket, archive.prefix)
     app = settings.realtimekit_app_id if settings else ""
     archived = "".join(f"{part}/" for part in (archive.prefix, app) if part)
-    return scratch, store_checks.StoreChecks(scratch, archived, client.meta.endpoint_url, redactor.add).checks()
+    return scratch, store_checks.StoreChecks(
+        scratch, archived, client.meta.endpoint_url, redactor.add, archive.store_keys
+    ).checks()
 
 
 def _needing_settings(group: str, name: str) -> Check:

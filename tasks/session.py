@@ -76,7 +76,7 @@ class StoreAccess:
     @cached_property
     def client(self) -> BaseClient:
         """The client, whose connections are kept until `close`."""
-        return new_s3_client(self._connections)
+        return new_s3_client(self._connections, keys=self._settings.store_keys)
 
     def store(self, stop: Event, patience_s: float | None = None) -> Store:
         """Return the archive's bucket.

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tests.standins.stores import Store
 
 NOWHERE = "http://127.0.0.1:9"
-LINES = 23
+LINES = 24
 
 
 @pytest.fixture

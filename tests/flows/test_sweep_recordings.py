@@ -212,9 +212,9 @@ def test_recordings_that_arrive_while_it_pages_hide_none(here: World, monkeypatc
 def test_all_recordings_share_one_client_of_the_store(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []
 
-    def counted(connections: int) -> Any:
+    def counted(connections: int, **of_client: Any) -> Any:
         made.append(connections)
-        return new_s3_client(connections)
+        return new_s3_client(connections, **of_client)
 
     monkeypatch.setattr("tasks.session.new_s3_client", counted)
     recordings = {aged(here, hours).id for hours in range(1, 5)}
