@@ -59,6 +59,8 @@ ON_DUTY = (
     r"test_interrupted.py::test_the_next_run_fetches_.*\[plainly\]",
     r"test_interrupted.py::test_a_prefect_server_that_dies_",
     r"test_secrets.py::test_no_secret_is_told_.*\[plainly-_link",
+    # Every time, a recording is archived with blocks, and one is missing; files are tried without a server.
+    r"test_secret_blocks.py::test_(what_blocks|the_stores|credentials|a_block_that_holds|a_server|the_doctor)_",
     # What bars look like is tried without a process, and what the other signal leaves in the bucket is, too.
     r"test_module.py::test_on_a_terminal_every_file_has_a_bar",
     r"test_doctor.py::test_interrupted_it_leaves_nothing_.*\[15-143\]",

@@ -206,12 +206,11 @@ def test_the_store_is_reached_with_keys_of_files_and_with_new_ones_once_these_ha
 
 @pytest.mark.parametrize("name", ["CLOUDFLARE_API_TOKEN", "REALTIMEKIT_APP_ID", "TASK_RETRIES", "AWS_ACCESS_KEY_ID"])
 def test_a_prefect_block_without_a_server_is_told_in_one_sentence(name: str) -> None:
-    assert problems(**{name: "prefect:secret/some-name"}) == [
-        (
-            f"{name}: names the Prefect block secret/some-name, which a Prefect server keeps, and none is configured: set "
-            "PREFECT_API_URL, or give the value itself or a file that holds it"
-        )
-    ]
+    (problem,) = problems(**{name: "prefect:secret/some-name"})
+    assert problem == (
+        f"{name}: names the Prefect block secret/some-name, which a Prefect server keeps, and none is configured: "
+        "set PREFECT_API_URL, or give the value itself or a file that holds it"
+    )
 
 
 @pytest.mark.parametrize(
