@@ -90,10 +90,20 @@ def _key_url(url: str) -> str:
 S = TypeVar("S", bound=BaseSettings)
 _AccountId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
 AppId = Annotated[str, Field(pattern=APP_ID_PATTERN)]
+OptionalAppId = Annotated[str, Field(pattern=f"^(?:{APP_ID})?$")]
+"""Empty for the app of the settings."""
+ALL_APPS = "*"
+AppIdOrAll = Annotated[str, Field(pattern=rf"^(?:{APP_ID}|\*)$")]
+"""`ALL_APPS` for all apps of the account."""
 _Seconds = Annotated[float, Field(gt=0, le=86_400)]
 _FROM_ENVIRONMENT = SettingsConfigDict(
     frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True, str_strip_whitespace=True
 )
+
+
+def same_app(first: str, second: str) -> bool:
+    """Tell whether two ids are of one app: Cloudflare has UUIDs with hyphens and without."""
+    return first.replace("-", "").lower() == second.replace("-", "").lower()
 
 
 class LoadedSettings(BaseSettings):
@@ -147,7 +157,7 @@ class ArchiveSettings(LoadedSettings):
 class AuditSettings(ArchiveSettings):
     """What an audit needs to know: the archive, and, for its advice alone, which app this machine archives."""
 
-    realtimekit_app_id: Annotated[str, Field(pattern=f"^(?:{APP_ID})?$")] = ""
+    realtimekit_app_id: OptionalAppId = ""
 
 
 class RestoreSettings(ArchiveSettings):

@@ -59,6 +59,7 @@ ON_DUTY = (
     r"test_interrupted.py::test_the_next_run_fetches_.*\[plainly\]",
     r"test_interrupted.py::test_a_prefect_server_that_dies_",
     r"test_secrets.py::test_no_secret_is_told_.*\[plainly-_link",
+    r"test_several_apps.py::test_the_doctor_",
     # Every time, a recording is archived with blocks, and one is missing; files are tried without a server.
     r"test_secret_blocks.py::test_(what_blocks|the_stores|credentials|a_block_that_holds|a_server|the_doctor)_",
     # What bars look like is tried without a process, and what the other signal leaves in the bucket is, too.
@@ -77,7 +78,7 @@ DEPLOYED = re.compile(r"tests/flows/test_(sweep_recordings|webhook|waiting|prefe
 """Tests that share deployments on Prefect's server."""
 PROCESSES = re.compile(r"tests/flows/test_(module|secrets|interrupted|doctor)\.py")
 """Tests that start most processes: a part of their own, so that no part takes much longer than the others."""
-PLAIN = re.compile(r"tests/flows/(test_(plain|prefect_settings|webhook_register|library)\.py|.*\[plainly)")
+PLAIN = re.compile(r"tests/flows/(test_(plain|prefect_settings|webhook_register|library|several_apps)\.py|.*\[plainly)")
 """Tests of the flows' commands without any server: any worker may take any of them."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tasks.sweep.app_sessions import SessionChoice, sweep_sessions
+from tasks.sweep.apps import plan_apps
 from tasks.sweep.ledger import Ledger
 from tasks.sweep.plan import Plan, plan_sweep
 from tasks.sweep.report import Sweep, findings, read_told, rows, summary
@@ -19,6 +20,7 @@ __all__ = [
     "find_unarchived",
     "findings",
     "hand_out_all",
+    "plan_apps",
     "plan_sweep",
     "read_told",
     "rows",

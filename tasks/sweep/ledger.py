@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
 
     from tasks.sweep.plan import Plan
+    from tasks.sweep.report import SweptApp
     from tasks.sweep.scope import Scope
     from tasks.sweep.sessions import SessionSweep
     from tasks.sweep.survey import ListedRecording
@@ -94,11 +95,14 @@ class Ledger:
         self._to_go -= 1
         self._log.info("Recording %s: %s. %s %d to go.", listed.id, COLUMNS[name], reason, self._to_go)
 
-    def result(self, sessions: Sequence[SessionSweep] = (), *, dry_run: bool) -> Sweep:
+    def result(
+        self, sessions: Sequence[SessionSweep] = (), apps_failed: tuple[SweptApp, ...] = (), *, dry_run: bool
+    ) -> Sweep:
         """Return what the sweep returns.
 
         Args:
             sessions: what became of each app's sessions.
+            apps_failed: what could not be looked at.
             dry_run: whether nothing was done.
         """
         plan, scope = self._plan, self._scope
@@ -111,7 +115,8 @@ class Ledger:
             f"sessions_{name}": tuple(swept for sweep in sessions for swept in getattr(sweep, name))
             for name in ("archived", "failed", "overdue", "left")
         }
-        return Sweep(dry_run=dry_run, already_archived=plan.already, at_risk=tuple(kept_from), **lists, **of_sessions)
+        lists |= {"at_risk": tuple(kept_from)}
+        return Sweep(dry_run=dry_run, already_archived=plan.already, **lists, **of_sessions, apps_failed=apps_failed)
 
     def _prospect(self, listed: ListedRecording, again: Container[str]) -> str:
         if listed.id in again:

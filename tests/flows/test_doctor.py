@@ -187,7 +187,7 @@ def test_an_exception_that_nobody_foresaw_shows_nothing_either(
     def broken(*_: object) -> None:
         raise RuntimeError(alone.kit.token + alone.store.secret_key)
 
-    monkeypatch.setattr(module, "_of_clock", broken)
+    monkeypatch.setattr(module, "check_clock", broken)
     assert run() == 1
     monkeypatch.setattr(module, "_of_store", broken)
     assert run("--json") == 1
@@ -217,7 +217,7 @@ def test_the_clock_is_told_long_before_signatures_are_refused(
 ) -> None:
     clocks = ClockSkew()
     monkeypatch.setattr(clocks, "ahead", lambda: {"Cloudflare": cloudflare, "the store": store})
-    said = module._of_clock(clocks)
+    said = module.check_clock(clocks)
     assert said.status == status
     assert said.told.startswith(told)
 
