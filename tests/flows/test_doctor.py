@@ -18,7 +18,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows import doctor as module
 from flows.doctor import doctor, examine, main
-from tasks.doctor import prefect_versions, without_server
+from tasks.doctor import check_clock, prefect_versions, without_server
 from tasks.doctor.clock_skew import ClockSkew
 from tasks.errors import NotReady
 from tasks.orchestration import prefect_checks
@@ -217,7 +217,7 @@ def test_the_clock_is_told_long_before_signatures_are_refused(
 ) -> None:
     clocks = ClockSkew()
     monkeypatch.setattr(clocks, "ahead", lambda: {"Cloudflare": cloudflare, "the store": store})
-    said = module.check_clock(clocks)
+    said = check_clock(clocks)
     assert said.status == status
     assert said.told.startswith(told)
 
