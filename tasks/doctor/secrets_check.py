@@ -21,5 +21,5 @@ def secrets_checks(settings: LoadedSettings | None) -> list[Check]:
     names: dict[str, list[str]] = {}
     for name, origin in settings.origins.items():
         names.setdefault(origin, []).append(name)
-    result = ok("; ".join(f"{' and '.join(of_one)} from {origin}" for origin, of_one in names.items()))
+    result = ok("; ".join(f"{', '.join(of_one)} from {origin}" for origin, of_one in names.items()))
     return [Check("Settings", "secrets", lambda: result)]
