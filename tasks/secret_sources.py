@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks import prefect_settings
 from tasks.errors import ArchiverError
-from tasks.text import register_secrets
+from tasks.text import register_secrets, safe_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -130,9 +130,23 @@ def find_secrets(names: Collection[str], variables: Variables) -> Secrets:
 def _take_file(found: Secrets, name: str, variable: str, path: str) -> None:
     text, problem = _read_file(Path(path))
     if problem:
-        found.problems[name] = f"{variable}: {path} {problem}"
+        found.problems[name] = f"{variable}: {_shown(Path(path))} {problem}"
     else:
-        found.values[name], found.origins[name] = text, f"the file {path}"
+        found.values[name], found.origins[name] = text, f"the file {safe_line(path)}"
+
+
+def _shown(path: Path) -> str:
+    """Return a path that cannot be used, as it may be shown: somebody may have set the secret itself for its path."""
+    if path.parent.name and (path.is_absolute() or _is_folder(path.parent)):
+        return safe_line(str(path))
+    return "its value, which is to be the path of a file, and is not shown as it may be the secret,"
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # too long for a path; a null byte
+        return False
 
 
 def _read_file(path: Path) -> tuple[str, str]:
@@ -188,7 +202,10 @@ def _read_block(value: str, kind: str) -> tuple[Mapping[str, Any], str]:
     matched = _REFERENCE.fullmatch(value.strip())
     if not matched or matched[1] != kind:
         return {}, f"must be prefect:{kind}/NAME, with the name of a Prefect block of that type"
-    server = _server()
+    try:
+        server = _server()
+    except (OSError, ValueError) as error:  # a file of Prefect's settings that is none
+        return {}, f"names a Prefect block, and Prefect's settings cannot be read ({type(error).__name__})"
     if server is None:
         return {}, (
             f"names the Prefect block {_address(value)}, which a Prefect server keeps, and none is configured: set "

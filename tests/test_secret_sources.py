@@ -127,6 +127,15 @@ def test_a_file_that_is_not_there_or_none_is_a_problem_beside_the_others(tmp_pat
         assert found == ["TASK_RETRIES: must be a number", f"CLOUDFLARE_API_TOKEN_FILE: {tmp_path / path} {problem}"]
 
 
+@pytest.mark.parametrize("value", [CANARY, f"/{CANARY}", f"leak/{CANARY}", CANARY * 100, f"{CANARY}/\n"])
+def test_a_secret_that_somebody_sets_in_the_place_of_its_path_is_not_shown(value: str) -> None:
+    del os.environ["CLOUDFLARE_API_TOKEN"]
+    (problem,) = problems(CLOUDFLARE_API_TOKEN_FILE=value)
+    assert problem.startswith(
+        "CLOUDFLARE_API_TOKEN_FILE: its value, which is to be the path of a file, and is not shown"
+    )
+
+
 def test_a_value_of_a_file_that_no_header_takes_is_told_with_the_file() -> None:
     path = token_file("two words")
     (problem,) = problems()
@@ -211,6 +220,12 @@ def test_a_prefect_block_without_a_server_is_told_in_one_sentence(name: str) -> 
         f"{name}: names the Prefect block secret/some-name, which a Prefect server keeps, and none is configured: "
         "set PREFECT_API_URL, or give the value itself or a file that holds it"
     )
+
+
+def test_a_block_is_a_problem_beside_a_dotenv_file_that_prefect_cannot_read_either() -> None:
+    Path(".env").write_bytes(b"ARCHIVE_URL=s3://\xff\xfe")
+    found = problems(CLOUDFLARE_API_TOKEN="prefect:secret/x")
+    assert [problem.partition(":")[0] for problem in found] == [".env", "CLOUDFLARE_API_TOKEN"]
 
 
 @pytest.mark.parametrize(
