@@ -80,10 +80,10 @@ def examine(report: Callable[[Finding], None], app_ids: Sequence[str] = ()) -> C
         app_ids: apps to look at besides that of the settings.
     """
     began = time.monotonic()
-    settings, archive, said = _settings()
+    settings, archive, settings_result = _settings()
     redactor, clocks = Redactor(_shown_nowhere()), ClockSkew()
     redactor.add([settings.cloudflare_api_token.get_secret_value()] if settings else ())
-    checks = [Check("Settings", SETTINGS, lambda: said), *secrets_checks(settings or archive)]
+    checks = [Check("Settings", SETTINGS, lambda: settings_result), *secrets_checks(settings or archive)]
     with ExitStack() as stack:
         checks += _of_cloudflare(settings, app_ids, clocks, stack)
         scratch, of_store = _of_store(settings, archive, clocks, redactor)
@@ -119,15 +119,15 @@ def _settings() -> tuple[Settings | None, ArchiveSettings | None, CheckResult]:
         try:
             settings = command.load_settings_and_prefects(Settings)
         except SettingsInvalid as invalid:
-            said = failed("; ".join(invalid.problems), "Set them in the environment or in .env.")
+            settings_result = failed("; ".join(invalid.problems), "Set them in the environment or in .env.")
         except (PrefectUnavailable, PrefectRefused, ConnectionInsecure) as away:
-            said = failed(f"a Prefect block cannot be read: {away}")
+            settings_result = failed(f"a Prefect block cannot be read: {away}")
         else:
             return settings, settings, ok("complete and well-formed")
         try:
-            return None, load_settings(ArchiveSettings), said
+            return None, load_settings(ArchiveSettings), settings_result
         except (SettingsInvalid, PrefectUnavailable, PrefectRefused, ConnectionInsecure):
-            return None, None, said
+            return None, None, settings_result
 
 
 def _impatience() -> AbstractContextManager[None]:
@@ -170,8 +170,8 @@ def _of_store(
     try:
         client = new_s3_client(CONNECTIONS, store_checks.ANSWER_TIMEOUT_S, keys=archive.store_keys)
     except StoreRefused as refused:
-        said = failed(str(refused))
-        return None, [Check(store_checks.GROUP, store_checks.BUCKET, lambda: said)]
+        result = failed(str(refused))
+        return None, [Check(store_checks.GROUP, store_checks.BUCKET, lambda: result)]
     store_checks.note_dates(client, clocks)
     scratch = ScratchPrefix(client, archive.bucket, archive.prefix)
     app = settings.realtimekit_app_id if settings else ""
@@ -219,8 +219,8 @@ def _ended_by_signals() -> Iterator[None]:
     numbers = [number for number in known if signal.getsignal(number) not in {signal.SIG_IGN, None}]
 
     def end(number: int, _: FrameType | None) -> NoReturn:
-        for one in numbers:
-            signal.signal(one, signal.SIG_IGN)
+        for other in numbers:
+            signal.signal(other, signal.SIG_IGN)
         raise _Ended(number)
 
     before = {number: signal.signal(number, end) for number in numbers}

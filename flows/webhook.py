@@ -1,6 +1,6 @@
 """RealtimeKit's webhook: each signed event of a recording or a session becomes a run that archives it.
 
-uv run python -m flows.webhook [--host HOST] [--port PORT] [--app-id ID …]
+uv run python -m flows.webhook [--host HOST] [--port PORT] [--app-id ID …] [--metrics-port PORT]
 uv run python -m flows.webhook register [URL] [--name NAME] [--list] [--remove] [--app-id ID]
 """
 
@@ -34,6 +34,8 @@ def serve(
     *,
     host: Annotated[str, Metavar("HOST")] = "127.0.0.1",
     port: Annotated[int, Field(ge=0, le=65_535), Metavar("PORT")] = 8020,
+    metrics_host: Annotated[str, Metavar("HOST")] = "127.0.0.1",
+    metrics_port: Annotated[int, Field(ge=0, le=65_535), Metavar("PORT")] = 0,
     app_ids: tuple[AppId, ...] = (),
 ) -> int:
     """Take RealtimeKit's webhook, until told to stop. To have RealtimeKit send it: python -m flows.webhook register.
@@ -41,12 +43,14 @@ def serve(
     Args:
         host: Address to listen at.
         port: Port to listen at. 0 takes any that is free.
+        metrics_host: Address to offer figures for Prometheus at. Whoever reaches it can read them.
+        metrics_port: Port to offer figures for Prometheus at, as /metrics. 0 for none.
         app_ids: RealtimeKit app of the same account whose events are taken, too, besides that of the settings.
     """
     from tasks.orchestration import webhook_receiver  # noqa: PLC0415 - imports Prefect, which takes seconds
 
     try:
-        return webhook_receiver.serve(host, port, app_ids)
+        return webhook_receiver.serve(host, port, metrics_host, metrics_port, app_ids)
     except SettingsInvalid as invalid:
         return cli.failed(invalid)
 

@@ -50,9 +50,11 @@ class Variables:
     Args:
         environment: the process's.
         lines: those of the file.
+        readable: whether the file can be read; if not, Prefect cannot be asked, which reads it as well.
     """
 
-    def __init__(self, environment: Mapping[str, str], lines: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], lines: Mapping[str, str], *, readable: bool = True) -> None:
+        self.readable = readable
         self._lines = {name.lower(): value for name, value in lines.items() if value}
         self._values = self._lines | {name.lower(): value for name, value in environment.items() if value}
 
@@ -71,7 +73,7 @@ class Variables:
 
 @dataclass
 class Secrets:
-    """What was found: values by the name of their variable, where each comes from, and what is wrong."""
+    """What was read: values by the name of their variable, where each comes from, and what is wrong."""
 
     values: dict[str, str] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
@@ -91,11 +93,11 @@ class StoreKeys:
     def renew(self) -> StoreKeys | None:
         """Read the keys again where they came from; None while they cannot be read."""
         try:
-            found = find_secrets((*STORE_KEYS, CREDENTIALS), self._variables)
+            secrets = find_secrets((*STORE_KEYS, CREDENTIALS), self._variables)
         except ArchiverError:  # Prefect's server is away
             return None
-        keys = take_store_keys(found, self._variables)
-        return None if found.problems else keys
+        keys = take_store_keys(secrets, self._variables)
+        return None if secrets.problems else keys
 
 
 def find_secrets(names: Collection[str], variables: Variables) -> Secrets:
@@ -109,30 +111,30 @@ def find_secrets(names: Collection[str], variables: Variables) -> Secrets:
         PrefectUnavailable: Prefect's server is needed, and does not answer.
         PrefectRefused: it does not take our credentials.
     """
-    found, files = Secrets(), {name: variable for variable, name in FILE_VARIABLES.items()}
+    secrets, files = Secrets(), {name: variable for variable, name in FILE_VARIABLES.items()}
     for name in names:
         value, variable = variables[name], files.get(name, "")
         path = variables[variable] if variable else ""
         if value and path:
-            found.problems[name] = f"{name}: is set, and so is {variable}; keep one of them"
+            secrets.problems[name] = f"{name}: is set, and so is {variable}; keep one of them"
         elif path:
-            _take_file(found, name, variable, path)
+            _take_file(secrets, name, variable, path)
         elif name != CREDENTIALS and is_reference(value):
-            _take_block(found, name, value)
+            _take_block(secrets, name, variables)
         elif name in files and value:
-            found.origins[name] = variables.origin(name)
+            secrets.origins[name] = variables.origin(name)
     if CREDENTIALS in names and variables[CREDENTIALS]:
-        _take_credentials(found, variables)
-    register_secrets(found.values.values())
-    return found
+        _take_credentials(secrets, variables)
+    register_secrets(secrets.values.values())
+    return secrets
 
 
-def _take_file(found: Secrets, name: str, variable: str, path: str) -> None:
+def _take_file(secrets: Secrets, name: str, variable: str, path: str) -> None:
     text, problem = _read_file(Path(path))
     if problem:
-        found.problems[name] = f"{variable}: {_shown(Path(path))} {problem}"
+        secrets.problems[name] = f"{variable}: {_shown(Path(path))} {problem}"
     else:
-        found.values[name], found.origins[name] = text, f"the file {safe_line(path)}"
+        secrets.values[name], secrets.origins[name] = text, f"the file {safe_line(path)}"
 
 
 def _shown(path: Path) -> str:
@@ -166,45 +168,50 @@ def _read_file(path: Path) -> tuple[str, str]:
     return text, "" if text.strip() else "is empty"
 
 
-def _take_block(found: Secrets, name: str, value: str) -> None:
-    data, problem = _read_block(value, SECRET)
+def _take_block(secrets: Secrets, name: str, variables: Variables) -> None:
+    value = variables[name]
+    data, problem = _read_block(value, SECRET, variables)
     text = data.get("value")
     if not problem and not (isinstance(text, str) and text.strip()):
         problem = f"the block {_address(value)} holds no text"
     if problem:
-        found.problems[name] = f"{name}: {problem}"
+        secrets.problems[name] = f"{name}: {problem}"
     else:
-        found.values[name], found.origins[name] = str(text), f"the Prefect block {_address(value)}"
+        secrets.values[name], secrets.origins[name] = str(text), f"the Prefect block {_address(value)}"
 
 
-def _take_credentials(found: Secrets, variables: Variables) -> None:
+def _take_credentials(secrets: Secrets, variables: Variables) -> None:
     value = variables[CREDENTIALS]
     others = [name for name in (*STORE_KEYS, *FILE_VARIABLES) if variables[name] and name.startswith("AWS_")]
     data, problem = (
-        _read_block(value, AWS_CREDENTIALS) if not others else ({}, f"is set, and so is {others[0]}; keep one of them")
+        _read_block(value, AWS_CREDENTIALS, variables)
+        if not others
+        else ({}, f"is set, and so is {others[0]}; keep one of them")
     )
     keys = {name: str(data.get(field) or "") for name, field in BLOCK_FIELDS.items()}
     if not problem and not all(list(keys.values())[:2]):
         problem = f"the block {_address(value)} holds no access key with its secret"
     if problem:
-        found.problems[CREDENTIALS] = f"{CREDENTIALS}: {problem}"
+        secrets.problems[CREDENTIALS] = f"{CREDENTIALS}: {problem}"
         return
-    found.values |= {name: key for name, key in keys.items() if key}
-    found.origins |= {name: f"the Prefect block {_address(value)}" for name, key in keys.items() if key}
+    secrets.values |= {name: key for name, key in keys.items() if key}
+    secrets.origins |= {name: f"the Prefect block {_address(value)}" for name, key in keys.items() if key}
 
 
 def _address(value: str) -> str:
     return value.strip().removeprefix("prefect:")
 
 
-def _read_block(value: str, kind: str) -> tuple[Mapping[str, Any], str]:
+def _read_block(value: str, kind: str, variables: Variables) -> tuple[Mapping[str, Any], str]:
     """Return what a block holds, and what is wrong."""
     matched = _REFERENCE.fullmatch(value.strip())
     if not matched or matched[1] != kind:
         return {}, f"must be prefect:{kind}/NAME, with the name of a Prefect block of that type"
+    if not variables.readable:
+        return {}, "names a Prefect block, and Prefect reads the same .env file"
     try:
         server = _server()
-    except (OSError, ValueError) as error:  # a file of Prefect's settings that is none
+    except (OSError, ValueError) as error:  # another file of Prefect's settings
         return {}, f"names a Prefect block, and Prefect's settings cannot be read ({type(error).__name__})"
     if server is None:
         return {}, (
@@ -228,21 +235,21 @@ def _server() -> Any:
     return server if server.is_configured() else None
 
 
-def take_store_keys(found: Secrets, variables: Variables) -> StoreKeys | None:
-    """Take the store's keys out of what was found; None if boto3 finds them by itself."""
-    elsewhere = [name for name in STORE_KEYS if name in found.values]
+def take_store_keys(secrets: Secrets, variables: Variables) -> StoreKeys | None:
+    """Take the store's keys out of what was read; None if boto3 finds them by itself."""
+    elsewhere = [name for name in STORE_KEYS if name in secrets.values]
     if not elsewhere:
         return None
-    keys = [found.values.pop(name, variables[name]).strip() for name in STORE_KEYS]
+    keys = [secrets.values.pop(name, variables[name]).strip() for name in STORE_KEYS]
     for name, key in zip(STORE_KEYS, keys, strict=True):
-        if name in found.problems:
+        if name in secrets.problems:
             continue
         if not key and name != STORE_KEYS[2]:
-            found.problems[name] = (
-                f"{name}: is missing, although {elsewhere[0]} comes from {found.origins[elsewhere[0]]}"
+            secrets.problems[name] = (
+                f"{name}: is missing, although {elsewhere[0]} comes from {secrets.origins[elsewhere[0]]}"
             )
         elif key and not _KEY.fullmatch(key):
-            origin = f" (from {found.origins[name]})" if name in elsewhere else ""
-            found.problems[name] = f"{name}: must be printable ASCII without blanks and line ends{origin}"
+            origin = f" (from {secrets.origins[name]})" if name in elsewhere else ""
+            secrets.problems[name] = f"{name}: must be printable ASCII without blanks and line ends{origin}"
     places = variables.only((*STORE_KEYS, *(f"{name}_FILE" for name in STORE_KEYS), CREDENTIALS))
-    return StoreKeys(keys[0], keys[1], keys[2], found.origins[elsewhere[-1]], places)
+    return StoreKeys(keys[0], keys[1], keys[2], secrets.origins[elsewhere[-1]], places)

@@ -21,18 +21,18 @@ _IN_OTHER_WORDS = {
 }
 
 
-def describe_problems(invalid: ValidationError, found: Secrets) -> list[str]:
+def describe_problems(invalid: ValidationError, secrets: Secrets) -> list[str]:
     """Return what is wrong with values, and where these come from; not of those that could not be read at all.
 
     Args:
         invalid: what pydantic refused.
-        found: the secrets that stand elsewhere.
+        secrets: the secrets that stand elsewhere.
     """
     problems = []
     for error in invalid.errors():
         name = str(error["loc"][0]).upper()
-        origin = f" (from {found.origins[name]})" if name in found.values else ""
-        if name not in found.problems:
+        origin = f" (from {secrets.origins[name]})" if name in secrets.values else ""
+        if name not in secrets.problems:
             problems.append(f"{name}: {_problem(name, error['type'], error['msg'])}{origin}")
     return problems
 

@@ -129,6 +129,7 @@ class ArchiveSettings(LoadedSettings):
     transfer_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
     transfer_patience: _Seconds = 300.0
     task_retries: Annotated[int, Field(ge=0, le=20)] = 3
+    metrics_folder: str = ""  # where sweep and audit write their figures for Prometheus; empty for nowhere
     archive_credentials: str = ""
 
     _store_keys: StoreKeys | None = PrivateAttr(default=None)
@@ -210,25 +211,25 @@ def load_settings(kind: type[S], env_file: str | None = ".env") -> S:
         PrefectRefused: the server does not take our credentials.
     """
     lines, problems = environment.read_env_file(env_file) if env_file is not None else ({}, [])
-    variables = Variables(dict(os.environ), lines)
+    variables = Variables(dict(os.environ), lines, readable=not problems)
     problems += environment.complete(lines, env_file)
     environment.tidy()
     register_secrets((*environment.secrets(), *environment.secrets(lines)))
     problems += environment.problems()
-    found = find_secrets(_wanted(kind), variables)
-    keys = take_store_keys(found, variables)
+    secrets = find_secrets(_wanted(kind), variables)
+    keys = take_store_keys(secrets, variables)
     given = {name.lower() for name, value in os.environ.items() if value}
     completing: dict[str, Any] = {name.lower(): value for name, value in lines.items() if name.lower() not in given}
-    completing |= {name.lower(): value for name, value in found.values.items()}
+    completing |= {name.lower(): value for name, value in secrets.values.items()}
     try:
         settings = kind(**{name: value for name, value in completing.items() if name in kind.model_fields})
     except ValidationError as invalid:
-        problems += describe_problems(invalid, found)
-    problems += found.problems.values()
+        problems += describe_problems(invalid, secrets)
+    problems += secrets.problems.values()
     if problems:
         raise SettingsInvalid(tuple(problems))
     if isinstance(settings, LoadedSettings):
-        settings._origins = found.origins  # noqa: SLF001 - nobody else sets them
+        settings._origins = secrets.origins  # noqa: SLF001 - nobody else sets them
     if isinstance(settings, ArchiveSettings):
         settings._store_keys = keys  # noqa: SLF001
     return settings

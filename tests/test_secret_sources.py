@@ -123,8 +123,8 @@ def test_a_file_that_is_not_there_or_none_is_a_problem_beside_the_others(tmp_pat
     del os.environ["CLOUDFLARE_API_TOKEN"]
     os.mkfifo("pipe")  # nobody writes into it
     for path, problem in (("none", "cannot be read (FileNotFoundError)"), ("pipe", "is no file"), (".", "is no file")):
-        found = problems(CLOUDFLARE_API_TOKEN_FILE=str(tmp_path / path), TASK_RETRIES="x")
-        assert found == ["TASK_RETRIES: must be a number", f"CLOUDFLARE_API_TOKEN_FILE: {tmp_path / path} {problem}"]
+        listed = problems(CLOUDFLARE_API_TOKEN_FILE=str(tmp_path / path), TASK_RETRIES="x")
+        assert listed == ["TASK_RETRIES: must be a number", f"CLOUDFLARE_API_TOKEN_FILE: {tmp_path / path} {problem}"]
 
 
 @pytest.mark.parametrize("value", [CANARY, f"/{CANARY}", f"leak/{CANARY}", CANARY * 100, f"{CANARY}/\n"])
@@ -159,8 +159,8 @@ def test_half_of_the_stores_keys_is_a_problem_that_says_which_half() -> None:
 
 def test_a_key_with_blanks_in_its_file_is_told_with_the_file() -> None:
     path = secret_file("leak-canary- secret")
-    found = problems(AWS_SECRET_ACCESS_KEY_FILE=path, AWS_ACCESS_KEY_ID="key")
-    assert found == [
+    listed = problems(AWS_SECRET_ACCESS_KEY_FILE=path, AWS_ACCESS_KEY_ID="key")
+    assert listed == [
         f"AWS_SECRET_ACCESS_KEY: must be printable ASCII without blanks and line ends (from the file {path})"
     ]
 
@@ -224,8 +224,8 @@ def test_a_prefect_block_without_a_server_is_told_in_one_sentence(name: str) -> 
 
 def test_a_block_is_a_problem_beside_a_dotenv_file_that_prefect_cannot_read_either() -> None:
     Path(".env").write_bytes(b"ARCHIVE_URL=s3://\xff\xfe")
-    found = problems(CLOUDFLARE_API_TOKEN="prefect:secret/x")
-    assert [problem.partition(":")[0] for problem in found] == [".env", "CLOUDFLARE_API_TOKEN"]
+    listed = problems(CLOUDFLARE_API_TOKEN="prefect:secret/x")
+    assert [problem.partition(":")[0] for problem in listed] == [".env", "CLOUDFLARE_API_TOKEN"]
 
 
 @pytest.mark.parametrize(
@@ -244,13 +244,13 @@ def test_what_libraries_read_by_themselves_cannot_name_a_block(name: str) -> Non
 
 
 def test_a_block_of_credentials_beside_other_keys_is_a_problem_that_names_both() -> None:
-    found = problems(ARCHIVE_CREDENTIALS="prefect:aws-credentials/r2", AWS_ACCESS_KEY_ID="key")
-    assert found == ["ARCHIVE_CREDENTIALS: is set, and so is AWS_ACCESS_KEY_ID; keep one of them"]
+    listed = problems(ARCHIVE_CREDENTIALS="prefect:aws-credentials/r2", AWS_ACCESS_KEY_ID="key")
+    assert listed == ["ARCHIVE_CREDENTIALS: is set, and so is AWS_ACCESS_KEY_ID; keep one of them"]
 
 
 @pytest.mark.parametrize("text", ["leak-canary-secret", "prefect:secret/x"])
 def test_credentials_that_are_no_block_of_them_are_refused(text: str) -> None:
-    found = problems(ARCHIVE_CREDENTIALS=text)
-    assert found == [
+    listed = problems(ARCHIVE_CREDENTIALS=text)
+    assert listed == [
         "ARCHIVE_CREDENTIALS: must be prefect:aws-credentials/NAME, with the name of a Prefect block of that type"
     ]

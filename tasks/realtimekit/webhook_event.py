@@ -121,7 +121,7 @@ def _app_id(*places: Mapping[str, Any]) -> str:
     that is the id of an app is no coincidence, though.
     """
     named = [place.get(name) for place in places for name in ("appId", "app_id")]
-    return next((_shown(one) for one in named if isinstance(one, str) and one), "")
+    return next((_shown(name) for name in named if isinstance(name, str) and name), "")
 
 
 def _organization_id(*places: Mapping[str, Any]) -> str:

@@ -93,9 +93,9 @@ def test_an_app_that_cannot_be_read_stops_no_other_and_fails_the_run(
     mine = add(plain_here.kit)
     add(another)
     plain_here.kit.api_faults = failing("another", REFUSED)
-    told, result = incomplete("*")
-    assert "1 apps that could not be looked at" in told
-    assert "another (Cloudflare's API refused the request (HTTP 403" in told
+    message, result = incomplete("*")
+    assert "1 apps that could not be looked at" in message
+    assert "another (Cloudflare's API refused the request (HTTP 403" in message
     assert [one.recording_id for one in result.archived] == [mine.id]
     assert [one.app_id for one in result.apps_failed] == ["another"]
     assert rows(result)[0]["app"].strip() == "another"
@@ -103,11 +103,26 @@ def test_an_app_that_cannot_be_read_stops_no_other_and_fails_the_run(
     assert not result.sessions_overdue
 
 
+def test_figures_of_all_apps_are_not_replaced_while_one_cannot_be_read(
+    plain_here: World, another: RealtimeKitStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = plain_here.folder / "figures"
+    folder.mkdir()
+    monkeypatch.setenv("METRICS_FOLDER", str(folder))
+    add(another)
+    plain_here.kit.api_faults = failing("another", REFUSED)
+    incomplete("*")
+    assert list(folder.iterdir()) == []
+    plain_here.kit.api_faults = []
+    sweep("*")
+    assert list(folder.iterdir())
+
+
 def test_apps_that_are_named_do_not_stop_each_other_either(plain_here: World, another: RealtimeKitStandIn) -> None:
     theirs = add(another)
     plain_here.kit.api_faults = failing(APP_ID, REFUSED)
-    told, result = incomplete(APP_ID, "another")
-    assert APP_ID in told
+    message, result = incomplete(APP_ID, "another")
+    assert APP_ID in message
     assert [one.recording_id for one in result.archived] == [theirs.id]
 
 
@@ -116,8 +131,8 @@ def test_where_the_apps_cannot_be_listed_that_of_the_settings_and_those_named_ar
 ) -> None:
     mine, theirs = add(plain_here.kit), add(another)
     plain_here.kit.api_faults = failing("apps", REFUSED)
-    told, result = incomplete("*", "another")
-    assert "* (Cloudflare's API refused the request" in told
+    message, result = incomplete("*", "another")
+    assert "* (Cloudflare's API refused the request" in message
     assert {one.recording_id for one in result.archived} == {mine.id, theirs.id}
 
 
@@ -174,8 +189,8 @@ def test_an_app_that_is_listed_by_no_id_is_told_loudly(plain_here: World) -> Non
     mine = add(plain_here.kit)
     odd = Answer.json({"success": True, "data": [{"id": APP_ID}, {"id": "../x"}, {"name": "no id"}, {}]})
     plain_here.kit.api_faults = failing("apps", odd)
-    told, result = incomplete("*")
-    assert "../x (The account lists an app with an id that none can have)" in told
+    message, result = incomplete("*")
+    assert "../x (The account lists an app with an id that none can have)" in message
     assert [one.recording_id for one in result.archived] == [mine.id]
 
 
@@ -183,8 +198,8 @@ def test_an_app_that_is_listed_by_no_id_is_told_loudly(plain_here: World) -> Non
 def test_a_list_of_apps_that_is_none_hides_nothing(plain_here: World, data: object) -> None:
     add(plain_here.kit)
     plain_here.kit.api_faults = failing("apps", Answer.json({"success": True, "data": data}))
-    told, result = incomplete("*")
-    assert "* (" in told
+    message, result = incomplete("*")
+    assert "* (" in message
     assert len(result.archived) == 1
 
 
@@ -218,8 +233,8 @@ def test_the_doctor_looks_at_each_app_that_it_is_given(another: RealtimeKitStand
     add(another)
     findings = {finding.name: finding for finding in examine(lambda _: None, ("another", "none", APP_ID)).findings}
     assert findings["app"].told == f"{APP_ID}, my-first-app"
-    told = "another, another-app; its recordings may be read; 1 UPLOADED and not expired"
-    assert (findings["app 2"].status, findings["app 2"].told) == ("ok", told)
+    message = "another, another-app; its recordings may be read; 1 UPLOADED and not expired"
+    assert (findings["app 2"].status, findings["app 2"].told) == ("ok", message)
     assert (findings["app 3"].status, findings["app 3"].told) == ("failed", "none is none of the account's apps")
     assert findings["app 3"].advice.startswith(f"Correct the app's id. There are: {APP_ID} (my-first-app), another")
     assert "app 4" not in findings
