@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tasks.figures import SweepFigures
-    from tasks.sweep import Plan
+    from tasks.sweep import AppPlans, Plan
 
 AT_RISK_H, AT_ONCE, RETRY_MIN = 24, 4, 60
 LONGEST_H, MOST_AT_ONCE, LONGEST_RETRY_MIN, LARGEST_LIMIT = 366 * 24, 16, 7 * 24 * 60, 1_000_000
@@ -82,8 +82,7 @@ def sweep(
             fail. One that expired without being archived makes it fail for as many hours.
         invoked_within_hours: Look only at recordings that were begun within the last so many hours. 0 for all.
         meeting_id: Look only at the recordings of this meeting, a UUID. Empty for all.
-        app_ids: RealtimeKit apps of the same account to look at. None for the app of the settings; * for all apps of
-            the account, new ones included.
+        app_ids: RealtimeKit apps of the same account to look at. None for that of the settings; * for all there are.
         at_once: How many recordings to archive at once. They share the connections that the settings allow one.
         hand_out: Start a run of archive-recording/on-demand for each recording, so that many workers share them,
             instead of archiving them here.
@@ -101,9 +100,8 @@ def sweep(
         last = engine.history.last_sweep(now)
         scope = Scope(now, at_risk, last.ago, within, meeting_id.lower(), last.reported)
         apps = plan_apps(engine, session, app_ids, scope)
-        plan = apps.plan
-        ledger = Ledger(plan, scope, _started_by_webhook(engine, plan, now), engine.log)
-        in_progress = engine.history.recordings_in_progress(now) if plan.to_archive else ()
+        ledger = Ledger(apps.plan, scope, _started_by_webhook(engine, apps.plan, now), engine.log)
+        in_progress = engine.history.recordings_in_progress(now) if apps.plan.to_archive else ()
         todo = ledger.todo(0 if dry_run else limit, in_progress)
         if dry_run:
             ledger.leave(todo)
@@ -112,12 +110,20 @@ def sweep(
         else:
             archive_all(engine, todo, session, at_once, ledger.note)
         emit = engine.emit_session_archived
-        swept = sweep_sessions(session, plan.sessions, apps.app_ids, scope, sessions, emit, dry_run=dry_run)
+        swept = sweep_sessions(session, apps.plan.sessions, apps.app_ids, scope, sessions, emit, dry_run=dry_run)
         result = ledger.result(swept, apps.failed, dry_run=dry_run, retries=engine.retries)
         publish_table(engine, result)
-    if dry_run:
-        return result
-    of_all = settings.realtimekit_app_id in apps.app_ids and not (apps.failed or within or meeting_id)
+    return result if dry_run else _complete(engine, settings, scope, apps, result)
+
+
+def _complete(engine: Engine, settings: Settings, scope: Scope, apps: AppPlans, result: Sweep) -> Sweep:
+    """Publish the figures of a sweep, and return its result.
+
+    Raises:
+        SweepIncomplete: somebody has to look at something; the result is in it.
+    """
+    # With an app that nobody could look at, the figures would say that all is well.
+    of_all = settings.realtimekit_app_id in apps.app_ids and not (apps.failed or scope.within or scope.meeting_id)
     publish_figures(engine, settings, figures_of(result, apps.app_ids, looked_at_all=of_all))
     if reasons := findings(result, scope):
         incomplete = SweepIncomplete(reasons)

@@ -6,6 +6,7 @@ and other libraries see.
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from dataclasses import dataclass, field
@@ -139,16 +140,10 @@ def _take_file(secrets: Secrets, name: str, variable: str, path: str) -> None:
 
 def _shown(path: Path) -> str:
     """Return a path that cannot be used, as it may be shown: somebody may have set the secret itself for its path."""
-    if path.parent.name and (path.is_absolute() or _is_folder(path.parent)):
+    is_in_folder = os.path.isdir(path.parent)  # noqa: PTH112 - False as well for what is too long for a path
+    if path.parent.name and (path.is_absolute() or is_in_folder):
         return safe_line(str(path))
     return "its value, which is to be the path of a file, and is not shown as it may be the secret,"
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):  # too long for a path; a null byte
-        return False
 
 
 def _read_file(path: Path) -> tuple[str, str]:

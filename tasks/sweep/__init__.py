@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.sweep.app_sessions import SessionChoice, sweep_sessions
-from tasks.sweep.apps import plan_apps
+from tasks.sweep.apps import AppPlans, plan_apps
 from tasks.sweep.ledger import Ledger
 from tasks.sweep.plan import Plan, plan_sweep
 from tasks.sweep.report import Sweep, figures_of, findings, read_told, rows, summary
@@ -11,6 +11,7 @@ from tasks.sweep.scope import Scope
 from tasks.sweep.stages import archive_all, find_unarchived, hand_out_all
 
 __all__ = [
+    "AppPlans",
     "Ledger",
     "Plan",
     "Scope",
