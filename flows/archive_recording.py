@@ -1,7 +1,7 @@
 """One recording, from its id to a verified, committed archive.
 
 uv run python -m flows.archive_recording RECORDING_ID [--wait-timeout SECONDS] [--overwrite] [--accept-size] [--partial]
-    [--no-session]
+    [--no-session] [--app-id ID]
 """
 # ruff: noqa: E402
 # (a command has ended before Prefect is imported, unless it runs as a flow)
@@ -21,7 +21,7 @@ from tasks.errors import ArchiverError, TransferStopped
 from tasks.pipeline import Options
 from tasks.realtimekit import UUID_PATTERN, parse_recording_id
 from tasks.session_pipeline import SessionOutcome, archive_session_of_recording
-from tasks.settings import Settings, load_settings
+from tasks.settings import OptionalAppId, Settings, load_settings
 from tasks.transfer import report
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def archive(
     accept_size: bool = False,
     partial: bool = False,
     session: bool = True,
+    app_id: Annotated[OptionalAppId, Metavar("ID")] = "",
 ) -> ArchivedRecording:
     """Bring one recording home: wait until it is uploaded, transfer and verify its files, archive them.
 
@@ -56,11 +57,13 @@ def archive(
             overwrite, an archive is replaced that has no file that the new one has not.
         session: Archive what is there of the recording's session, too: transcript, chat, summary, participants. That
             comes after the recording, and never fails the run. Run it again later for what has come since.
+        app_id: The recording's app, if it is another RealtimeKit app of the account than that of the settings.
     """
     recording_id = parse_recording_id(recording_id)
     settings = load_settings(Settings)
     options = Options(wait_timeout, overwrite, accept_size, partial)
-    with engine.open_session(settings) as clients:
+    with engine.open_session(settings) as own:
+        clients = own.for_app(app_id)
         outcome = pipeline.archive_recording(clients, recording_id, options, engine.with_retries(settings))
         archived, transferred, recording = outcome
         if transferred is not None:

@@ -1,6 +1,7 @@
 """What belongs to a meeting's session besides its recordings: transcript, chat, summary, participants.
 
 uv run python -m flows.archive_session SESSION_ID [--peer-events] [--no-uploads] [--no-captions] [--recorded-only]
+    [--app-id ID]
 """
 # ruff: noqa: E402
 # (a command has ended before Prefect is imported, unless it runs as a flow)
@@ -14,10 +15,11 @@ from pydantic import AfterValidator, Field
 
 from tasks import command
 from tasks.archive import ArchivedMeetingSession
+from tasks.arguments import Metavar
 from tasks.engine import Engine
 from tasks.realtimekit import UUID_PATTERN, parse_session_id
 from tasks.session_pipeline import MeetingSessionOptions, archive_meeting_session
-from tasks.settings import Settings, load_settings
+from tasks.settings import OptionalAppId, Settings, load_settings
 
 
 def archive(
@@ -28,6 +30,7 @@ def archive(
     uploads: bool = True,
     captions: bool = True,
     recorded_only: bool = False,
+    app_id: Annotated[OptionalAppId, Metavar("ID")] = "",
 ) -> ArchivedMeetingSession:
     """Archive what is there of a meeting's session, and write a new version only if anything is new.
 
@@ -40,14 +43,15 @@ def archive(
         uploads: Archive the files that the chat links to.
         captions: Write captions (WebVTT) and plain text of the transcript beside the archive of each recording.
         recorded_only: Archive nothing of a session that has no recording. The webhook asks for this.
+        app_id: The session's app, if it is another RealtimeKit app of the account than that of the settings.
     """
     settings = load_settings(Settings)
     options = MeetingSessionOptions(
         peer_events=peer_events, uploads=uploads, captions=captions, recorded_only=recorded_only
     )
-    with engine.open_session(settings) as session:
+    with engine.open_session(settings) as own:
         archived = archive_meeting_session(
-            session, parse_session_id(session_id), options, engine.with_retries(settings)
+            own.for_app(app_id), parse_session_id(session_id), options, engine.with_retries(settings)
         )
         if archived.changed:
             engine.emit_session_archived(archived)

@@ -79,7 +79,7 @@ def audit(
     """
     settings = load_settings(AuditSettings)
     engine.prepare_process()
-    s3 = new_s3_client(2 * settings.transfer_concurrency + SPARE_CONNECTIONS)
+    s3 = new_s3_client(2 * settings.transfer_concurrency + SPARE_CONNECTIONS, keys=settings.store_keys)
     session = AuditSession(settings, StoreAccess(settings, s3, bodies=MAX_BODIES), engine.log)
     url, app_id = settings.archive_url, settings.realtimekit_app_id
     budget = Budget(max_gigabytes * GB, max_minutes * 60)

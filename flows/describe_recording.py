@@ -61,7 +61,8 @@ def describe(
     settings = load_settings(ArchiveSettings)
     engine.prepare_process()
     run = engine.with_retries(settings)
-    store = Store(new_s3_client(CONNECTIONS), settings.bucket, settings.transfer_patience)
+    client = new_s3_client(CONNECTIONS, keys=settings.store_keys)
+    store = Store(client, settings.bucket, settings.transfer_patience)
 
     archived = run(find_archive, store, settings.archive_url, archive_url, recording_id)
     lasted_s = duration_s or archived.duration_s or 0.0

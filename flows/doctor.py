@@ -1,6 +1,6 @@
 """Will the first recording arrive? Settings, token, account, app, bucket, the store's ways, clocks and Prefect.
 
-uv run python -m flows.doctor [--json]
+uv run python -m flows.doctor [--json] [--app-id ID …]
 
 It answers within half a minute, whatever is away, and leaves nothing behind.
 """
@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from importlib import import_module
 from threading import Thread
 from typing import TYPE_CHECKING, NoReturn
@@ -31,26 +31,35 @@ from tasks.doctor import (
     ScratchPrefix,
     View,
     all_passed,
+    check_clock,
     cloudflare_checks,
     describe_unforeseen,
     failed,
     ok,
     rows,
     run_checks,
-    skipped,
+    secrets_checks,
     store_checks,
     summary,
-    warning,
     without_server,
 )
 from tasks.download import new_http_client
-from tasks.errors import NotReady, SettingsInvalid, StoreRefused
+from tasks.errors import (
+    ConnectionInsecure,
+    NotReady,
+    PrefectRefused,
+    PrefectUnavailable,
+    SettingsInvalid,
+    StoreRefused,
+)
 from tasks.s3 import new_s3_client
-from tasks.settings import ArchiveSettings, Settings, load_settings
+from tasks.secret_sources import names_a_place
+from tasks.settings import AppId, ArchiveSettings, Settings, load_settings, same_app
 from tasks.text import Redactor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from types import FrameType
 
     from tasks.doctor import CheckResult
@@ -61,29 +70,28 @@ WITHIN_S = 16.0
 CLEARED_WITHIN_S = 8.0
 """To end what is under way then, and to clear away."""
 CONNECTIONS = 16
-SKEW_NOTED_S, SKEW_REFUSED_S = 30.0, 15 * 60.0
-"""From a quarter of an hour on, S3 refuses all signatures."""
 
 
-def examine(report: Callable[[Finding], None]) -> Checkup:
+def examine(report: Callable[[Finding], None], app_ids: Sequence[str] = ()) -> Checkup:
     """Look at everything, and return what there is to say of it.
 
     Args:
         report: told of each finding as soon as it and those before it are known.
+        app_ids: apps to look at besides that of the settings.
     """
     began = time.monotonic()
     settings, archive, settings_result = _settings()
-    redactor, clocks = Redactor(os.environ), ClockSkew()
+    redactor, clocks = Redactor(_shown_nowhere()), ClockSkew()
     redactor.add([settings.cloudflare_api_token.get_secret_value()] if settings else ())
-    checks = [Check("Settings", SETTINGS, lambda: settings_result)]
+    checks = [Check("Settings", SETTINGS, lambda: settings_result), *secrets_checks(settings or archive)]
     with ExitStack() as stack:
-        checks += _of_cloudflare(settings, clocks, stack)
+        checks += _of_cloudflare(settings, app_ids, clocks, stack)
         scratch, of_store = _of_store(settings, archive, clocks, redactor)
         checks += of_store
         checks += _of_prefect()
         known = {check.name for check in checks}
         after = tuple(name for name in (cloudflare_checks.API, store_checks.BUCKET) if name in known)
-        checks.append(Check("Clock", "clock", lambda: _of_clock(clocks), after=after))
+        checks.append(Check("Clock", "clock", lambda: check_clock(clocks), after=after))
         try:
             findings = run_checks(checks, WITHIN_S, report, redactor)
         finally:
@@ -107,26 +115,50 @@ def _of_prefect() -> list[Check]:
 
 def _settings() -> tuple[Settings | None, ArchiveSettings | None, CheckResult]:
     """Return the settings, or those of the archive alone, as far as they are usable; and what there is to say."""
-    try:
-        settings = command.load_settings_and_prefects(Settings)
-    except SettingsInvalid as invalid:
-        settings_result = failed("; ".join(invalid.problems), "Set them in the environment or in .env.")
-    else:
-        return settings, settings, ok("complete and well-formed")
-    try:
-        return None, load_settings(ArchiveSettings), settings_result
-    except SettingsInvalid:
-        return None, None, settings_result
+    with _impatience():
+        try:
+            settings = command.load_settings_and_prefects(Settings)
+        except SettingsInvalid as invalid:
+            settings_result = failed("; ".join(invalid.problems), "Set them in the environment or in .env.")
+        except (PrefectUnavailable, PrefectRefused, ConnectionInsecure) as away:
+            settings_result = failed(f"a Prefect block cannot be read: {away}")
+        else:
+            return settings, settings, ok("complete and well-formed")
+        try:
+            return None, load_settings(ArchiveSettings), settings_result
+        except (SettingsInvalid, PrefectUnavailable, PrefectRefused, ConnectionInsecure):
+            return None, None, settings_result
 
 
-def _of_cloudflare(settings: Settings | None, clocks: ClockSkew, stack: ExitStack) -> list[Check]:
+def _impatience() -> AbstractContextManager[None]:
+    """Return what lets Prefect's client give up soon, where a server is configured."""
+    if not command.is_server_configured():
+        return nullcontext()
+    impatience: AbstractContextManager[None] = import_module("tasks.orchestration.prefect_checks").impatience()
+    return impatience
+
+
+def _shown_nowhere() -> dict[str, str]:
+    """Return the environment without variables that only say where a secret is: that is to be shown."""
+    return {name: value for name, value in os.environ.items() if not names_a_place(name, value)}
+
+
+def _of_cloudflare(
+    settings: Settings | None, app_ids: Sequence[str], clocks: ClockSkew, stack: ExitStack
+) -> list[Check]:
     if settings is None:
         return [_needing_settings(cloudflare_checks.GROUP, cloudflare_checks.API)]
     http = stack.enter_context(cloudflare_checks.new_api_client(clocks))
     source_http = stack.enter_context(new_http_client(cloudflare_checks.TIMEOUT_S))
     stop = Cancellation(OpenConnections(http, source_http))
     stack.callback(stop.set)
-    return cloudflare_checks.CloudflareChecks(http, source_http, settings, stop).checks()
+    checks = cloudflare_checks.CloudflareChecks(http, source_http, settings, stop).checks()
+    others = [app_id for app_id in dict.fromkeys(app_ids) if not same_app(app_id, settings.realtimekit_app_id)]
+    for number, app_id in enumerate(others, 2):
+        of_app = settings.model_copy(update={"realtimekit_app_id": app_id})
+        of_other = cloudflare_checks.CloudflareChecks(http, source_http, of_app, stop)
+        checks.append(of_other.check_for_another(f"app {number}"))
+    return checks
 
 
 def _of_store(
@@ -136,7 +168,7 @@ def _of_store(
         return None, [_needing_settings(store_checks.GROUP, store_checks.BUCKET)]
     logging.getLogger("botocore").setLevel(logging.WARNING)  # at DEBUG it logs signatures
     try:
-        client = new_s3_client(CONNECTIONS, store_checks.ANSWER_TIMEOUT_S)
+        client = new_s3_client(CONNECTIONS, store_checks.ANSWER_TIMEOUT_S, keys=archive.store_keys)
     except StoreRefused as refused:
         result = failed(str(refused))
         return None, [Check(store_checks.GROUP, store_checks.BUCKET, lambda: result)]
@@ -144,34 +176,13 @@ def _of_store(
     scratch = ScratchPrefix(client, archive.bucket, archive.prefix)
     app = settings.realtimekit_app_id if settings else ""
     archived = "".join(f"{part}/" for part in (archive.prefix, app) if part)
-    return scratch, store_checks.StoreChecks(scratch, archived, client.meta.endpoint_url, redactor.add).checks()
+    return scratch, store_checks.StoreChecks(
+        scratch, archived, client.meta.endpoint_url, redactor.add, archive.store_keys
+    ).checks()
 
 
 def _needing_settings(group: str, name: str) -> Check:
     return Check(group, name, lambda: ok(""), needs=(SETTINGS,))
-
-
-def _of_clock(clocks: ClockSkew) -> CheckResult:
-    """Say how far the clocks are apart: both requests to the store and presigned URLs hold a time."""
-    ahead = clocks.ahead()
-    if not ahead:
-        return skipped("not known: no server has told its time")
-    off = {server: seconds for server, seconds in ahead.items() if abs(seconds) >= SKEW_NOTED_S}
-    servers = " and ".join(sorted(ahead))
-    if not off:
-        return ok(f"within {max(1.0, *map(abs, ahead.values())):.0f} s of {servers}")
-    told = "; ".join(f"this machine is {_apart(seconds)} {server}" for server, seconds in off.items())
-    if len(off) < len(ahead):
-        told = f"{told}; but not {' and '.join(ahead.keys() - off.keys())}"
-    told = f"{told}. From 15 minutes on, requests are refused"
-    advice = "Set this machine's clock, by NTP; if that is right, the other one's."
-    worst = max(abs(seconds) for seconds in off.values())
-    return failed(told, advice) if worst >= SKEW_REFUSED_S and off == ahead else warning(told, advice)
-
-
-def _apart(seconds: float) -> str:
-    amount = f"{abs(seconds) / 60:.0f} minutes" if abs(seconds) >= 120 else f"{abs(seconds):.0f} s"
-    return f"{amount} {'behind' if seconds > 0 else 'ahead of'}"
 
 
 def _cleared(scratch: ScratchPrefix | None) -> list[str]:
@@ -221,11 +232,12 @@ def _ended_by_signals() -> Iterator[None]:
                 signal.signal(number, answer)
 
 
-def _check(*, json: bool = False) -> None:
+def _check(*, json: bool = False, app_ids: tuple[AppId, ...] = ()) -> None:
     """Tell whether the first recording will arrive. Exit code 0, or 1 if something failed.
 
     Args:
         json: Print one line of JSON.
+        app_ids: RealtimeKit app of the same account to look at, too.
     """
 
 
@@ -235,7 +247,8 @@ def main(arguments: list[str] | None = None) -> int:
     Args:
         arguments: as on the command line, without the program's name.
     """
-    as_json = parse_for(_check, "python -m flows.doctor", arguments)["json"]
+    options = parse_for(_check, "python -m flows.doctor", arguments)
+    as_json, app_ids = options["json"], options["app_ids"]
     view = View(sys.stdout)
     try:
         command.is_server_configured()
@@ -243,7 +256,7 @@ def main(arguments: list[str] | None = None) -> int:
         return cli.failed(error)
     try:
         with _ended_by_signals():
-            checkup = examine((lambda _: None) if as_json else view.show)
+            checkup = examine((lambda _: None) if as_json else view.show, app_ids)
     except _Ended as ended:
         say("Interrupted. What was tried in the bucket is cleared away.")
         return ended.exit_code
@@ -267,10 +280,18 @@ from tasks.orchestration.engine import PrefectEngine
 
 
 @flow(name="doctor", persist_result=False)
-def doctor() -> Checkup:
-    """Tell whether the first recording will arrive, with the settings and from the place of whoever runs this."""
+def doctor(app_ids: tuple[AppId, ...] = ()) -> Checkup:
+    """Tell whether the first recording will arrive, with the settings and from the place of whoever runs this.
+
+    Args:
+        app_ids: RealtimeKit apps of the same account to look at besides that of the settings.
+    """
     engine = PrefectEngine()
-    checkup = examine(lambda finding: engine.log.info("%s: %s: %s", finding.status, finding.name, finding.told))
+
+    def report(finding: Finding) -> None:
+        engine.log.info("%s: %s: %s", finding.status, finding.name, finding.told)
+
+    checkup = examine(report, app_ids)
     engine.publish_table("doctor", rows(checkup), summary(checkup))
     if not checkup.ok:
         wrong = [finding for finding in checkup.findings if finding.status == "failed"]

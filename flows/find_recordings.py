@@ -85,7 +85,8 @@ def find(query: Query) -> list[Row]:
     """Return the rows of the catalog that are meant, newest first."""
     settings = load_settings(ArchiveSettings)
     Engine().prepare_process()
-    store = Store(new_s3_client(CONNECTIONS), settings.bucket, settings.transfer_patience)
+    client = new_s3_client(CONNECTIONS, keys=settings.store_keys)
+    store = Store(client, settings.bucket, settings.transfer_patience)
     return find_rows(Dataset(store, settings.root), query)
 
 

@@ -127,7 +127,7 @@ def _query(*, since: str, until: str, **texts: str) -> Query:
 
 
 def _open_session(settings: RestoreSettings, engine: Engine) -> RestoreSession:
-    client = new_s3_client(settings.transfer_concurrency + SPARE_CONNECTIONS)
+    client = new_s3_client(settings.transfer_concurrency + SPARE_CONNECTIONS, keys=settings.store_keys)
     return RestoreSession(settings, StoreAccess(settings, client, bodies=MAX_BODIES), engine.log)
 
 

@@ -17,9 +17,9 @@ from pydantic import Field
 from tasks import command
 from tasks.arguments import Metavar
 from tasks.engine import SWEPT, WHOLE_LABEL, Engine
-from tasks.errors import CannotHandOut, SweepIncomplete
+from tasks.errors import SweepIncomplete
 from tasks.run_history import SWEEP_TABLE
-from tasks.settings import AppId, Settings, load_settings
+from tasks.settings import AppIdOrAll, Settings, load_settings
 from tasks.sweep import (
     Ledger,
     Scope,
@@ -28,9 +28,9 @@ from tasks.sweep import (
     archive_all,
     emit_events,
     figures_of,
-    find_unarchived,
     findings,
     hand_out_all,
+    plan_apps,
     rows,
     summary,
     sweep_sessions,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tasks.figures import SweepFigures
-    from tasks.sweep import Plan
+    from tasks.sweep import AppPlans, Plan
 
 AT_RISK_H, AT_ONCE, RETRY_MIN = 24, 4, 60
 LONGEST_H, MOST_AT_ONCE, LONGEST_RETRY_MIN, LARGEST_LIMIT = 366 * 24, 16, 7 * 24 * 60, 1_000_000
@@ -63,7 +63,7 @@ def sweep(
     at_risk_hours: Hours = AT_RISK_H,
     invoked_within_hours: Hours = 0,
     meeting_id: MeetingId = "",
-    app_ids: tuple[AppId, ...] = (),
+    app_ids: tuple[AppIdOrAll, ...] = (),
     at_once: AtOnce = AT_ONCE,
     hand_out: bool = False,
     retry_minutes: Minutes = RETRY_MIN,
@@ -83,7 +83,7 @@ def sweep(
             fail. One that expired without being archived makes it fail for as many hours.
         invoked_within_hours: Look only at recordings that were begun within the last so many hours. 0 for all.
         meeting_id: Look only at the recordings of this meeting, a UUID. Empty for all.
-        app_ids: RealtimeKit apps of the same account to look at. None for the app of the settings.
+        app_ids: RealtimeKit apps of the same account to look at. None for that of the settings; * for all there are.
         at_once: How many recordings to archive at once. They share the connections that the settings allow one.
         hand_out: Start a run of archive-recording/on-demand for each recording, so that many workers share them,
             instead of archiving them here.
@@ -95,34 +95,39 @@ def sweep(
         SweepIncomplete: somebody has to look at something; the result is in it.
     """
     settings = load_settings(Settings)
-    apps = tuple(dict.fromkeys(app_ids)) or (settings.realtimekit_app_id,)
-    if hand_out and apps != (settings.realtimekit_app_id,):
-        raise CannotHandOut("its runs archive the recordings of the app in their own settings only")
     now, at_risk, within = datetime.now(UTC), timedelta(hours=at_risk_hours), timedelta(hours=invoked_within_hours)
     starter = engine.history.run_starter(retry_minutes, now) if hand_out and not dry_run else nullcontext()
     with engine.open_session(settings) as session, starter as start:
         last = engine.history.last_sweep(now)
         scope = Scope(now, at_risk, last.ago, within, meeting_id.lower(), last.reported)
-        plan = engine.with_retries(settings)(find_unarchived, session, apps, scope)
-        ledger = Ledger(plan, scope, _started_by_webhook(engine, plan, now), engine.log)
-        in_progress = engine.history.recordings_in_progress(now) if plan.to_archive else ()
+        apps = plan_apps(engine, session, app_ids, scope)
+        ledger = Ledger(apps.plan, scope, _started_by_webhook(engine, apps.plan, now), engine.log)
+        in_progress = engine.history.recordings_in_progress(now) if apps.plan.to_archive else ()
         todo = ledger.todo(0 if dry_run else limit, in_progress)
         if dry_run:
             ledger.leave(todo)
         elif start:
-            hand_out_all(todo, start, ledger.note)
+            hand_out_all(todo, start, settings.realtimekit_app_id, ledger.note)
         else:
             archive_all(engine, todo, session, at_once, ledger.note)
         emit = engine.emit_session_archived
-        swept = sweep_sessions(session, plan.sessions, apps, scope, sessions, emit, dry_run=dry_run)
-        result = ledger.result(swept, dry_run=dry_run, retries=engine.retries)
+        swept = sweep_sessions(session, apps.plan.sessions, apps.app_ids, scope, sessions, emit, dry_run=dry_run)
+        result = ledger.result(swept, apps.failed, dry_run=dry_run, retries=engine.retries)
         publish_table(engine, result)
         if not dry_run:
             emit_events(engine, result, scope)
-    if dry_run:
-        return result
-    of_all = settings.realtimekit_app_id in apps and not within and not meeting_id
-    publish_figures(engine, settings, figures_of(result, apps, looked_at_all=of_all))
+    return result if dry_run else _complete(engine, settings, scope, apps, result)
+
+
+def _complete(engine: Engine, settings: Settings, scope: Scope, apps: AppPlans, result: Sweep) -> Sweep:
+    """Publish the figures of a sweep, and return its result.
+
+    Raises:
+        SweepIncomplete: somebody has to look at something; the result is in it.
+    """
+    # With an app that nobody could look at, the figures would say that all is well.
+    of_all = settings.realtimekit_app_id in apps.app_ids and not (apps.failed or scope.within or scope.meeting_id)
+    publish_figures(engine, settings, figures_of(result, apps.app_ids, looked_at_all=of_all))
     if reasons := findings(result, scope):
         incomplete = SweepIncomplete(reasons)
         incomplete.result = result

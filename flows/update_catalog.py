@@ -75,7 +75,7 @@ def update(
     """
     settings = load_settings(ArchiveSettings)
     engine.prepare_process()
-    s3 = new_s3_client(SPARE_CONNECTIONS)
+    s3 = new_s3_client(SPARE_CONNECTIONS, keys=settings.store_keys)
     run = engine.with_retries(settings)
     report = run(write_catalog, settings, s3, engine.log, archive_url=archive_url, app_ids=app_ids, rebuild=rebuild)
     _log_report(report, engine.log)

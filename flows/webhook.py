@@ -1,7 +1,7 @@
 """RealtimeKit's webhook: each signed event of a recording or a session becomes a run that archives it.
 
-uv run python -m flows.webhook [--host HOST] [--port PORT] [--metrics-port PORT]
-uv run python -m flows.webhook register [URL] [--name NAME] [--list] [--remove]
+uv run python -m flows.webhook [--host HOST] [--port PORT] [--app-id ID …] [--metrics-port PORT]
+uv run python -m flows.webhook register [URL] [--name NAME] [--list] [--remove] [--app-id ID]
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tasks.arguments import Metavar, Word, parse_for
 from tasks.download import new_empty_cookie_jar
 from tasks.errors import SettingsInvalid
 from tasks.realtimekit.webhook_registrations import EnsuredWebhook, WebhookRegistrations, parse_webhook_url
-from tasks.settings import ApiSettings, load_settings
+from tasks.settings import ApiSettings, AppId, OptionalAppId, load_settings, same_app
 from tasks.text import put, safe_line
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def serve(
     port: Annotated[int, Field(ge=0, le=65_535), Metavar("PORT")] = 8020,
     metrics_host: Annotated[str, Metavar("HOST")] = "127.0.0.1",
     metrics_port: Annotated[int, Field(ge=0, le=65_535), Metavar("PORT")] = 0,
+    app_ids: tuple[AppId, ...] = (),
 ) -> int:
     """Take RealtimeKit's webhook, until told to stop. To have RealtimeKit send it: python -m flows.webhook register.
 
@@ -44,11 +45,12 @@ def serve(
         port: Port to listen at. 0 takes any that is free.
         metrics_host: Address to offer figures for Prometheus at. Whoever reaches it can read them.
         metrics_port: Port to offer figures for Prometheus at, as /metrics. 0 for none.
+        app_ids: RealtimeKit app of the same account whose events are taken, too, besides that of the settings.
     """
     from tasks.orchestration import webhook_receiver  # noqa: PLC0415 - imports Prefect, which takes seconds
 
     try:
-        return webhook_receiver.serve(host, port, metrics_host, metrics_port)
+        return webhook_receiver.serve(host, port, metrics_host, metrics_port, app_ids)
     except SettingsInvalid as invalid:
         return cli.failed(invalid)
 
@@ -63,6 +65,7 @@ def register(
     name: Annotated[str, Field(max_length=100), AfterValidator(str.strip), Metavar("NAME")] = "",
     list: bool = False,  # noqa: A002 - the option's name
     remove: bool = False,
+    app_id: Annotated[OptionalAppId, Metavar("ID")] = "",
 ) -> int:
     """Have RealtimeKit send its webhooks to a URL: registered, enabled, subscribed to all events that are needed.
 
@@ -73,12 +76,15 @@ def register(
         name: Name in RealtimeKit's dashboard.
         list: Only list what is registered for the app, by whomever.
         remove: Remove what is registered for this URL.
+        app_id: Another RealtimeKit app of the account than that of the settings. Its id becomes the end of the URL: by
+            that, the receiver knows the app.
     """
     if list == bool(url) or (list and remove):
         put(sys.stderr, f"python -m flows.webhook {REGISTER}: give either a URL or --list. See --help.\n")
         return cli.WRONG_USAGE
     try:
-        with _registrations() as registrations:
+        with _registrations(app_id) as (registrations, of_app):
+            url = _url_of_app(url, of_app)
             if list:
                 lines = [_line(registration) for registration in registrations.all()]
             elif remove:
@@ -92,16 +98,20 @@ def register(
 
 
 @contextmanager
-def _registrations() -> Iterator[WebhookRegistrations]:
+def _registrations(app_id: str) -> Iterator[tuple[WebhookRegistrations, str]]:
+    """Give the registrations of an app, and the app's id if it is not the app of the settings."""
     settings = load_settings(ApiSettings)
+    own = settings.realtimekit_app_id
+    other = "" if same_app(app_id, own) else app_id
+    token = settings.cloudflare_api_token.get_secret_value()
     with httpx.Client(timeout=API_TIMEOUT_S, cookies=new_empty_cookie_jar()) as http:
-        yield WebhookRegistrations(
-            http,
-            settings.cloudflare_base_url,
-            settings.cloudflare_account_id,
-            settings.realtimekit_app_id,
-            settings.cloudflare_api_token.get_secret_value(),
-        )
+        base_url, account_id = settings.cloudflare_base_url, settings.cloudflare_account_id
+        yield WebhookRegistrations(http, base_url, account_id, other or own, token), other
+
+
+def _url_of_app(url: str, app_id: str) -> str:
+    url = url.rstrip("/") if app_id else url
+    return f"{url}/{app_id}" if app_id and url and not url.endswith(f"/{app_id}") else url
 
 
 def _line(registration: WebhookRegistration) -> str:

@@ -7,6 +7,7 @@
     1      documents                                                   what a meeting's texts are, and captions
     1      figures                                                     what an operator plots, for Prometheus
     2      environment settings retry cancellation workers tls         what all others stand on
+    2      secret_sources setting_problems                             secrets in files and in Prefect blocks
     2      process_tuning                                              what is set once for a process
     2      prefect_settings run_history                                Prefect, as far as is known without it
     3      realtimekit                                                 the API: recordings and their URLs; webhooks

@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
+from dotenv import dotenv_values
+
+from tasks.secret_sources import FILE_VARIABLES, STORE_KEYS, is_reference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
@@ -25,7 +28,7 @@ SECRETS = (
     "PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING", "LIBRARY_PASSWORD",
 )  # fmt: skip
 """Besides the passwords of the proxies."""
-_KEYS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"})
+_KEYS = frozenset({*STORE_KEYS, "AWS_SECURITY_TOKEN"})
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _SCHEMES = frozenset({"http", "https", "socks5", "socks5h"})
 _BAD_PROXY = (
@@ -33,11 +36,38 @@ _BAD_PROXY = (
     "but letters and digits have to be percent-encoded, # as %23"
 )
 _NO_SOCKS = "is a SOCKS proxy, which is not supported here: use an http:// one, or unset the variable for this command"
+_NO_BLOCK = "is read by a library that knows no Prefect blocks; of AWS_* variables, only the keys may name one"
 
 
 def is_for_libraries(name: str) -> bool:
     """Tell whether boto3 or httpx look for a variable of this name in the environment."""
+    if name in FILE_VARIABLES:
+        return False
     return name.startswith("AWS_") or name.lower() in {*PROXIES, "no_proxy"} or name in CERTIFICATES
+
+
+def read_env_file(env_file: str) -> tuple[dict[str, str], list[str]]:
+    """Return what a `.env` file holds that is not empty, and what is wrong with the file."""
+    try:
+        lines = dotenv_values(env_file, encoding="utf-8-sig", interpolate=False)  # a token may hold "${"
+    except (OSError, ValueError) as error:  # not readable, not UTF-8
+        return {}, [f"{env_file}: cannot be read ({type(error).__name__}); it has to be a text file in UTF-8"]
+    return {name: value for name, value in lines.items() if value}, []
+
+
+def complete(lines: Mapping[str, str], env_file: str | None) -> list[str]:
+    """Set what libraries look for and is not set, or empty, in the environment; return what cannot be set.
+
+    Args:
+        lines: of the file.
+        env_file: its path.
+    """
+    wanted = {name: value for name, value in lines.items() if is_for_libraries(name) and not is_reference(value)}
+    try:
+        os.environ.update({name: value for name, value in wanted.items() if not os.environ.get(name)})
+    except ValueError:  # a null byte
+        return [f"{env_file}: holds what no environment takes"]
+    return []
 
 
 def tidy(environment: MutableMapping[str, str] = os.environ) -> None:
@@ -90,7 +120,9 @@ def problems(environment: Mapping[str, str] = os.environ) -> list[str]:
     for name, value in environment.items():
         if not value or not is_for_libraries(name):
             continue
-        if name.lower() in PROXIES:
+        if is_reference(value):
+            problem = "" if name in STORE_KEYS else _NO_BLOCK
+        elif name.lower() in PROXIES:
             problem = _of_proxy(value)
         elif name in CERTIFICATES:
             problem = of_certificates(value)
@@ -129,7 +161,7 @@ def of_certificates(value: str) -> str:
 
 def secrets(environment: Mapping[str, str] = os.environ) -> list[str]:
     """Return the values that must not be shown."""
-    named = [environment.get(name, "") for name in SECRETS]
+    named = [value for name in SECRETS if not is_reference(value := environment.get(name, ""))]
     proxies = [environment.get(name, "") for proxy in PROXIES for name in (proxy, proxy.upper())]
     passwords = [proxy.rpartition("@")[0].rpartition("://")[2].partition(":")[2] for proxy in proxies if "@" in proxy]
     return [secret for secret in (*named, *passwords) if secret]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from tasks.errors import CannotHandOut
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from contextlib import AbstractContextManager
     from datetime import datetime
+
+StartRun: TypeAlias = "Callable[[str, str], str]"
+"""Given the ids of a recording and of its app, which is empty for that of the settings."""
 
 SWEEP_TABLE = "sweep-recordings"
 """The key of the table that a sweep leaves, once it is done."""
@@ -45,8 +48,8 @@ class RunHistory:
         """Return the ids of the recordings that other runs archive now, or will."""
         return ()
 
-    def run_starter(self, _retry_minutes: int, _now: datetime) -> AbstractContextManager[Callable[[str], str]]:
-        """Give what starts a run for a recording's id, and returns the run's name and state.
+    def run_starter(self, _retry_minutes: int, _now: datetime) -> AbstractContextManager[StartRun]:
+        """Give what starts a run for a recording, and returns the run's name and state.
 
         Args:
             _retry_minutes: for the same recording, at most one run is started in so many minutes.

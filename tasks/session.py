@@ -18,8 +18,9 @@ from tasks.archive import Archive, SessionArchive, payload_paths
 from tasks.cancellation import Cancellation, CancellationGroup, OpenConnections
 from tasks.download import PresignedUrl, PresignedUrls, new_empty_cookie_jar, new_http_client
 from tasks.errors import TookTooLong, TransferStopped
-from tasks.realtimekit import API_BLOCK_S, API_PATIENCE_S, MeetingSessions, RealtimeKit
+from tasks.realtimekit import API_BLOCK_S, API_PATIENCE_S, AccountApps, MeetingSessions, RealtimeKit
 from tasks.s3 import Store, StoreCapabilities, Throttle, new_s3_client
+from tasks.settings import same_app
 from tasks.transfer import (
     FILES_AT_ONCE,
     BufferPool,
@@ -76,7 +77,7 @@ class StoreAccess:
     @cached_property
     def client(self) -> BaseClient:
         """The client, whose connections are kept until `close`."""
-        return new_s3_client(self._connections)
+        return new_s3_client(self._connections, keys=self._settings.store_keys)
 
     def store(self, stop: Event, patience_s: float | None = None) -> Store:
         """Return the archive's bucket.
@@ -131,9 +132,13 @@ class Session:
         self.connections = OpenConnections(self.api_http, self.source_http)
 
     def for_app(self, app_id: str) -> Session:
-        """Return the session for another app of the same account and archive, on the same connections."""
-        other = copy(self)
-        other.app_id = app_id
+        """Return the session for another app of the same account and archive, on the same connections.
+
+        Args:
+            app_id: of the app; empty for that of the settings, which is archived as the settings write it.
+        """
+        other, own = copy(self), self.settings.realtimekit_app_id
+        other.app_id = own if not app_id or same_app(app_id, own) else app_id
         return other
 
     @contextmanager
@@ -215,6 +220,13 @@ class Attempt:
         """The app's sessions at RealtimeKit: meetings that took place."""
         access = self._api_access
         return MeetingSessions(*access, stop=self.stop, patience_s=self._api_patience_s, block_s=self._block_s)
+
+    @cached_property
+    def account_apps(self) -> AccountApps:
+        """The account's apps."""
+        http, base_url, account_id, _, token = self._api_access
+        patience_s, block_s = self._api_patience_s, self._block_s
+        return AccountApps(http, base_url, account_id, token, stop=self.stop, patience_s=patience_s, block_s=block_s)
 
     @property
     def _api_access(self) -> tuple[httpx.Client, str, str, str, str]:

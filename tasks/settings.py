@@ -1,7 +1,8 @@
 """The settings: where they come from, what is well-formed, and one error that lists all problems.
 
-They are read when a run starts, never at import. The object store's credentials, region and endpoint are not
-here: they are boto3's own `AWS_*` variables, which a `.env` file may hold as well, as it may proxies and certificates.
+They are read when a run starts, never at import. The object store's region and endpoint are not here: they are boto3's
+own `AWS_*` variables, which a `.env` file may hold as well, as it may proxies and certificates. So are its keys, unless
+they stand in a file or in a Prefect block, see `tasks.secret_sources`.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ import re
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import httpx
-from dotenv import dotenv_values
-from pydantic import AfterValidator, ByteSize, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, ByteSize, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tasks import environment
 from tasks.errors import SettingsInvalid
+from tasks.secret_sources import CREDENTIALS, STORE_KEYS, StoreKeys, Variables, find_secrets, take_store_keys
+from tasks.setting_problems import describe_problems
 from tasks.text import MIB, register_secrets
 
 if TYPE_CHECKING:
@@ -88,25 +90,54 @@ def _key_url(url: str) -> str:
 S = TypeVar("S", bound=BaseSettings)
 _AccountId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
 AppId = Annotated[str, Field(pattern=APP_ID_PATTERN)]
+OptionalAppId = Annotated[str, Field(pattern=f"^(?:{APP_ID})?$")]
+"""Empty for the app of the settings."""
+ALL_APPS = "*"
+AppIdOrAll = Annotated[str, Field(pattern=rf"^(?:{APP_ID}|\*)$")]
+"""`ALL_APPS` for all apps of the account."""
 _Seconds = Annotated[float, Field(gt=0, le=86_400)]
 _FROM_ENVIRONMENT = SettingsConfigDict(
     frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True, str_strip_whitespace=True
 )
 
 
-class ArchiveSettings(BaseSettings):
+def same_app(first: str, second: str) -> bool:
+    """Tell whether two ids are of one app: Cloudflare has UUIDs with hyphens and without."""
+    return first.replace("-", "").lower() == second.replace("-", "").lower()
+
+
+class LoadedSettings(BaseSettings):
+    """Settings that know where their secrets came from."""
+
+    model_config = _FROM_ENVIRONMENT
+
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """Where each secret came from, in words, by the name of its variable."""
+        return self._origins
+
+
+class ArchiveSettings(LoadedSettings):
     """What a run needs to know that has to do with the archive alone, and not with Cloudflare.
 
     The field names in capitals are the names of the environment variables.
     """
-
-    model_config = _FROM_ENVIRONMENT
 
     archive_url: Annotated[str, AfterValidator(_archive_url)]
     transfer_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
     transfer_patience: _Seconds = 300.0
     task_retries: Annotated[int, Field(ge=0, le=20)] = 3
     metrics_folder: str = ""  # where sweep and audit write their figures for Prometheus; empty for nowhere
+    archive_credentials: str = ""
+
+    _store_keys: StoreKeys | None = PrivateAttr(default=None)
+
+    @property
+    def store_keys(self) -> StoreKeys | None:
+        """The keys of the store, if they come from files or blocks; None if boto3 finds them by itself."""
+        return self._store_keys
 
     @property
     def bucket(self) -> str:
@@ -127,7 +158,7 @@ class ArchiveSettings(BaseSettings):
 class AuditSettings(ArchiveSettings):
     """What an audit needs to know: the archive, and, for its advice alone, which app this machine archives."""
 
-    realtimekit_app_id: Annotated[str, Field(pattern=f"^(?:{APP_ID})?$")] = ""
+    realtimekit_app_id: OptionalAppId = ""
 
 
 class RestoreSettings(ArchiveSettings):
@@ -137,10 +168,8 @@ class RestoreSettings(ArchiveSettings):
     restore_endpoint_url: Annotated[str, AfterValidator(_optional_endpoint)] = ""
 
 
-class ApiSettings(BaseSettings):
+class ApiSettings(LoadedSettings):
     """What a command needs to know that talks with RealtimeKit's API alone."""
-
-    model_config = _FROM_ENVIRONMENT
 
     cloudflare_api_token: Annotated[SecretStr, AfterValidator(_usable_token)]
     cloudflare_account_id: _AccountId
@@ -156,10 +185,8 @@ class Settings(ApiSettings, ArchiveSettings):
     poll_interval: _Seconds = 10.0
 
 
-class WebhookSettings(BaseSettings):
+class WebhookSettings(LoadedSettings):
     """What the webhook's receiver needs to know: no token, no store."""
-
-    model_config = _FROM_ENVIRONMENT
 
     realtimekit_app_id: AppId
     realtimekit_webhook_key_url: Annotated[str, AfterValidator(_key_url)] = (
@@ -178,7 +205,8 @@ class AlarmSettings(BaseSettings):
 def load_settings(kind: type[S], env_file: str | None = ".env") -> S:
     """Read settings from the environment, which a `.env` file may complete but never override.
 
-    Only what libraries read by themselves is put into the environment, which children and other libraries see.
+    Only what libraries read by themselves is put into the environment, which children and other libraries see. What
+    stands in files or in Prefect blocks is not.
 
     Args:
         kind: `Settings`, or what a run needs of them: `ArchiveSettings`, `AuditSettings`, `ApiSettings`,
@@ -187,64 +215,40 @@ def load_settings(kind: type[S], env_file: str | None = ".env") -> S:
 
     Raises:
         SettingsInvalid: something is missing or malformed; names every problem, and no values.
+        PrefectUnavailable: a setting names a Prefect block, and the server does not answer.
+        PrefectRefused: the server does not take our credentials.
     """
-    lines, problems = _lines(env_file) if env_file is not None else ({}, [])
-    problems += _added_to_environment(lines, env_file)
+    lines, problems = environment.read_env_file(env_file) if env_file is not None else ({}, [])
+    variables = Variables(dict(os.environ), lines, readable=not problems)
+    problems += environment.complete(lines, env_file)
     environment.tidy()
     register_secrets((*environment.secrets(), *environment.secrets(lines)))
     problems += environment.problems()
+    secrets = find_secrets(_wanted(kind), variables)
+    keys = take_store_keys(secrets, variables)
     given = {name.lower() for name, value in os.environ.items() if value}
     completing: dict[str, Any] = {name.lower(): value for name, value in lines.items() if name.lower() not in given}
+    completing |= {name.lower(): value for name, value in secrets.values.items()}
     try:
         settings = kind(**{name: value for name, value in completing.items() if name in kind.model_fields})
     except ValidationError as invalid:
-        for error in invalid.errors():
-            name = str(error["loc"][0]).upper()
-            problems.append(f"{name}: {_problem(name, error['type'], error['msg'])}")
+        problems += describe_problems(invalid, secrets)
+    problems += secrets.problems.values()
     if problems:
         raise SettingsInvalid(tuple(problems))
+    if isinstance(settings, LoadedSettings):
+        settings._origins = secrets.origins  # noqa: SLF001 - nobody else sets them
+    if isinstance(settings, ArchiveSettings):
+        settings._store_keys = keys  # noqa: SLF001
     return settings
+
+
+def _wanted(kind: type[BaseSettings]) -> list[str]:
+    """Return the names of the variables that settings may have from elsewhere: no more is read than is needed."""
+    fields = [name.upper() for name in kind.model_fields]
+    return [*fields, *STORE_KEYS] if CREDENTIALS in fields else fields
 
 
 def unreadable(env_file: str) -> list[str]:
     """Return what is wrong with a `.env` file, if it cannot be read."""
-    return _lines(env_file)[1]
-
-
-def _lines(env_file: str) -> tuple[dict[str, str], list[str]]:
-    """Return what the file holds that is not empty, and what is wrong with it."""
-    try:
-        lines = dotenv_values(env_file, encoding="utf-8-sig", interpolate=False)  # a token may hold "${"
-    except (OSError, ValueError) as error:  # not readable, not UTF-8
-        return {}, [f"{env_file}: cannot be read ({type(error).__name__}); it has to be a text file in UTF-8"]
-    return {name: value for name, value in lines.items() if value}, []
-
-
-def _added_to_environment(lines: Mapping[str, str], env_file: str | None) -> list[str]:
-    """Set what libraries look for and is not set, or empty, in the environment; return what cannot be set."""
-    wanted = {name: value for name, value in lines.items() if environment.is_for_libraries(name)}
-    try:
-        os.environ.update({name: value for name, value in wanted.items() if not os.environ.get(name)})
-    except ValueError:  # a null byte
-        return [f"{env_file}: holds what no environment takes"]
-    return []
-
-
-_IDS = {
-    "CLOUDFLARE_ACCOUNT_ID": "must be 1 to 32 letters, digits, - or _",
-    "REALTIMEKIT_APP_ID": "must be the app's id, such as 14a396e7-ca44-4937-bf1f-050a69118543: "
-    "1 to 64 letters, digits, - or _",
-}
-_IN_OTHER_WORDS = {
-    "missing": "is missing",
-    "byte_size": "must be a size such as 8MiB",
-    "byte_size_unit": "must be a size such as 8MiB",
-}
-
-
-def _problem(name: str, kind: str, message: str) -> str:
-    if kind == "string_pattern_mismatch":
-        return _IDS[name]
-    if kind in {"float_parsing", "int_parsing"}:
-        return "must be a number"
-    return _IN_OTHER_WORDS.get(kind, message.removeprefix("Value error, "))
+    return environment.read_env_file(env_file)[1]

@@ -36,7 +36,8 @@ NUMBERS = st.sampled_from(
 )
 _PIECES = [*"s3:/@?#.[]%-_ ", "s3://", "https://", "bucket", "..", "\n", "\u2028", "key:leak-canary@"]
 URLS = st.lists(st.sampled_from(_PIECES), max_size=8).map("".join)
-VALUES = st.one_of(TEXTS, BYTES, NUMBERS, URLS, st.just(f"{CANARY} {CANARY}"))
+REFERENCES = st.sampled_from(["prefect:", "prefect:secret/leak canary", " prefect:secret/\n", "prefect:../x"])
+VALUES = st.one_of(TEXTS, BYTES, NUMBERS, URLS, REFERENCES, st.just(f"{CANARY} {CANARY}"))
 ENVIRONMENTS = st.one_of(
     st.dictionaries(st.sampled_from(NAMES), VALUES),
     st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=2).map(lambda odd: GOOD | odd),

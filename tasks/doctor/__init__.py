@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tasks.doctor.clock_check import check_clock
 from tasks.doctor.clock_skew import ClockSkew
 from tasks.doctor.prefect_versions import GROUP, PROJECT, SERVER, check_versions, without_server
 from tasks.doctor.runner import (
@@ -18,6 +19,7 @@ from tasks.doctor.runner import (
     warning,
 )
 from tasks.doctor.scratch_prefix import ScratchPrefix
+from tasks.doctor.secrets_check import secrets_checks
 from tasks.doctor.view import View, rows, summary
 
 __all__ = [
@@ -32,12 +34,14 @@ __all__ = [
     "ScratchPrefix",
     "View",
     "all_passed",
+    "check_clock",
     "check_versions",
     "describe_unforeseen",
     "failed",
     "ok",
     "rows",
     "run_checks",
+    "secrets_checks",
     "skipped",
     "summary",
     "warning",

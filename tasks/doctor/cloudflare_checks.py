@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,8 +21,9 @@ from tasks.doctor.runner import Check, failed, ok, skipped, warning
 from tasks.doctor.webhook_check import check_webhook
 from tasks.download import describe_object, send_get
 from tasks.errors import ApiNonsense, ApiRefused, ApiUnavailable, ArchiverError, LinkRefused, SourceMissing
-from tasks.realtimekit import Cloudflare, MeetingSessions, RealtimeKit, RecordingStatus
+from tasks.realtimekit import AccountApps, Cloudflare, MeetingSessions, RealtimeKit, RecordingStatus
 from tasks.realtimekit.webhook_registrations import WebhookRegistrations
+from tasks.settings import same_app
 from tasks.text import quiet_http_logs
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
     from tasks.doctor.clock_skew import ClockSkew
     from tasks.doctor.runner import CheckResult
-    from tasks.realtimekit import Recording
+    from tasks.realtimekit import App, Recording
     from tasks.settings import Settings
 
 
@@ -84,6 +86,9 @@ class CloudflareChecks:
         self._realtimekit = RealtimeKit(*app, stop=stop, patience_s=PATIENCE_S)
         self._meeting_sessions = MeetingSessions(*app, stop=stop, patience_s=PATIENCE_S)
         self._webhooks = WebhookRegistrations(*app, stop=stop, patience_s=PATIENCE_S)
+        self._account_apps = AccountApps(
+            http, app[1], settings.cloudflare_account_id, token, stop=stop, patience_s=PATIENCE_S, block_s=0.0
+        )
         self._account_url = f"{settings.cloudflare_base_url}/accounts/{settings.cloudflare_account_id}"
 
     def checks(self) -> list[Check]:
@@ -99,6 +104,22 @@ class CloudflareChecks:
             Check(GROUP, "webhook", lambda: check_webhook(self._webhooks), needs=("app",), late=LATE_WEBHOOK),
             Check(GROUP, "sessions", self.check_sessions, needs=("app",)),
         ]
+
+    def check_for_another(self, name: str) -> Check:
+        """Return the one check of an app besides that of the settings.
+
+        Args:
+            name: of the check.
+        """
+        return Check(GROUP, name, self.check_other_app, needs=("account",))
+
+    def check_other_app(self) -> CheckResult:
+        """Look whether the app is one of the account's, and its recordings may be read."""
+        app = self.check_app()
+        if app.status == "failed":
+            return replace(app, advice=app.advice.replace("Correct REALTIMEKIT_APP_ID", "Correct the app's id"))
+        recordings = self.check_recordings()
+        return replace(app, told=f"{app.told}; its recordings {recordings.told}")
 
     def check_api(self) -> CheckResult:
         """Look whether it is Cloudflare's API that answers."""
@@ -151,15 +172,15 @@ class CloudflareChecks:
         """Look whether the app is one of the account's."""
         wanted = self._settings.realtimekit_app_id
         apps = self._apps if isinstance(self._apps, list) else []
-        for app_id, name in apps:
-            if _without_hyphens(app_id) == _without_hyphens(wanted):
-                return ok(f"{wanted}{f', {name[:60]}' if name else ''}")
+        for app in apps:
+            if same_app(app.id, wanted):
+                return ok(f"{wanted}{f', {app.name[:60]}' if app.name else ''}")
         if isinstance(self._newest, list) and (self._newest or not apps):
             return ok(f"{wanted}, its recordings can be listed")
-        expiry = ", ".join(f"{app_id} ({name[:40]})" for app_id, name in apps[:_NAMED_APPS]) or "none"
+        named = ", ".join(f"{app.id} ({app.name[:40]})" for app in apps[:_NAMED_APPS]) or "none"
         more = f", and {len(apps) - _NAMED_APPS} more" if len(apps) > _NAMED_APPS else ""
         return failed(
-            f"{wanted} is none of the account's apps", f"Correct REALTIMEKIT_APP_ID. There are: {expiry}{more}."
+            f"{wanted} is none of the account's apps", f"Correct REALTIMEKIT_APP_ID. There are: {named}{more}."
         )
 
     def check_recordings(self) -> CheckResult:
@@ -241,13 +262,8 @@ class CloudflareChecks:
         )
 
     @cached_property
-    def _apps(self) -> list[tuple[str, str]] | ArchiverError:
-        def apps() -> list[tuple[str, str]]:
-            data = self._cloudflare.get(f"{self._account_url}/realtime/kit/apps", {"per_page": 100})["data"]
-            entries = [entry for entry in data if isinstance(entry, dict)] if isinstance(data, list) else []
-            return [(str(entry.get("id")), str(entry.get("name") or "")) for entry in entries]
-
-        return _catch_error(apps)
+    def _apps(self) -> list[App] | ArchiverError:
+        return _catch_error(self._account_apps.all)
 
     def _verify(self, url: str) -> dict[str, Any]:
         result = self._cloudflare.get(url, {}, holds="result")["result"]
@@ -277,8 +293,3 @@ def _describe_token(verified: dict[str, Any], kind: str) -> CheckResult:
     if left < RENEW_BEFORE:
         return warning(f"{kind}active until {expires:%Y-%m-%d %H:%M} UTC", f"Renew it in time: {_TOKENS}")
     return ok(f"{kind}active until {expires:%Y-%m-%d}")
-
-
-def _without_hyphens(app_id: str) -> str:
-    """Return an id as one word: the documentation has it with hyphens and without."""
-    return app_id.replace("-", "").lower()

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tasks.doctor.clock_skew import ClockSkew
     from tasks.doctor.runner import CheckResult
     from tasks.doctor.scratch_prefix import ScratchPrefix
+    from tasks.secret_sources import StoreKeys
 
 GROUP = "Store"
 CREDENTIALS, BUCKET, WRITE, DELETE = "credentials", "bucket", "write", "delete"
@@ -75,6 +76,7 @@ class StoreChecks:
         archive_prefix: of what is archived, with a slash at its end: it must be allowed to be listed, too.
         endpoint: the store's address, for people.
         register: given the credentials that are in use, which are nowhere to be shown.
+        keys: from files or Prefect blocks; None if boto3 finds them by itself.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class StoreChecks:
         archive_prefix: str,
         endpoint: str,
         register: Callable[[Iterable[str | None]], None],
+        keys: StoreKeys | None = None,
     ) -> None:
         self._scratch = scratch
         self._store = scratch.store
@@ -90,6 +93,7 @@ class StoreChecks:
         self._archive_prefix = archive_prefix
         self._endpoint = endpoint
         self._register = register
+        self._keys = keys
 
     def checks(self) -> list[Check]:
         """Return what there is to look at."""
@@ -109,7 +113,10 @@ class StoreChecks:
         ]
 
     def check_credentials(self) -> CheckResult:
-        """Look whether boto3 finds credentials, and where."""
+        """Look whether there are credentials: those of the settings, or what boto3 finds, and where."""
+        if self._keys is not None:
+            self._register([self._keys.access_key, self._keys.secret_key, self._keys.token])
+            return ok(f"found ({self._keys.origin}), for {self._endpoint}")
         try:
             credentials = boto3.Session().get_credentials()
             keys = credentials.get_frozen_credentials() if credentials else None

@@ -49,7 +49,8 @@ def new_app(settings: LibrarySettings, host: str = "127.0.0.1") -> RequestFilter
     Raises:
         StoreRefused: there are no credentials for the store.
     """
-    client, capabilities = new_s3_client(CONNECTIONS, PAGE_PATIENCE_S), StoreCapabilities()
+    client = new_s3_client(CONNECTIONS, PAGE_PATIENCE_S, keys=settings.store_keys)
+    capabilities = StoreCapabilities()
     links = PresignedDownloads(client, settings.bucket)
 
     def bucket(patience_s: float) -> Bucket:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import UTC
 from functools import cached_property, partial
 from pathlib import Path
@@ -32,7 +33,7 @@ from tasks.orchestration.server import server_host
 from tasks.tls import explain_distrust
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.objects import FlowRun, Worker
@@ -210,9 +211,15 @@ class PrefectChecks:
 
 
 def _asked(question: Callable[[SyncPrefectClient], T]) -> T:
-    impatience = {PREFECT_CLIENT_MAX_RETRIES: 1, PREFECT_API_REQUEST_TIMEOUT: TIMEOUT_S}
-    with temporary_settings(impatience), get_client(sync_client=True) as client:
+    with impatience(), get_client(sync_client=True) as client:
         return question(client)
+
+
+@contextmanager
+def impatience() -> Iterator[None]:
+    """Let Prefect's client give up soon, within the block."""
+    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 1, PREFECT_API_REQUEST_TIMEOUT: TIMEOUT_S}):
+        yield
 
 
 def deployments() -> list[str]:

@@ -36,12 +36,13 @@ from tasks.run_history import SWEEP_TABLE, LastSweep, RunHistory
 from tasks.sweep import read_told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Collection, Iterator
     from uuid import UUID
 
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.objects import FlowRun
 
+    from tasks.run_history import StartRun
     from tasks.text import Log
 
 FLOW = "archive-recording"
@@ -121,8 +122,8 @@ class PrefectRunHistory(RunHistory):
         return LastSweep(ago, read_told(str(last[0].data)))
 
     @contextmanager
-    def run_starter(self, retry_minutes: int, now: datetime) -> Iterator[Callable[[str], str]]:
-        """Give what starts a run of the deployment for a recording's id, and returns the run's name and state.
+    def run_starter(self, retry_minutes: int, now: datetime) -> Iterator[StartRun]:
+        """Give what starts a run of the deployment for a recording, and returns the run's name and state.
 
         Args:
             retry_minutes: see `RunStarter`.
@@ -225,8 +226,12 @@ class RunStarter:
         self._next = self._began + timedelta(seconds=bucket)
         self._deployment_id = self._deployment()
 
-    def start(self, recording_id: str) -> str:
+    def start(self, recording_id: str, app_id: str = "") -> str:
         """Have a recording archived by a run of its own, and return that run's name and state.
+
+        Args:
+            recording_id: of the recording; a UUID, so that its key needs no app.
+            app_id: of its app; empty for that of the settings.
 
         Raises:
             CannotHandOut: the run of this while has failed already; it says when there will be another one.
@@ -236,7 +241,7 @@ class RunStarter:
         try:
             run = self._client.create_flow_run_from_deployment(
                 self._deployment_id,
-                parameters={"recording_id": recording_id},
+                parameters={"recording_id": recording_id} | ({"app_id": app_id} if app_id else {}),
                 name=f"archive {recording_id}",
                 tags=["sweep"],
                 idempotency_key=f"{recording_id}:{self._began:%Y-%m-%dT%H:%MZ}",

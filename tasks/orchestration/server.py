@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx
 from prefect.client.base import ServerType
 from prefect.client.orchestration import get_client
+from prefect.context import FlowRunContext
 from prefect.events.worker import EventsWorker
-from prefect.exceptions import PrefectException
+from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.settings import (
     PREFECT_API_SSL_CERT_FILE,
     PREFECT_API_URL,
@@ -86,6 +87,30 @@ def settings_of(kind: type[S]) -> S:
     if problems:
         raise SettingsInvalid(problems)
     return settings
+
+
+def read_block(kind: str, name: str) -> dict[str, Any] | None:
+    """Return what a block holds, secrets as they are; None if there is none of that name.
+
+    Args:
+        kind: the block's type, as its address has it, such as `secret`.
+        name: the block's.
+
+    Raises:
+        PrefectUnavailable: the server does not answer.
+        PrefectRefused: it does not take our credentials.
+    """
+    failure: ArchiverError
+    # A run waits for a server that restarts; a person who waits for a command gets an answer soon.
+    patience = {} if FlowRunContext.get() else _client_settings()
+    try:
+        with temporary_settings(patience), get_client(sync_client=True) as client:
+            return client.read_block_document_by_name(name, kind).data
+    except ObjectNotFound:
+        return None
+    except (httpx.HTTPError, httpx.InvalidURL, RuntimeError, PrefectException, ValueError, TypeError) as error:
+        failure = _failure(error)
+    raise failure
 
 
 def server_host() -> str:

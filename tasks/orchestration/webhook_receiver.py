@@ -29,11 +29,11 @@ from tasks.orchestration.server import settings_of
 from tasks.orchestration.webhook_runs import WebhookRuns, wanted_run
 from tasks.realtimekit.webhook_event import parse_event
 from tasks.realtimekit.webhook_signature import PublishedKey
-from tasks.settings import WebhookSettings
+from tasks.settings import WebhookSettings, same_app
 from tasks.text import ThrottledLog, quiet_http_logs, redact_logs
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from fastapi import Request
 
@@ -60,13 +60,13 @@ class Receiver:
     """Answers webhooks.
 
     Args:
-        app_id: the app whose recordings and sessions are archived.
+        app_ids: the apps whose recordings and sessions are archived; that of the settings is the first.
         key: what they have to be signed with.
         prefect: its server.
     """
 
-    def __init__(self, app_id: str, key: PublishedKey, prefect: PrefectClient) -> None:
-        self._app_id = app_id
+    def __init__(self, app_ids: Sequence[str], key: PublishedKey, prefect: PrefectClient) -> None:
+        self._app_ids = app_ids
         self._key = key
         self._prefect = prefect
         self._runs = WebhookRuns(prefect)
@@ -141,21 +141,34 @@ class Receiver:
         except WebhookMalformed as malformed:
             log.error("%s", malformed)  # noqa: TRY400 - it says all
             return JSONResponse({"status": "refused", "reason": malformed.finding}, 400)
-        if reason := self._needs_nothing(announced):
+        app_id = self._app_of(announced, request.path_params.get("app_id", ""))
+        if reason := self._needs_nothing(announced, app_id):
             return JSONResponse({"status": "ignored", "reason": reason})
-        return await self._start(announced, body)
+        return await self._start(announced, body, "" if app_id == self._app_ids[0] else app_id)
 
-    def _needs_nothing(self, announced: WebhookEvent) -> str:
+    def _app_of(self, announced: WebhookEvent, in_url: str) -> str:
+        """Return the app that an event is about, as it is written here; empty if it is none of those that are archived.
+
+        A name in the body is signed. The URL is where the app's webhook is registered; nobody has signed it, but a
+        wrong one leads to a run that finds no such recording, and no further. An organization is a hint.
+        """
+        named = announced.app_id or in_url or self._known(announced.organization_id)
+        return self._known(named) if named else self._app_ids[0]
+
+    def _known(self, app_id: str) -> str:
+        return next((known for known in self._app_ids if same_app(known, app_id)), "")
+
+    def _needs_nothing(self, announced: WebhookEvent, app_id: str) -> str:
         """Return why an announcement starts no run; empty if it does."""
-        if announced.app_id not in {"", self._app_id}:
-            log.warning("Ignored: it is of the app %s, not of %s", announced.app_id, self._app_id)
+        if not app_id:
+            log.warning("Ignored: it is of another app, %s", announced.app_id or "as its URL says")
             return "another app"
         if announced.is_of_unknown_status:
             log.warning("Ignored: recording %s has the unknown status %s", announced.recording_id, announced.status)
         return "" if announced.is_to_archive else announced.status or announced.event or "no event"
 
-    async def _start(self, announced: WebhookEvent, body: bytes) -> JSONResponse:
-        wanted = wanted_run(announced, body)
+    async def _start(self, announced: WebhookEvent, body: bytes, app_id: str) -> JSONResponse:
+        wanted = wanted_run(announced, body, app_id)
         try:
             run = await self._runs.start(wanted)
         except ObjectNotFound:
@@ -198,20 +211,24 @@ async def _healthy(_: Request) -> JSONResponse:
     return JSONResponse({"status": "ok"})
 
 
-def new_app(settings: WebhookSettings) -> FastAPI:
+def new_app(settings: WebhookSettings, app_ids: Sequence[str] = ()) -> FastAPI:
     """Return the ASGI app; it talks with Prefect's server as Prefect's own settings say.
 
     Args:
         settings: as loaded.
+        app_ids: apps that are served besides that of the settings.
     """
+    own = settings.realtimekit_app_id
+    served = [own, *(app_id for app_id in app_ids if not same_app(app_id, own))]
     quiet_http_logs()
 
     @asynccontextmanager
     async def serving(app: FastAPI) -> AsyncIterator[None]:
         async with get_client() as prefect, httpx.AsyncClient() as http:
             key = PublishedKey(http, settings.realtimekit_webhook_key_url)
-            receiver = Receiver(settings.realtimekit_app_id, key, prefect)
-            app.add_route(PATH, receiver.receive, methods=["POST"])
+            receiver = Receiver(served, key, prefect)
+            for path in (PATH, f"{PATH}/{{app_id}}"):
+                app.add_route(path, receiver.receive, methods=["POST"])
             app.add_route("/ready", receiver.ready, methods=["GET"])
             fetching = asyncio.create_task(key.fetch_ahead())
             yield
@@ -222,7 +239,9 @@ def new_app(settings: WebhookSettings) -> FastAPI:
     return app
 
 
-def serve(host: str, port: int, metrics_host: str = "127.0.0.1", metrics_port: int = 0) -> int:
+def serve(
+    host: str, port: int, metrics_host: str = "127.0.0.1", metrics_port: int = 0, app_ids: Sequence[str] = ()
+) -> int:
     """Serve until told to stop, and return the process's exit code.
 
     Args:
@@ -230,6 +249,7 @@ def serve(host: str, port: int, metrics_host: str = "127.0.0.1", metrics_port: i
         port: 0 for any that is free.
         metrics_host: the address to offer the figures at.
         metrics_port: 0 to offer none.
+        app_ids: apps that are served besides that of the settings.
 
     Raises:
         SettingsInvalid: something is missing or malformed.
@@ -238,7 +258,7 @@ def serve(host: str, port: int, metrics_host: str = "127.0.0.1", metrics_port: i
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     redact_logs()
     with temporary_settings(_impatience()), serving_metrics(metrics_host, metrics_port):
-        return _serve(new_app(settings), host, port)
+        return _serve(new_app(settings, app_ids), host, port)
 
 
 def _settings() -> WebhookSettings:

@@ -45,6 +45,8 @@ AFTER_THE_END = timedelta(minutes=5)
 """From `meeting.ended` to the run: until then the API may still call the session LIVE, and the chat comes."""
 AFTER_A_DOCUMENT = timedelta(minutes=1)
 """From the event of a document to the run: others of the session often come together with it."""
+LATEST = 20
+"""Runs of a session that are looked at: there is one of each app that it was announced for."""
 NOT_BEGUN = ["Scheduled", "Late"]
 """States of a run that has looked at nothing yet; one that is to be retried has."""
 
@@ -58,10 +60,10 @@ class WantedRun:
     parameters: dict[str, str | bool]
     key: str  # Prefect answers a key that it knows with the old run, for ever
     later: timedelta = timedelta(0)
-    joins: bool = False  # whether a run of the same name that has not begun takes its place
+    joins: bool = False  # whether a run of the same name and app that has not begun takes its place
 
 
-def wanted_run(announced: WebhookEvent, body: bytes) -> WantedRun:
+def wanted_run(announced: WebhookEvent, body: bytes, app_id: str = "") -> WantedRun:
     """Return the run that an event asks for.
 
     What is part of its key is all that is signed, and nothing else: with a key of `rtk-uuid`, a header that nobody has
@@ -71,16 +73,19 @@ def wanted_run(announced: WebhookEvent, body: bytes) -> WantedRun:
     Args:
         announced: what the body says.
         body: the webhook's, as it was signed.
+        app_id: of the app that it is about; empty for that of the settings. Part of the key: it may stand in the URL
+            alone, which nobody has signed, and a run for a wrong app must not take the place of the right one.
     """
-    digest = hashlib.sha256(body).hexdigest()
+    digest = ":".join([*([app_id] if app_id else []), hashlib.sha256(body).hexdigest()])
+    of_app: dict[str, str | bool] = {"app_id": app_id} if app_id else {}
     if not (session_id := announced.session_id):
         recording_id = announced.recording_id
         key = f"{WEBHOOK}:{recording_id}:{digest}"
-        return WantedRun(DEPLOYMENT, f"archive {recording_id}", {"recording_id": recording_id}, key)
+        return WantedRun(DEPLOYMENT, f"archive {recording_id}", {"recording_id": recording_id, **of_app}, key)
     return WantedRun(
         SESSION_DEPLOYMENT,
         f"archive session {session_id}",
-        {"session_id": session_id, "recorded_only": True},
+        {"session_id": session_id, "recorded_only": True, **of_app},
         f"{WEBHOOK}:session:{session_id}:{digest}",
         AFTER_THE_END if announced.event == MEETING_ENDED else AFTER_A_DOCUMENT,
         joins=True,
@@ -151,9 +156,10 @@ class WebhookRuns:
                 tags=FlowRunFilterTags(all_=[WEBHOOK]),
                 state=FlowRunFilterState(name=FlowRunFilterStateName(any_=NOT_BEGUN)),
             ),
-            limit=1,
+            limit=LATEST,
         )
-        return runs[0] if runs else None
+        app_id = wanted.parameters.get("app_id", "")
+        return next((run for run in runs if run.parameters.get("app_id", "") == app_id), None)
 
     async def _look_up(self, deployment: str) -> UUID:
         self._deployment_ids[deployment] = (await self._prefect.read_deployment_by_name(deployment)).id

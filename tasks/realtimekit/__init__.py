@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from tasks.realtimekit.account_apps import AccountApps, App
 from tasks.realtimekit.api_client import Cloudflare, Params
 from tasks.realtimekit.app_api import API_BLOCK_S, API_PATIENCE_S
 from tasks.realtimekit.availability import require_media, require_no_missing_media, require_some_media
@@ -36,6 +37,8 @@ __all__ = [
     "DOCUMENT_KINDS",
     "RETENTION",
     "UUID_PATTERN",
+    "AccountApps",
+    "App",
     "Cloudflare",
     "DocumentKind",
     "DocumentUrl",

@@ -36,7 +36,7 @@ LONGEST_ANSWER_S = 60.0
 """For the body of one answer, however steadily it trickles in."""
 
 _AUTH_HINT = "Check CLOUDFLARE_API_TOKEN: it needs the permission Realtime, for the account in CLOUDFLARE_ACCOUNT_ID."
-_NOT_FOUND_HINT = "Check the id, CLOUDFLARE_ACCOUNT_ID and REALTIMEKIT_APP_ID: the {} belongs to one app."
+_NOT_FOUND_HINT = "Check the id, CLOUDFLARE_ACCOUNT_ID and REALTIMEKIT_APP_ID, or app_id: the {} belongs to one app."
 
 
 class Cloudflare:

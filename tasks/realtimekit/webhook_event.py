@@ -41,6 +41,7 @@ class WebhookEvent:
     status: str = ""
     app_id: str = ""  # empty as well if the event names none
     session_id: str = ""  # of an event about a session
+    organization_id: str = ""  # the app's id as well, it seems; nobody promises that
 
     @property
     def is_to_archive(self) -> bool:
@@ -66,7 +67,8 @@ def parse_event(body: bytes) -> WebhookEvent:
     if event in OF_SESSIONS:
         meeting = as_object(payload.get("meeting"))
         session_id = _session_id(event, meeting, payload)
-        return WebhookEvent(event, app_id=_app_id(payload, meeting), session_id=session_id)
+        app_id, organization_id = _app_id(payload, meeting), _organization_id(payload, meeting)
+        return WebhookEvent(event, app_id=app_id, session_id=session_id, organization_id=organization_id)
     return _status_update(payload) if event == STATUS_UPDATE else WebhookEvent(_shown(event))
 
 
@@ -78,7 +80,9 @@ def _status_update(payload: Mapping[str, Any]) -> WebhookEvent:
     if not isinstance(status, str):
         raise WebhookMalformed(f"{STATUS_UPDATE} without a status")
     app_id = _app_id(payload, recording)
-    return WebhookEvent(STATUS_UPDATE, _recording_id(recording), _shown(status).strip().upper(), app_id)
+    organization_id = _organization_id(recording, payload, as_object(payload.get("meeting")))
+    recording_id, status = _recording_id(recording), _shown(status).strip().upper()
+    return WebhookEvent(STATUS_UPDATE, recording_id, status, app_id, organization_id=organization_id)
 
 
 def _parsed(body: bytes) -> dict[str, Any]:
@@ -113,10 +117,17 @@ def _session_id(event: str, *places: Mapping[str, Any]) -> str:
 def _app_id(*places: Mapping[str, Any]) -> str:
     """Return the app's id. It is documented nowhere, but another app's event says so if it says anything.
 
-    `organizationId` is not taken for it: nobody promises that they are the same, and all events would be ignored.
+    `organizationId` is not taken for it: nobody promises that they are the same, and all events would be ignored. One
+    that is the id of an app is no coincidence, though.
     """
     named = [place.get(name) for place in places for name in ("appId", "app_id")]
     return next((_shown(name) for name in named if isinstance(name, str) and name), "")
+
+
+def _organization_id(*places: Mapping[str, Any]) -> str:
+    """Return the id of the organization, be it of the recording or of the meeting's organizer."""
+    named = [place.get("organizationId") or as_object(place.get("organizedBy")).get("id") for place in places]
+    return next((_shown(one) for one in named if isinstance(one, str) and one), "")
 
 
 def _shown(text: str) -> str:

@@ -144,9 +144,9 @@ def _open_target(session: RestoreSession, to: str, reader: Reader, stop: Event) 
     bucket, prefix = parse_target(to)
     if not bucket:
         return FolderTarget(Path(to).expanduser(), stop, session.log)
-    profile, endpoint_url = settings.restore_profile, settings.restore_endpoint_url
+    profile, endpoint_url, keys = settings.restore_profile, settings.restore_endpoint_url, settings.store_keys
     try:
-        client = new_s3_client(SPARE_CONNECTIONS, profile=profile, endpoint_url=endpoint_url)
+        client = new_s3_client(SPARE_CONNECTIONS, keys=keys, profile=profile, endpoint_url=endpoint_url)
     except StoreRefused as refused:
         raise TargetUnusable(to, refused.message, "Correct RESTORE_PROFILE and RESTORE_ENDPOINT_URL.") from None
     if are_in_one_store(client, session.store_access.client):

@@ -26,12 +26,19 @@ if TYPE_CHECKING:
     from botocore.awsrequest import AWSRequest
     from botocore.client import BaseClient
 
+    from tasks.secret_sources import StoreKeys
+
 CONNECT_TIMEOUT_S = 10.0
 AMAZON = (".amazonaws.com", ".amazonaws.com.cn")
 
 
 def new_s3_client(
-    connections: int, answer_timeout_s: float = 60.0, *, profile: str = "", endpoint_url: str = ""
+    connections: int,
+    answer_timeout_s: float = 60.0,
+    *,
+    keys: StoreKeys | None = None,
+    profile: str = "",
+    endpoint_url: str = "",
 ) -> BaseClient:
     """Return a boto3 client that reads its credentials, region and endpoint as boto3 always does.
 
@@ -41,6 +48,7 @@ def new_s3_client(
         connections: how many requests may be under way at once.
         answer_timeout_s: seconds without a byte of an answer after which a connection counts as dead; a store needs
             some time to assemble a large object.
+        keys: from files or Prefect blocks; None for what boto3 finds by itself.
         profile: of AWS's configuration: its credentials, region and endpoint count, and not those of the environment.
         endpoint_url: of the store; it counts more than what is configured.
     """
@@ -61,7 +69,7 @@ def new_s3_client(
         # Each object and part is sent with its MD5 or CRC64NVME, in a signed header. boto3 adds a SHA-256 over plain
         # http and if there is no MD5; that is a third of all work, so it is only added if the profile asks for it.
         signed = _asks_for_signed_bodies(core)
-        provider = Provider(core.get_component("credential_provider"), profile or None)
+        provider = Provider(core.get_component("credential_provider"), profile or None, keys)
         core.register_component("credential_provider", provider)
         session = boto3.Session(botocore_session=core)
         config = config.merge(Config(s3={"payload_signing_enabled": signed}, user_agent=_compose_user_agent(core)))

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from botocore.credentials import ReadOnlyCredentials
 
+    from tasks.secret_sources import StoreKeys
+
 MIN_RELOAD_INTERVAL_S = 1.0
 """Seconds between two reloads: all parts in flight fail together, and each reload may start a program."""
 RENEWABLE = "CredentialsRenewable"
@@ -94,11 +96,13 @@ class Provider:
     Args:
         boto3s: the session's own provider.
         profile: that the session is of; None for the environment's.
+        keys: from files or Prefect blocks, which count more than what boto3 finds; but for a profile.
     """
 
-    def __init__(self, boto3s: Any, profile: str | None = None) -> None:
+    def __init__(self, boto3s: Any, profile: str | None = None, keys: StoreKeys | None = None) -> None:
         self._boto3s = boto3s
         self._profile = profile
+        self._keys = None if profile else keys
 
     def load_credentials(self) -> RenewedCredentials | None:
         """Return the credentials, or None if there are none.
@@ -106,6 +110,8 @@ class Provider:
         Raises:
             StoreRefused: they hold characters that no request can be sent with.
         """
+        if self._keys is not None:
+            return RenewedCredentials(_of_keys(self._keys), self._renew_keys)
         credentials = self._boto3s.load_credentials()
         if credentials is None:
             return None
@@ -113,8 +119,16 @@ class Provider:
         find = lambda: botocore.session.Session(profile=self._profile).get_credentials()  # noqa: E731 - it is one call
         return RenewedCredentials(credentials, find)
 
+    def _renew_keys(self) -> Credentials | None:
+        renewed = self._keys.renew() if self._keys else None
+        return _of_keys(renewed) if renewed else None
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._boto3s, name)
+
+
+def _of_keys(keys: StoreKeys) -> Credentials:
+    return Credentials(keys.access_key, keys.secret_key, keys.token or None, method=keys.origin)
 
 
 def require_usable(credentials: Credentials) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tasks.sweep.app_sessions import SessionChoice, sweep_sessions
+from tasks.sweep.apps import AppPlans, plan_apps
 from tasks.sweep.events import emit_events
 from tasks.sweep.ledger import Ledger
 from tasks.sweep.plan import Plan, plan_sweep
@@ -11,6 +12,7 @@ from tasks.sweep.scope import Scope
 from tasks.sweep.stages import archive_all, find_unarchived, hand_out_all
 
 __all__ = [
+    "AppPlans",
     "Ledger",
     "Plan",
     "Scope",
@@ -22,6 +24,7 @@ __all__ = [
     "find_unarchived",
     "findings",
     "hand_out_all",
+    "plan_apps",
     "plan_sweep",
     "read_told",
     "rows",

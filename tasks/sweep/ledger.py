@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tasks.archive import ArchivedRecording
     from tasks.sweep.plan import Plan
+    from tasks.sweep.report import SweptApp
     from tasks.sweep.scope import Scope
     from tasks.sweep.sessions import SessionSweep
     from tasks.sweep.survey import ListedRecording
@@ -106,11 +107,19 @@ class Ledger:
         self._to_go -= 1
         self._log.info("Recording %s: %s. %s %d to go.", listed.id, COLUMNS[name], reason, self._to_go)
 
-    def result(self, sessions: Sequence[SessionSweep] = (), *, dry_run: bool, retries: int = 0) -> Sweep:
+    def result(
+        self,
+        sessions: Sequence[SessionSweep] = (),
+        apps_failed: tuple[SweptApp, ...] = (),
+        *,
+        dry_run: bool,
+        retries: int = 0,
+    ) -> Sweep:
         """Return what the sweep returns.
 
         Args:
             sessions: what became of each app's sessions.
+            apps_failed: what could not be looked at.
             dry_run: whether nothing was done.
             retries: stages that the sweep has run again.
         """
@@ -133,6 +142,7 @@ class Ledger:
             seconds=round((datetime.now(UTC) - scope.now).total_seconds(), 1),
             **lists,
             **of_sessions,
+            apps_failed=apps_failed,
         )
 
     def _prospect(self, listed: ListedRecording, again: Container[str]) -> str:

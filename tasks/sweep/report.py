@@ -50,6 +50,15 @@ class SweptSession(BaseModel):
     archive_url: str = ""  # of the version that was written
 
 
+class SweptApp(BaseModel):
+    """An app that a sweep could not look at."""
+
+    model_config = ConfigDict(frozen=True)
+
+    app_id: str  # * if the apps of the account could not be listed
+    reason: str
+
+
 class Sweep(BaseModel):
     """What a sweep found and did; every recording but those that were archived already is in one of the lists.
 
@@ -80,6 +89,7 @@ class Sweep(BaseModel):
     sessions_left: tuple[SweptSession, ...] = ()  # in a dry run: those that are due
     figures: TransferFigures = TransferFigures()  # of the recordings that this sweep has transferred
     seconds: float = 0.0  # that the sweep took
+    apps_failed: tuple[SweptApp, ...] = ()  # could not be looked at: nothing is known of their recordings
 
 
 COLUMNS = {
@@ -151,6 +161,9 @@ def findings(sweep: Sweep, scope: Scope) -> str:
         "sessions without what is to be there, which expires soon": [
             f"{swept.session_id} ({_first_sentence(swept.reason)})" for swept in sweep.sessions_overdue
         ],
+        "apps that could not be looked at (* is the list of all)": [
+            f"{swept.app_id} ({_first_sentence(swept.reason)})" for swept in sweep.apps_failed
+        ],
     }
     return "; ".join(f"{len(names)} {what}: {_named(names)}" for what, names in groups.items() if names)
 
@@ -193,7 +206,8 @@ def summary(sweep: Sweep) -> str:
     sessions = [(getattr(sweep, name), name.replace("_", " ")) for name in SESSION_COLUMNS]
     of_recordings = [f"{len(entries)} {name}" for entries, name in counted if entries]
     of_sessions = [f"{len(entries)} {name}" for entries, name in sessions if entries]
-    return ", ".join([*of_recordings, f"{sweep.already_archived} archived already", *of_sessions])
+    of_apps = [f"{len(sweep.apps_failed)} apps failed"] if sweep.apps_failed else []
+    return ", ".join([*of_recordings, f"{sweep.already_archived} archived already", *of_sessions, *of_apps])
 
 
 def rows(sweep: Sweep) -> list[dict[str, str]]:
@@ -205,7 +219,8 @@ def rows(sweep: Sweep) -> list[dict[str, str]]:
         for swept in getattr(sweep, name)
     ]
     table += [_session_row(swept, column) for name, column in SESSION_COLUMNS.items() for swept in getattr(sweep, name)]
-    table.sort(key=lambda row: not row["outcome"].startswith(("AT RISK", "OVERDUE")))
+    table += [_app_row(swept) for swept in sweep.apps_failed]
+    table.sort(key=lambda row: not row["outcome"].startswith(("AT RISK", "OVERDUE", "APP")))
     if len(table) > ROWS:
         table = [*table[:ROWS], dict.fromkeys(table[0], "") | {"outcome": f"and {len(table) - ROWS} more"}]
     return table
@@ -250,4 +265,16 @@ def _session_row(swept: SweptSession, column: str) -> dict[str, str]:
         "announced by a webhook": "",
         "app": cell(swept.app_id),
         "session": cell(swept.session_id),
+    }
+
+
+def _app_row(swept: SweptApp) -> dict[str, str]:
+    return {
+        "outcome": cell("APP NOT LOOKED AT", OUTCOME_WIDTH),
+        "recording": "",
+        "reason": cell(swept.reason, REASON_WIDTH),
+        "expires": "",
+        "announced by a webhook": "",
+        "app": cell(swept.app_id),
+        "session": "",
     }

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tasks.archive import ArchivedRecording
     from tasks.engine import Engine
     from tasks.realtimekit import Recording
+    from tasks.run_history import StartRun
     from tasks.sweep.ledger import Outcome
     from tasks.sweep.plan import Plan
     from tasks.sweep.scope import Scope
@@ -139,17 +140,18 @@ def _outcome_of_failure(error: BaseException) -> Outcome:
 
 
 def hand_out_all(
-    todo: Sequence[ListedRecording], start: Callable[[str], str], note: Callable[[ListedRecording, Outcome], None]
+    todo: Sequence[ListedRecording], start: StartRun, own_app: str, note: Callable[[ListedRecording, Outcome], None]
 ) -> None:
     """Have recordings archived by runs of their own, begun in this order.
 
     Args:
         todo: in this order.
-        start: starts the run of a recording's id, and returns the run's name and state.
+        start: starts the run of a recording, and returns the run's name and state.
+        own_app: the app of the settings, which a run needs not be told.
         note: given what became of each.
     """
     for listed in todo:
         try:
-            note(listed, ("handed_out", start(listed.id)))
+            note(listed, ("handed_out", start(listed.id, "" if listed.app_id == own_app else listed.app_id)))
         except ArchiverError as error:
             note(listed, ("failed", str(error)))

@@ -320,8 +320,9 @@ def test_a_retry_brings_home_what_the_first_attempt_could_not(here: World) -> No
 
 def test_the_form_explains_and_checks_every_parameter() -> None:
     shown = archive_flow.parameters.model_dump()["properties"]
-    assert set(shown) == {"recording_id", "wait_timeout", "overwrite", "accept_size", "partial", "session"}
+    assert set(shown) == {"recording_id", "wait_timeout", "overwrite", "accept_size", "partial", "session", "app_id"}
     assert all(len(parameter["description"]) > 20 for parameter in shown.values())
+    assert (shown["app_id"]["type"], shown["app_id"]["default"]) == ("string", "")
     assert shown["recording_id"]["pattern"].startswith("^[0-9a-fA-F]{8}-")
     assert (shown["wait_timeout"]["minimum"], shown["wait_timeout"]["maximum"]) == (0, 86_400)
     assert shown["wait_timeout"]["default"] == 600

@@ -18,7 +18,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows import doctor as module
 from flows.doctor import doctor, examine, main
-from tasks.doctor import prefect_versions, without_server
+from tasks.doctor import check_clock, prefect_versions, without_server
 from tasks.doctor.clock_skew import ClockSkew
 from tasks.errors import NotReady
 from tasks.orchestration import prefect_checks
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tests.standins.stores import Store
 
 NOWHERE = "http://127.0.0.1:9"
-LINES = 23
+LINES = 24
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_an_exception_that_nobody_foresaw_shows_nothing_either(
     def broken(*_: object) -> None:
         raise RuntimeError(alone.kit.token + alone.store.secret_key)
 
-    monkeypatch.setattr(module, "_of_clock", broken)
+    monkeypatch.setattr(module, "check_clock", broken)
     assert run() == 1
     monkeypatch.setattr(module, "_of_store", broken)
     assert run("--json") == 1
@@ -217,7 +217,7 @@ def test_the_clock_is_told_long_before_signatures_are_refused(
 ) -> None:
     clocks = ClockSkew()
     monkeypatch.setattr(clocks, "ahead", lambda: {"Cloudflare": cloudflare, "the store": store})
-    said = module._of_clock(clocks)
+    said = check_clock(clocks)
     assert said.status == status
     assert said.told.startswith(told)
 

@@ -9,15 +9,18 @@ import logging
 import os
 import signal
 import time
-from contextlib import ExitStack
+import uuid
+from contextlib import ExitStack, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import psutil
 import pytest
+from prefect.blocks.system import Secret
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.flows.duty import (
     PrefectServer,
@@ -34,14 +37,19 @@ from tests.flows.duty import (
 from tests.flows.postgres import postgres
 from tests.flows.world import World, eventually
 from tests.standins.media import video_mp4
-from tests.standins.realtimekit import MediaSource, StandInDocument, StandInSession, SyntheticContent
+from tests.standins.realtimekit import (
+    MediaSource,
+    RealtimeKitStandIn,
+    StandInDocument,
+    StandInRecording,
+    StandInSession,
+    SyntheticContent,
+)
 from tests.standins.signer import Signer, session_event, status_update
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    from tests.standins.realtimekit import StandInRecording
 
 LOG = logging.getLogger(__name__)
 pytestmark = [pytest.mark.duty, pytest.mark.timeout(400)]
@@ -207,3 +215,45 @@ def test_two_workers_at_a_server_on_postgresql_share_twenty_recordings(world: Wo
         assert all(archived(here, recording) for recording in recordings)
         at_work = {name for name in ("one", "two") if "submitting" in (here.folder / f"{name}.log").read_text()}
         assert at_work == {"one", "two"}
+
+
+def test_workers_with_the_names_of_blocks_and_files_alone_archive_all_apps_that_a_sweep_hands_out(
+    on_duty: World,
+) -> None:
+    key_file = on_duty.folder / "secret-key"
+    key_file.write_text(f"{on_duty.store.secret_key}\n")
+    with temporary_settings({PREFECT_API_URL: on_duty.prefect_api}):
+        Secret(value=on_duty.kit.token).save("token-of-the-account")
+        Secret(value=on_duty.store.access_key).save("key-of-the-store")
+    references: dict[str, str | None] = {
+        "CLOUDFLARE_API_TOKEN": "prefect:secret/token-of-the-account",
+        "AWS_ACCESS_KEY_ID": "prefect:secret/key-of-the-store",
+        "AWS_SECRET_ACCESS_KEY": None,
+        "AWS_SECRET_ACCESS_KEY_FILE": str(key_file),
+    }
+    secrets = {on_duty.kit.token, on_duty.store.secret_key}
+    seen: list[set[str]] = []
+    with RealtimeKitStandIn(app_id="another") as other, worker(on_duty, settings=references) as running:
+
+        def look(_: object) -> None:
+            """Note what the environments of the worker's flows hold while these talk with RealtimeKit."""
+            for pid in flow_pids(running):
+                with suppress(psutil.Error):
+                    seen.append(set(psutil.Process(pid).environ().values()))
+
+        on_duty.kit.add_app(other)
+        on_duty.kit.on_file_request = other.on_file_request = look
+        invoked = datetime.now(UTC) - timedelta(hours=2)
+        recordings = [on_duty.add(invoked_time=invoked), other.add(new_recording(invoked))]
+        started(on_duty, "every-15-minutes", app_ids=["*"], hand_out=True, sessions="none")
+        eventually(lambda: all(archived(on_duty, recording) for recording in recordings))
+        log = (on_duty.folder / "worker.log").read_text()
+    folders = {key.split("/")[1] for key in keys(on_duty) if key.endswith("/bagit.txt")}
+    assert folders == {on_duty.kit.app_id, "another"}
+    assert seen
+    assert not any(secrets & values for values in seen)
+    assert not [secret for secret in secrets if secret in log]
+
+
+def new_recording(invoked: datetime) -> StandInRecording:
+    return StandInRecording(str(uuid.uuid4()), video=MediaSource(b"vide\0" * 1000), invoked_time=invoked)

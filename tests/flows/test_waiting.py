@@ -13,6 +13,7 @@ from flows.archive_recording import archive_recording as archive_flow
 from tasks.errors import NotUploadedInTime
 from tasks.orchestration.reschedule import pause_before
 from tests.flows.running import archive_recording
+from tests.standins.realtimekit import RealtimeKitStandIn
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
@@ -55,11 +56,11 @@ def executed(run: FlowRun) -> None:
 
 
 def test_a_run_that_is_too_early_ends_and_the_one_that_it_scheduled_archives_the_recording(here: World) -> None:
-    recording = young(here, status="RECORDING")
-    with get_client(sync_client=True) as prefect:
+    with RealtimeKitStandIn(app_id="another") as another, get_client(sync_client=True) as prefect:
+        recording = here.kit.add_app(another).add(young(here, status="RECORDING"))
         deployment: Any = archive_flow.to_deployment("waiting")  # Prefect's types tell of a coroutine, too
         deployment_id = deployment.apply()
-        parameters = {"recording_id": recording.id, "wait_timeout": 0, "overwrite": False}
+        parameters = {"recording_id": recording.id, "wait_timeout": 0, "overwrite": False, "app_id": "another"}
         named = f"archive {recording.id}"
         executed(
             prefect.create_flow_run_from_deployment(deployment_id, parameters=parameters, name=named, tags=["webhook"])
@@ -76,6 +77,8 @@ def test_a_run_that_is_too_early_ends_and_the_one_that_it_scheduled_archives_the
         recording.status = "UPLOADED"
         executed(prefect.read_flow_run(later["id"]))
     assert "bagit.txt" in here.objects()
+    listed = here.store.client().list_objects_v2(Bucket=here.bucket)["Contents"]
+    assert {item["Key"].split("/")[1] for item in listed} == {"another"}
     names = {one["id"]: one["state"]["name"] for one in here.flow_runs(recording)}
     assert names == {early["id"]: "Postponed", later["id"]: "Completed"}
 

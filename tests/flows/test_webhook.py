@@ -24,7 +24,7 @@ from tests.flows.duty import listening
 from tests.flows.relay import Relay
 from tests.flows.world import eventually
 from tests.standins.realtimekit import APP_ID, StandInRecording
-from tests.standins.signer import KeyPair, Signer, session_event, status_update
+from tests.standins.signer import ORGANIZATION, KeyPair, Signer, session_event, status_update
 from tests.standins.wire import Cut, Reply
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ def runs(api: str, what: str) -> list[dict[str, Any]]:
 
 
 @asynccontextmanager
-async def served(signer: Signer) -> AsyncIterator[httpx.AsyncClient]:
-    app = new_app(WebhookSettings(realtimekit_app_id=APP_ID, realtimekit_webhook_key_url=signer.url))
+async def served(signer: Signer, app_ids: tuple[str, ...] = ()) -> AsyncIterator[httpx.AsyncClient]:
+    app = new_app(WebhookSettings(realtimekit_app_id=APP_ID, realtimekit_webhook_key_url=signer.url), app_ids)
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://webhook.test") as client,
@@ -92,11 +92,11 @@ async def served(signer: Signer) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def asking(signer: Signer, ask: Callable[[httpx.AsyncClient], Awaitable[None]]) -> None:
+def asking(signer: Signer, ask: Callable[[httpx.AsyncClient], Awaitable[None]], app_ids: tuple[str, ...] = ()) -> None:
     """Let somebody talk with the app."""
 
     async def go() -> None:
-        async with served(signer) as client:
+        async with served(signer, app_ids) as client:
             await ask(client)
 
     with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
@@ -299,6 +299,76 @@ def test_an_event_of_another_apps_session_and_one_without_a_session_start_nothin
     assert (nameless.status_code, nameless.json()["reason"]) == (400, "meeting.ended without a session's id")
     assert runs(deployed, f"session {session_id}") == []
     assert "leak-canary" not in caplog.text
+
+
+# Several apps
+
+
+@pytest.mark.parametrize(
+    ("path", "named", "app_ids", "app_id"),
+    [
+        ("", {}, ("another",), ""),
+        ("", {"appId": "another"}, ("another",), "another"),
+        ("/another", {}, ("another",), "another"),
+        (f"/{APP_ID}", {}, (), ""),
+        ("", {"appId": APP_ID.replace("-", "").upper()}, ("another",), ""),
+        ("", {}, (ORGANIZATION,), ORGANIZATION),
+        ("", {}, (ORGANIZATION.replace("-", ""),), ORGANIZATION.replace("-", "")),
+        ("/another", {}, (ORGANIZATION, "another"), "another"),
+        ("/another", {"appId": APP_ID}, ("another",), ""),
+    ],
+    ids=str,
+)
+def test_the_run_of_an_event_is_told_the_app_that_the_event_or_its_url_names(
+    deployed: str, signer: Signer, path: str, named: dict[str, str], app_ids: tuple[str, ...], app_id: str
+) -> None:
+    recording_id, session_id = new_id(), new_id()
+    of_app = {"app_id": app_id} if app_id else {}
+
+    async def ask(client: httpx.AsyncClient) -> None:
+        for payload in (status_update(recording_id), session_event("meeting.ended", session_id)):
+            body, headers = signer.delivery(payload | named)
+            answer = await client.post(f"/webhook{path}", content=body, headers=headers)
+            assert (answer.status_code, answer.json().get("app_id")) == (202, app_id or None)
+
+    asking(signer, ask, app_ids)
+    (run,) = runs(deployed, recording_id)
+    assert run["parameters"] == {"recording_id": recording_id, "wait_timeout": 600, "overwrite": False, **of_app}
+    (run,) = runs(deployed, f"session {session_id}")
+    assert run["parameters"] == {"session_id": session_id, "captions": True, "recorded_only": True, **of_app}
+
+
+def test_an_event_of_an_app_that_is_not_served_starts_nothing_though_it_is_signed(
+    deployed: str, signer: Signer
+) -> None:
+    recording_id = new_id()
+
+    async def ask(client: httpx.AsyncClient) -> None:
+        for path, named in (("", {"appId": "third"}), ("/third", {}), ("/another", {"appId": "third"}), ("/*", {})):
+            body, headers = signer.delivery(status_update(recording_id) | named)
+            answer = await client.post(f"/webhook{path}", content=body, headers=headers)
+            assert (answer.status_code, answer.json()) == (200, {"status": "ignored", "reason": "another app"})
+        body, _ = signer.delivery(status_update(recording_id))
+        assert (await client.post("/webhook/another", content=body)).status_code == 403
+        assert (await client.post("/webhook/another/more", content=body)).status_code == 404
+
+    asking(signer, ask, ("another",))
+    assert runs(deployed, recording_id) == []
+
+
+def test_an_event_that_is_sent_to_a_wrong_apps_url_takes_no_right_ones_place(deployed: str, signer: Signer) -> None:
+    recording_id, session_id = new_id(), new_id()
+
+    async def ask(client: httpx.AsyncClient) -> None:
+        for payload in (status_update(recording_id), session_event("meeting.ended", session_id)):
+            body, headers = signer.delivery(payload)
+            for path in ("/another", "/another", "", ""):
+                assert (await client.post(f"/webhook{path}", content=body, headers=headers)).status_code == 202
+
+    asking(signer, ask, ("another",))
+    for what in (recording_id, f"session {session_id}"):
+        apps = [run["parameters"].get("app_id", "") for run in runs(deployed, what)]
+        assert sorted(apps) == ["", "another"]
 
 
 def forged(signer: Signer) -> Iterator[tuple[str, bytes, dict[str, str]]]:

@@ -12,12 +12,10 @@ from flows.webhook import main
 from tasks.realtimekit.webhook_event import NEEDED_EVENTS
 from tests.flows.test_plain import OF_PREFECT
 from tests.flows.world import PROJECT
-from tests.standins.realtimekit import Answer
+from tests.standins.realtimekit import Answer, RealtimeKitStandIn
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.standins.realtimekit import RealtimeKitStandIn
 
 URL = "https://hooks.example.com/webhook"
 EVENTS = ", ".join(NEEDED_EVENTS)
@@ -64,6 +62,25 @@ def test_it_registers_mends_lists_and_removes_with_one_clear_line_each(
         f"Nothing to remove: {URL} is not registered.",
     ]
     assert kit.webhooks.known == {}
+
+
+def test_for_another_app_it_registers_a_url_by_which_the_receiver_knows_the_app(
+    kit: RealtimeKitStandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with RealtimeKitStandIn(app_id="another") as other:
+        kit.add_app(other)
+        for arguments in ([URL], [f"{URL}/"], [f"{URL}/another"]):
+            assert register(*arguments, "--app-id", "another") == 0
+        assert [its["url"] for its in other.webhooks.known.values()] == [f"{URL}/another"]
+        assert kit.webhooks.known == {}
+        assert register(URL, "--app-id", kit.app_id.replace("-", "")) == 0
+        assert [its["url"] for its in kit.webhooks.known.values()] == [URL]
+        capsys.readouterr()
+        assert register("--list", "--app-id", "another") == 0
+        assert capsys.readouterr().out == f"{URL}/another, 'realtimekit-archiver', enabled: {EVENTS}\n"
+        assert register(URL, "--remove", "--app-id", "another") == 0
+        assert other.webhooks.known == {}
+        assert len(kit.webhooks.known) == 1
 
 
 def test_an_event_that_realtimekit_does_not_send_is_told(

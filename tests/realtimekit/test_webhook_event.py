@@ -7,7 +7,7 @@ import pytest
 
 from tasks.errors import WebhookMalformed
 from tasks.realtimekit.webhook_event import OF_SESSIONS, TO_ARCHIVE, UNDER_WAY, WebhookEvent, parse_event
-from tests.standins.signer import session_event, status_update
+from tests.standins.signer import ORGANIZATION, session_event, status_update
 
 ID = "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"
 
@@ -51,9 +51,9 @@ def test_the_app_is_known_if_the_event_names_it(named: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("event", OF_SESSIONS)
-def test_an_event_of_a_session_is_for_a_run_to_look_at_and_nothing_but_its_id_is_kept(event: str) -> None:
+def test_an_event_of_a_session_is_for_a_run_to_look_at_and_nothing_but_ids_is_kept(event: str) -> None:
     announced = read(session_event(event, ID.upper()))
-    assert announced == WebhookEvent(event, session_id=ID)
+    assert announced == WebhookEvent(event, session_id=ID, organization_id=ORGANIZATION)
     assert announced.is_to_archive
     assert not announced.is_of_unknown_status
     assert read(session_event(event, ID) | {"appId": "app-1"}).app_id == "app-1"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.standins.faults import Answer, Exchange, next_fault
@@ -24,12 +24,16 @@ if TYPE_CHECKING:
     from tests.standins.recordings import StandInRecording
     from tests.standins.wire import Reply
 
+T = TypeVar("T")
+
 BASE_PATH: Final = "/client/v4"
 _PATH = re.compile(rf"{BASE_PATH}/accounts/([^/]+)/realtime/kit/([^/]+)/recordings(?:/([^/]+))?")
 _WEBHOOKS = re.compile(rf"{BASE_PATH}/accounts/([^/]+)/realtime/kit/([^/]+)/webhooks(?:/([^/]+))?")
 _VERIFY = re.compile(rf"{BASE_PATH}/(?:user|accounts/([^/]+))/tokens/verify")
+_OF_APP = re.compile(rf"{BASE_PATH}/accounts/[^/]+/realtime/kit/([^/]+)/")
 _APPS = re.compile(rf"{BASE_PATH}/accounts/([^/]+)/realtime/kit/apps")
 DEFAULT_PER_PAGE: Final = 25
+DEFAULT_APPS_PER_PAGE: Final = 20
 
 AUTHENTICATION_ERROR = Answer.failure(10000, "Authentication error", 401)
 FORBIDDEN = Answer.failure(10000, "Authentication error", 403)
@@ -55,6 +59,7 @@ class Api:
         self._lock = threading.RLock()
         self.webhooks = Webhooks()
         self.sessions = Sessions(app_id)
+        self.others: dict[str, Api] = {}
 
     def add(self, recording: StandInRecording) -> None:
         """Make a recording known."""
@@ -91,6 +96,9 @@ class Api:
         return request
 
     def _honest(self, request: ApiRequest) -> Reply:
+        route = _OF_APP.match(request.path)
+        if route and (other := self.others.get(unquote(route[1]))):
+            return other._honest(request)
         return (self._of_account(request) or self._refusal(request) or self._found(request)).reply()
 
     def _of_account(self, request: ApiRequest) -> Answer | None:
@@ -104,13 +112,16 @@ class Api:
         if apps := _APPS.fullmatch(request.path):
             if not known or apps[1] != self._account_id:
                 return FORBIDDEN if known else AUTHENTICATION_ERROR
-            return Answer.json(self._list_of_apps())
+            return self._page_of_apps(request.query)
         return None
 
-    def _list_of_apps(self) -> dict[str, object]:
+    def _page_of_apps(self, query: Mapping[str, list[str]]) -> Answer:
         created = timestamp(self._knobs.now() - timedelta(days=400))
-        app = {"id": self._app_id, "name": "my-first-app", "created_at": created}
-        return {"success": True, "data": [app], "paging": {"total_count": 1, "start_offset": 1, "end_offset": 1}}
+        names = {self._app_id: "my-first-app"} | dict.fromkeys(self.others, "another-app")
+        apps = [{"id": app_id, "name": name, "created_at": created} for app_id, name in names.items()]
+        number, size = int(_one(query, "page_no", "1")), int(_one(query, "per_page", str(DEFAULT_APPS_PER_PAGE)))
+        page, offsets = _cut(apps, number, min(size, self._knobs.largest_page_of_apps))
+        return Answer.json({"success": True, "data": page, "paging": {"total_count": len(apps), **offsets}})
 
     def _refusal(self, request: ApiRequest) -> Answer | None:
         webhooks = _WEBHOOKS.fullmatch(request.path)
@@ -162,12 +173,16 @@ class Api:
             return BAD_QUERY
         if number < 0 or size < 0:
             return BAD_QUERY
-        start = (max(number, 1) - 1) * size
-        page = chosen[start : start + size]
-        # Offsets are counted from 1 and inclusive; a page past the end is empty, with both at 0.
-        offsets = {"start_offset": start + 1 if page else 0, "end_offset": start + len(page) if page else 0}
+        page, offsets = _cut(chosen, number, size)
         data = [self._listed(recording) for recording in page]
         return Answer.json({"success": True, "data": data, "paging": {"total_count": len(chosen), **offsets}})
+
+
+def _cut(entries: list[T], number: int, size: int) -> tuple[list[T], dict[str, int]]:
+    """Return a page of a list, and its offsets: from 1, and inclusive; a page past the end is empty, with both at 0."""
+    start = (max(number, 1) - 1) * size
+    page = entries[start : start + size]
+    return page, {"start_offset": start + 1 if page else 0, "end_offset": start + len(page) if page else 0}
 
 
 def select(recordings: list[StandInRecording], query: Mapping[str, list[str]]) -> list[StandInRecording]:

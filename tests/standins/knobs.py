@@ -41,6 +41,8 @@ class Knobs:
     """Called before an API request is looked at."""
     statuses: frozenset[str] = frozenset({"INVOKED", "RECORDING", "UPLOADING", "UPLOADED", "ERRORED", "PAUSED"})
     """The statuses that the list may be asked for; older versions of the API know neither ERRORED nor PAUSED."""
+    largest_page_of_apps: int = 100
+    """More apps than that are not put on a page, whatever is asked for."""
     token_details: Mapping[str, str] = field(default_factory=lambda: {"id": "token0" * 5, "status": "active"})
     """What verifying the right token answers."""
     token_is_the_accounts: bool = False

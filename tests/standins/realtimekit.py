@@ -209,6 +209,11 @@ class RealtimeKitStandIn(Knobs):
         self._api.sessions.known[session.id] = session
         return session
 
+    def add_app(self, other: RealtimeKitStandIn) -> RealtimeKitStandIn:
+        """Let another stand-in's app be one more of this account: listed, and answered for, here."""
+        self._api.others[other.app_id] = other._api
+        return other
+
     def upload_url(self, session: StandInSession, name: str) -> str:
         """Return a presigned URL of what was uploaded in a session's chat."""
         return self._links.mint(f"{self._api.sessions.folder(session.id)}uploads/{name}", self.now())

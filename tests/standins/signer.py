@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 PUBLISHED_AT = "/.well-known/webhooks.json"
 
 
+ORGANIZATION = "3f6f4b1e-0000-4000-8000-000000000001"
+"""Of recordings, and of those who organize meetings."""
+
+
 class KeyPair:
     """An RSA key that signs as RealtimeKit does."""
 
@@ -56,7 +60,7 @@ def status_update(recording_id: str, status: str = "UPLOADED", **of_recording: A
         "outputFileName": "meeting.mp4",
         "meetingId": "bbb0",
         "recordingDuration": 1800,
-        "organizationId": "3f6f4b1e-0000-4000-8000-000000000001",
+        "organizationId": ORGANIZATION,
         "roomUUID": "bbb1",
     }
     meeting = {
@@ -68,7 +72,7 @@ def status_update(recording_id: str, status: str = "UPLOADED", **of_recording: A
         "createdAt": "2026-11-20T09:55:00.000Z",
         "startedAt": "2026-11-20T10:00:00.000Z",
         "endedAt": None,
-        "organizedBy": {"id": "3f6f4b1e-0000-4000-8000-000000000001", "name": "my-first-app"},
+        "organizedBy": {"id": ORGANIZATION, "name": "my-first-app"},
     }
     return {"event": "recording.statusUpdate", "recording": recording | of_recording, "meeting": meeting}
 
@@ -76,7 +80,7 @@ def status_update(recording_id: str, status: str = "UPLOADED", **of_recording: A
 def session_event(event: str, session_id: str, **more: Any) -> dict[str, Any]:
     """Return the body of an event about a session, as documented, of a session that ended a minute ago."""
     ended = datetime.now(UTC) - timedelta(minutes=1)
-    organizer = {"id": "3f6f4b1e-0000-4000-8000-000000000001", "name": "my-first-app"}
+    organizer = {"id": ORGANIZATION, "name": "my-first-app"}
     times = {
         "createdAt": timestamp(ended - timedelta(minutes=31)),
         "startedAt": timestamp(ended - timedelta(minutes=30)),

@@ -209,7 +209,7 @@ def _publishing(patch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
     engine = PrefectEngine(LOG)
     patch.setattr(doctor, "PrefectEngine", lambda: engine)
     sound = example(result_of(doctor.doctor), ok=True)
-    patch.setattr(doctor, "examine", lambda _: sound)
+    patch.setattr(doctor, "examine", lambda *_: sound)
     swept, audited = result_of(sweep.sweep_recordings), result_of(audit.audit_archive)
     described = example(result_of(describe.describe_recording), recording_id=ID)
     restore = _module("restore_recording")

@@ -71,6 +71,7 @@ USAGES = {
             f"{ID} --accept-size",
             f"{ID} --partial",
             f"{ID} --no-session",
+            f"{ID} --app-id one",
             f"--partial --accept-size --overwrite --wait-timeout=7 {ID}",
             f"--overwrite -- {ID}",
         ),
@@ -87,6 +88,8 @@ USAGES = {
             f"{ID} --wait-timeout ''",
             f"{ID} --no-such-option",
             f"{ID} -x",
+            f"{ID} --app-id '*'",
+            f"{ID} --app-id a/b",
             f"{ID} overwrite",
         ),
     ),
@@ -106,6 +109,8 @@ USAGES = {
             "--app-id one",
             f"--app-id one --app-id=two --app-id {ID}",
             "--app-id=-one",
+            "--app-id '*'",
+            "--app-id one --app-id '*'",
             "--at-once 1",
             "--at-once 16",
             "--hand-out",
@@ -182,8 +187,16 @@ USAGES = {
             f"{ID} --no-uploads --no-captions",
             f"-- {ID}",
             f"{ID} --recorded-only",
+            f"{ID} --app-id one",
         ),
-        refused=("", f"{ID} {ID}", "not-an-id", f"{ID} --no-peer-event", f"{ID} --no-such-option"),
+        refused=(
+            "",
+            f"{ID} --app-id a/b",
+            f"{ID} {ID}",
+            "not-an-id",
+            f"{ID} --no-peer-event",
+            f"{ID} --no-such-option",
+        ),
     ),
     "update_catalog": Usage(
         accepted=(
@@ -260,7 +273,10 @@ USAGES = {
         accepted=("", "--host ::1", "--host=localhost", "--port 80", "--port=0", "--port 65535 --host 127.0.0.2"),
         refused=("more", "--host", "--host 0.0.0.0", "--port", "--port -1", "--port 65536", "--no-such-option"),
     ),
-    "doctor": Usage(accepted=("", "--json"), refused=("more", "--no-such-option", "--json --json=no")),
+    "doctor": Usage(
+        accepted=("", "--json", "--json --app-id one --app-id two"),
+        refused=("more", "--no-such-option", "--json --json=no", "--app-id a/b"),
+    ),
     "webhook": Usage(
         accepted=(
             "",
@@ -270,6 +286,8 @@ USAGES = {
             "--port=0",
             "--port 65535 --host localhost",
             "--metrics-port 0 --metrics-host ::1",
+            "--app-id one --app-id two",
+            "register --app-id one https://hooks.example.com/webhook",
             "register https://hooks.example.com/webhook",
             "register https://hooks.example.com/webhook --name archive",
             "register --remove https://hooks.example.com/webhook",
@@ -288,6 +306,8 @@ USAGES = {
             "--no-such-option",
             "--port 80 register",
             "register --no-such-option",
+            "--app-id '*'",
+            "register --list --app-id a/b",
             "register http://hooks.example.com/webhook",
             "register https://hooks.example.com/webhook?token=1",
             "register https://hooks.example.com/a https://hooks.example.com/b",
@@ -393,7 +413,7 @@ def _at_the_door(module: Any) -> Iterator[None]:
             patch.setattr(module, "find_rows", lambda _, query: search(query))
         if hasattr(module, "examine"):
             sound = example(result_of(module.doctor), ok=True)
-            patch.setattr(module, "examine", lambda _: sound)
+            patch.setattr(module, "examine", lambda *_: sound)
         try:
             with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
                 yield
