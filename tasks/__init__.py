@@ -7,6 +7,7 @@
     1      documents                                                   what a meeting's texts are, and captions
     2      environment settings retry cancellation workers tls         what all others stand on
     2      process_tuning                                              what is set once for a process
+    2      worker_drain                                                how a worker of Prefect's ends
     2      prefect_settings run_history                                Prefect, as far as is known without it
     3      realtimekit                                                 the API: recordings and their URLs; webhooks
     3      download                                                    a file behind an expiring URL
