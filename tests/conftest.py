@@ -65,6 +65,7 @@ ON_DUTY = (
     r"test_scale.py::.*\[10000\]",
     # Prefect's command line takes three processes for it; what `prefect.yaml` says is read by all other tests of it.
     r"test_prefect_yaml.py::test_deploying_again_",
+    r"test_worker_drain.py::(?!.*\[a run-SIGTERM\])",
     # What compose.yaml says is read by all other tests of it.
     r"test_compose.py::test_docker_compose_",
 )

@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from prefect.events.schemas.automations import AutomationCore
 
+from tasks.orchestration.silent_runs import new_automation
 from tests.flows.composed import Composed
 from tests.flows.duty import asked, started, state_of
 from tests.flows.world import Gate, World, eventually
@@ -123,3 +126,32 @@ def let_nothing_follow(world: World) -> None:
 def crash(world: World, run: dict[str, str]) -> None:
     """Let a run be Crashed, as the automation of `flows.deploy` does after ten minutes without a sign of life."""
     asked(world, "POST", f"flow_runs/{run['id']}/set_state", {"state": {"type": "CRASHED"}, "force": True})
+
+
+def test_a_run_of_a_dead_machine_is_crashed_and_no_other(world: World) -> None:
+    """With ten seconds in place of ten minutes; a final state is one whatever its name."""
+    made = AutomationCore.model_dump(new_automation(timedelta(seconds=10)), mode="json")
+    automation = asked(world, "POST", "automations/", made)
+    try:
+        flow = asked(world, "POST", "flows/", {"name": "any"})["id"]
+        silent, pending, left = (begun(world, flow, kind) for kind in ("RUNNING", "PENDING", "RUNNING"))
+        put_into(world, left, "COMPLETED", "Left")
+        waiting = begun(world, flow, "SCHEDULED")
+        eventually(lambda: [state_of(world, run)["type"] for run in (silent, pending)] == ["CRASHED", "CRASHED"])
+        assert state_of(world, left)["name"] == "Left"
+        assert state_of(world, waiting)["type"] == "SCHEDULED"
+    finally:
+        asked(world, "DELETE", f"automations/{automation['id']}")
+
+
+def begun(world: World, flow_id: str, kind: str) -> dict[str, Any]:
+    run: dict[str, Any] = asked(world, "POST", "flow_runs/", {"flow_id": flow_id, "state": {"type": "SCHEDULED"}})
+    if kind != "SCHEDULED":
+        put_into(world, run, "PENDING")
+    if kind == "RUNNING":
+        put_into(world, run, "RUNNING")
+    return run
+
+
+def put_into(world: World, run: dict[str, Any], kind: str, name: str | None = None) -> None:
+    asked(world, "POST", f"flow_runs/{run['id']}/set_state", {"state": {"type": kind, "name": name}})
