@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -151,3 +152,4 @@ class Composed:
             kill_tree(self._processes[name])
         if self._postgres is not None:
             self._postgres.kill()
+            shutil.rmtree(self._postgres.folder)

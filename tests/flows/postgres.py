@@ -41,7 +41,7 @@ class Postgres:
     """
 
     def __init__(self, folder: Path, user: str = USER, database: str = "postgres", password: str = "") -> None:
-        self._bin, self._folder, self.port = programs(), folder, free_port()
+        self._bin, self.folder, self.port = programs(), folder, free_port()
         # It refuses to be run by root.
         self._as_user = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"] if os.geteuid() == 0 else []
         self._user, self._database = user, database
@@ -62,12 +62,12 @@ class Postgres:
 
     def start(self) -> None:
         """Start it, or start it again, and return when it answers and has the database."""
-        settings = [f"port={self.port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={self._folder}",
+        settings = [f"port={self.port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={self.folder}",
                     f"max_connections={CONNECTIONS}"]  # fmt: skip
         flags = [word for setting in settings for word in ("-c", setting)]
         self._process = subprocess.Popen(
-            [*self._as_user, f"{self._bin}/postgres", "-D", f"{self._folder}/data", *flags],
-            cwd=self._folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            [*self._as_user, f"{self._bin}/postgres", "-D", f"{self.folder}/data", *flags],
+            cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         eventually(lambda: self._client("pg_isready", "-q").returncode == 0)
         self._client("createdb", "-U", self._user, self._database)  # fails where it is there
