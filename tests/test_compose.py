@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 OURS = sorted(name for name, service in services().items() if "build" in service)
 OF_CLOUD = {"PREFECT_API_KEY"}
 """Prefect Cloud takes the place of the server that is composed here."""
+OF_KUBERNETES = {"PREFECT_WORKER_WEBSERVER_HOST"}
+"""Where probes come from outside of a container."""
 OLD_NAMES = {"AWS_SECURITY_TOKEN", "PREFECT_API_DATABASE_CONNECTION_URL"}
 """Of settings that have newer ones."""
 MADE_UP = {
@@ -87,7 +89,13 @@ def test_the_example_has_every_setting_and_nothing_else() -> None:
     of_libraries = {
         *environment.CERTIFICATES, *environment.SECRETS, *(name.upper() for name in environment.PROXIES), "NO_PROXY",
     }  # fmt: skip
-    needed = (settings_of_all_commands() | of_libraries | names_in_readmes()) - fixed() - OF_CLOUD - OLD_NAMES
+    needed = (
+        (settings_of_all_commands() | of_libraries | names_in_readmes())
+        - fixed()
+        - OF_CLOUD
+        - OF_KUBERNETES
+        - OLD_NAMES
+    )
     assert needed - set(example()) == set()
     assert set(example()) == taken()
 
