@@ -26,7 +26,7 @@ from tests.support.compose import environment_of, interpolate, services
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PORTS = ("4200", "5432", "8020", "8030", "8080")
+PORTS = ("4200", "5432", "8020", "8021", "8030", "8080")
 HEALTHY_WITHIN_S = 120.0
 
 
