@@ -22,7 +22,6 @@ def deploy() -> int:
 
     It may be run again at any time: it brings the deployments up to date, and leaves alone what somebody has paused.
     """
-    cli.begin()
     try:
         _deploy()
     except subprocess.CalledProcessError:

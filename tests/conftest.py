@@ -80,7 +80,7 @@ DEPLOYED = re.compile(r"tests/flows/test_(sweep_recordings|webhook|waiting|prefe
 """Tests that share deployments on Prefect's server."""
 PROCESSES = re.compile(r"tests/flows/test_(module|secrets|interrupted|doctor)\.py")
 """Tests that start most processes: a part of their own, so that no part takes much longer than the others."""
-PLAIN = re.compile(r"tests/flows/(test_(plain|prefect_settings|webhook_register|library)\.py|.*\[plainly)")
+PLAIN = re.compile(r"tests/flows/(test_(plain|prefect_settings|webhook_register|library|deploy)\.py|.*\[plainly)")
 """Tests of the flows' commands without any server: any worker may take any of them."""
 
 

@@ -92,9 +92,13 @@ class Composed:
         if name == "postgres":
             return  # has answered when it was started
         if condition == "service_completed_successfully":
-            assert self._processes[name].wait(HEALTHY_WITHIN_S) == 0, self.log(name)
+            self.wait(name)
         elif not self._services[name]["healthcheck"].get("disable"):
             eventually(lambda: self.is_healthy(name), HEALTHY_WITHIN_S)
+
+    def wait(self, name: str) -> None:
+        """Return when a service has ended by itself, and well."""
+        assert self._processes[name].wait(HEALTHY_WITHIN_S) == 0, self.log(name)
 
     def is_healthy(self, name: str) -> bool:
         """Return what the service's health check finds."""

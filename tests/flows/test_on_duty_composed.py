@@ -12,15 +12,16 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from prefect.events.schemas.automations import AutomationCore
 
-from tasks.orchestration.silent_runs import new_automation
+from tasks.orchestration.silent_runs import NAME, new_automation
 from tests.flows.composed import Composed
 from tests.flows.duty import asked, started, state_of
 from tests.flows.world import Gate, World, eventually
 from tests.standins.realtimekit import MediaSource, SyntheticContent
-from tests.standins.signer import Signer
+from tests.standins.signer import Signer, status_update
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,15 +41,19 @@ PASSWORDS = {
 
 
 @pytest.fixture
-def composed(plain: World, tmp_path: Path) -> Iterator[Composed]:
+def signer() -> Iterator[Signer]:
     with Signer() as signer:
-        env_file = plain.settings() | PASSWORDS | {"REALTIMEKIT_WEBHOOK_KEY_URL": signer.url}
-        composed = Composed(env_file, tmp_path)
-        try:
-            yield composed
-        finally:
-            plain.kit.on_file_request = None
-            composed.down()
+        yield signer
+
+
+@pytest.fixture
+def composed(plain: World, signer: Signer, tmp_path: Path) -> Iterator[Composed]:
+    composed = Composed(plain.settings() | PASSWORDS | {"REALTIMEKIT_WEBHOOK_KEY_URL": signer.url}, tmp_path)
+    try:
+        yield composed
+    finally:
+        plain.kit.on_file_request = None
+        composed.down()
 
 
 def archived_sums(world: World) -> dict[str, str]:
@@ -61,31 +66,38 @@ def archived_sums(world: World) -> dict[str, str]:
     return {bag.split("/")[-2]: answer["Body"].read().decode().split()[0] for bag, answer in manifests.items()}
 
 
-def hold_after(world: World, more: int) -> Gate:
+def let_pass(world: World, more: int) -> Gate:
     """Let the source answer so many more requests, and hold up all others until the next gate stands."""
     before, gate = world.kit.on_file_request, Gate(passing=len(world.kit.file_requests) + more)
     world.kit.on_file_request = gate
     if isinstance(before, Gate):
         before.opened.set()
-    assert gate.reached.wait(120)
     return gate
 
 
-def test_services_restarted_in_the_middle_of_sweeps_lose_nothing(plain: World, composed: Composed) -> None:
+def hold_no_more(world: World) -> None:
+    """Let the source answer all requests."""
+    before, world.kit.on_file_request = world.kit.on_file_request, None
+    assert isinstance(before, Gate)
+    before.opened.set()
+
+
+def test_services_restarted_in_the_middle_of_sweeps_lose_nothing(
+    plain: World, composed: Composed, signer: Signer
+) -> None:
     sources = {plain.add(MediaSource(SyntheticContent(SIZE, seed))).id: seed for seed in range(RECORDINGS)}
     composed.up()
     world = replace(plain, prefect_api=composed.api)
     let_nothing_follow(world)
 
     sweep = started(world, "every-15-minutes")
-    hold_after(world, 8)
-    composed.kill("postgres")
-    composed.start("postgres")
-    hold_after(world, 8)
-    composed.kill("server")
-    composed.start("server")
-    eventually(lambda: composed.is_healthy("server"))
-    hold_after(world, 8)
+    assert let_pass(world, 8).reached.wait(120)
+    for service in ("postgres", "server"):
+        composed.kill(service)
+        gate = let_pass(world, 8)  # the sweep goes on meanwhile
+        composed.start(service)
+        assert gate.reached.wait(120)
+        eventually(lambda: composed.is_healthy("server"))
     assert composed.stop("webhook")[0] == 0
     composed.start("webhook")
     composed.kill("worker")
@@ -95,7 +107,7 @@ def test_services_restarted_in_the_middle_of_sweeps_lose_nothing(plain: World, c
     composed.start("worker")
 
     sweep = started(world, "every-15-minutes")
-    hold_after(world, 8)
+    assert let_pass(world, 8).reached.wait(120)
     code, took = composed.stop("worker")
     assert (code, state_of(world, sweep)["type"]) == (0, "CRASHED"), composed.log("worker")
     LOG.info("the worker was drained in %.1f s", took)
@@ -103,17 +115,39 @@ def test_services_restarted_in_the_middle_of_sweeps_lose_nothing(plain: World, c
     composed.start("worker")
 
     last = started(world, "every-15-minutes")
-    opened, world.kit.on_file_request = world.kit.on_file_request, None
-    opened.opened.set()
+    hold_no_more(world)
     eventually(lambda: state_of(world, last)["type"] == "COMPLETED", 180)
+    announced = plain.add(MediaSource(SyntheticContent(SIZE, RECORDINGS)))
+    sources[announced.id] = RECORDINGS
+    announce(composed, signer, announced.id)
+    eventually(lambda: announced.id in archived_sums(world))
     assert archived_sums(world) == {
         recording: SyntheticContent(SIZE, seed).sha256() for recording, seed in sources.items()
     }
     audit = composed.run("worker", "python", "-m", "flows.audit_archive")
     assert audit.returncode == 0, audit.stderr
     assert len(json.loads(audit.stdout)["damaged"]) == 0
+    deploy_again(world, composed)
     everything = "".join(composed.log(name) for name in ("server", "deploy", "worker", "webhook", "library"))
     assert not [secret for secret in (*PASSWORDS.values(), world.kit.token) if secret in everything]
+
+
+def deploy_again(world: World, composed: Composed) -> None:
+    """Start the one-shot service once more, as `up` does: it undoes no pause, and makes nothing twice."""
+    asked(world, "PATCH", "work_pools/recordings", {"is_paused": True})
+    composed.start("deploy")
+    composed.wait("deploy")
+    assert asked(world, "GET", "work_pools/recordings")["is_paused"]
+    named = [automation["name"] for automation in asked(world, "POST", "automations/filter", {})]
+    assert named.count(NAME) == 1
+
+
+def announce(composed: Composed, signer: Signer, recording_id: str) -> None:
+    """Let RealtimeKit announce a recording to the receiver that was started again."""
+    assert composed.is_healthy("webhook")
+    body, headers = signer.delivery(status_update(recording_id))
+    answer = httpx.post(f"http://127.0.0.1:{composed.ports['8020']}/webhook", content=body, headers=headers, timeout=60)
+    assert answer.status_code == 202, answer.text
 
 
 def let_nothing_follow(world: World) -> None:
