@@ -6,6 +6,7 @@ left out: the image itself, read-only filesystems, users, networks. PostgreSQL i
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -26,6 +27,7 @@ from tests.support.compose import environment_of, interpolate, services
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+LOG = logging.getLogger(__name__)
 PORTS = ("4200", "5432", "8020", "8021", "8030", "8080")
 HEALTHY_WITHIN_S = 120.0
 
@@ -94,6 +96,7 @@ class Composed:
         if condition == "service_completed_successfully":
             self.wait(name)
         elif not self._services[name]["healthcheck"].get("disable"):
+            LOG.info("waiting for %s", name)
             eventually(lambda: self.is_healthy(name), HEALTHY_WITHIN_S)
 
     def wait(self, name: str) -> None:
