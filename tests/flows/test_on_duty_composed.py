@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOG = logging.getLogger(__name__)
-pytestmark = [pytest.mark.duty, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.duty, pytest.mark.timeout(900)]
 
 RECORDINGS = 50
 SIZE = 200_000
