@@ -9,6 +9,7 @@
     2      environment settings retry cancellation workers tls         what all others stand on
     2      secret_sources setting_problems                             secrets in files and in Prefect blocks
     2      process_tuning                                              what is set once for a process
+    2      worker_drain                                                how a worker of Prefect's ends
     2      prefect_settings run_history                                Prefect, as far as is known without it
     3      realtimekit                                                 the API: recordings and their URLs; webhooks
     3      download                                                    a file behind an expiring URL

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 STORE_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-FILE_VARIABLES = {f"{name}_FILE": name for name in ("CLOUDFLARE_API_TOKEN", *STORE_KEYS, "LIBRARY_PASSWORD", "ALARMS_TO")}
+FILE_VARIABLES = {
+    f"{name}_FILE": name for name in ("CLOUDFLARE_API_TOKEN", *STORE_KEYS, "LIBRARY_PASSWORD", "ALARMS_TO")
+}
 """Variables that name a file, and whose value the file holds. Others, such as AWS_CONFIG_FILE, are boto3's own."""
 CREDENTIALS = "ARCHIVE_CREDENTIALS"
 """Names a block with all keys of the store."""

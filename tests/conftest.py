@@ -72,6 +72,9 @@ ON_DUTY = (
     r"test_prefect_yaml.py::test_deploying_again_",
     # The library of all messengers takes a second to load.
     r"test_alarm_receiver.py::",
+    r"test_worker_drain.py::(?!.*\[a run-SIGTERM\])",
+    # What compose.yaml says is read by all other tests of it.
+    r"test_compose.py::test_docker_compose_",
     # What the figures are is tried without a server; these wait for events to come to it.
     r"flows/test_metrics.py::",
 )
@@ -85,7 +88,7 @@ DEPLOYED = re.compile(r"tests/flows/test_(sweep_recordings|webhook|waiting|prefe
 PROCESSES = re.compile(r"tests/flows/test_(module|secrets|interrupted|doctor)\.py")
 """Tests that start most processes: a part of their own, so that no part takes much longer than the others."""
 PLAIN = re.compile(
-    r"tests/flows/(test_(plain|prefect_settings|webhook_register|library|alarm_receiver|several_apps)\.py|.*\[plainly)"
+    r"tests/flows/(test_(plain|prefect_settings|webhook_register|library|alarm_receiver|several_apps|deploy)\.py|.*\[plainly)"
 )
 """Tests of the flows' commands without any server: any worker may take any of them."""
 

@@ -16,6 +16,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
+import psutil
 
 from tests.flows.world import PROJECT, eventually
 
@@ -43,6 +44,18 @@ def free_port() -> int:
         with suppress(OSError), socket.create_server(("127.0.0.1", _CHANCE.randint(*PORTS))) as listener:
             port: int = listener.getsockname()[1]
             return port
+
+
+def kill_tree(process: subprocess.Popen[Any]) -> None:
+    """End a process and all that it has started, directly or not, as a container ends."""
+    with suppress(psutil.NoSuchProcess):
+        tree = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+        for child in tree:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+        psutil.wait_procs(tree, timeout=30)
+    process.wait()
 
 
 class Running:

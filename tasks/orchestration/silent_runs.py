@@ -1,0 +1,58 @@
+"""The automation that ends runs which nobody works on any more: one is kept on Prefect's server.
+
+A machine that dies takes its runs along, and Prefect's server lists them as Running, or as Pending, for ever. A sweep
+leaves the recording of such a run alone for hours. The automation marks a run as Crashed that gave no sign of life.
+Source: https://docs.prefect.io/v3/advanced/detect-zombie-flows
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import StateType
+from prefect.events.actions import ChangeFlowRunState
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.events.schemas.events import ResourceSpecification
+
+from tasks.orchestration.run_history import SILENT
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+NAME = "realtimekit-archiver: end silent runs"
+_RUN = "prefect.flow-run"
+
+
+def new_automation(within: timedelta = SILENT) -> AutomationCore:
+    """Return the automation.
+
+    Args:
+        within: after which a run without a sign of life counts as dead. Heartbeats come every three minutes.
+    """
+    trigger = EventTrigger(
+        match=ResourceSpecification({"prefect.resource.id": f"{_RUN}.*"}),
+        for_each={"prefect.resource.id"},
+        # A final state is an event, too, whatever its name: "Left", "Postponed".
+        after={f"{_RUN}.Pending", f"{_RUN}.Running", f"{_RUN}.heartbeat"},
+        expect={f"{_RUN}.*"},
+        posture=Posture.Proactive,
+        threshold=1,
+        within=within,
+    )
+    message = f"No sign of life for {within}: its machine or worker died. The next sweep carries on."
+    return AutomationCore(
+        name=NAME,
+        description="Marks runs as Crashed whose machine died. The next sweep carries on with their recordings.",
+        trigger=trigger,
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, message=message)],
+    )
+
+
+def ensure_automation() -> bool:
+    """Make the automation, unless there is one of this name; return whether it was made."""
+    with get_client(sync_client=True) as client:
+        if client.read_automations_by_name(NAME):
+            return False
+        client.create_automation(new_automation())
+        return True
