@@ -35,7 +35,7 @@ class Query:
     until: datetime | None = None  # invoked before
     meeting: str = ""  # part of the meeting's id or title
     session: str = ""  # part of the session's id
-    person: str = ""  # part of a name or id of who started or stopped it, or of the file name of a track
+    person: str = ""  # part of a name or id of who started or stopped it or took part, or of a track's file name
     app_id: str = ""
     min_duration_s: float = 0.0
     max_duration_s: float = float("inf")
@@ -122,6 +122,7 @@ def _has_words(texts: Iterable[str | None], words: str) -> bool:
 def _people(row: Row) -> Iterator[str | None]:
     """Yield the texts that name people: tracks are called after participants."""
     yield from (row[name] for name in ("started_by", "started_by_id", "stopped_by", "stopped_by_id"))
+    yield from (*row["participants"], *row["participant_ids"])
     yield from (
         file["path"].rpartition("/")[2] for file in row["files"] if file["path"].startswith(f"{PAYLOAD}tracks/")
     )
