@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 import subprocess
@@ -175,6 +176,28 @@ def test_a_description_comes_later_and_is_read_when_it_comes_changes_or_goes(ben
     update(bench)
     assert rows(bench)[recording.id]["codecs"] == []
     require_right(bench)
+
+
+def test_a_poster_is_known_as_long_as_the_bag_holds_the_video_that_it_is_a_frame_of(rclone: Archiving) -> None:
+    recording, *_ = three(rclone)
+    beside = rclone.folder(recording).rstrip("/")
+    video = key_of(rclone, recording, "data/video/").removeprefix(f"{beside}/")
+    sha256 = hashlib.sha256(rclone.objects()[f"{beside}/{video}"]).hexdigest()
+    for poster, stated, known in ((video, sha256, True), (video, "0" * 64, False), ("", sha256, False)):
+        described = {"files": [{"path": video, "sha256": stated}], "poster": poster}
+        put(rclone, f"{beside}.poster.jpg", b"\xff\xd8\xff")
+        put(rclone, f"{beside}.description.json", json.dumps(described).encode())
+        update(rclone)
+        url = f"s3://{rclone.bucket}/{beside}.poster.jpg" if known else None
+        assert rows(rclone)[recording.id]["poster_url"] == url
+        require_right(rclone)
+    assert audited(rclone).notices == set()
+    put(rclone, f"{beside}.description.json", json.dumps(described | {"poster": video}).encode())
+    update(rclone)
+    assert rows(rclone)[recording.id]["poster_url"]
+    delete(rclone, f"{beside}.poster.jpg")
+    assert update(rclone).read == 1
+    assert rows(rclone)[recording.id]["poster_url"] is None
 
 
 def test_what_audits_found_stands_in_the_rows_until_a_recording_is_replaced(bench: Archiving) -> None:
