@@ -139,7 +139,7 @@ class Receiver:
             return self._postpone("the signature cannot be verified now", str(unavailable))
         except WebhookMalformed as malformed:
             log.error("%s", malformed)  # noqa: TRY400 - it says all
-            return JSONResponse({"status": "refused", "reason": malformed.found}, 400)
+            return JSONResponse({"status": "refused", "reason": malformed.finding}, 400)
         if reason := self._needs_nothing(announced):
             return JSONResponse({"status": "ignored", "reason": reason})
         return await self._start(announced, body)
