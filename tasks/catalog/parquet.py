@@ -50,13 +50,19 @@ def decode(content: bytes) -> list[Row]:
         table = pq.read_table(io.BytesIO(content))
         names = set(table.column_names)
         arrays = [
-            table.column(field.name).cast(field.type) if field.name in names else pa.nulls(len(table), field.type)
+            table.column(field.name).cast(field.type) if field.name in names else _unknown(len(table), field.type)
             for field in _schema()
         ]
         rows: list[Row] = pa.table(arrays, schema=_schema()).to_pylist()
     except (pa.ArrowException, OSError, ValueError):
         return []
     return rows
+
+
+def _unknown(count: int, kind: Any) -> Any:
+    """Return the values of a column that an older file lacks: of lists empty ones, of all others null."""
+    pa, _ = _pyarrow()
+    return pa.array([[]] * count, kind) if pa.types.is_list(kind) else pa.nulls(count, kind)
 
 
 @cache

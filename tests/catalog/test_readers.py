@@ -11,6 +11,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 from tasks.catalog import COLUMNS, SCHEMA_VERSION
+from tasks.catalog.parquet import decode
 from tests.catalog.test_update import three
 from tests.standins.realtimekit import MediaSource
 from tests.support.cataloguing import files, rows, update
@@ -94,6 +95,16 @@ def test_columns_say_what_they_are(rclone: Archiving) -> None:
         schema = pq.read_schema(io.BytesIO(content))
         described = {field.name: field.metadata[b"description"].decode() for field in schema}
         assert described == {column.name: column.description for column in COLUMNS}
+
+
+def test_a_file_of_an_older_version_is_read_with_nothing_in_the_columns_that_it_lacks(rclone: Archiving) -> None:
+    three(rclone)
+    update(rclone)
+    for content in files(rclone).values():
+        older = pq.read_table(io.BytesIO(content)).drop_columns(["participants", "poster_url"])
+        sink = io.BytesIO()
+        pq.write_table(older, sink)
+        assert [(row["participants"], row["poster_url"]) for row in decode(sink.getvalue())] == [([], None)]
 
 
 def table() -> str:
