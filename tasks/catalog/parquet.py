@@ -27,9 +27,10 @@ def encode(rows: list[Row], footer: str) -> bytes:
         footer: kept in the file's metadata.
     """
     pa, pq = _pyarrow()
-    table = pa.Table.from_pylist(rows, schema=_schema().with_metadata({FOOTER: footer.encode()}))
-    sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd")
+    table, sink = pa.Table.from_pylist(rows, schema=_schema()), io.BytesIO()
+    with pq.ParquetWriter(sink, table.schema, compression="zstd") as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({FOOTER: footer.encode()})  # as the schema's, it would be kept twice
     return sink.getvalue()
 
 

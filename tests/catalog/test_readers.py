@@ -14,7 +14,8 @@ from tasks.catalog import COLUMNS, SCHEMA_VERSION
 from tasks.catalog.parquet import decode
 from tests.catalog.test_update import three
 from tests.standins.realtimekit import MediaSource
-from tests.support.cataloguing import files, rows, update
+from tests.support.cataloguing import files, rows, sessions, update
+from tests.support.meetings import Meeting
 
 if TYPE_CHECKING:
     from tests.support.archiving import Archiving
@@ -59,7 +60,10 @@ def test_duckdb_reads_the_catalog(rclone: Archiving, tmp_path: Path) -> None:
     recordings = three(rclone)
     recordings.append(rclone.add(tracks={"default": {"ann.webm": MediaSource(b"ann\0")}}))
     rclone.archived(recordings[-1])
+    meeting = Meeting.at(rclone, days_ago=100)  # without a recording, in a month without any
+    rclone.run().archived_session(meeting.id)
     update(rclone)
+    assert [session.session_id for session in sessions(rclone)] == [meeting.id]
     download(rclone, tmp_path)
     columns = {name: kind for name, kind, *_ in asked("DESCRIBE " + ALL, tmp_path)}
     assert columns == {column.name: TYPES[column.kind][1] for column in COLUMNS} | {
