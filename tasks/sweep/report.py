@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
+from tasks.figures import SweepFigures, TransferFigures
 from tasks.text import cell
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tasks.sweep.scope import Scope
 
 NAMED = 5
@@ -75,6 +78,8 @@ class Sweep(BaseModel):
     sessions_failed: tuple[SweptSession, ...] = ()  # could not be looked at, or archived; later sweeps try again
     sessions_overdue: tuple[SweptSession, ...] = ()  # what is to be there is not, and expires soon
     sessions_left: tuple[SweptSession, ...] = ()  # in a dry run: those that are due
+    figures: TransferFigures = TransferFigures()  # of the recordings that this sweep has transferred
+    seconds: float = 0.0  # that the sweep took
 
 
 COLUMNS = {
@@ -143,6 +148,25 @@ def findings(sweep: Sweep, scope: Scope) -> str:
         ],
     }
     return "; ".join(f"{len(names)} {what}: {_named(names)}" for what, names in groups.items() if names)
+
+
+def figures_of(sweep: Sweep, app_ids: Sequence[str], *, looked_at_all: bool) -> SweepFigures:
+    """Return what an operator plots of a sweep: how many there are of everything, and what the transfers took.
+
+    Args:
+        sweep: the result.
+        app_ids: of the apps that it looked at.
+        looked_at_all: see `SweepFigures`.
+    """
+    lists = ("at_risk", *COLUMNS, "sessions_archived", "sessions_failed", "sessions_overdue")
+    return SweepFigures(
+        **sweep.figures.model_dump(),
+        **{name: len(getattr(sweep, name)) for name in lists},
+        looked_at_all=looked_at_all,
+        app_ids=tuple(app_ids),
+        seconds=sweep.seconds,
+        already_archived=sweep.already_archived,
+    )
 
 
 def _named(names: list[str]) -> str:
