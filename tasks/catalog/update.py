@@ -176,7 +176,10 @@ class _Update:
         rows = self._with_people(rows, near, bags)
         sessions = self._unrecorded(month, rows, near, there.sessions if current else (), bags)
         wanted = self._wanted({folder: row["bag_version"] or "" for folder, row in rows.items()}, near, source)
-        if not current or source is None or source.audits != wanted.audits:
+        audited = {folder for folder in rows.keys() - kept.keys() if self._was_audited(before, folder)}
+        if audited and self._only:  # audits are not looked at: the next update of all months does
+            wanted = wanted.model_copy(update={"audits": ""})
+        elif audited or not current or source is None or source.audits != wanted.audits:
             rows = {folder: row | self._fixity(held[folder]) for folder, row in rows.items()}
         self._removed += len(before.keys() - {self._reader.url(folder) for folder in versions})
         self._written.add(month)
@@ -188,6 +191,11 @@ class _Update:
         self._context.log.info(
             "%s of %s: %d recordings, %d read.", month.month, month.app_id, len(rows), len(rows) - len(kept)
         )
+
+    def _was_audited(self, before: Mapping[str, Row], folder: str) -> bool:
+        """Tell whether the row that a bag had, by its address, has what an audit found."""
+        row = before.get(self._reader.url(folder))
+        return row is not None and row["fixity_checked_at"] is not None
 
     def _with_people(self, rows: Mapping[str, Row], near: Mapping[str, str], bags: ListedBags) -> dict[str, Row]:
         """Return rows with who took part in their sessions; the bags of a session are read if they are new or changed.
