@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from tasks import cli, command
-from tasks.archive import PAYLOAD, ArchivedBag, ArchivedFile, description_key, find_version_for, open_bag
+from tasks.archive import PAYLOAD, ArchivedBag, ArchivedFile, description_key, find_version_for, open_bag, poster_key
 from tasks.arguments import parse_for
 from tasks.engine import Engine
-from tasks.errors import ArchiverError, RecordingIdInvalid
-from tasks.media.description import Description, MediaFile, compare_files, describe_file, render_markdown
+from tasks.errors import ArchiverError, RecordingIdInvalid, StoreRefused
+from tasks.media.description import Description, MediaFile, Poster, compare_files, describe_file, render_markdown
 from tasks.media.ranged_file import BlockReader
 from tasks.media.sandbox import examine_file
 from tasks.realtimekit import UUID_PATTERN, parse_recording_id
@@ -75,9 +75,10 @@ def describe(
         duration_s=lasted_s or None,
         files=tuple(media),
         findings=tuple(findings),
+        poster=poster.path,
     )
-    run(store_description, store, archived, description, engine.log)
-    publish_description(engine, description, poster, _read_summary(store, archived, engine.log))
+    run(store_description, store, archived, description, poster.jpeg, engine.log)
+    publish_description(engine, description, poster.jpeg, _read_summary(store, archived, engine.log))
     return description
 
 
@@ -86,25 +87,41 @@ def find_archive(store: Store, root: str, archive_url: str, recording_id: str) -
     return open_bag(store, root, archive_url, recording_id)
 
 
-def examine_media(store: Store, archived: ArchivedBag, duration_s: float, log: Log) -> tuple[list[MediaFile], bytes]:
+def examine_media(store: Store, archived: ArchivedBag, duration_s: float, log: Log) -> tuple[list[MediaFile], Poster]:
     """Find out what each file is, each in a process of its own; and make a picture of the first video that has one."""
-    described, poster = list[MediaFile](), b""
+    described, poster = list[MediaFile](), Poster()
     for path, (file, stored) in archived.files.items():
         ranges = BlockReader(_fetcher(store, stored), file.size, BUDGET)
-        probed = examine_file(ranges, poster=not poster and path.startswith(f"{PAYLOAD}video/"))
+        probed = examine_file(ranges, poster=not poster.jpeg and path.startswith(f"{PAYLOAD}video/"))
         described.append(describe_file(file, probed, duration_s))
-        poster = poster or probed.poster
+        poster = Poster(path, probed.poster) if probed.poster else poster
         log.info("%s: read %s of %s.", path, human_size(ranges.fetched), human_size(file.size))
         for finding in described[-1].findings:
             log.warning("%s: %s.", path, finding)
     return described, poster
 
 
-def store_description(store: Store, archived: ArchivedBag, description: Description, log: Log) -> None:
-    """Store the description beside the archive, which itself is never touched; again in the same place."""
+def store_description(store: Store, archived: ArchivedBag, description: Description, poster: bytes, log: Log) -> None:
+    """Store description and picture beside the archive, which itself is never touched; again in the same places.
+
+    The picture comes first, so that a description names no picture that is not there.
+    """
     key = description_key(archived.folder)
+    if poster:
+        store.put(poster_key(archived.folder), poster, "image/jpeg")
+    else:
+        _delete_poster(store, poster_key(archived.folder), log)
     store.put(key, description.model_dump_json(indent=2).encode() + b"\n", "application/json")
     log.info("Described: s3://%s/%s", store.bucket, key)
+
+
+def _delete_poster(store: Store, key: str, log: Log) -> None:
+    """Delete the picture of a video that was replaced by something without one; nothing shows the picture any more."""
+    try:
+        if store.head(key) is not None:
+            store.delete([key])
+    except StoreRefused as refused:
+        log.warning("A picture of what was archived before stays: %s", refused)
 
 
 def _disagreements(archived: ArchivedBag, files: tuple[ArchivedFile, ...], size: int) -> list[str]:

@@ -59,7 +59,8 @@ def query_of(
         until: Recorded on that day or before.
         meeting: Part of the meeting's title or id.
         session: Part of the session's id.
-        person: Part of the name or id of who started or stopped the recording, or of a track's file name.
+        person: Part of the name or id of who started or stopped the recording, or of a track's file name; or of who
+            took part, where the session is archived.
         app_id: The RealtimeKit app.
         min_duration: At least that long: 90 (seconds), 15m, 1h30m.
         max_duration: At most that long.

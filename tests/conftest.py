@@ -52,6 +52,7 @@ ON_DUTY = (
     r"test_transfer.py::test_sources_without_ranges_.*\[swift-.*-[02]\]",
     r"torture/sessions/test_catalogue.py::.*(-swift|session-(?!at-once|never|api)\S*-rclone)\]",
     r"catalog/test_scale.py::",
+    r"test_describe_recording.py::test_a_picture_of_what_was_archived_before_",
     r"restore/test_memory.py::",
     r"library/test_scale.py::",
     r"catalog/test_update.py::test_(two_updates_at_once|an_update_that_is_killed)_.*\[[2-9]",

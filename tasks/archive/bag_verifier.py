@@ -199,14 +199,16 @@ def find_damage(
 
     Args:
         sizes: bytes by path within the bag, of everything in its folder; what is neither payload nor in `tags` is left
-            out.
+            out. What the tag manifest states besides our tag files must be there, and its content is not compared.
         tags: content by name of the tag files that are there.
         tag_files: names of all tag files that such a bag has.
     """
     payload = {path: size for path, size in sizes.items() if path.startswith(layout.PAYLOAD)}
     findings = Findings()
-    verifier = BagVerifier(payload | {name: len(text) for name, text in tags.items()}, tags, findings, tag_files)
-    verifier.verify_tag_files(lambda name, stated: compare_text(tags[name], stated))
+    others = {path: sizes[path] for path in _stated_by_others(tags, tag_files) if path in sizes}
+    known = {name: len(text) for name, text in tags.items()}
+    verifier = BagVerifier(payload | others | known, tags, findings, tag_files)
+    verifier.verify_tag_files(lambda name, stated: compare_text(tags[name], stated), others)
     verifier.verify_payload_paths()
     verifier.verify_oxum()
     oxum, stated_oxum = bag.payload_oxum(payload.values()), bag.stated_oxum(tags.get(layout.INFO, b""))
@@ -218,6 +220,14 @@ def find_damage(
         "malformed": "{0.path}: {0.found} (expected: {0.expected})",
     }
     return [texts[finding.kind].format(finding) for finding in findings.kept if finding.kind in texts]
+
+
+def _stated_by_others(tags: Mapping[str, bytes], tag_files: Collection[str]) -> set[str]:
+    """Return the paths of tag files that are none of ours: another program has added them, and stated them."""
+    try:
+        return bag.parse_manifest(tags.get(layout.TAG_MANIFEST, b"")).keys() - set(tag_files)
+    except ValueError:
+        return set()
 
 
 def compare_text(text: bytes, stated: Mapping[str, str]) -> str:

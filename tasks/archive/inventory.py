@@ -130,6 +130,7 @@ class Holdings:
     bags: dict[str, Held] = field(default_factory=dict)  # by folder
     no_bags: dict[str, Held] = field(default_factory=dict)  # where we archive, but without the marker
     descriptions: dict[str, StoredObject] = field(default_factory=dict)  # by the folder of what they describe
+    posters: dict[str, StoredObject] = field(default_factory=dict)  # by the folder of the recording that they are of
     foreign: int = 0  # objects that belong to none of them
     samples: list[str] = field(default_factory=list)  # of their keys, fit to be shown
 
@@ -202,6 +203,7 @@ class _Listing:
         self._ours: dict[str, Held] = {}
         self._elsewhere: dict[str, Held] = {}  # by the folder that the object itself lies in
         self._descriptions: dict[str, StoredObject] = {}
+        self._posters: dict[str, StoredObject] = {}
 
     def add(self, path: str, stored: StoredObject) -> None:
         """Sort in an object.
@@ -216,13 +218,15 @@ class _Listing:
             held.add(key.path, stored)
         elif layout.is_description(path):
             self._descriptions[layout.described_folder(path)] = stored
+        elif layout.is_poster(path):
+            self._posters[layout.poster_folder(path)] = stored
         elif not layout.is_derived(path):
             folder, slash, name = path.rpartition("/")
             self._elsewhere.setdefault(folder + slash, Held(folder + slash)).add(name, stored)
 
     def holdings(self) -> Holdings:
         """Return what was sorted in: elsewhere, a folder with the marker is a bag with all that is below it."""
-        held = Holdings(descriptions=self._descriptions)
+        held = Holdings(descriptions=self._descriptions, posters=self._posters)
         for folder, content in self._ours.items():
             (held.bags if content.is_bag else held.no_bags)[folder] = content
         # A marker above our folders would make one bag of them all.

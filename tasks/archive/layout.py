@@ -7,6 +7,7 @@
     unfinished/…                                          records of uploads under way; gone once it is a bag
 {prefix}/{app_id}/…/{recording_id}.description.json       what the media are; derived
 {prefix}/{app_id}/…/{recording_id}.vtt  .txt              captions in time with the recording; derived
+{prefix}/{app_id}/…/{recording_id}.poster.jpg             a frame of the video; derived
 {prefix}/{app_id}/{YYYY}/{MM}/{DD}/session-{session_id}/v0001/    a session's bag: UTC day on which it started
     data/transcript.…  data/chat.…  data/summary.…  data/uploads/…
     data/missing.txt                                      where there is nothing else, as a bag has a payload
@@ -22,7 +23,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.documents import count_removed, without_signatures
@@ -57,6 +58,7 @@ NO_APPS = frozenset({f"{AUDIT}/", f"{CATALOG}/", f"{SESSIONS}/"})
 DESCRIPTION = ".description.json"
 CAPTIONS = ".vtt"
 TRANSCRIPT_TEXT = ".txt"
+POSTER = ".poster.jpg"
 
 _ID = "[0-9a-f-]{36}"
 _VERSION = rf"session-{_ID}/v(?P<version>[0-9]{{4,6}})/"
@@ -65,7 +67,8 @@ _DAY = rf"(?P<app>{APP_ID})/[0-9]{{4}}/[0-9]{{2}}/[0-9]{{2}}/"
 _FOLDER = re.compile(rf"{_DAY}{_BAG}")
 _KEY = re.compile(rf"(?P<folder>{_DAY}{_BAG})(?P<path>.+)", re.DOTALL)
 _DESCRIPTION = re.compile(rf"{_DAY}{_ID}{re.escape(DESCRIPTION)}")
-_DERIVED = re.compile(rf"{_DAY}{_ID}(?:{'|'.join(map(re.escape, (DESCRIPTION, CAPTIONS, TRANSCRIPT_TEXT)))})")
+_POSTER = re.compile(rf"{_DAY}{_ID}{re.escape(POSTER)}")
+_DERIVED = re.compile(rf"{_DAY}{_ID}(?:{'|'.join(map(re.escape, (DESCRIPTION, CAPTIONS, TRANSCRIPT_TEXT, POSTER)))})")
 _AT_THE_END = re.compile(rf"(?:^|/){_VERSION}$")
 _MONTH_FOLDER = re.compile(rf"(?P<app>{APP_ID})/(?P<year>[0-9]{{4}})/(?P<month>[0-9]{{2}})/")
 _MONTH = re.compile(rf"{CATALOG}/app_id=(?P<app>{APP_ID})/month=(?P<month>[0-9]{{4}}-[0-9]{{2}})/recordings\.parquet")
@@ -89,6 +92,11 @@ class Month(NamedTuple):
     def folder(self) -> str:
         """Where the month's bags lie, below the archive's root, without a slash at its end."""
         return f"{self.app_id}/{self.month.replace('-', '/')}"
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The columns of the catalog that stand in the path alone."""
+        return self._asdict()
 
     @property
     def catalog_path(self) -> str:
@@ -132,6 +140,20 @@ def month_of(folder: str) -> Month:
     """
     app_id, year, month = folder.split("/")[:3]
     return Month(app_id, f"{year}-{month}")
+
+
+def days_beside(month: Month) -> list[str]:
+    """Return the folders of days before and after a month in which sessions of the month's recordings may lie.
+
+    They are below the archive's root, without a slash at their ends; recordings without any time have none.
+    """
+    try:
+        first = date.fromisoformat(f"{month.month}-01")
+        last = date.fromordinal((first + timedelta(days=31)).replace(day=1).toordinal() - 1)
+    except (ValueError, OverflowError):
+        return []
+    near = {day for edge in (first, last) for day in session_days(edge)}
+    return [f"{month.app_id}/{day:%Y/%m/%d}" for day in sorted(near) if f"{day:%Y-%m}" != month.month]
 
 
 def parse_catalog_path(path: str) -> Month | None:
@@ -285,6 +307,11 @@ def transcript_text_key(folder: str) -> str:
     return folder.rstrip("/") + TRANSCRIPT_TEXT
 
 
+def poster_key(folder: str) -> str:
+    """Return the key of a frame of a recording's video, beside its bag."""
+    return folder.rstrip("/") + POSTER
+
+
 def kind_of(path: str) -> str:
     """Return the kind of a payload file: `video`, `audio` or `tracks`.
 
@@ -348,6 +375,24 @@ def described_folder(path: str) -> str:
         path: the description's key.
     """
     return path.removesuffix(DESCRIPTION) + "/"
+
+
+def is_poster(path: str) -> bool:
+    """Tell whether a key is that of a frame of a recording's video.
+
+    Args:
+        path: the key below the archive's root.
+    """
+    return _POSTER.fullmatch(path) is not None
+
+
+def poster_folder(path: str) -> str:
+    """Return the folder of the recording that a frame is of, with a slash at its end.
+
+    Args:
+        path: the frame's key.
+    """
+    return path.removesuffix(POSTER) + "/"
 
 
 def is_unfinished(path: str) -> bool:

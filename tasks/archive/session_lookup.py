@@ -95,7 +95,9 @@ class SessionBag:
     bag: InspectedBag
 
 
-def find_session(bucket: Bucket, root: str, app_id: str, session_id: str, days: Collection[date]) -> SessionBag | None:
+def find_session(
+    bucket: Bucket, root: str, app_id: str, session_id: str, days: Collection[date | None]
+) -> SessionBag | None:
     """Return the newest version of a session that is whole; None if there is none.
 
     Args:
@@ -103,7 +105,7 @@ def find_session(bucket: Bucket, root: str, app_id: str, session_id: str, days: 
         root: its key prefix, with a slash at its end, or empty.
         app_id: the session's app.
         session_id: the session's id.
-        days: in UTC, on one of which the session began.
+        days: in UTC, on one of which the session began; None for a session without any time.
 
     Raises:
         StoreRefused, StoreUnavailable: the store.

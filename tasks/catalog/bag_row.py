@@ -20,22 +20,19 @@ from tasks.archive import (
     missing_labels,
     stated_findings,
 )
-from tasks.catalog.schema import COLUMNS, Row
+from tasks.catalog.row_texts import plain_text, plain_texts
+from tasks.catalog.schema import Row, empty_row
 from tasks.realtimekit import parse_archived
 from tasks.realtimekit.values import as_object
 from tasks.s3 import bare_etag
-from tasks.text import redact_text
 from tasks.workers import a_few_at_a_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from tasks.archive import Held, InspectedBag
     from tasks.s3 import Bucket, StoredObject
 
-LONGEST_TEXT = 1000
-"""Characters."""
-MOST_FINDINGS = 100
 LARGEST_NUMBER = 2**63 - 1
 
 
@@ -64,16 +61,24 @@ class Description(BaseModel):
 
     files: tuple[DescribedFile, ...] = ()
     findings: tuple[str, ...] = ()
+    poster: str = ""  # the path of the file that the poster is a frame of
 
 
-def bag_version(held: Held, description: StoredObject | None) -> str:
-    """Return a text that is another one whenever the bag or its description is; a listing is enough for it."""
-    described = f"{bare_etag(description.etag)} {description.size} {description.modified}" if description else ""
-    text = f"{held.sums.versions} {held.marked} {described}"
+def bag_version(held: Held, description: StoredObject | None = None, poster: StoredObject | None = None) -> str:
+    """Return a text that is another one whenever the bag is, its description or its poster; a listing is enough."""
+    text = " ".join(
+        [f"{held.sums.versions} {held.marked}", _version(description), *([_version(poster)] * bool(poster))]
+    )
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def read_row(bucket: Bucket, root: str, held: Held, description: StoredObject | None) -> Row | None:
+def _version(derived: StoredObject | None) -> str:
+    return f"{bare_etag(derived.etag)} {derived.size} {derived.modified}" if derived else ""
+
+
+def read_row(
+    bucket: Bucket, root: str, held: Held, description: StoredObject | None, poster: StoredObject | None = None
+) -> Row | None:
     """Return the row of a bag; None if there is no bag any more.
 
     Args:
@@ -81,6 +86,7 @@ def read_row(bucket: Bucket, root: str, held: Held, description: StoredObject | 
         root: the archive's key prefix, with a slash at its end, or empty.
         held: the bag, as listed.
         description: the object that describes its media, as listed; None if there is none.
+        poster: a frame of its video, as listed; None if there is none.
 
     Raises:
         StoreRefused, StoreUnavailable: the store does not give one of its files.
@@ -90,9 +96,11 @@ def read_row(bucket: Bucket, root: str, held: Held, description: StoredObject | 
     if bag is None:
         return None
     described = parse_description(bucket.get(description.key) or b"") if description else Description()
-    return build_row(held, description, bag, described, _content_types(bucket, folder, bag, described)) | {
-        "archive_url": f"s3://{bucket.bucket}/{folder}"
-    }
+    content_types = _content_types(bucket, folder, bag, described)
+    row = build_row(held, bag_version(held, description, poster), bag, described, content_types)
+    url = f"s3://{bucket.bucket}/"
+    shown = poster if poster and _is_of_poster(described, _checksums(bag)) else None
+    return row | {"archive_url": f"{url}{folder}", "poster_url": f"{url}{shown.key}" if shown else None}
 
 
 def unreadable_row(held: Held, url: str, reason: str) -> Row:
@@ -103,35 +111,41 @@ def unreadable_row(held: Held, url: str, reason: str) -> Row:
         url: where it is.
         reason: why it cannot be read.
     """
-    known = {"recording_id": held.recording_id, "condition": "unreadable", "findings": [_text(reason)]}
-    return _empty_row() | known | {"archived_at": held.marked, "archive_url": url}
+    known = {"recording_id": held.recording_id, "condition": "unreadable", "findings": [plain_text(reason)]}
+    return empty_row() | known | {"archived_at": held.marked, "archive_url": url}
 
 
 def build_row(
     held: Held,
-    description: StoredObject | None,
+    version: str,
     bag: InspectedBag,
     described: Description,
     content_types: Mapping[str, str],
 ) -> Row:
-    """Return the row of a bag, but for its address and its fixity.
+    """Return the row of a bag, but for its address, its fixity and its session.
 
     Args:
         held: the bag, as listed.
-        description: the object that describes its media.
+        version: of the bag.
         bag: what it holds.
         described: what its media are.
         content_types: of its files, by path.
     """
     files = _files(bag, content_types)
     return (
-        _empty_row()
+        empty_row()
         | {"recording_id": held.recording_id, "archived_at": held.marked, "files": files}
-        | {"bytes": sum(file["size"] or 0 for file in files), "bag_version": bag_version(held, description)}
+        | {"bytes": sum(file["size"] or 0 for file in files), "bag_version": version}
         | _of_details(bag.tags.get(DETAILS, b""))
         | _of_media(described)
         | _of_condition(bag)
     )
+
+
+def _is_of_poster(described: Description, checksums: Mapping[str, str]) -> bool:
+    """Tell whether the poster is a frame of a file that the bag holds now: the bag may have been replaced since."""
+    files = (file for file in described.files if file.path == described.poster and file.sha256)
+    return any(file.sha256 == checksums.get(file.path) for file in files)
 
 
 def parse_description(content: bytes) -> Description:
@@ -140,10 +154,6 @@ def parse_description(content: bytes) -> Description:
         return Description.model_validate_json(content)
     except ValidationError:
         return Description()
-
-
-def _empty_row() -> Row:
-    return {column.name: [] if column.kind in {"texts", "files"} else None for column in COLUMNS}
 
 
 def _of_details(content: bytes) -> Row:
@@ -155,9 +165,9 @@ def _of_details(content: bytes) -> Row:
     meeting = as_object(details.get("meeting"))
     return {
         "session_id": recording.session_id or None,
-        "meeting_id": _text(meeting.get("id")) or _text(details.get("meeting_id")),
-        "title": _text(meeting.get("title")),
-        "status": _text(recording.status),
+        "meeting_id": plain_text(meeting.get("id")) or plain_text(details.get("meeting_id")),
+        "title": plain_text(meeting.get("title")),
+        "status": plain_text(recording.status),
         "invoked_at": recording.invoked_time,
         "started_at": recording.started_time,
         "stopped_at": recording.stopped_time,
@@ -171,8 +181,8 @@ def _of_reason(name: str, by: str, details: Mapping[str, Any]) -> Row:
     """Return why, and by whom, a recording was started or stopped."""
     reason = as_object(details.get(name))
     caller = as_object(reason.get("caller"))
-    user_id = _text(caller.get("user_Id")) or _text(caller.get("user_id"))
-    return {name: _text(reason.get("reason")), by: _text(caller.get("name")), f"{by}_id": user_id}
+    user_id = plain_text(caller.get("user_Id")) or plain_text(caller.get("user_id"))
+    return {name: plain_text(reason.get("reason")), by: plain_text(caller.get("name")), f"{by}_id": user_id}
 
 
 def _of_media(described: Description) -> Row:
@@ -182,11 +192,11 @@ def _of_media(described: Description) -> Row:
     container = videos[0][0].container if videos else known[0].container if known else None
     streams = [stream for file in known for stream in file.streams]
     return {
-        "container": _text(container),
-        "codecs": _texts(dict.fromkeys(stream.codec for stream in streams if stream.codec)),
+        "container": plain_text(container),
+        "codecs": plain_texts(dict.fromkeys(stream.codec for stream in streams if stream.codec)),
         "width": _count(videos[0][1].width) if videos else None,
         "height": _count(videos[0][1].height) if videos else None,
-        "media_findings": _texts(described.findings),
+        "media_findings": plain_texts(described.findings),
     }
 
 
@@ -194,9 +204,9 @@ def _of_condition(bag: InspectedBag) -> Row:
     info = bag.tags.get(INFO, b"")
     stated = stated_findings(info)
     if is_of_another_program(info):  # which need not have all that ours have
-        return {"condition": "foreign", "findings": _texts(stated)}
+        return {"condition": "foreign", "findings": plain_texts(stated)}
     partial = "partial" if missing_labels(stated) else "whole"
-    return {"condition": "damaged" if bag.findings else partial, "findings": _texts([*stated, *bag.findings])}
+    return {"condition": "damaged" if bag.findings else partial, "findings": plain_texts([*stated, *bag.findings])}
 
 
 def _files(bag: InspectedBag, content_types: Mapping[str, str]) -> list[Row]:
@@ -208,7 +218,7 @@ def _files(bag: InspectedBag, content_types: Mapping[str, str]) -> list[Row]:
             "path": path.encode(errors="replace").decode(),
             "size": payload[path].size if path in payload else None,
             "sha256": checksums.get(path),
-            "content_type": _text(content_types.get(path)),
+            "content_type": plain_text(content_types.get(path)),
         }
         for path in sorted(payload.keys() | checksums.keys())
     ]
@@ -232,20 +242,6 @@ def _content_types(bucket: Bucket, folder: str, bag: InspectedBag, described: De
     asked = [path for path in bag.listed if path.startswith(PAYLOAD) and path not in known]
     heads = a_few_at_a_time(lambda path: bucket.head(folder + path), asked)
     return known | {path: head.content_type for path, head in zip(asked, heads, strict=True) if head}
-
-
-def _text(value: object) -> str | None:
-    """Return a text that can be shown, on one line; None if it is empty, or none."""
-    if not isinstance(value, str):
-        return None
-    # A parser of JSON lets halves of characters through, which no file in UTF-8 can hold.
-    whole = redact_text(value[: 4 * LONGEST_TEXT]).encode(errors="replace").decode()
-    plain = "".join(" " if ord(c) < 32 or ord(c) == 127 else c for c in whole)
-    return " ".join(plain.split())[:LONGEST_TEXT] or None
-
-
-def _texts(values: Iterable[str]) -> list[str]:
-    return [text for value in list(values)[:MOST_FINDINGS] if (text := _text(value))]
 
 
 def _count(value: int) -> int | None:

@@ -19,13 +19,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tasks.archive import CATALOG, Month, is_a_folder, parse_catalog_path, shown
 from tasks.catalog import parquet
 from tasks.catalog.schema import SCHEMA_VERSION, Row
+from tasks.catalog.session_row import SessionRow  # noqa: TC001 - pydantic wants to see it
 from tasks.errors import CatalogNewer, ObjectTooLarge
 from tasks.s3 import bare_etag
 from tasks.text import MIB
 from tasks.workers import a_few_at_a_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tasks.s3 import Bucket, StoredObject
 
@@ -41,6 +42,7 @@ class Source(BaseModel):
 
     schema_version: int = SCHEMA_VERSION
     bags: str = ""  # a digest of all bags of the month and their versions
+    sessions: str = ""  # a digest of the sessions that they may belong to; empty if there is none
     audits: str = ""  # the version of the audit log; empty before any audit was looked at
 
 
@@ -56,6 +58,15 @@ class Footer(BaseModel):
 
     source: Source
     others: dict[str, SealedSource] = {}  # by path below the archive's root
+    sessions: tuple[SessionRow, ...] = ()  # those of the month that no recording of the month belongs to
+
+
+@dataclass(frozen=True)
+class MonthContents:
+    """What the file of a month holds."""
+
+    rows: Sequence[Row] = ()  # a recording each
+    sessions: Sequence[SessionRow] = ()  # of the month, without a recording in the month
 
 
 @dataclass
@@ -133,21 +144,44 @@ class Dataset:
                 raise CatalogNewer(f"{self.url}{self._key(month)}", source.schema_version, SCHEMA_VERSION)
         return sources
 
-    def rows(self, month: Month) -> list[Row]:
-        """Return the rows of a month; none if there is no file, or none that can be read as one of ours."""
-        return parquet.decode(self._content(month))
+    def contents(self, month: Month) -> MonthContents:
+        """Return what the file of a month holds; nothing if there is none that can be read as one of ours."""
+        content = self._content(month)
+        footer = _parse_footer(content)
+        return MonthContents(parquet.decode(content), footer.sessions if footer else ())
 
     def whole_rows(self, month: Month) -> list[Row]:
         """Return the rows of a month, each with the columns that stand in paths alone."""
-        known = {"app_id": month.app_id, "month": month.month}
-        return [known | row for row in self.rows(month)]
+        return [month.columns | row for row in self.contents(month).rows]
 
-    def write(self, month: Month, rows: list[Row], source: Source, others: Mapping[str, SealedSource]) -> None:
-        """Replace the file of a month; without rows, there is none."""
-        if not rows:
-            self._bucket.delete([self._key(month)])
-            return
-        content = parquet.encode(rows, Footer(source=source, others=dict(others)).model_dump_json())
+    def whole_rows_and_sessions(self, month: Month) -> list[Row]:
+        """Return the same, and each session of the month without a recording in the form of a row."""
+        contents = self.contents(month)
+        return [month.columns | row for row in (*contents.rows, *(session.as_row() for session in contents.sessions))]
+
+    def delete(self, month: Month) -> None:
+        """Delete the file of a month."""
+        self._bucket.delete([self._key(month)])
+
+    def write(
+        self,
+        month: Month,
+        rows: list[Row],
+        source: Source,
+        others: Mapping[str, SealedSource],
+        sessions: Sequence[SessionRow] = (),
+    ) -> None:
+        """Replace the file of a month.
+
+        Args:
+            month: of the recordings.
+            rows: a recording each.
+            source: what they are derived from.
+            others: the sources of other files.
+            sessions: those of the month that no recording of the month belongs to.
+        """
+        footer = Footer(source=source, others=dict(others), sessions=tuple(sessions))
+        content = parquet.encode(rows, footer.model_dump_json())
         self._bucket.put(self._key(month), content, parquet.CONTENT_TYPE)
         # The ETag that most stores give it; with others, the file is read again.
         self._sources[month, hashlib.md5(content, usedforsecurity=False).hexdigest()] = source
@@ -170,9 +204,8 @@ class Dataset:
         etag = bare_etag(files.listed[month].etag)
         if (month, etag) in self._sources and month in self._sealed:
             return
-        try:
-            footer = Footer.model_validate_json(parquet.decode_footer(self._content(month)))
-        except ValidationError:
+        footer = _parse_footer(self._content(month))
+        if footer is None:
             self._sources[month, etag], self._sealed[month] = None, {}
             return
         self._sources[month, etag], self._sealed[month] = footer.source, footer.others
@@ -188,3 +221,11 @@ class Dataset:
 
     def _key(self, month: Month) -> str:
         return self.root + month.catalog_path
+
+
+def _parse_footer(content: bytes) -> Footer | None:
+    """Return what a file says of itself; None if the file is not one of ours."""
+    try:
+        return Footer.model_validate_json(parquet.decode_footer(content))
+    except ValidationError:
+        return None

@@ -71,7 +71,7 @@ class CatalogReport(BaseModel):
     read: int  # bags that were new or changed
     removed: int  # rows of bags that are there no more
     months_written: int
-    unreadable: tuple[str, ...] = ()  # recordings that the store does not give, the first of them
+    unreadable: tuple[str, ...] = ()  # recordings and sessions that the store does not give, the first
     foreign: tuple[str, ...] = ()  # objects among the catalog's that are none of its files, the first of them
     settled: bool = True  # whether the last look found nothing to do
     seconds: float = 0.0

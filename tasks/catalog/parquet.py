@@ -27,9 +27,10 @@ def encode(rows: list[Row], footer: str) -> bytes:
         footer: kept in the file's metadata.
     """
     pa, pq = _pyarrow()
-    table = pa.Table.from_pylist(rows, schema=_schema().with_metadata({FOOTER: footer.encode()}))
-    sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd")
+    table, sink = pa.Table.from_pylist(rows, schema=_schema()), io.BytesIO()
+    with pq.ParquetWriter(sink, table.schema, compression="zstd") as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({FOOTER: footer.encode()})  # as the schema's, it would be kept twice
     return sink.getvalue()
 
 
@@ -50,13 +51,19 @@ def decode(content: bytes) -> list[Row]:
         table = pq.read_table(io.BytesIO(content))
         names = set(table.column_names)
         arrays = [
-            table.column(field.name).cast(field.type) if field.name in names else pa.nulls(len(table), field.type)
+            table.column(field.name).cast(field.type) if field.name in names else _unknown(len(table), field.type)
             for field in _schema()
         ]
         rows: list[Row] = pa.table(arrays, schema=_schema()).to_pylist()
     except (pa.ArrowException, OSError, ValueError):
         return []
     return rows
+
+
+def _unknown(count: int, kind: Any) -> Any:
+    """Return the values of a column that an older file lacks: of lists empty ones, of all others null."""
+    pa, _ = _pyarrow()
+    return pa.array([[]] * count, kind) if pa.types.is_list(kind) else pa.nulls(count, kind)
 
 
 @cache

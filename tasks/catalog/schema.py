@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-SCHEMA_VERSION = 1
-"""Grows by one with each added column: then an update writes all files again."""
+SCHEMA_VERSION = 2
+"""Grows by one whenever columns are added: then an update writes all files again."""
 
 Row: TypeAlias = dict[str, Any]
 """A recording: a value, or None where nothing is known, by the column's name."""
@@ -61,7 +61,19 @@ COLUMNS = (
     Column("fixity_findings", "texts", "what the last audit found"),
     Column("archive_url", "text", "where the recording is archived, s3://…/; no two rows have the same"),
     Column("bag_version", "text", "another one whenever the bag or its description is: for updates of the catalog"),
+    Column("participants", "texts", "names of all who took part in the session, where its bag has them; 1,000 at most"),
+    Column("participant_ids", "texts", "their ids in the app that held the meeting, 1,000 at most"),
+    Column("session_version", "text", "another one whenever the session's bags are: for updates of the catalog"),
+    Column("poster_url", "text", "where a frame of the video is, a small JPEG, s3://…; null if there is none"),
 )
 
 FIXITY = ("fixity_outcome", "fixity_checked_at", "fixity_read_at", "fixity_findings")
 """The columns that come from audits, and not from the bag."""
+
+OF_SESSION = ("participants", "participant_ids", "session_version")
+"""The columns that come from the session's bag, and not from the recording's."""
+
+
+def empty_row() -> Row:
+    """Return a row of which nothing is known."""
+    return {column.name: [] if column.kind in {"texts", "files"} else None for column in COLUMNS}

@@ -10,29 +10,26 @@ the months that it has written, and ends only once nothing differs: whoever writ
 
 from __future__ import annotations
 
-import hashlib
 import time
-import traceback
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.archive import Month, held_at, month_of, months_held, parse_folder, survey
-from tasks.catalog.bag_row import bag_version, read_row, unreadable_row
-from tasks.catalog.dataset import Source, by_age, newest_of
+from tasks.archive import held_at, month_of, parse_folder
+from tasks.catalog.bag_listing import digest, list_bags
+from tasks.catalog.bag_reader import BagReader
+from tasks.catalog.dataset import MonthContents, Source, by_age, newest_of
 from tasks.catalog.models import CatalogReport
 from tasks.catalog.schema import FIXITY, SCHEMA_VERSION
-from tasks.errors import ArchiverError, NotInArchive, StoreRefused, StoreUnavailable
-from tasks.workers import a_few_at_a_time
+from tasks.errors import NotInArchive
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from tasks.archive import Held
+    from tasks.archive import Held, Month
+    from tasks.catalog.bag_listing import ListedBags
     from tasks.catalog.dataset import Files
     from tasks.catalog.models import AuditRecord, CatalogContext
     from tasks.catalog.schema import Row
-    from tasks.s3 import StoredObject
+    from tasks.catalog.session_row import SessionRow
 
 LOOKS = 5
 """At the archive, before what still changes is left to the next update: two are usual, three if an old month changed.
@@ -69,19 +66,6 @@ def _month_at(context: CatalogContext, archive_url: str) -> Month:
     return month_of(folder)
 
 
-@dataclass
-class _Bags:
-    """The bags of some months, as listed."""
-
-    held: dict[Month, dict[str, Held]] = field(default_factory=dict)  # by folder
-    descriptions: dict[str, StoredObject] = field(default_factory=dict)  # by folder
-
-    def versions(self, month: Month) -> dict[str, str]:
-        """Return the version of each bag of a month, by its folder."""
-        bags = self.held.get(month, {})
-        return {folder: bag_version(held, self.descriptions.get(folder)) for folder, held in bags.items()}
-
-
 class _Update:
     def __init__(self, context: CatalogContext, app_ids: Collection[str], only: Month | None, *, rebuild: bool) -> None:
         self._context = context
@@ -91,9 +75,9 @@ class _Update:
         self._rebuild = rebuild
         self._records: Mapping[str, AuditRecord] | None = None
         self._audits = ""
-        self._unreadable: dict[str, str] = {}  # why, by folder
+        self._reader = BagReader(context)
         self._written: set[Month] = set()
-        self._read = self._removed = 0
+        self._removed = 0
 
     def run(self) -> CatalogReport:
         """Look, write and look again, until nothing differs."""
@@ -102,7 +86,7 @@ class _Update:
         self._audits = "" if self._only else self._context.audits.version()
         months: Collection[Month] = [self._only] if self._only else ()
         for look in range(LOOKS):
-            bags = self._list_bags(months)
+            bags = list_bags(self._context.bucket, self._dataset.root, months, self._app_ids)
             files = self._dataset.files(self._only)
             if look == 0:
                 recordings = sum(map(len, bags.held.values()))
@@ -113,44 +97,33 @@ class _Update:
                 self._refresh(month, bags, files)
             self._rebuild = False
             months = self._looked_at_again(stale, bags, files)
+        unreadable = sorted(self._reader.unreadable.items())
         return CatalogReport(
             catalog_url=self._dataset.url,
             recordings=recordings,
-            read=self._read,
+            read=self._reader.read,
             removed=self._removed,
             months_written=len(self._written),
-            unreadable=tuple(f"{folder}: {why}" for folder, why in sorted(self._unreadable.items()))[:UNREADABLE_SHOWN],
+            unreadable=tuple(f"{folder}: {why}" for folder, why in unreadable)[:UNREADABLE_SHOWN],
             foreign=tuple(files.foreign),
             settled=not stale,
             seconds=round(time.monotonic() - began, 3),
         )
 
-    def _looked_at_again(self, stale: Collection[Month], bags: _Bags, files: Files) -> set[Month]:
+    def _looked_at_again(self, stale: Collection[Month], bags: ListedBags, files: Files) -> set[Month]:
         """Return the months to look at once more: those written, and the newest, whose file seals the others."""
-        left = [month for month in {*files.listed, *stale} if month in bags.held or month not in stale]
+        left = [month for month in {*files.listed, *stale} if month in bags.months or month not in stale]
         newest = newest_of(left)
         return {*stale, newest} if newest and self._seals else set(stale)
 
-    def _list_bags(self, months: Collection[Month]) -> _Bags:
-        """List the bags of some months, or of all; months at the same time, as a long listing comes page by page."""
-        bucket, root = self._context.bucket, self._dataset.root
-        listed = months or months_held(bucket, root, self._app_ids)
-        bags = _Bags()
-        for holdings in a_few_at_a_time(lambda month: survey(bucket, root, [month.folder]), listed):
-            bags.descriptions |= holdings.descriptions
-            for folder, held in holdings.bags.items():
-                if held.ours and not held.is_session:  # the catalog is one of recordings
-                    bags.held.setdefault(month_of(folder), {})[folder] = held
-        return bags
-
-    def _stale(self, bags: _Bags, files: Files, months: Collection[Month]) -> list[Month]:
+    def _stale(self, bags: ListedBags, files: Files, months: Collection[Month]) -> list[Month]:
         """Return the months whose files are to be written, the newest last, as that holds the sources of all others."""
         sources = self._dataset.sources(files)
-        looked_at = months or {month for month in (*bags.held, *files.listed) if self._is_meant(month)}
+        looked_at = months or {month for month in (*bags.months, *files.listed) if self._is_meant(month)}
         stale = {
             month
             for month in looked_at
-            if (self._rebuild and month in bags.held) or not self._is_current(month, bags, sources)
+            if (self._rebuild and month in bags.months) or not self._is_current(month, bags, sources)
         }
         newest = files.newest
         if newest is not None and newest in looked_at and self._seals and stale <= {newest}:
@@ -166,78 +139,110 @@ class _Update:
     def _is_meant(self, month: Month) -> bool:
         return not self._app_ids or month.app_id in self._app_ids
 
-    def _is_current(self, month: Month, bags: _Bags, sources: Mapping[Month, Source | None]) -> bool:
+    def _is_current(self, month: Month, bags: ListedBags, sources: Mapping[Month, Source | None]) -> bool:
         source = sources.get(month)
-        if month not in bags.held or source is None:
-            return month not in bags.held and month not in sources
-        return source == self._wanted(self._reachable(bags.versions(month)), source)
+        if month not in bags.months or source is None:
+            return month not in bags.months and month not in sources
+        versions = self._reader.reachable(bags.versions(month))
+        return source == self._wanted(versions, bags.session_versions(month), source)
 
-    def _reachable(self, versions: Mapping[str, str]) -> dict[str, str]:
-        """Return the versions as far as bags can be read: another one is tried once in each update."""
-        return {folder: "" if folder in self._unreadable else version for folder, version in versions.items()}
-
-    def _wanted(self, versions: Mapping[str, str], source: Source | None) -> Source:
+    def _wanted(self, versions: Mapping[str, str], sessions: Mapping[str, str], source: Source | None) -> Source:
         """Return what a file is to be derived from.
 
         Args:
-            versions: of the bags, by their folders.
+            versions: of the recordings' bags, by their folders.
+            sessions: the versions of the sessions that they may belong to, by their folders.
             source: what the file is derived from now.
         """
         kept = source.audits if source and source.schema_version == SCHEMA_VERSION and not self._rebuild else ""
-        return Source(bags=_digest(versions), audits=kept if self._only else self._audits)
+        of_sessions = digest(self._reader.reachable(sessions)) if sessions else ""
+        return Source(bags=digest(versions), audits=kept if self._only else self._audits, sessions=of_sessions)
 
-    def _refresh(self, month: Month, bags: _Bags, files: Files) -> None:
+    def _refresh(self, month: Month, bags: ListedBags, files: Files) -> None:
         """Write the file of a month anew."""
         source = self._dataset.sources(files).get(month)
         current = source is not None and source.schema_version == SCHEMA_VERSION and not self._rebuild
-        before = {row["archive_url"]: row for row in self._dataset.rows(month)} if month in files.listed else {}
+        there = self._dataset.contents(month) if month in files.listed else MonthContents()
+        before = {row["archive_url"]: row for row in there.rows}
         versions = bags.versions(month)
         kept = {
             folder: row
             for folder, version in versions.items()
-            if current and (row := before.get(self._url(folder))) and row["bag_version"] == version
+            if current and (row := before.get(self._reader.url(folder))) and row["bag_version"] == version
         }
         held = bags.held.get(month, {})
-        rows = kept | self._read_bags([held[folder] for folder in held.keys() - kept.keys()], bags.descriptions)
-        wanted = self._wanted({folder: row["bag_version"] or "" for folder, row in rows.items()}, source)
-        if not current or source is None or source.audits != wanted.audits:
+        rows = kept | self._reader.read_recordings([held[folder] for folder in held.keys() - kept.keys()], bags)
+        near = bags.session_versions(month)
+        rows = self._with_people(rows, near, bags)
+        sessions = self._unrecorded(month, rows, near, there.sessions if current else (), bags)
+        wanted = self._wanted({folder: row["bag_version"] or "" for folder, row in rows.items()}, near, source)
+        audited = {folder for folder in rows.keys() - kept.keys() if self._was_audited(before, folder)}
+        if audited and self._only:  # audits are not looked at: the next update of all months does
+            wanted = wanted.model_copy(update={"audits": ""})
+        elif audited or not current or source is None or source.audits != wanted.audits:
             rows = {folder: row | self._fixity(held[folder]) for folder, row in rows.items()}
-        self._removed += len(before.keys() - {self._url(folder) for folder in versions})
-        others = self._dataset.to_seal(files) if month == files.newest and self._seals else self._dataset.sealed(month)
-        self._dataset.write(month, [rows[folder] for folder in sorted(rows)], wanted, others)
+        self._removed += len(before.keys() - {self._reader.url(folder) for folder in versions})
         self._written.add(month)
+        if month not in bags.months:
+            self._dataset.delete(month)
+            return
+        others = self._dataset.to_seal(files) if month == files.newest and self._seals else self._dataset.sealed(month)
+        self._dataset.write(month, [rows[folder] for folder in sorted(rows)], wanted, others, sessions)
         self._context.log.info(
             "%s of %s: %d recordings, %d read.", month.month, month.app_id, len(rows), len(rows) - len(kept)
         )
 
-    def _read_bags(self, bags: Collection[Held], descriptions: Mapping[str, StoredObject]) -> dict[str, Row]:
-        """Return the rows of bags by their folders; what is no bag any more has none."""
-        rows = a_few_at_a_time(lambda held: self._read_bag(held, descriptions.get(held.folder)), bags)
-        self._read += len(bags)
-        return {held.folder: row for held, row in zip(bags, rows, strict=True) if row}
+    def _was_audited(self, before: Mapping[str, Row], folder: str) -> bool:
+        """Tell whether the row that a bag had, by its address, has what an audit found."""
+        row = before.get(self._reader.url(folder))
+        return row is not None and row["fixity_checked_at"] is not None
 
-    def _read_bag(self, held: Held, description: StoredObject | None) -> Row | None:
-        """Return the row of a bag; what one bag holds, or the store refuses of it, stops no other.
+    def _with_people(self, rows: Mapping[str, Row], near: Mapping[str, str], bags: ListedBags) -> dict[str, Row]:
+        """Return rows with who took part in their sessions; the bags of a session are read if they are new or changed.
 
-        Raises:
-            StoreUnavailable, StoreRefused: the store is away.
+        Args:
+            rows: by the recording's folder.
+            near: the versions of all sessions that they may belong to, by the session's folder.
+            bags: as listed.
         """
-        try:
-            row = read_row(self._context.new_bucket(), self._dataset.root, held, description)
-        except (StoreUnavailable, StoreRefused) as error:
-            self._context.bucket.level(f"{self._dataset.root}{held.folder}")  # raises if the store is away
-            reason = str(error)
-        except ArchiverError:
-            raise
-        except Exception as error:  # noqa: BLE001 - what others put there may be anything, and stops nothing else
-            where = traceback.extract_tb(error.__traceback__)[-1]  # its text may hold anything, too
-            reason = f"{type(error).__name__} in {Path(where.filename).name}, line {where.lineno}, which nobody foresaw"
-        else:
-            self._unreadable.pop(held.folder, None)
-            return row
-        self._unreadable[held.folder] = reason
-        self._context.log.warning("%s cannot be read: %s", held.folder, reason)
-        return unreadable_row(held, self._url(held.folder), reason)
+        of_row = {folder: bags.session_for(folder, row["session_id"]) for folder, row in rows.items()}
+        stale = {
+            session
+            for folder, session in of_row.items()
+            if session and rows[folder]["session_version"] != near.get(session)
+        }
+        read = self._reader.read_sessions({session: near[session] for session in stale if session in near}, bags)
+        nobody: Row = {"participants": [], "participant_ids": []}
+        people: dict[str, Row] = {"": nobody | {"session_version": None}}
+        people |= {session: nobody | {"session_version": near.get(session)} for session in stale}
+        people |= {session: row.people() for session, row in read.items()}
+        # Who took part is forgotten only if the bag says so, and not because the store does not give the bag.
+        people |= {session: {"session_version": None} for session in stale & self._reader.unreadable.keys()}
+        return {folder: row | people.get(of_row[folder], {}) for folder, row in rows.items()}
+
+    def _unrecorded(
+        self,
+        month: Month,
+        rows: Mapping[str, Row],
+        near: Mapping[str, str],
+        before: Collection[SessionRow],
+        bags: ListedBags,
+    ) -> list[SessionRow]:
+        """Return the sessions of a month that no recording of the month belongs to.
+
+        Args:
+            month: under whose days they lie.
+            rows: of the month's recordings.
+            near: the versions of the sessions, by their folders.
+            before: what was known of such sessions.
+            bags: as listed.
+        """
+        recorded = {bags.session_for(folder, row["session_id"]) for folder, row in rows.items()}
+        versions = {folder: near[folder] for folder in bags.sessions.get(month, {}) if folder not in recorded}
+        known = {row.session_version: row for row in before}
+        read = self._reader.read_sessions({f: v for f, v in versions.items() if v not in known}, bags)
+        sessions = {folder: read.get(folder) or known.get(version) for folder, version in versions.items()}
+        return [row for _, row in sorted(sessions.items()) if row]
 
     def _fixity(self, held: Held) -> Row:
         """Return what the last audit found of a bag, as the bag is now; a bag replaced since was never audited."""
@@ -248,11 +253,3 @@ class _Update:
             return dict.fromkeys(FIXITY) | {"fixity_findings": []}
         found = [str(finding) for finding in record.findings]
         return dict(zip(FIXITY, (record.outcome, record.at, record.read_at, found), strict=True))
-
-    def _url(self, folder: str) -> str:
-        return f"s3://{self._context.bucket.bucket}/{self._dataset.root}{folder}"
-
-
-def _digest(versions: Mapping[str, str]) -> str:
-    text = "\n".join(f"{folder} {version}" for folder, version in sorted(versions.items()))
-    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).hexdigest()

@@ -17,7 +17,8 @@ from tasks.catalog import Dataset
 from tasks.errors import ArchiverError, CatalogMissing, NotArchived, RetryableError, StoreRefused
 from tasks.library.access import Access
 from tasks.library.catalog_cache import CatalogCache
-from tasks.library.pages import PageMissing, Pages
+from tasks.library.file_answers import PageMissing
+from tasks.library.pages import Pages
 from tasks.library.request_filter import LOOPBACK_NAMES, RequestFilter, security_headers
 from tasks.s3 import Bucket, PresignedDownloads, StoreCapabilities, new_s3_client
 from tasks.text import ThrottledLog, safe_line
@@ -87,6 +88,7 @@ def _addresses(pages: Pages) -> dict[str, Callable[[Request], Any]]:
     return {
         "/": pages.show_list,
         recording: pages.show_recording,
+        f"{recording}/poster.jpg": pages.send_poster,
         f"{recording}/captions.vtt": pages.send_captions,
         f"{recording}/transcript.txt": pages.send_transcript,
         f"{recording}/bag.zip": pages.send_recording_bag,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from zipstream import ZipStream
 
-from tasks.archive import PAYLOAD, inspect_bag, is_safe_path, is_unfinished
+from tasks.archive import PAYLOAD, TAG_MANIFEST, inspect_bag, is_safe_path, is_unfinished, parse_manifest
 from tasks.errors import ArchiveDamaged, NotArchived, StoredWrong
 
 if TYPE_CHECKING:
@@ -38,20 +38,30 @@ def zip_bag(bucket: Bucket, folder: str, name: str) -> tuple[Iterator[bytes], in
     bag = inspect_bag(bucket, folder)
     if bag is None:
         raise NotArchived(url)
-    if bag.findings or not all(map(is_safe_path, bag.checksums)):
+    if bag.findings or not all(map(is_safe_path, (*bag.checksums, *_stated_tags(bag)))):
         raise ArchiveDamaged(url, bag.findings or ("a path leads out of the bag",))
     return _zip(bucket, bag, name)
 
 
 def _zip(bucket: Bucket, bag: InspectedBag, name: str) -> tuple[Iterator[bytes], int]:
-    zipped, checksums = ZipStream(sized=True), bag.checksums
+    zipped, checksums, stated = ZipStream(sized=True), bag.checksums, _stated_tags(bag)
     for path, stored in sorted(bag.listed.items()):
         if path.startswith(PAYLOAD):
             content = _verified(bucket, stored, checksums[path])
             zipped.add(content, f"{name}/{path}", size=stored.size)
         elif path in bag.tags and not is_unfinished(path):
             zipped.add(bag.tags[path], f"{name}/{path}")
+        elif path in stated:  # what another program has added, and stated
+            zipped.add(_verified(bucket, stored, stated[path]), f"{name}/{path}", size=stored.size)
     return iter(zipped), len(zipped)
+
+
+def _stated_tags(bag: InspectedBag) -> dict[str, str]:
+    """Return the SHA-256 of the tag files that the bag states, by path; without a list of them, none."""
+    try:
+        return parse_manifest(bag.tags.get(TAG_MANIFEST, b""))
+    except ValueError:
+        return {}
 
 
 def _verified(bucket: Bucket, stored: StoredObject, sha256: str) -> Iterator[bytes]:

@@ -32,17 +32,28 @@ class Snapshot:
     is_current: bool = True  # the last look went well
     recordings: Mapping[str, Row] = field(default_factory=dict)  # by id; of two bags, what was archived last
     sessions: Mapping[str, Sequence[Row]] = field(default_factory=dict)  # newest first, by the session's id
+    unrecorded: Mapping[str, Row] = field(default_factory=dict)  # sessions without a recording, by the session's id
 
     @classmethod
     def of(cls, rows: Sequence[Row]) -> Snapshot:
-        """Return the rows of a look just now, newest first."""
+        """Return the rows of a look just now, newest first.
+
+        Args:
+            rows: recordings, and sessions that had no recording in their month: they may have one in another.
+        """
         by_age = sorted(rows, key=lambda row: row["archived_at"] or LONG_AGO)
+        recordings = {row["recording_id"]: row for row in by_age if row["recording_id"]}
         sessions: dict[str, list[Row]] = defaultdict(list)
         for row in rows:
-            if row["session_id"]:
-                sessions[row["session_id"]].append(row)
-        recordings = {row["recording_id"]: row for row in by_age if row["recording_id"]}
-        return cls(rows, datetime.now(UTC), recordings=recordings, sessions=sessions)
+            if row["recording_id"] and row["session_id"]:
+                sessions[row["session_id"].lower()].append(row)
+        unrecorded = {
+            row["session_id"]: row
+            for row in by_age
+            if not row["recording_id"] and row["session_id"] and row["session_id"] not in sessions
+        }
+        shown = [row for row in rows if row["recording_id"] or row is unrecorded.get(row["session_id"])]
+        return cls(shown, datetime.now(UTC), recordings=recordings, sessions=sessions, unrecorded=unrecorded)
 
     def found(self, query: Query) -> Sequence[Row]:
         """Return the rows that are meant, newest first."""
@@ -105,7 +116,7 @@ class CatalogCache:
         if last is not None and not stale and listed.keys() == self._months.keys():
             return replace(last, seen_at=datetime.now(UTC), is_current=True)
 
-        read_now = dict(zip(stale, a_few_at_a_time(dataset.whole_rows, stale), strict=True))
+        read_now = dict(zip(stale, a_few_at_a_time(dataset.whole_rows_and_sessions, stale), strict=True))
         self._months = {
             month: (etag, read_now[month] if month in read_now else self._months[month][1])
             for month, etag in listed.items()

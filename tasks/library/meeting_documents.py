@@ -15,10 +15,11 @@ from tasks.archive import PARTICIPANTS, SESSION_DETAILS, document_path, upload_p
 from tasks.documents import linked_uploads, parse_chat, parse_transcript
 from tasks.errors import ObjectTooLarge
 from tasks.library.recording_facts import Media
+from tasks.realtimekit.values import as_time
 from tasks.text import MIB, clock, redact
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tasks.archive import SessionBag
     from tasks.s3 import Bucket
@@ -40,6 +41,15 @@ class Line:
     def clock(self) -> str:
         """When it was said, as people write it."""
         return clock(self.seconds)
+
+
+@dataclass(frozen=True)
+class SpokenLines:
+    """What was said, as far as a page shows it."""
+
+    lines: tuple[Line, ...] = ()
+    total: int = 0  # of the whole transcript
+    is_too_large: bool = False  # to be read here
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,7 @@ class MeetingDocuments:
     title: str = ""
     started: str = ""
     ended: str = ""
+    began_ms: int = 0  # since 1970; 0 if that is not known
     version: int = 0
     archive_url: str = ""
     folder: str = ""  # the key prefix of the version
@@ -80,14 +91,41 @@ class MeetingDocuments:
     more: tuple[str, ...] = field(default=())  # what is not shown, in sentences
 
 
-def read_transcript(bucket: Bucket, key: str) -> tuple[Line, ...]:
+def read_captions(bucket: Bucket, key: str) -> SpokenLines:
     """Return the lines of a recording's captions; none if there are no captions, or none that can be read."""
-    transcript = parse_transcript(_read(bucket, key))
-    utterances = transcript.utterances[:MOST_LINES] if transcript else ()
     # Captions are WebVTT, in which three characters are escaped.
-    return tuple(
-        Line(said.start_ms / 1000, html.unescape(said.speaker), html.unescape(said.text).strip()) for said in utterances
+    return _read_lines(bucket, key, lambda text: html.unescape(text).strip())
+
+
+def read_transcript(bucket: Bucket, meeting: MeetingDocuments) -> SpokenLines:
+    """Return the lines of a session's transcript, in time with the session; none if none can be read."""
+    paths = {media.path for media in meeting.files}
+    forms = (document_path("transcript", extension) for extension in ("csv", "json", "srt", "vtt"))
+    path = next((path for path in forms if path in paths), "")
+    return _read_lines(bucket, meeting.folder + path, _text, meeting.began_ms) if path else SpokenLines()
+
+
+def _read_lines(bucket: Bucket, key: str, plain: Callable[[str], str], began_ms: int = 0) -> SpokenLines:
+    """Return the lines of a transcript.
+
+    Args:
+        bucket: where it is.
+        key: of the object.
+        plain: makes a text fit to be shown.
+        began_ms: when the session began, in milliseconds since 1970, for transcripts that count from then.
+    """
+    try:
+        transcript = parse_transcript(bucket.get(key, LARGEST_DOCUMENT) or b"")
+    except ObjectTooLarge:
+        return SpokenLines(is_too_large=True)
+    if transcript is None:
+        return SpokenLines()
+    begin_ms = (began_ms or transcript.utterances[0].start_ms) if transcript.is_absolute else 0
+    lines = (
+        Line(max(said.start_ms - begin_ms, 0) / 1000, plain(said.speaker), plain(said.text))
+        for said in transcript.utterances[:MOST_LINES]
     )
+    return SpokenLines(tuple(lines), len(transcript.utterances))
 
 
 def read_meeting(bucket: Bucket, session_id: str, found: SessionBag) -> MeetingDocuments:
@@ -120,6 +158,7 @@ def read_meeting(bucket: Bucket, session_id: str, found: SessionBag) -> MeetingD
         title=_text(details.get("meeting_display_name")),
         started=_time(details.get("started_at")),
         ended=_time(details.get("ended_at")),
+        began_ms=round(began.timestamp() * 1000) if (began := as_time(details.get("started_at"))) else 0,
         version=found.version,
         archive_url=f"s3://{bucket.bucket}/{found.folder}",
         folder=found.folder,

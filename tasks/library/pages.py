@@ -1,8 +1,4 @@
-"""The pages: each looks its facts up in the catalog and the store, and becomes HTML, or a redirect to a file.
-
-A file is handed out by a presigned URL, made at the click: its bytes go from the store to the browser, and not through
-here, so that a player may ask for any range. Only what the manifest of a bag lists is handed out.
-"""
+"""The pages: each looks its facts up in the catalog and the store, and becomes HTML, or a file."""
 
 from __future__ import annotations
 
@@ -13,15 +9,22 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from tasks.archive import captions_key, find_session, transcript_text_key
-from tasks.errors import ObjectTooLarge, StoreRefused, StoreUnavailable
-from tasks.library.bag_download import zip_bag
-from tasks.library.meeting_documents import LARGEST_DOCUMENT, MeetingDocuments, read_meeting, read_transcript
-from tasks.library.recording_facts import PLAIN_BYTES, PLAYABLE, RecordingFacts, find_file
+from tasks.archive import captions_key, find_session, poster_key, transcript_text_key
+from tasks.errors import StoreRefused, StoreUnavailable
+from tasks.library.file_answers import LINK_LIFETIME_S, PageMissing, lead_to_file, send_poster, send_text, send_zip
+from tasks.library.meeting_documents import (
+    MeetingDocuments,
+    SpokenLines,
+    read_captions,
+    read_meeting,
+    read_transcript,
+)
+from tasks.library.recording_facts import RecordingFacts
 from tasks.library.search_form import Page, SearchForm
+from tasks.library.session_facts import SessionFacts, facts_of
 from tasks.s3 import content_disposition
 
 if TYPE_CHECKING:
@@ -31,20 +34,11 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from tasks.library.catalog_cache import CatalogCache
-    from tasks.library.meeting_documents import Line
-    from tasks.library.recording_facts import Media
     from tasks.s3 import Bucket, PresignedDownloads
 
-LINK_LIFETIME_S = 900.0
-"""Seconds that a link to a file is good for: a download has to begin until then. A player asks for more as it plays, so
-that its link is good for the length of the recording besides."""
 LONGEST_PLAY_S = 12 * 3600.0
 ID = re.compile("[0-9a-f-]{36}")
 TEMPLATES = Path(__file__).parent / "templates"
-
-
-class PageMissing(Exception):
-    """There is no such page; the text is for people."""
 
 
 class Pages:
@@ -81,7 +75,7 @@ class Pages:
         """Show the recordings that are looked for, newest first."""
         form, snapshot = SearchForm.of(request.query_params), self._catalog.snapshot()
         page = Page.of(snapshot.found(form.query), form.page)
-        facts = [RecordingFacts(row) for row in page.rows]
+        facts = [facts_of(row) for row in page.rows]
         status = HTTPStatus.BAD_REQUEST if form.problems else HTTPStatus.OK
         return self._html("list.html", status, form=form, page=page, recordings=facts, snapshot=snapshot)
 
@@ -89,9 +83,9 @@ class Pages:
         """Show a recording, with what belongs to its meeting."""
         recording, folder = self._recording(request)
         bucket, problem, meeting = self._new_bucket(), "", None
-        lines: tuple[Line, ...] = ()
+        spoken = SpokenLines()
         try:
-            lines = read_transcript(bucket, captions_key(folder)) if folder else ()
+            spoken = read_captions(bucket, captions_key(folder)) if folder else spoken
             meeting = self._meeting(bucket, recording.row["session_id"], recording.app_id, recording.session_days)
         except (StoreUnavailable, StoreRefused):
             problem = "The store does not answer just now: transcript, chat and people are not shown."
@@ -100,37 +94,49 @@ class Pages:
             "recording.html",
             recording=recording,
             is_here=bool(folder),
-            lines=lines,
+            spoken=spoken,
             meeting=meeting,
             problem=problem,
             begin=begin if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", begin, re.ASCII) else "",
         )
 
     def show_session(self, request: Request) -> Response:
-        """Show a meeting's session, with its recordings."""
+        """Show a meeting's session, with its recordings, if there are any."""
         meeting, rows = self._session(request)
-        return self._html("session.html", meeting=meeting, recordings=[RecordingFacts(row) for row in rows])
+        spoken, problem = SpokenLines(), ""
+        try:
+            spoken = read_transcript(self._new_bucket(), meeting)
+        except (StoreUnavailable, StoreRefused):
+            problem = "The store does not answer just now: the transcript is not shown."
+        recordings = [RecordingFacts(row) for row in rows]
+        return self._html("session.html", meeting=meeting, recordings=recordings, spoken=spoken, problem=problem)
 
     def lead_to_recording_file(self, request: Request) -> Response:
         """Lead to a file of a recording."""
         recording, folder = self._recording(request)
         lifetime_s = LINK_LIFETIME_S + min(recording.seconds, LONGEST_PLAY_S)
-        return self._lead_to(request, folder, recording.media, lifetime_s)
+        return lead_to_file(self._links, request, folder, recording.media, lifetime_s)
 
     def lead_to_session_file(self, request: Request) -> Response:
         """Lead to a file of a meeting's session."""
         meeting, _ = self._session(request)
-        return self._lead_to(request, meeting.folder, meeting.files, LINK_LIFETIME_S)
+        return lead_to_file(self._links, request, meeting.folder, meeting.files, LINK_LIFETIME_S)
 
     def send_recording_bag(self, request: Request) -> Response:
         """Send a recording's bag as one file."""
         recording, folder = self._recording(request)
-        return self._send_zip(request, folder, recording.row["recording_id"])
+        return send_zip(self._new_patient_bucket(), request, folder, recording.row["recording_id"])
 
     def send_session_bag(self, request: Request) -> Response:
         """Send a session's bag as one file."""
         meeting, _ = self._session(request)
-        return self._send_zip(request, meeting.folder, f"session-{meeting.session_id}-v{meeting.version:04}")
+        name = f"session-{meeting.session_id}-v{meeting.version:04}"
+        return send_zip(self._new_patient_bucket(), request, meeting.folder, name)
+
+    def send_poster(self, request: Request) -> Response:
+        """Send a frame of a recording's video, if the catalog knows of one."""
+        recording, folder = self._recording(request)
+        return send_poster(self._new_bucket(), poster_key(folder) if folder and recording.poster_url else "")
 
     def send_captions(self, request: Request) -> Response:
         """Send a recording's captions: a player takes them from the page's own address only."""
@@ -166,60 +172,34 @@ class Pages:
             PageMissing: there is none.
         """
         session_id = request.path_params["session_id"].lower()
-        rows = self._catalog.snapshot().sessions.get(session_id, ())
-        days = dict.fromkeys(day for row in reversed(rows) for day in RecordingFacts(row).session_days)
+        snapshot = self._catalog.snapshot()
+        rows = snapshot.sessions.get(session_id, ())
+        days: dict[date | None, None] = dict.fromkeys(
+            day for row in reversed(rows) for day in RecordingFacts(row).session_days
+        )
         app_id = rows[0]["app_id"] if rows else ""
+        if not rows and (row := snapshot.unrecorded.get(session_id)):
+            days, app_id = dict.fromkeys(SessionFacts(row).session_days), row["app_id"]
         meeting = self._meeting(self._new_bucket(), session_id, app_id, list(days))
         if meeting is None:
             raise PageMissing("Nothing is archived of this session, besides its recordings.")
         return meeting, rows
 
     def _meeting(
-        self, bucket: Bucket, session_id: str | None, app_id: str, days: Sequence[date]
+        self, bucket: Bucket, session_id: str | None, app_id: str, days: Sequence[date | None]
     ) -> MeetingDocuments | None:
         if not session_id or not ID.fullmatch(session_id) or not days:
             return None
         found = find_session(bucket, self._root, app_id, session_id, days)
         return read_meeting(bucket, session_id, found) if found else None
 
-    def _lead_to(self, request: Request, folder: str, files: Sequence[Media], lifetime_s: float) -> Response:
-        media = find_file(files, request.path_params["path"])
-        if not folder or media is None:
-            raise PageMissing("There is no such file in this archive.")
-        is_shown = media.content_type != PLAIN_BYTES and "download" not in request.query_params
-        is_played = is_shown and media.content_type.startswith(PLAYABLE)
-        disposition = content_disposition("inline" if is_shown else "attachment", media.name)
-        url = self._links.url(
-            folder + media.path, lifetime_s if is_played else LINK_LIFETIME_S, media.content_type, disposition,
-            method=request.method,
-        )  # fmt: skip
-        return RedirectResponse(url, HTTPStatus.TEMPORARY_REDIRECT)
-
-    def _send_zip(self, request: Request, folder: str, name: str) -> Response:
-        if not folder:
-            raise PageMissing("The catalog is that of another archive.")
-        content, size = zip_bag(self._new_patient_bucket(), folder, name)
-        headers = {
-            "Content-Length": str(size),
-            "Content-Disposition": content_disposition("attachment", f"{name}.zip"),
-        }
-        if request.method == "HEAD":
-            return Response(media_type="application/zip", headers=headers)
-        return StreamingResponse(content, media_type="application/zip", headers=headers)
-
     def _send_text(
         self, request: Request, key_of: Callable[[str], str], content_type: str, kind: str, extension: str
     ) -> Response:
         recording, folder = self._recording(request)
-        try:
-            content = self._new_bucket().get(key_of(folder), LARGEST_DOCUMENT) if folder else None
-        except ObjectTooLarge:
-            content = None
-        if content is None:
-            raise PageMissing("There is no transcript of this recording.")
-        name = f"{recording.row['recording_id']}.{extension}"
-        headers = {"Content-Type": content_type, "Content-Disposition": content_disposition(kind, name)}
-        return Response(content, headers=headers)
+        disposition = content_disposition(kind, f"{recording.row['recording_id']}.{extension}")
+        key = key_of(folder) if folder else ""
+        return send_text(self._new_patient_bucket(), request, key, content_type, disposition)
 
 
 def _group_in_order(items: Sequence[Any], name: str) -> list[tuple[Any, list[Any]]]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tasks.catalog import Row
 
 UNTITLED = "Untitled meeting"
+PEOPLE_SHOWN = 4
 PLAYABLE = ("video/", "audio/")
 _BY_EXTENSION = {
     "mp4": "video/mp4", "m4v": "video/mp4", "mov": "video/quicktime", "webm": "video/webm", "mkv": "video/x-matroska",
@@ -147,8 +148,22 @@ class RecordingFacts:
 
     @property
     def people(self) -> str:
-        """Who started or stopped it."""
-        return ", ".join(dict.fromkeys(name for name in (self.row["started_by"], self.row["stopped_by"]) if name))
+        """Who started or stopped it, or took part: the first of them, and how many there are besides."""
+        by = (self.row["started_by"], self.row["stopped_by"], *self.row["participants"])
+        names = list(dict.fromkeys(name for name in by if name))
+        more = len(names) - PEOPLE_SHOWN
+        return ", ".join(names[:PEOPLE_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+
+    @property
+    def poster(self) -> str:
+        """The address of a frame of its video; empty if there is none."""
+        return f"{self.address}/poster.jpg" if self.row["poster_url"] else ""
+
+    @property
+    def thumbnail(self) -> str:
+        """The address of the picture that stands for it in a list."""
+        is_video = any(media.element == "video" for media in self.media)
+        return self.poster or ("/static/poster.svg" if is_video else "/static/sound.svg")
 
     @property
     def media(self) -> list[Media]:
@@ -190,7 +205,7 @@ class RecordingFacts:
         return [*self.row["findings"], *self.row["fixity_findings"], *self.row["media_findings"]]
 
     @property
-    def session_days(self) -> list[date]:
+    def session_days(self) -> Sequence[date | None]:
         """The days on one of which its session may have begun, the likeliest first."""
         return session_days(self.at.date()) if self.at else []
 

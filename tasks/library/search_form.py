@@ -82,10 +82,20 @@ class Page:
     number: int  # from 1
     pages: int
     total: int  # rows on all pages
+    recordings: int  # of these; the others are sessions without a recording
 
     @classmethod
     def of(cls, rows: Sequence[Row], number: int) -> Page:
         """Return a page; the last one where the number is too large."""
         pages = max(-(-len(rows) // ON_A_PAGE), 1)
         number = min(number, pages)
-        return cls(rows[(number - 1) * ON_A_PAGE : number * ON_A_PAGE], number, pages, len(rows))
+        recordings = sum(1 for row in rows if row["recording_id"])
+        return cls(rows[(number - 1) * ON_A_PAGE : number * ON_A_PAGE], number, pages, len(rows), recordings)
+
+    @property
+    def counted(self) -> str:
+        """How many recordings there are, and how many meetings without one."""
+        meetings = self.total - self.recordings
+        texts = [f"{self.recordings:,} recording{'' if self.recordings == 1 else 's'}"]
+        texts += [f"{meetings:,} meeting{'' if meetings == 1 else 's'} without a recording"] if meetings else []
+        return " and ".join(texts if self.recordings or not meetings else texts[1:])

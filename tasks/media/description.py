@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -65,6 +65,13 @@ class MediaFile(BaseModel):
     findings: tuple[str, ...] = ()
 
 
+class Poster(NamedTuple):
+    """A frame of a video."""
+
+    path: str = ""  # of the video within the bag; empty if no frame is to be had
+    jpeg: bytes = b""
+
+
 class Description(BaseModel):
     """What an archived recording's media are, and what somebody should look at."""
 
@@ -75,6 +82,7 @@ class Description(BaseModel):
     duration_s: float | None  # as the API had it
     files: tuple[MediaFile, ...]
     findings: tuple[str, ...]  # all of them
+    poster: str = ""  # the path of the video that the picture beside the bag is a frame of; empty without a picture
 
 
 def describe_file(file: ArchivedFile, examination: Examination, duration_s: float) -> MediaFile:

@@ -34,6 +34,7 @@ DERIVED_TYPES = {
     layout.DESCRIPTION: "application/json",
     layout.CAPTIONS: "text/vtt; charset=utf-8",
     layout.TRANSCRIPT_TEXT: "text/plain; charset=utf-8",
+    layout.POSTER: "image/jpeg",
 }
 """Of what was made from a recording, by what follows the name of the bag's folder."""
 

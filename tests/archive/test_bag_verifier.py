@@ -57,6 +57,12 @@ def test_what_lies_beside_the_tag_files_of_ours_is_unknown_to_an_audit_and_no_ma
     assert find_damage(SIZES | {"stray.txt": 5}, TAGS) == []
 
 
+def test_a_tag_file_that_another_program_has_added_and_stated_is_damage_only_if_it_is_missing() -> None:
+    stated = TAGS | {layout.TAG_MANIFEST: TAGS[layout.TAG_MANIFEST] + f"{'0' * 64}  notes/board.txt\n".encode()}
+    assert find_damage(SIZES | {"notes/board.txt": 5}, stated) == []
+    assert find_damage(SIZES, stated) == ["notes/board.txt is missing"]
+
+
 def test_manifests_are_found_by_their_names() -> None:
     names = [
         "tagmanifest-sha256.txt",

@@ -156,7 +156,23 @@ def test_keys_of_sessions_are_read_as_they_are_written() -> None:
     assert layout.tag_files(version) == layout.SESSION_TAG_FILES
     assert layout.tag_files(f"{day}182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e/") == layout.TAG_FILES
     assert layout.parse_key(f"{folder}x/data/a") is None
-    assert layout.is_derived(f"{day}182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e.vtt")
+    derived = [f"{day}182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e{end}" for end in (".vtt", ".txt", ".poster.jpg")]
+    assert all(map(layout.is_derived, derived))
+    assert [layout.is_poster(path) for path in derived] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("month", "days"),
+    [
+        ("2026-03", ["2026/02/27", "2026/02/28", "2026/04/01"]),
+        ("2026-12", ["2026/11/29", "2026/11/30", "2027/01/01"]),
+        ("0000-00", []), ("2026-13", []), ("9999-12", []),
+    ],
+)  # fmt: skip
+def test_sessions_of_a_months_recordings_may_lie_two_days_before_the_month_and_one_after(
+    month: str, days: list[str]
+) -> None:
+    assert layout.days_beside(layout.Month("app", month)) == [f"app/{day}" for day in days]
 
 
 def test_an_upload_has_the_same_path_however_its_url_is_signed_and_no_name_of_a_stranger() -> None:

@@ -11,9 +11,11 @@ import duckdb
 import pyarrow.parquet as pq
 
 from tasks.catalog import COLUMNS, SCHEMA_VERSION
+from tasks.catalog.parquet import decode
 from tests.catalog.test_update import three
 from tests.standins.realtimekit import MediaSource
-from tests.support.cataloguing import files, rows, update
+from tests.support.cataloguing import files, rows, sessions, update
+from tests.support.meetings import Meeting
 
 if TYPE_CHECKING:
     from tests.support.archiving import Archiving
@@ -58,7 +60,10 @@ def test_duckdb_reads_the_catalog(rclone: Archiving, tmp_path: Path) -> None:
     recordings = three(rclone)
     recordings.append(rclone.add(tracks={"default": {"ann.webm": MediaSource(b"ann\0")}}))
     rclone.archived(recordings[-1])
+    meeting = Meeting.at(rclone, days_ago=100)  # without a recording, in a month without any
+    rclone.run().archived_session(meeting.id)
     update(rclone)
+    assert [session.session_id for session in sessions(rclone)] == [meeting.id]
     download(rclone, tmp_path)
     columns = {name: kind for name, kind, *_ in asked("DESCRIBE " + ALL, tmp_path)}
     assert columns == {column.name: TYPES[column.kind][1] for column in COLUMNS} | {
@@ -96,6 +101,16 @@ def test_columns_say_what_they_are(rclone: Archiving) -> None:
         assert described == {column.name: column.description for column in COLUMNS}
 
 
+def test_a_file_of_an_older_version_is_read_with_nothing_in_the_columns_that_it_lacks(rclone: Archiving) -> None:
+    three(rclone)
+    update(rclone)
+    for content in files(rclone).values():
+        older = pq.read_table(io.BytesIO(content)).drop_columns(["participants", "poster_url"])
+        sink = io.BytesIO()
+        pq.write_table(older, sink)
+        assert [(row["participants"], row["poster_url"]) for row in decode(sink.getvalue())] == [([], None)]
+
+
 def table() -> str:
     lines = [f"| `{name}` | {TYPES[kind][0]} | {description} |" for name, kind, description in COLUMNS]
     return "\n".join(["| column | type | |", "|---|---|---|", *lines])
@@ -114,6 +129,7 @@ def test_a_column_is_only_ever_added() -> None:
         "height media_findings condition findings fixity_outcome fixity_checked_at fixity_read_at fixity_findings "
         "archive_url bag_version"
     }
+    first[2] = f"{first[1]} participants participant_ids session_version poster_url"
     assert SCHEMA_VERSION in first
     for names in first.values():
         assert set(names.split()) <= {column.name for column in COLUMNS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from tasks.catalog import dataset
 from tasks.errors import CatalogNewer, NotInArchive, StoreUnavailable
 from tests.support.auditing import audited
 from tests.support.bags import key_of
-from tests.support.cataloguing import files, rows, update, updated_by
+from tests.support.cataloguing import files, rows, sessions, update, updated_by
 from tests.support.meddling import WRITES, Between, Failing, refusal
 from tests.support.meetings import Meeting
 
@@ -82,13 +83,13 @@ class Requests:
 
 def require_right(bench: Archiving) -> None:
     """Check that the catalog is what one is that is made of the bags alone, and that there is nothing to do to it."""
-    before = rows(bench)
+    before = rows(bench), sessions(bench)
     requests = Requests()
     report = update(bench, requests)
     assert (report.read, report.months_written, report.settled, requests.writes) == (0, 0, True, [])
     delete(bench, *files(bench))
     update(bench)
-    assert rows(bench) == before
+    assert (rows(bench), sessions(bench)) == before
 
 
 def test_each_recording_has_a_row_in_the_file_of_its_month(bench: Archiving) -> None:
@@ -175,6 +176,29 @@ def test_a_description_comes_later_and_is_read_when_it_comes_changes_or_goes(ben
     update(bench)
     assert rows(bench)[recording.id]["codecs"] == []
     require_right(bench)
+
+
+def test_a_poster_is_known_as_long_as_the_bag_holds_the_video_that_it_is_a_frame_of(rclone: Archiving) -> None:
+    recording = rclone.add(1000)
+    rclone.archived(recording)
+    beside = rclone.folder(recording).rstrip("/")
+    video = key_of(rclone, recording, "data/video/").removeprefix(f"{beside}/")
+    sha256 = hashlib.sha256(rclone.objects()[f"{beside}/{video}"]).hexdigest()
+    for poster, stated, known in ((video, sha256, True), (video, "0" * 64, False), ("", sha256, False)):
+        described = {"files": [{"path": video, "sha256": stated}], "poster": poster}
+        put(rclone, f"{beside}.poster.jpg", b"\xff\xd8\xff")
+        put(rclone, f"{beside}.description.json", json.dumps(described).encode())
+        update(rclone)
+        url = f"s3://{rclone.bucket}/{beside}.poster.jpg" if known else None
+        assert rows(rclone)[recording.id]["poster_url"] == url
+    assert audited(rclone).notices == set()
+    put(rclone, f"{beside}.description.json", json.dumps(described | {"poster": video}).encode())
+    update(rclone)
+    assert rows(rclone)[recording.id]["poster_url"]
+    delete(rclone, f"{beside}.poster.jpg")
+    assert update(rclone).read == 1
+    assert rows(rclone)[recording.id]["poster_url"] is None
+    require_right(rclone)
 
 
 def test_what_audits_found_stands_in_the_rows_until_a_recording_is_replaced(bench: Archiving) -> None:
@@ -339,8 +363,8 @@ def test_an_older_schema_is_written_anew_and_a_newer_one_is_left_alone(
     update(rclone)
     right = rows(rclone)
     for module in ("dataset", "update"):
-        monkeypatch.setattr(f"tasks.catalog.{module}.SCHEMA_VERSION", 2)
-    monkeypatch.setattr(dataset.Source.model_fields["schema_version"], "default", 2)
+        monkeypatch.setattr(f"tasks.catalog.{module}.SCHEMA_VERSION", 3)
+    monkeypatch.setattr(dataset.Source.model_fields["schema_version"], "default", 3)
     dataset.Source.model_rebuild(force=True)
     try:
         report = update(rclone)
@@ -350,7 +374,7 @@ def test_an_older_schema_is_written_anew_and_a_newer_one_is_left_alone(
     finally:
         monkeypatch.undo()
         dataset.Source.model_rebuild(force=True)
-    with pytest.raises(CatalogNewer, match="version 2"):
+    with pytest.raises(CatalogNewer, match="version 3"):
         update(rclone)
     assert files(rclone) == written
     assert rows(rclone) == right
@@ -379,6 +403,7 @@ def test_after_a_recording_only_its_month_is_looked_at(bench: Archiving) -> None
     assert requests.writes == [catalog_key(bench, "2026-11")]
     assert {key for method, key in requests.made if method == "list_objects_v2"} == {
         f"archive/{bench.kit.app_id}/2026/11/",
+        *(f"archive/{bench.kit.app_id}/{day}/" for day in ("2026/10/30", "2026/10/31", "2026/12/01")),  # sessions
         catalog_key(bench, "2026-11"),
         bench.folder(new),
     }
@@ -464,8 +489,14 @@ def changes(bench: Archiving, recordings: list[StandInRecording]) -> dict[str, C
     def archive() -> None:
         bench.archived(bench.add(9000, invoked_time=MONTHS[1]))
 
+    def archive_session() -> None:
+        meeting = Meeting.at(bench)
+        meeting.session.started_at = MONTHS[1]
+        bench.run().archived_session(meeting.id)
+
     return {
         "archived": archive,
+        "session archived": archive_session,
         "overwritten": lambda: bench.archived(recordings[1], overwrite=True),
         "deleted": lambda: delete_bag(bench, recordings[1]),
         "month gone": lambda: delete_bag(bench, recordings[2]),
@@ -473,7 +504,7 @@ def changes(bench: Archiving, recordings: list[StandInRecording]) -> dict[str, C
     }
 
 
-@pytest.mark.parametrize("what", ["archived", "overwritten", "deleted", "month gone", "audited"])
+@pytest.mark.parametrize("what", ["archived", "session archived", "overwritten", "deleted", "month gone", "audited"])
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
 def test_two_updates_at_once_leave_a_right_catalog_whatever_happens_between(
     rclone: Archiving, number: int, what: str
@@ -534,3 +565,114 @@ def test_a_sessions_bag_is_no_recording(rclone: Archiving) -> None:
     assert list(rows(rclone)) == [recording.id]
     with pytest.raises(NotInArchive):
         update(rclone, archive_url=archived.archive_url)
+
+
+def people(bench: Archiving) -> dict[str, list[str]]:
+    return {its_id: row["participants"] for its_id, row in rows(bench).items()}
+
+
+def test_who_took_part_is_read_from_the_sessions_bag_whenever_it_comes_changes_or_goes(rclone: Archiving) -> None:
+    meeting = Meeting.at(rclone)
+    first, second = meeting.add_recording(), meeting.add_recording(60)
+    alone = rclone.add(1000, invoked_time=first.invoked_time)
+    for recording in (first, second, alone):
+        rclone.archived(recording)
+    update(rclone)
+    assert people(rclone) == {first.id: [], second.id: [], alone.id: []}
+    rclone.run().archived_session(meeting.id)
+    requests = Requests()
+    report = update(rclone, requests)
+    assert (report.recordings, report.read, report.settled) == (3, 0, True)
+    assert people(rclone) == {first.id: ["Mary 0", "Mary 1"], second.id: ["Mary 0", "Mary 1"], alone.id: []}
+    assert rows(rclone)[first.id]["participant_ids"] == ["user-0", "user-1"]
+    # The bag of the session is read once for both of them.
+    assert len([key for key in requests.reads if key.endswith("participants.json")]) == 1
+    require_right(rclone)
+    meeting.session.add_participants(1)
+    meeting.put("transcript", b'"0","peer","user","custom","Mary","Hello"\n')
+    rclone.run().archived_session(meeting.id)
+    update(rclone)
+    assert people(rclone)[second.id] == ["Mary 0", "Mary 1", "Mary 2"]
+    require_right(rclone)
+    # Of a version that is damaged nothing is believed: the one before counts.
+    put(rclone, f"{meeting.folder}v0002/participants.json", b'[{"display_name": "Mallory"}]')
+    update(rclone)
+    assert people(rclone)[first.id] == ["Mary 0", "Mary 1"]
+    delete(rclone, *rclone.stored_keys(meeting.folder))
+    update(rclone)
+    assert people(rclone)[first.id] == []
+    require_right(rclone)
+
+
+@pytest.mark.parametrize(
+    "recorded", [datetime(2026, 10, 1, 0, 5, tzinfo=UTC), datetime(2026, 9, 30, 23, 59, tzinfo=UTC)]
+)
+def test_a_session_of_the_month_before_or_after_is_found_also_when_only_one_month_is_looked_at(
+    rclone: Archiving, recorded: datetime
+) -> None:
+    meeting = Meeting.at(rclone)
+    began = datetime(2026, 9, 29, 8, tzinfo=UTC) if recorded.month == 10 else datetime(2026, 10, 1, 0, 1, tzinfo=UTC)
+    meeting.session.started_at = began
+    recording = rclone.add(1000, invoked_time=recorded, details={"session_id": meeting.id.upper()})
+    url = rclone.archived(recording).archive_url
+    update(rclone)
+    rclone.run().archived_session(meeting.id)
+    for _ in range(2):
+        update(rclone, archive_url=url)
+        assert people(rclone) == {recording.id: ["Mary 0", "Mary 1"]}
+        assert update(rclone, archive_url=url).months_written == 0
+        delete(rclone, *files(rclone))
+    update(rclone)
+    assert people(rclone) == {recording.id: ["Mary 0", "Mary 1"]}
+    require_right(rclone)
+
+
+def test_a_sessions_bag_that_cannot_be_read_is_tried_again_and_nobody_is_forgotten(rclone: Archiving) -> None:
+    meeting = Meeting.at(rclone)
+    recording = meeting.add_recording()
+    rclone.archived(recording)
+    rclone.run().archived_session(meeting.id)
+    update(rclone)
+    meeting.session.add_participants(1)
+    meeting.put("transcript", b'"0","peer","user","custom","Mary","Hello"\n')
+    rclone.run().archived_session(meeting.id)
+
+    def meddle(method: str, request: dict[str, Any], send: Any) -> Any:
+        if method == "get_object" and request["Key"].endswith("v0002/participants.json"):
+            raise refusal("AccessDenied", 403)
+        return send()
+
+    for _ in range(2):
+        report = update(rclone, meddle)
+        assert (report.settled, len(report.unreadable)) == (True, 1)
+        assert people(rclone) == {recording.id: ["Mary 0", "Mary 1"]}
+    assert update(rclone).unreadable == ()
+    assert people(rclone) == {recording.id: ["Mary 0", "Mary 1", "Mary 2"]}
+    require_right(rclone)
+
+
+def test_a_session_without_a_recording_has_no_row_and_stands_in_the_footer(rclone: Archiving) -> None:
+    meeting = Meeting.at(rclone, title="Only a chat")
+    meeting.put("chat", b"[]", "chat.json", "application/json")
+    rclone.run().archived_session(meeting.id)
+    report = update(rclone)
+    assert (report.recordings, report.months_written, rows(rclone)) == (0, 1, {})
+    (session,) = sessions(rclone)
+    assert (session.session_id, session.title, session.documents) == (meeting.id, "Only a chat", ("chat",))
+    assert session.participants == ("Mary 0", "Mary 1")
+    assert session.started_at == meeting.session.started_at
+    require_right(rclone)
+    recording = meeting.add_recording()
+    rclone.archived(recording)
+    update(rclone)
+    assert (list(rows(rclone)), sessions(rclone)) == ([recording.id], [])
+    delete_bag(rclone, recording)
+    update(rclone)
+    assert (rows(rclone), sessions(rclone)) == ({}, [session])
+    # A session of which nothing is whole is none, and no reason to write again and again.
+    put(rclone, f"{meeting.folder}v0001/session.json", b"{}")
+    assert update(rclone).settled
+    assert (update(rclone).months_written, sessions(rclone)) == (0, [])
+    delete(rclone, *rclone.stored_keys(meeting.folder))
+    assert update(rclone).settled
+    assert files(rclone) == {}

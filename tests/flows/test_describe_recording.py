@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -79,13 +80,15 @@ def test_a_description_is_facts_and_a_picture_beside_the_bag(
         file.path: (file.sha256, file.size) for file in done.files
     }
     stored = here.objects()
-    name = f"{done.recording_id}.description.json"
-    assert stored.keys() - bag.keys() == {name}
+    name, poster = f"{done.recording_id}.description.json", f"{done.recording_id}.poster.jpg"
+    assert stored.keys() - bag.keys() == {name, poster}
+    assert described.poster == f"data/video/{done.recording_id}.mp4"
     assert json.loads(stored[name]) == described.model_dump(mode="json")
     (artifact,) = here.ask_prefect("artifacts", artifacts={"key": {"any_": [f"described-{done.recording_id}"]}})
     for told in ("![A frame of the video](data:image/jpeg;base64,", "video: h264, 640 x 360, 24 frames/s", "0:00:11"):
         assert told in artifact["data"]
     assert len(artifact["data"]) < 42_000
+    assert base64.b64encode(stored[poster]).decode() in artifact["data"]
 
     assert describe_recording(done.recording_id, done.archive_url) == described
     assert here.objects() == stored
@@ -99,6 +102,17 @@ def test_media_that_nothing_understands_is_a_finding_and_no_failure(here: World)
     assert (run["state"]["type"], run["state"]["name"]) == ("COMPLETED", "Findings")
     assert described.findings[0] in run["state"]["message"]
     assert stored_description(here, done.recording_id)["findings"] == list(described.findings)
+
+
+def test_a_picture_of_what_was_archived_before_does_not_stay(here: World) -> None:
+    recording = here.add(MediaSource(media.video_mp4()), duration=10.7)
+    done = archive_recording(recording.id)
+    describe_recording(done.recording_id, done.archive_url)
+    assert here.objects()[f"{recording.id}.poster.jpg"].startswith(b"\xff\xd8\xff")
+    recording.video = MediaSource(b"vide\0" * 1000)
+    archive_recording(recording.id, overwrite=True)
+    assert describe_recording(done.recording_id, done.archive_url).poster == ""
+    assert f"{recording.id}.poster.jpg" not in here.objects()
 
 
 def test_what_the_event_says_is_compared_and_not_believed(here: World, without_cloudflare: ArchivedRecording) -> None:

@@ -16,7 +16,7 @@ from tests.standins import media
 from tests.standins.realtimekit import MediaSource, RealtimeKitStandIn
 from tests.support.browser import browsing, picture
 from tests.support.cataloguing import update
-from tests.support.library import SCRIPT, Sample, add, fill, serving
+from tests.support.library import SCRIPT, TITLE, UNRECORDED, Sample, add, fill, serving
 from tests.torture.stage import CONNECTIONS, archive_in, lead_to
 
 if TYPE_CHECKING:
@@ -116,6 +116,25 @@ def test_a_person_types_and_sees_what_is_meant(url: str, sample: Sample, page: A
     assert titles(page) == ["Réunion du conseil"]
 
 
+def test_a_list_shows_posters_and_finds_people_and_meetings_without_a_recording(url: str, page: Any) -> None:
+    elsewhere: list[str] = []
+    page.on("request", lambda request: elsewhere.append(request.url) if not request.url.startswith(url) else None)
+    page.goto(url, wait_until="networkidle")
+    loaded = "[...document.querySelectorAll('.thumbnail')].map(image => image.complete && image.naturalWidth > 0)"
+    assert page.evaluate(loaded) == [True] * 5
+    assert "/poster.jpg" in page.locator(".thumbnail").first.get_attribute("src")
+    assert elsewhere == []
+    picture(page, "list")
+    page.get_by_role("searchbox").fill("mary 1 conseil")
+    wait_for_titles(page, TITLE)
+    page.get_by_role("searchbox").fill("åberg")
+    wait_for_titles(page, UNRECORDED)
+    page.locator(".entry").click()
+    assert page.locator("h1").inner_text() == UNRECORDED
+    assert page.get_by_text("The budget comes first.").is_visible()
+    picture(page, "session")
+
+
 def test_a_long_recording_plays_and_seeks_and_asks_the_store_for_nothing_before(
     url: str, long: StandInRecording, page: Any
 ) -> None:
@@ -183,7 +202,7 @@ def test_script_in_names_and_chats_does_nothing(url: str, sample: Sample, page: 
         assert page.locator("img[src=x]").count() == 0
     page.goto(url)
     page.get_by_role("searchbox").fill(SCRIPT)
-    wait_for_titles(page, SCRIPT)
+    wait_for_titles(page, TITLE, SCRIPT)  # the first by somebody who took part
     assert page.title().startswith("<script>")
 
 

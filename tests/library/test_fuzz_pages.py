@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 
 from tasks.archive import InspectedBag, SessionBag
 from tasks.catalog import COLUMNS
-from tasks.library.meeting_documents import Line, read_meeting
+from tasks.library.catalog_cache import Snapshot
+from tasks.library.meeting_documents import Line, SpokenLines, read_meeting
 from tasks.library.pages import Pages
 from tasks.library.recording_facts import RecordingFacts
+from tasks.library.search_form import Page, SearchForm
+from tasks.library.session_facts import facts_of
 from tasks.s3 import StoredObject
 from tests.library.test_pages import Elements
 from tests.support.anything import ANY_TEXT, ID
@@ -47,7 +50,8 @@ KINDS: dict[str, st.SearchStrategy[Any]] = {
         max_size=3,
     ),
 }  # fmt: skip
-ROWS = st.fixed_dictionaries({column.name: KINDS[column.kind] for column in COLUMNS} | {"app_id": TEXT, "month": TEXT})
+IN_PATHS: dict[str, st.SearchStrategy[Any]] = {"app_id": TEXT, "month": TEXT, "documents": st.lists(TEXT, max_size=2)}
+ROWS = st.fixed_dictionaries({column.name: KINDS[column.kind] for column in COLUMNS} | IN_PATHS)
 
 
 def of(fields: tuple[str, ...]) -> st.SearchStrategy[dict[str, Any]]:
@@ -58,7 +62,8 @@ def require_harmless(template: str, **facts: Any) -> None:
     """Render a page, and check that no element, and no attribute, is there that the templates do not have."""
     page = Elements(bytes(PAGES._html(template, **facts).body).decode())
     assert [its for tag, its in page.found if tag == "script"] == [{"src": "/static/library.js", "defer": None}]
-    assert {its.get("src") for tag, its in page.found if tag == "img"} == {"/static/icon.svg"}
+    images = {(its.get("src") or "").rpartition("/")[2] for tag, its in page.found if tag == "img"}
+    assert images <= {"icon.svg", "poster.svg", "sound.svg", "words.svg", "poster.jpg"}
     assert not [name for _, its in page.found for name in its if name.startswith("on") or name == "style"]
     addresses = [its[name] or "" for _, its in page.found for name in ("href", "src") if name in its]
     assert not [address for address in addresses if not address.startswith(("/", "#")) or address.startswith("//")]
@@ -67,10 +72,13 @@ def require_harmless(template: str, **facts: Any) -> None:
 @examples(30)
 @given(ROWS, st.lists(st.builds(Line, st.floats(0, 10**6), TEXT, TEXT), max_size=3))
 def test_any_row_of_the_catalog_is_a_page(row: Row, lines: list[Line]) -> None:
-    recording = RecordingFacts(row)
+    recording, spoken = RecordingFacts(row), SpokenLines(tuple(lines), 7)
     require_harmless(
-        "recording.html", recording=recording, is_here=True, lines=lines, meeting=None, problem="", begin=""
+        "recording.html", recording=recording, is_here=True, spoken=spoken, meeting=None, problem="", begin=""
     )
+    snapshot = Snapshot([row], datetime.now(UTC))
+    page = Page.of(snapshot.rows, 1)
+    require_harmless("list.html", form=SearchForm(), page=page, recordings=[facts_of(row)], snapshot=snapshot)
     assert (recording.at is None) == (recording.session_days == [])
 
 
@@ -103,5 +111,6 @@ def require_session_page(details: str, people: str, chat: str, messages: int) ->
     listed = {path: StoredObject(f"folder/{path}", len(content), "") for path, content in documents.items()}
     bag = InspectedBag({name: content.encode() for name, content in tags.items()}, listed)
     meeting = read_meeting(cast("Any", Bucket()), ID, SessionBag("folder/", 1, bag))
-    require_harmless("session.html", meeting=meeting, recordings=[])
+    spoken = SpokenLines((Line(1.0, SCRIPT, SCRIPT),), 1)
+    require_harmless("session.html", meeting=meeting, recordings=[], spoken=spoken, problem=SCRIPT)
     assert len(meeting.chat) == messages

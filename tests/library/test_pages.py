@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import logging
 import math
+import re
 import zipfile
 from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import bagit
@@ -17,14 +19,15 @@ import httpx
 import pytest
 
 from tasks.catalog import Dataset
-from tasks.errors import StoreUnavailable
-from tasks.library import catalog_cache
-from tasks.library.catalog_cache import CatalogCache
+from tasks.errors import ObjectTooLarge, StoreUnavailable
+from tasks.library import catalog_cache, meeting_documents
+from tasks.library.catalog_cache import CatalogCache, Snapshot
+from tasks.library.file_answers import LARGEST_POSTER, PageMissing, send_poster
 from tasks.library.recording_facts import Media, RecordingFacts, find_file
 from tests.support.auditing import audited
 from tests.support.bags import key_of
 from tests.support.cataloguing import rows, update
-from tests.support.library import SCRIPT, TITLE, serving
+from tests.support.library import SCRIPT, TITLE, UNRECORDED, serving
 from tests.support.meddling import refusal
 
 if TYPE_CHECKING:
@@ -73,6 +76,7 @@ def test_the_list_is_newest_first_and_searched_as_on_the_command_line(library: h
     for search, wanted in {
         "?q=REUNION+conseil": [full],
         "?q=ann_2": [tracks],
+        "?q=mary+1": [full],
         f"?q={sample.tracks.invoked_time:%Y-%m-%d}": [tracks],
         f"?q={hostile[:13]}": [hostile],
         f"?since={sample.full.invoked_time:%Y-%m-%d}": [full],
@@ -111,6 +115,62 @@ def test_a_recording_is_shown_with_all_that_belongs_to_it(library: httpx.Client,
     assert library.get(f"/recordings/{sample.tracks.id}/captions.vtt").status_code == 404
 
 
+def test_a_session_without_a_recording_is_found_listed_and_shown(library: httpx.Client, sample: Sample) -> None:
+    address = f"/sessions/{sample.unrecorded.id}"
+    assert shown(library, "/").links("/sessions/") == [address]
+    assert "3 recordings and 1 meeting without a recording, newest first" in shown(library, "/").text
+    page = shown(library, "/?q=aberg")
+    assert page.links("/sessions/") == [address]
+    assert page.links("/recordings/") == []
+    assert "1 meeting without a recording found" in page.text
+    assert "No recording, transcript" in page.text
+    page = shown(library, address)
+    for text in (UNRECORDED, "No recording of this meeting", "Nils Åberg", "0:00:04", "The budget comes first."):
+        assert text in page.text, text
+    (transcript,) = [link for link in page.links(f"{address}/files/") if "transcript" in link]
+    assert httpx.get(redirected(library, transcript)).content == sample.unrecorded.payload()["data/transcript.csv"]
+    assert library.get(f"{address}/bag.zip").status_code == 200
+
+
+def test_a_session_that_is_found_only_by_its_recordings_is_in_the_list_once() -> None:
+    known = {"session_id": "s", "archived_at": None}
+    recording, session = {"recording_id": "r", **known, "session_id": "S"}, {"recording_id": None, **known}
+    listed = Snapshot.of([session, recording])  # as they stand in two months
+    assert (listed.rows, dict(listed.unrecorded), list(listed.sessions)) == ([recording], {}, ["s"])
+    twice = Snapshot.of([session, dict(session)])
+    assert (len(twice.rows), list(twice.unrecorded)) == (1, ["s"])
+
+
+def test_a_poster_is_shown_where_there_is_one_and_asked_for_nowhere_else(library: httpx.Client, sample: Sample) -> None:
+    address = f"/recordings/{sample.full.id}/poster.jpg"
+    images = [its for tag, its in shown(library, "/").found if its.get("class") == "thumbnail"]
+    assert {its["loading"] for its in images} == {"lazy"}
+    # In the order of the list: with a poster, a video without, a session, and tracks of sound.
+    assert [its["src"] for its in images] == [
+        address, "/static/poster.svg", "/static/words.svg", "/static/sound.svg",
+    ]  # fmt: skip
+    (player,) = [its for tag, its in shown(library, f"/recordings/{sample.full.id}").found if tag == "video"]
+    assert player["poster"] == address
+    (player,) = [its for tag, its in shown(library, f"/recordings/{sample.hostile.id}").found if tag == "video"]
+    assert player["poster"] == "/static/poster.svg"
+    answer = library.get(address)
+    assert (answer.content, answer.headers["content-type"]) == (sample.poster, "image/jpeg")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert library.get(f"/recordings/{sample.hostile.id}/poster.jpg").status_code == 404
+
+
+@pytest.mark.parametrize("content", [b"<svg onload=alert(1)>", b"", b"\xff\xd8\xff" + b"\0" * LARGEST_POSTER])
+def test_what_is_no_small_jpeg_is_no_poster(content: bytes) -> None:
+    class Bucket:
+        def get(self, key: str, most: int) -> bytes:
+            if len(content) > most:
+                raise ObjectTooLarge(key, most)
+            return content
+
+    with pytest.raises(PageMissing):
+        send_poster(cast("Any", Bucket()), "key")
+
+
 def test_a_session_is_shown_in_its_newest_version(library: httpx.Client, sample: Sample) -> None:
     address = f"/sessions/{sample.meeting.id}"
     assert address in shown(library, f"/recordings/{sample.full.id}").links("/sessions/")
@@ -131,8 +191,31 @@ def test_what_strangers_wrote_is_text_and_nothing_else(library: httpx.Client, sa
     page = shown(library, named.get(place, place))
     assert SCRIPT in page.text
     assert [its for tag, its in page.found if tag == "script"] == [{"src": "/static/library.js", "defer": None}]
-    assert {its["src"] for tag, its in page.found if tag == "img"} == {"/static/icon.svg"}
+    sources = [its["src"] or "" for tag, its in page.found if tag == "img"]
+    assert [
+        source for source in sources if not re.fullmatch(r"/(static|recordings)/[a-z0-9/-]+\.(svg|jpg)", source)
+    ] == []
     assert not [name for _, its in page.found for name in its if name.startswith("on") or name == "style"]
+
+
+def test_a_transcript_that_is_too_long_says_so_and_is_downloaded_whole(
+    library: httpx.Client, sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"/recordings/{sample.full.id}"
+    whole = library.get(f"{address}/transcript.txt").text
+    assert len(whole.splitlines()) == 3
+    for name, most, wanted in (
+        ("MOST_LINES", 2, "These are the first 2 of 3 lines. Download all lines"),
+        ("LARGEST_DOCUMENT", 50, "It is too long to be shown here. Download the transcript"),
+    ):
+        monkeypatch.setattr(meeting_documents, name, most)
+        page = shown(library, address)
+        assert wanted in page.text
+        assert "Any questions?" not in page.text
+        assert page.links(f"{address}/transcript.txt")
+        assert library.get(f"{address}/transcript.txt").text == whole
+        assert library.head(f"{address}/transcript.txt").headers["content-length"] == str(len(whole.encode()))
+        assert wanted.partition(".")[0] in shown(library, f"/sessions/{sample.meeting.id}").text
 
 
 def redirected(library: httpx.Client, path: str, method: str = "GET") -> str:
@@ -182,6 +265,29 @@ def test_the_whole_bag_comes_as_one_file_that_passes_for_a_bag(
             zipped.extractall(tmp_path)
         bagit.Bag(str(tmp_path / folder)).validate()
         assert library.head(f"{address}/bag.zip").headers["content-length"] == answer.headers["content-length"]
+
+
+def test_what_another_program_has_added_to_a_bag_and_stated_is_in_the_zip_file(
+    rclone: Archiving, tmp_path: Path
+) -> None:
+    recording = rclone.add(1000)
+    rclone.archived(recording)
+    folder, note = rclone.folder(recording), b"Agreed with the board.\n"
+    stated = rclone.objects()[f"{folder}tagmanifest-sha256.txt"]
+    for path, sha256 in (("notes/board.txt", hashlib.sha256(note).hexdigest()), ("notes/../board.txt", "0" * 64)):
+        manifest = stated + f"{sha256}  {path}\n".encode()
+        rclone.s3.put_object(Bucket=rclone.bucket, Key=f"{folder}tagmanifest-sha256.txt", Body=manifest)
+        rclone.s3.put_object(Bucket=rclone.bucket, Key=f"{folder}notes/board.txt", Body=note)
+        update(rclone)
+        with serving(rclone) as url:
+            answer = httpx.get(f"{url}/recordings/{recording.id}/bag.zip")
+        if ".." in path:
+            assert answer.status_code == 409
+            return
+        with zipfile.ZipFile(io.BytesIO(answer.content)) as zipped:
+            zipped.extractall(tmp_path)
+        assert (tmp_path / recording.id / "notes" / "board.txt").read_bytes() == note
+        bagit.Bag(str(tmp_path / recording.id)).validate()
 
 
 def test_a_bag_that_is_not_whole_is_named_and_never_passes_for_a_whole_one(

@@ -39,6 +39,8 @@ def row(number: int, url: str, app_id: str) -> Row:
         "title": f"Réunion {number}", "status": "UPLOADED", "invoked_at": invoked, "started_at": invoked,
         "archived_at": invoked, "duration_s": 60.0 * (number % 90), "started_by": f"Person {number % 200}",
         "condition": "whole", "files": files, "bytes": 2 * 10**8, "bag_version": its_id,
+        "participants": [f"Zoë Guest {number} {one}" for one in range(8)],
+        "participant_ids": [f"user-{number}-{one}" for one in range(8)], "poster_url": f"{url}{its_id}.poster.jpg",
         "archive_url": f"{url}{app_id}/{invoked:%Y/%m/%d}/{its_id}/",
     }  # fmt: skip
     empty: Row = {column.name: [] if column.kind in {"texts", "files"} else None for column in COLUMNS}
@@ -56,7 +58,14 @@ def test_a_page_of_ten_thousand_recordings_comes_at_once(rclone: Archiving, caps
     before = psutil.Process().memory_info().rss
     with serving(rclone) as url, httpx.Client(base_url=url, timeout=60) as client:
         figures = {"with the catalog to be read": taken(client, "/")}
-        for path in ("/", "/?page=200", "/?q=reunion+9999", "/?q=person+17&min_minutes=30", "/?since=2026-03-01"):
+        for path in (
+            "/",
+            "/?page=200",
+            "/?q=reunion+9999",
+            "/?q=person+17&min_minutes=30",
+            "/?q=zoe+guest+4321",
+            "/?since=2026-03-01",
+        ):
             figures[path] = sorted(taken(client, path) for _ in range(5))[2]
         more = psutil.Process().memory_info().rss - before
     with capsys.disabled():

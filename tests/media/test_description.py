@@ -259,6 +259,7 @@ def test_as_json_it_has_all_keys_always_and_can_be_read_back() -> None:
                 "findings": [],
             }
         ],
+        "poster": "",
     }
     assert Description.model_validate(told) == its
 

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.audit import AuditLog
 from tasks.catalog import CatalogContext, CatalogReport, Dataset, update_catalog
-from tasks.catalog.parquet import decode
+from tasks.catalog.dataset import Footer
+from tasks.catalog.parquet import decode, decode_footer
 from tasks.session import Attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tasks.catalog import AuditRecord, Row
+    from tasks.catalog.session_row import SessionRow
     from tests.support.archiving import Archiving, Run
 
 LOG = logging.getLogger(__name__)
@@ -61,3 +63,9 @@ def rows(bench: Archiving) -> dict[str, Row]:
     by_id = {row["recording_id"]: row for row in listed}
     assert len(by_id) == len(listed)
     return by_id
+
+
+def sessions(bench: Archiving) -> list[SessionRow]:
+    """Return the sessions without a recording, of all files of the catalog."""
+    footers = [Footer.model_validate_json(decode_footer(content)) for content in files(bench).values()]
+    return [session for footer in footers for session in footer.sessions]

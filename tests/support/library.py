@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 import uuid
@@ -11,9 +12,12 @@ from datetime import UTC, datetime, timedelta
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+from tasks.archive import description_key, poster_key
 from tasks.library import LibrarySettings
 from tasks.library.application import new_app
 from tasks.library.server import new_server
+from tasks.media.ranged_file import BlockReader
+from tasks.media.sandbox import examine_file
 from tests.standins import media
 from tests.standins.realtimekit import MediaSource
 from tests.support.cataloguing import update
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     from tests.support.archiving import Archiving
 
 TITLE = "Réunion du conseil"
+UNRECORDED = "Talk that nobody recorded"
 SCRIPT = "<script>document.title='run'</script><img src=x onerror=\"document.title='run'\">"
 LINES = ("Good morning, everybody.", "The budget comes first.", "Any questions?")
 UPLOAD = "https://files.example.com/plan.png"
@@ -40,6 +45,8 @@ class Sample:
     full: StandInRecording  # with video, sound, captions, chat and people
     tracks: StandInRecording
     hostile: StandInRecording  # with script wherever a name goes
+    unrecorded: Meeting  # without a recording
+    poster: bytes  # of the recording with everything
 
 
 def fill(bench: Archiving) -> Sample:
@@ -65,8 +72,27 @@ def fill(bench: Archiving) -> Sample:
     for recording in (full, tracks, hostile):
         bench.archived(recording)
     bench.run().archived_session(meeting.id)
+    unrecorded = Meeting.at(bench, title=UNRECORDED, days_ago=3)
+    unrecorded.session.participants[0]["display_name"] = "Nils Åberg"
+    unrecorded.put("transcript", _transcript())
+    bench.run().archived_session(unrecorded.id)
+    poster = put_poster(bench, full)
     update(bench)
-    return Sample(bench, meeting, full, tracks, hostile)
+    return Sample(bench, meeting, full, tracks, hostile, unrecorded, poster)
+
+
+def put_poster(bench: Archiving, recording: StandInRecording) -> bytes:
+    """Put a frame of a recording's video beside the bag, as a description of the recording does, and return it."""
+    folder, video = bench.folder(recording), media.video_mp4()
+    path = f"data/video/{recording.video_name}"
+    poster = examine_file(
+        BlockReader(lambda start, stop: video[start:stop], len(video), len(video)), poster=True
+    ).poster
+    described = {"files": [{"path": path, "sha256": hashlib.sha256(video).hexdigest()}], "poster": path}
+    contents = {poster_key(folder): poster, description_key(folder): json.dumps(described).encode()}
+    for key, content in contents.items():
+        bench.s3.put_object(Bucket=bench.bucket, Key=key, Body=content)
+    return poster
 
 
 def add(
