@@ -23,6 +23,7 @@ from tasks.catalog.dataset import Source, by_age, newest_of
 from tasks.catalog.models import CatalogReport
 from tasks.catalog.schema import FIXITY, SCHEMA_VERSION
 from tasks.errors import ArchiverError, NotInArchive, StoreRefused, StoreUnavailable
+from tasks.s3 import ARCHIVED_CLASS
 from tasks.workers import a_few_at_a_time
 
 if TYPE_CHECKING:
@@ -222,9 +223,12 @@ class _Update:
         Raises:
             StoreUnavailable, StoreRefused: the store is away.
         """
+        condition = "unreadable"
         try:
             row = read_row(self._context.new_bucket(), self._dataset.root, held, description)
         except (StoreUnavailable, StoreRefused) as error:
+            if isinstance(error, StoreRefused) and error.code == ARCHIVED_CLASS:
+                condition = "archived class"
             self._context.bucket.level(f"{self._dataset.root}{held.folder}")  # raises if the store is away
             reason = str(error)
         except ArchiverError:
@@ -237,7 +241,7 @@ class _Update:
             return row
         self._unreadable[held.folder] = reason
         self._context.log.warning("%s cannot be read: %s", held.folder, reason)
-        return unreadable_row(held, self._url(held.folder), reason)
+        return unreadable_row(held, self._url(held.folder), reason, condition)
 
     def _fixity(self, held: Held) -> Row:
         """Return what the last audit found of a bag, as the bag is now; a bag replaced since was never audited."""
