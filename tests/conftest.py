@@ -58,6 +58,7 @@ ON_DUTY = (
     # The same is told of a run with a server, and of one without by other tests.
     r"test_interrupted.py::test_the_next_run_fetches_.*\[plainly\]",
     r"test_interrupted.py::test_a_prefect_server_that_dies_",
+    r"test_demo.py::test_the_recording_can_be_watched_",
     r"test_secrets.py::test_no_secret_is_told_.*\[plainly-_link",
     # What bars look like is tried without a process, and what the other signal leaves in the bucket is, too.
     r"test_module.py::test_on_a_terminal_every_file_has_a_bar",
