@@ -1,11 +1,12 @@
 """The main job on embedded stand-ins: no account, no configuration.
 
     uv run python -m flows.demo
+    uv run python -m flows.demo --watch     # and then shows the recording in a browser, until Ctrl-C
 
 A stand-in of RealtimeKit, a real S3 server (rclone) over `./archive-demo/` and a Prefect server run on loopback; the
 real flow brings a recording home, whose URL expires in mid-transfer, and what is there of its meeting's session. The
 transcript appears afterwards: the same command brings it, as a second version of the session's bag. Then the archive is
-checked the way a stranger would.
+checked the way a stranger would, and shown if that is wanted.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ import sys
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import bagit
 from botocore.exceptions import ClientError
+from pydantic import Field
 
-from tasks.arguments import parse_for
+from flows import library
+from tasks.arguments import Metavar, parse_for
 from tasks.orchestration.local_server import local_server
 from tasks.text import MIB, human_size, put
 from tests.standins.media import audio_mp3, video_mp4
@@ -59,9 +62,15 @@ def main(arguments: list[str] | None = None) -> int:
     Args:
         arguments: as on the command line, without the program's name.
     """
-    parse_for(_demo, "python -m flows.demo", arguments)
+    given = parse_for(_demo, "python -m flows.demo", arguments)
     say("Starting a stand-in of RealtimeKit, an S3 server over ./archive-demo/ and a Prefect server ...")
     FOLDER.mkdir(exist_ok=True)
+    code = archive_and_check()
+    return watch(given["port"]) if given["watch"] and not code else code
+
+
+def archive_and_check() -> int:
+    """Archive the recording twice, check the archive, and return the process's exit code."""
     with (
         tempfile.TemporaryDirectory() as prefect_home,
         RealtimeKitStandIn() as kit,
@@ -85,8 +94,27 @@ def main(arguments: list[str] | None = None) -> int:
         return check(_path(result["archive_url"]), _path(result["session_url"]).parent)
 
 
-def _demo() -> None:
-    """Run the main job on embedded stand-ins: no account, no configuration, and nothing outside of ./archive-demo/."""
+def _demo(*, watch: bool = False, port: Annotated[int, Field(ge=1, le=65_535), Metavar("PORT")] = library.PORT) -> None:
+    """Run the main job on embedded stand-ins: no account, no configuration, and nothing outside of ./archive-demo/.
+
+    Args:
+        watch: Then show the recording in a browser, until Ctrl-C.
+        port: With --watch: the port of the pages.
+    """
+
+
+def watch(port: int) -> int:
+    """Make the catalog, and show the archive's pages until told to stop; return the process's exit code."""
+    with tempfile.TemporaryDirectory() as prefect_home, RcloneStore(FOLDER) as store:
+        there = store.environment() | {"ARCHIVE_URL": f"s3://{BUCKET}"}
+        settings = environment_of_prefect(prefect_home) | there
+        command = [sys.executable, "-m", "flows.update_catalog"]
+        made = subprocess.run(command, env=settings, stdout=subprocess.DEVNULL, check=False)  # noqa: S603 - our own
+        if made.returncode:
+            return made.returncode
+        os.environ |= there
+        say("", f"Watch the recording at http://127.0.0.1:{port}/; Ctrl-C ends.")
+        return library.serve(port=port)
 
 
 def archive(settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -210,6 +238,7 @@ def check(bag: Path, session: Path) -> int:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             say(f"    {path.relative_to(folder)}  ({human_size(path.stat().st_size)})")
     say("The media are real: open them in any player. Run the demo again: nothing is fetched twice.")
+    say("In a browser, beside the transcript: uv run python -m flows.demo --watch")
     return 0
 
 

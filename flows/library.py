@@ -16,11 +16,13 @@ from tasks.errors import ArchiverError, ExtraNotInstalled
 from tasks.library import LibrarySettings
 from tasks.settings import load_settings
 
+PORT = 8030
+
 
 def serve(
     *,
     host: Annotated[str, Metavar("HOST")] = "127.0.0.1",
-    port: Annotated[int, Field(ge=0, le=65_535), Metavar("PORT")] = 8030,
+    port: Annotated[int, Field(ge=0, le=65_535), Metavar("PORT")] = PORT,
 ) -> int:
     """Show the archive as pages for a browser, until told to stop.
 

@@ -1,6 +1,6 @@
 """Brings archived recordings back, verified, to a folder or another bucket; and makes links to hand to somebody.
 
-uv run python -m flows.restore_recording ID … TO [--overwrite] [--derived] [--no-sessions] [--thaw DAYS]
+uv run python -m flows.restore_recording ID … TO [--overwrite] [--derived] [--no-sessions] [--thaw DAYS] …
 uv run python -m flows.restore_recording [--since DATE] [--until DATE] [--meeting TEXT] [--person TEXT] … TO
 uv run python -m flows.restore_recording ID … --link 2d [--file PATH …]
 """
@@ -10,6 +10,7 @@ uv run python -m flows.restore_recording ID … --link 2d [--file PATH …]
 from __future__ import annotations
 
 import sys
+import time
 from threading import Event
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,7 +38,7 @@ from tasks.restore import (
     summarize,
     table_rows,
 )
-from tasks.s3 import MAX_BODIES, PresignedDownloads, new_s3_client
+from tasks.s3 import MAX_BODIES, PresignedDownloads, ThawTier, new_s3_client
 from tasks.session import SPARE_CONNECTIONS, StoreAccess
 from tasks.settings import RestoreSettings, load_settings
 
@@ -48,11 +49,14 @@ if TYPE_CHECKING:
 
 PROG = "python -m flows.restore_recording"
 MOST_DAYS = 365
+MOST_MINUTES = 7 * 24 * 60
 
 RecordingId = Annotated[str, Field(pattern=UUID_PATTERN), AfterValidator(parse_recording_id)]
 Date = Annotated[str, AfterValidator(require_time), Metavar("DATE")]
 Text = Annotated[str, Metavar("TEXT")]
 Days = Annotated[int, Field(ge=0, le=MOST_DAYS), Metavar("DAYS")]
+Minutes = Annotated[int, Field(ge=0, le=MOST_MINUTES), Metavar("MINUTES")]
+Tier = Annotated[ThawTier, Metavar("TIER")]
 
 
 def _require_lifetime(text: str) -> str:
@@ -76,6 +80,8 @@ def restore(
     derived: bool = False,
     overwrite: bool = False,
     thaw: Days = 0,
+    thaw_tier: Tier = "standard",
+    wait_for_thaw: Minutes = 0,
 ) -> RestoreReport:
     """Bring archived recordings back to a folder or another bucket; each file is verified while it moves.
 
@@ -95,7 +101,11 @@ def restore(
         derived: Bring what was made from the recordings, too: descriptions and captions, which no manifest states.
         overwrite: Replace other files that lie where files of the recordings belong.
         thaw: Ask the store for objects in archived storage classes (GLACIER, DEEP_ARCHIVE), so that they can be read
-            for so many days; that costs money. Run again some hours later.
+            for so many days; that costs money. Run again some hours later, or wait.
+        thaw_tier: How fast they become readable, usually: standard, in 5 hours (GLACIER) or 12 (DEEP_ARCHIVE); bulk,
+            the cheapest, in 12 or 48; expedited, the dearest, in minutes (GLACIER only).
+        wait_for_thaw: Wait so many minutes at most for objects that are asked for, by this run or an earlier one, and
+            restore them as soon as they are readable.
 
     Raises:
         NothingSelected: no recording is meant.
@@ -111,7 +121,14 @@ def restore(
     at_work = _open_session(settings, engine)
     run = engine.with_retries(settings)
     chosen = run(choose_recordings, at_work, tuple(map(parse_recording_id, recording_ids)), query)
-    options = RestoreOptions(sessions=sessions, derived=derived, overwrite=overwrite, thaw_days=thaw)
+    options = RestoreOptions(
+        sessions=sessions,
+        derived=derived,
+        overwrite=overwrite,
+        thaw_days=thaw,
+        thaw_tier=thaw_tier,
+        wait_until=time.monotonic() + 60 * wait_for_thaw,
+    )
     result = run(restore_recordings, at_work, chosen, to, options)
     publish_table(engine, result)
     if problems := describe_problems(result):
@@ -188,6 +205,8 @@ def _from_terminal(
     derived: bool = False,
     overwrite: bool = False,
     thaw: Days = 0,
+    thaw_tier: Tier = "standard",
+    wait_for_thaw: Minutes = 0,
     link: Annotated[str, AfterValidator(_require_lifetime), Metavar("TIME")] = "",
     files: tuple[Annotated[str, Metavar("PATH")], ...] = (),
 ) -> None:
@@ -208,7 +227,11 @@ def _from_terminal(
         derived: Bring what was made from the recordings, too: descriptions and captions, which no manifest states.
         overwrite: Replace other files that lie where files of the recordings belong.
         thaw: Ask the store for objects in archived storage classes (GLACIER, DEEP_ARCHIVE), so that they can be read
-            for so many days; that costs money. Run again some hours later.
+            for so many days; that costs money. Run again some hours later, or wait.
+        thaw_tier: How fast they become readable, usually: standard, in 5 hours (GLACIER) or 12 (DEEP_ARCHIVE); bulk,
+            the cheapest, in 12 or 48; expedited, the dearest, in minutes (GLACIER only).
+        wait_for_thaw: Wait so many minutes at most for objects that are asked for, by this run or an earlier one, and
+            restore them as soon as they are readable.
         link: Restore nothing: print links (presigned URLs) to files of the recordings, a JSON object a line. They end
             after that time: 2d, 12h, 30m; 7d at most. Whoever has such a link reads the file until then.
         files: With --link: the path within the archive, such as data/video/meeting.mp4. None for all media files.

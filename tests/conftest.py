@@ -59,6 +59,7 @@ ON_DUTY = (
     # The same is told of a run with a server, and of one without by other tests.
     r"test_interrupted.py::test_the_next_run_fetches_.*\[plainly\]",
     r"test_interrupted.py::test_a_prefect_server_that_dies_",
+    r"test_demo.py::test_the_recording_can_be_watched_",
     r"test_secrets.py::test_no_secret_is_told_.*\[plainly-_link",
     # An event's app is tried every time as its body and its URL name it.
     r"test_webhook.py::test_the_run_of_an_event_is_told_.*\[(?!-\{'appId': 'another'|/another-\{\}-\('another)",

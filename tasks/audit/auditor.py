@@ -19,7 +19,7 @@ from tasks.archive import Finding, Held, held_at, layout, newest_versions, shown
 from tasks.audit.findings import AuditFindings, Damage
 from tasks.audit.fixity import Verification, verify_bag
 from tasks.audit.log import Record
-from tasks.audit.schedule import order_bags, select_bags
+from tasks.audit.schedule import is_new, order_bags, select_bags
 from tasks.errors import ArchiverError, StoreRefused, StoreUnavailable
 from tasks.text import human_size
 
@@ -41,6 +41,10 @@ WRITTEN_EVERY = 500
 """Seconds and records: a process that is killed loses no more than that."""
 URGENT_S = 1.0
 """Seconds between writings when there is damage to record: not every damaged bag becomes an object of its own."""
+CHANGED_IN_ARCHIVED_CLASS = (
+    "files came, went or were cut since the last audit, and what the files have to be is in an archived storage class: "
+    "uv run python -m flows.restore_recording ID TO --thaw DAYS asks the store for it"
+)
 HOPELESS = 20
 """If so many bags cannot be read, and none can, the cause is not the bags."""
 
@@ -108,7 +112,11 @@ class Audit:
         """
         budget.drop_plans()
         findings = self.findings
-        bags = [held for folder, held in findings.holdings.bags.items() if folder not in findings.reread]
+        bags = [
+            held
+            for folder, held in findings.holdings.bags.items()
+            if folder not in findings.reread | findings.passed_over
+        ]
         older = {held.folder for held in bags if findings.is_superseded(held.folder)}
         queue = select_bags(*order_bags(bags, findings.records, older), budget, older)
         self._examine_all(context, queue, payload=True, budget=budget)
@@ -207,6 +215,9 @@ class Audit:
             findings.unsettled.add(held.folder)
             context.log.info("%s is being written, or was deleted: the next audit verifies it.", shown(held.folder))
             return
+        if result.outcome == "archived class":
+            self._pass_over(held, result, payload=payload)
+            return
         if payload:
             findings.reread.add(held.folder)
         if result.outcome == "damaged":
@@ -218,6 +229,17 @@ class Audit:
         if payload:
             findings.damaged.pop(held.folder, None)
             self._record(self._make_record(held, result, read=True))
+
+    def _pass_over(self, held: Held, result: Verification, *, payload: bool) -> None:
+        """Note a bag of which files are in an archived storage class; what earlier readings have shown still counts."""
+        before = self.findings.records.get(held.folder)
+        if result.lacks_texts and before is not None and before.sizes != result.sums.sizes:
+            self.findings.unread[held.folder] = CHANGED_IN_ARCHIVED_CLASS  # no record: the next audit looks again
+            return
+        self.findings.passed_over.add(held.folder)
+        is_known_damage = before is not None and before.outcome == "damaged" and not is_new(held, before)
+        if payload and not is_known_damage:
+            self._record(self._make_record(held, result, read=False))
 
     def _damage(self, held: Held, result: Verification, *, read: bool, outcome: str = "damaged") -> None:
         record = self._make_record(held, result, read=read, outcome=outcome)

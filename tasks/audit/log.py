@@ -55,7 +55,7 @@ class Record(BaseModel):
 
     folder: str  # below the archive's root, with a slash at its end
     at: datetime  # when the bag was verified
-    outcome: Literal["whole", "damaged", "unverifiable", "unread", "gone"]
+    outcome: Literal["whole", "damaged", "unverifiable", "unread", "gone", "archived class"]
     read_at: datetime | None = None  # when its whole payload was read last
     objects: int = 0
     size: int = 0  # bytes

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from tasks.catalog.bag_row import read_row, unreadable_row
 from tasks.catalog.session_row import read_session
 from tasks.errors import ArchiverError, StoreRefused, StoreUnavailable
+from tasks.s3 import ARCHIVED_CLASS
 from tasks.workers import a_few_at_a_time
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class BagReader:
     def __init__(self, context: CatalogContext) -> None:
         self.unreadable: dict[str, str] = {}  # why, by the folder of a recording or of a session
         self.read = 0  # bags of recordings
+        self._in_archived_class: set[str] = set()  # folders of the unreadable ones that the store has to be asked for
         self._context = context
         self._root = context.dataset.root
         self._sessions: dict[tuple[str, str], SessionRow | None] = {}  # by folder and version
@@ -48,8 +50,10 @@ class BagReader:
         def read(held: Held) -> Row | None:
             derived = listed.descriptions.get(held.folder), listed.posters.get(held.folder)
             row = self._try(held.folder, lambda bucket: read_row(bucket, self._root, held, *derived))
-            reason = self.unreadable.get(held.folder)
-            return unreadable_row(held, self.url(held.folder), reason) if reason else row
+            if reason := self.unreadable.get(held.folder):
+                condition = "archived class" if held.folder in self._in_archived_class else "unreadable"
+                return unreadable_row(held, self.url(held.folder), reason, condition)
+            return row
 
         rows = a_few_at_a_time(read, bags)
         self.read += len(bags)
@@ -88,6 +92,8 @@ class BagReader:
         except (StoreUnavailable, StoreRefused) as error:
             self._context.bucket.level(f"{self._root}{folder}")  # raises if the store is away
             reason = str(error)
+            if isinstance(error, StoreRefused) and error.code == ARCHIVED_CLASS:
+                self._in_archived_class.add(folder)
         except ArchiverError:
             raise
         except Exception as error:  # noqa: BLE001 - what others put there may be anything, and stops nothing else

@@ -103,15 +103,16 @@ def read_row(
     return row | {"archive_url": f"{url}{folder}", "poster_url": f"{url}{shown.key}" if shown else None}
 
 
-def unreadable_row(held: Held, url: str, reason: str) -> Row:
+def unreadable_row(held: Held, url: str, reason: str, condition: str = "unreadable") -> Row:
     """Return the row of a bag that the store does not give; it is read again by the next update.
 
     Args:
         held: the bag, as listed.
         url: where it is.
         reason: why it cannot be read.
+        condition: `unreadable`, or `archived class`.
     """
-    known = {"recording_id": held.recording_id, "condition": "unreadable", "findings": [plain_text(reason)]}
+    known = {"recording_id": held.recording_id, "condition": condition, "findings": [plain_text(reason)]}
     return empty_row() | known | {"archived_at": held.marked, "archive_url": url}
 
 

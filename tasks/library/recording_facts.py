@@ -192,7 +192,9 @@ class RecordingFacts:
             return "damaged"
         if condition == "unreadable" or fixity == "unread":
             return "not readable"
-        return {"partial": "files missing", "foreign": "other program"}.get(condition or "", "")
+        return {"partial": "files missing", "foreign": "other program", "archived class": "in cold storage"}.get(
+            condition or "", ""
+        )
 
     @property
     def is_damaged(self) -> bool:

@@ -6,16 +6,15 @@ is the same before and after the look that found it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.archive import layout, shown
 from tasks.errors import StoredWrong, StoreRefused, StoreUnavailable
 from tasks.restore.bag_contents import read_bag, read_derived
 from tasks.restore.file_reading import FileReading, describe
 from tasks.restore.models import CHANGEABLE, Problem, RestoredBag
-from tasks.restore.storage_class import NOT_GIVEN, ask_for
+from tasks.restore.storage_class import ArchivedObjects
 from tasks.restore.target import FileDamaged, FileUnplaceable, State
-from tasks.s3 import ARCHIVED_CLASS
 from tasks.workers import Pool
 
 if TYPE_CHECKING:
@@ -28,8 +27,16 @@ LOOKS = 3
 FILES_AT_ONCE = 2  # of one bag
 
 
-def restore_bag(context: RestoreContext, chosen: ChosenBag) -> tuple[RestoredBag, str]:
-    """Restore a bag as far as that can be done; return what became of it, and the id of the recording's session.
+class BagOutcome(NamedTuple):
+    """What became of a bag."""
+
+    result: RestoredBag
+    session_id: str  # of a recording; empty if nothing tells it
+    thawing: tuple[str, ...] = ()  # keys of objects that are asked for, and not readable yet
+
+
+def restore_bag(context: RestoreContext, chosen: ChosenBag) -> BagOutcome:
+    """Restore a bag as far as that can be done.
 
     Raises:
         StoreUnavailable, StoreRefused: the archive's store is away.
@@ -39,13 +46,14 @@ def restore_bag(context: RestoreContext, chosen: ChosenBag) -> tuple[RestoredBag
     bucket = context.new_bucket()
     for _ in range(LOOKS):
         restore = BagRestore(context, bucket, chosen)
-        result, session_id = restore.run()
+        outcome = restore.run()
+        result = outcome.result
         if not {problem.kind for problem in result.problems} & CHANGEABLE or not restore.has_changed():
             break
         context.log.info("%s was replaced meanwhile: looking again.", result.archive_url)
     for problem in result.problems:
         context.log.error("%s: %s: %s: %s", chosen.id, problem.path or "the recording", problem.kind, problem.detail)
-    return result, session_id
+    return outcome
 
 
 class BagRestore:
@@ -64,6 +72,7 @@ class BagRestore:
         self._chosen = chosen
         self._base = context.target.base(chosen.folder) if chosen.folder else chosen.id
         self._contents: BagContents | None = None
+        self._archived = ArchivedObjects(context, bucket, self._folder)
         self._problems: list[Problem] = []
         self._right: dict[str, BagFile] = {}
         self._fetched = 0
@@ -73,16 +82,16 @@ class BagRestore:
     def _folder(self) -> str:
         return self._context.root + self._chosen.folder
 
-    def run(self) -> tuple[RestoredBag, str]:
+    def run(self) -> BagOutcome:
         """Restore the bag; see `restore_bag`."""
         self._contents = contents = self._read() if self._chosen.folder else None
         if contents is None:
             if not self._problems:
                 self._note("not archived", "", "no bag of it is in the archive")
-            return self._result(whole=False), ""
+            return BagOutcome(self._result(whole=False), "", tuple(self._archived.thawing))
         self._problems += contents.problems
         whole = self._restore(contents)
-        return self._result(whole=whole), contents.session_id
+        return BagOutcome(self._result(whole=whole), contents.session_id, tuple(self._archived.thawing))
 
     def has_changed(self) -> bool:
         """Tell whether the bag is another one now."""
@@ -96,18 +105,10 @@ class BagRestore:
             return read_bag(self._bucket, self._folder)
         except (StoreRefused, StoreUnavailable) as error:
             self._bucket.level(self._folder)  # raises if the store is away, or refuses all
-            is_archived = isinstance(error, StoreRefused) and error.code == ARCHIVED_CLASS
-            if not is_archived:
-                self._note("unreadable", "", str(error))
-            elif not (days := self._context.thaw_days):
-                self._note("archived class", "", "its tag files have to be asked for first, and maybe all else")
+            if isinstance(error, StoreRefused):
+                self._problems += self._archived.problems_of_all(error)
             else:
-                asked = {one.key: ask_for(self._bucket, one.key, days) for one in self._bucket.list(self._folder)}
-                for key, detail in asked.items():
-                    if detail:
-                        self._note("archived class", key.removeprefix(self._folder), detail)
-                if not any(asked.values()):
-                    self._note("unreadable", "", NOT_GIVEN)
+                self._note("unreadable", "", str(error))
             return None
 
     def _restore(self, contents: BagContents) -> bool:
@@ -215,12 +216,7 @@ class BagRestore:
         except FileUnplaceable as error:
             self._note("in the way" if error.in_the_way else "unsafe", file.path, error.reason)
         except StoreRefused as refused:
-            if refused.code != ARCHIVED_CLASS:
-                self._note("unreadable", file.path, str(refused))
-            elif detail := ask_for(self._bucket, self._folder + file.path, self._context.thaw_days):
-                self._note("archived class", file.path, detail)
-            else:
-                self._note("unreadable", file.path, NOT_GIVEN)
+            self._problems.append(self._archived.problem_of(file.path, refused))
         except StoreUnavailable as away:
             self._bucket.level(self._folder)  # raises if the store is away
             self._note("unreadable", file.path, str(away))

@@ -11,9 +11,10 @@ import hashlib
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, nullcontext, suppress
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
+from tasks.archive import is_a_folder, layout
 from tasks.errors import (
     ArchiverError,
     StoredWrong,
@@ -23,12 +24,12 @@ from tasks.errors import (
     TargetUnusable,
     UploadVanished,
 )
-from tasks.restore.target import READINGS, FileDamaged, FileUnplaceable, State
-from tasks.s3 import Part, bare_etag, crc64, fill_buffers, grow_part_size, part_ranges
+from tasks.restore.target import MOST_STRANGERS, READINGS, FileDamaged, FileUnplaceable, State
+from tasks.s3 import ALREADY_EXISTS, Part, bare_etag, crc64, fill_buffers, grow_part_size, part_ranges
 from tasks.text import MIB
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from threading import Semaphore
 
@@ -77,9 +78,13 @@ class BucketTarget:
         """Return nothing: a bucket tells all keys apart."""
         return set()
 
-    def strangers(self, _base: str, _paths: Collection[str]) -> list[str]:
-        """Return nothing: some stores read all objects to list them, and an audit of the copy names these files."""
-        return []
+    def strangers(self, base: str, paths: Collection[str]) -> list[str]:
+        """Return the paths of objects within a bag's payload that are none of the bag's paths."""
+        folder, known = f"{self._prefix}{base}/", set(paths)
+        with self._errors():
+            listed = self._store.list(f"{folder}{layout.PAYLOAD}")
+            there = (stored.key.removeprefix(folder) for stored in listed if not is_a_folder(stored))
+            return list(islice((path for path in there if path not in known), MOST_STRANGERS))
 
     def require_room(self, base: str, files: Mapping[str, BagFile]) -> None:
         """Do nothing: a bucket has no end that it tells of."""
@@ -101,13 +106,13 @@ class BucketTarget:
         self, _base: str, path: str, file: BagFile, read: Callable[[int], Iterator[bytes]], *, overwrite: bool
     ) -> int:
         """Bring a file to its key, verified, and return how many bytes were fetched; see `Target`."""
-        key, damages = self._prefix + path, list[str]()
+        damages = list[str]()
         for look in range(LOOKS):
             try:
                 if file.size <= PART_SIZE:
                     sha256 = self._put(path, file, read, overwrite=overwrite)
                 else:
-                    sha256 = self._upload(key, file, read, adopt=not look)
+                    sha256 = self._upload(path, file, read, adopt=not look, overwrite=overwrite)
             except UploadVanished:  # another restore of the same file has ended it
                 if self.state(path, file) is State.RIGHT:
                     return 0
@@ -138,17 +143,20 @@ class BucketTarget:
             written = self._store.put(
                 self._prefix + path, content, file.content_type, metadata, if_absent=not overwrite
             )
-        if not written and self.state(path, file) is not State.RIGHT:
-            raise FileUnplaceable("something else lies there", in_the_way=True)
+        if not written:
+            self._require_right(path, file)
         return sha256
 
-    def _upload(self, key: str, file: BagFile, read: Callable[[int], Iterator[bytes]], *, adopt: bool) -> str:
+    def _upload(
+        self, path: str, file: BagFile, read: Callable[[int], Iterator[bytes]], *, adopt: bool, overwrite: bool
+    ) -> str:
         """Upload a file, complete the upload if the bytes are as stated, and return their SHA-256.
 
         Args:
             adopt: carry on an upload that a killed run has left; if it is of no use, it is aborted, and an empty text
                 returned.
         """
+        key = self._prefix + path
         ranges = part_ranges(file.size, grow_part_size(file.size, PART_SIZE))
         with closing(read(0)) as chunks:  # type: ignore[type-var]  # a generator
             bodies = fill_buffers(chunks, (bytearray(one.size) for one in ranges))
@@ -166,12 +174,37 @@ class BucketTarget:
                 if left is None:
                     raise
                 parts, sha256 = [], ""  # rclone takes no part twice, and another one was there
-        if sha256 == file.sha256:
-            with self._errors():
-                self._store.complete(upload, parts)
-        else:
+        if sha256 != file.sha256:
             self._abort(upload)
+        elif not self._complete(path, file, upload, parts, overwrite=overwrite):
+            self._abort(upload)
+            self._require_right(path, file)
         return sha256
+
+    def _complete(self, path: str, file: BagFile, upload: Upload, parts: Sequence[Part], *, overwrite: bool) -> bool:
+        """Complete an upload, and tell whether the object was made; without `overwrite`, never in another's place.
+
+        Not all stores look for themselves, so that what came while the parts were sent is looked for right before.
+        """
+        if not overwrite and self.state(path, file) is not State.ABSENT:
+            return False
+        with self._errors():
+            try:
+                self._store.complete(upload, parts, if_absent=not overwrite)
+            except StoreRefused as refused:
+                if overwrite or refused.code not in ALREADY_EXISTS:
+                    raise
+                return False
+        return True
+
+    def _require_right(self, path: str, file: BagFile) -> None:
+        """Check that what lies at a path is the file.
+
+        Raises:
+            FileUnplaceable: it is something else.
+        """
+        if self.state(path, file) is not State.RIGHT:
+            raise FileUnplaceable("something else lies there", in_the_way=True)
 
     def _left_upload(self, key: str) -> Upload | None:
         """Return the newest upload that a killed run has left for a key."""

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from threading import Event
 
     from tasks.restore.target import Target
-    from tasks.s3 import Bucket, Reader
+    from tasks.s3 import Bucket, Reader, ThawTier
     from tasks.text import Log
     from tasks.transfer import Progress
 
@@ -28,6 +28,8 @@ class RestoreContext:
     log: Log
     overwrite: bool = False
     thaw_days: int = 0  # ask for objects in archived storage classes, for so many days
+    thaw_tier: ThawTier = "standard"  # how fast they are to be readable
+    wait_until: float = 0.0  # by the monotonic clock, for objects that are asked for
     derived: bool = False  # bring what lies beside a recording's bag, too
 
 

@@ -25,7 +25,8 @@ _NEXT = {
     "unreadable": "The store does not give some objects: look at the store and the rights in it, and run again",
     "unsafe": "Some names cannot be used there: restore to another file system, or look who wrote the manifest",
     "archived class": "Objects in an archived storage class (GLACIER, DEEP_ARCHIVE) have to be asked for first, which "
-    "costs money: --thaw DAYS asks the store; run the same command again some hours later, at most 12 to 48",
+    "costs money: --thaw DAYS asks the store, and with --thaw-tier bulk for less. Run the same command again when they "
+    "are readable, or let it wait: --wait-for-thaw MINUTES",
     "not archived": "Not archived: correct the ids, or ARCHIVE_URL",
 }
 _ALSO = {"missing": "damaged", "unknown": "damaged"}

@@ -17,18 +17,20 @@ from tasks.restore.context import RestoreContext
 from tasks.restore.folder_target import FolderTarget
 from tasks.restore.report import make_report
 from tasks.restore.selection import find_session
+from tasks.restore.storage_class import wait_for_thaw
 from tasks.s3 import MAX_BODIES, Store, Throttle, are_in_one_store, new_s3_client, open_reader
 from tasks.settings import parse_archive_url
 from tasks.transfer import Tally, progress_views, show_progress
 from tasks.workers import Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from tasks.restore.bag_restore import BagOutcome
     from tasks.restore.context import ChosenBag
-    from tasks.restore.models import RestoredBag, RestoreReport
+    from tasks.restore.models import RestoreReport
     from tasks.restore.target import Target
-    from tasks.s3 import Reader
+    from tasks.s3 import Reader, ThawTier
     from tasks.session import StoreAccess
     from tasks.settings import RestoreSettings
     from tasks.text import Log
@@ -48,6 +50,8 @@ class RestoreOptions:
     derived: bool = False
     overwrite: bool = False
     thaw_days: int = 0
+    thaw_tier: ThawTier = "standard"
+    wait_until: float = 0.0  # by the monotonic clock, so that a stage that runs again waits no longer
 
 
 @dataclass(frozen=True)
@@ -92,25 +96,38 @@ def restore_recordings(
     began = time.monotonic()
     tally = Tally() if len(chosen) <= BARS_UP_TO else SummedTally()
     with _attempt(session, to, options, tally) as context, show_progress(tally, progress_views(session.log)):
-        bags, sessions = _restore_all(context, chosen)
-        if options.sessions:
-            bags += _restore_all(context, _of_sessions(context, sessions))[0]
-        return make_report(context.target.url, bags, time.monotonic() - began)
+        outcomes = _restore_all(context, chosen, with_sessions=options.sessions)
+        return make_report(context.target.url, [one.result for one in outcomes], time.monotonic() - began)
 
 
-def _restore_all(
-    context: RestoreContext, chosen: Sequence[ChosenBag]
-) -> tuple[list[RestoredBag], list[tuple[ChosenBag, str]]]:
-    """Restore bags, and return what became of each, and each recording with the id of its session."""
+def _restore_all(context: RestoreContext, chosen: Sequence[ChosenBag], *, with_sessions: bool) -> list[BagOutcome]:
+    """Restore the bags of recordings, and then those of their sessions; again, once objects have become readable.
+
+    All is asked for before anything is waited for: it takes hours, whatever the number of objects.
+    """
+    recordings: dict[ChosenBag, BagOutcome] = {}
+    sessions: dict[ChosenBag, BagOutcome] = {}
+    readable = list(chosen)
+    while readable:
+        restored = _restore_each(context, [bag for bag in readable if bag.kind == "recording"])
+        recordings |= restored
+        wanted = [bag for bag in readable if bag.kind == "session"]
+        if with_sessions:
+            wanted += [bag for bag in _of_sessions(context, restored) if bag not in {*wanted, *sessions}]
+        sessions |= _restore_each(context, wanted)
+        readable = wait_for_thaw(context, {bag: one.thawing for bag, one in (recordings | sessions).items()})
+    return [*recordings.values(), *sessions.values()]
+
+
+def _restore_each(context: RestoreContext, bags: Sequence[ChosenBag]) -> dict[ChosenBag, BagOutcome]:
     with Pool(BAGS_AT_ONCE, context.stop) as pool:
-        results = pool.map(lambda one: restore_bag(context, one), chosen)
-    sessions = [(one, session_id) for one, (_, session_id) in zip(chosen, results, strict=True) if session_id]
-    return [bag for bag, _ in results], sessions
+        return dict(zip(bags, pool.map(lambda bag: restore_bag(context, bag), bags), strict=True))
 
 
-def _of_sessions(context: RestoreContext, recordings: Sequence[tuple[ChosenBag, str]]) -> list[ChosenBag]:
+def _of_sessions(context: RestoreContext, recordings: Mapping[ChosenBag, BagOutcome]) -> list[ChosenBag]:
     """Return the newest versions of recordings' sessions, each session once."""
-    first = {(one.folder.split("/")[0], session_id): one for one, session_id in reversed(recordings)}
+    of = [(bag, outcome.session_id) for bag, outcome in recordings.items() if outcome.session_id]
+    first = {(bag.folder.split("/")[0], session_id): bag for bag, session_id in reversed(of)}
     bucket = context.new_bucket()
     with Pool(BAGS_AT_ONCE, context.stop) as pool:
         found = pool.map(lambda item: find_session(bucket, context.root, item[1], item[0][1]), first.items())
@@ -133,6 +150,8 @@ def _attempt(session: RestoreSession, to: str, options: RestoreOptions, tally: T
                 log=session.log,
                 overwrite=options.overwrite,
                 thaw_days=options.thaw_days,
+                thaw_tier=options.thaw_tier,
+                wait_until=options.wait_until,
                 derived=options.derived,
             )
         finally:

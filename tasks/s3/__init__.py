@@ -12,6 +12,7 @@ from tasks.s3.multipart import Part, Store, Upload
 from tasks.s3.part_ranges import PartRange, fill_buffers, grow_part_size, part_ranges
 from tasks.s3.presigned import PresignedDownloads, content_disposition
 from tasks.s3.read_ahead import Reader, open_reader
+from tasks.s3.storage_class import StorageClass, ThawTier
 from tasks.s3.throttle import Throttle
 
 __all__ = [
@@ -27,9 +28,11 @@ __all__ = [
     "PartRange",
     "PresignedDownloads",
     "Reader",
+    "StorageClass",
     "Store",
     "StoreCapabilities",
     "StoredObject",
+    "ThawTier",
     "Throttle",
     "Upload",
     "are_in_one_store",

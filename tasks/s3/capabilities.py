@@ -45,6 +45,8 @@ class StoreCapabilities:
         """For HEAD; Backblaze and s3proxy refuse the header."""
         self.takes_if_none_match = True
         """For PutObject."""
+        self.takes_if_none_match_at_completion = True
+        """For CompleteMultipartUpload, where some stores ignore it."""
         self.takes_crc64 = True
         """For multipart uploads, their parts and their completion."""
         self._asking = Lock()

@@ -41,7 +41,10 @@ ANOTHER_OBJECT = ALREADY_EXISTS | NOT_FOUND | {"InvalidRange", "BrokenMPU"}
 ARCHIVED_CLASS = "InvalidObjectState"
 """Code for an object in an archived storage class, which is to be asked for before it is read; for RestoreObject, the
 code says that the object is in another class."""
+ALREADY_THAWING = "RestoreAlreadyInProgress"
 
+_NO_CAPACITY = "GlacierExpeditedRetrievalNotAvailable"
+"""Code, with status 503, for a readable copy that cannot be made in minutes: later, or with another tier, it can."""
 _BAD_DIGEST = frozenset({"BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"})
 _TOO_MUCH = frozenset({"SlowDown", "ServiceUnavailable", "Throttling", "ThrottlingException", "TooManyRequests"})
 _TRY_AGAIN = _TOO_MUCH | {"RequestTimeout", "InternalError", "IncompleteBody", "OperationAborted", "TemporaryRedirect"}
@@ -87,7 +90,7 @@ def _translate_response(error: ClientError, operation: str, target: str) -> Arch
         return UploadVanished(operation, target, message)
     if code in _BAD_DIGEST:
         return StoredWrong(target, "the checksum that was sent", f"{code}: {message}")
-    if code in _TRY_AGAIN or status in {307, 429} or (status >= 500 and status != 501):
+    if code in _TRY_AGAIN or status in {307, 429} or (status >= 500 and status != 501 and code != _NO_CAPACITY):
         away = StoreUnavailable(operation, target, f"HTTP {status} {code}: {message}")
         away.retry_after = retry_after_seconds(_headers(error.response).get("retry-after"))
         return away

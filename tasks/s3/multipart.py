@@ -133,13 +133,15 @@ class Store(Bucket):
                 capabilities.takes_crc64 = False
         return Part(number, len(body), answer["ETag"], crc)
 
-    def complete(self, upload: Upload, parts: Sequence[Part]) -> StoredObject:
+    def complete(self, upload: Upload, parts: Sequence[Part], *, if_absent: bool = False) -> StoredObject:
         """Complete an upload, and verify the size and the checksum of the object.
 
         Args:
             parts: all parts, in order.
+            if_absent: keep an object that exists, on stores that support `If-None-Match` here.
 
         Raises:
+            StoreRefused: with a code of `ALREADY_EXISTS`, an object exists; the upload is left.
             UploadVanished: there is no such upload, and no checksum proves that the object was made of it.
             StoredWrong: the object differs from what was sent.
         """
@@ -153,8 +155,9 @@ class Store(Bucket):
         if upload.checksummed and self._capabilities.takes_crc64 and crc is not None:
             checksum = {"ChecksumCRC64NVME": encode_crc64(crc), "ChecksumType": "FULL_OBJECT", "MpuObjectSize": size}
         listed = {"Parts": [{"PartNumber": part.number, "ETag": part.etag} for part in parts]}
+        conditional = if_absent and self._capabilities.takes_if_none_match_at_completion
         try:
-            self._complete(upload, listed, checksum)
+            self._complete(upload, listed, checksum, {"IfNoneMatch": "*"} if conditional else {})
         except UploadVanished:
             # The answer was lost, or another run completed or aborted the upload: the object may be an older one.
             stored = self.head(upload.key)
@@ -163,15 +166,21 @@ class Store(Bucket):
             return stored
         return self.verify(upload.key, size, crc)
 
-    def _complete(self, upload: Upload, listed: dict[str, Any], checksum: dict[str, Any]) -> None:
+    def _complete(
+        self, upload: Upload, listed: dict[str, Any], checksum: dict[str, Any], condition: dict[str, Any]
+    ) -> None:
         wanted = {"UploadId": upload.id, "MultipartUpload": listed}
         try:
-            self._ask("complete_multipart_upload", upload.key, **wanted, **checksum)
+            self._ask("complete_multipart_upload", upload.key, **wanted, **checksum, **condition)
         except StoreRefused as refused:
-            if not checksum or refused.code not in NOT_SUPPORTED:
+            if not (checksum or condition) or refused.code not in NOT_SUPPORTED:
                 raise
-            self._ask("complete_multipart_upload", upload.key, **wanted)
-            self._capabilities.takes_crc64 = False
+            if condition:
+                self._complete(upload, listed, checksum, {})
+                self._capabilities.takes_if_none_match_at_completion = False
+            else:
+                self._complete(upload, listed, {}, {})
+                self._capabilities.takes_crc64 = False
 
     def abort(self, upload: Upload) -> None:
         """Abort an upload; an upload that no longer exists is no error."""

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from tasks.catalog import COLUMNS, SCHEMA_VERSION
 from tasks.catalog.parquet import decode
@@ -90,6 +92,48 @@ def test_the_queries_of_the_readme_run(rclone: Archiving, tmp_path: Path) -> Non
     assert len(statements) == 3
     answers = [asked(part, tmp_path) for part in statements]
     assert [month for month, *_ in answers[0]] == ["2026-09", "2026-10", "2026-11"]
+
+
+def test_the_example_for_pandas_runs(rclone: Archiving) -> None:
+    """Neither pandas nor s3fs is light: `uv run --with pandas --with s3fs pytest` has them."""
+    pytest.importorskip("pandas")
+    pytest.importorskip("s3fs")
+    three(rclone)
+    update(rclone)
+    (example,) = re.findall(r"```python\n(import pandas.*?)```", README.read_text(), re.DOTALL)
+    known: dict[str, Any] = {}
+    exec(example.replace("s3://bucket/prefix/", f"s3://{rclone.bucket}/archive/"), known)  # noqa: S102 - the README's
+    table, expected = known["table"], rows(rclone)
+    assert set(table.columns) == {column.name for column in COLUMNS} | {"app_id", "month"}
+    assert {(one.recording_id, str(one.month), one.bytes) for one in table.itertuples()} == {
+        (its_id, f"{row['invoked_at']:%Y-%m}", row["bytes"]) for its_id, row in expected.items()
+    }
+    assert {str(table[column.name].dt.tz) for column in COLUMNS if column.kind == "time"} == {"UTC"}
+
+
+def hive_type(kind: pa.DataType) -> str:
+    """Return a type as Athena calls it."""
+    if pa.types.is_list(kind):
+        return f"array<{hive_type(kind.value_type)}>"
+    if pa.types.is_struct(kind):
+        return f"struct<{', '.join(f'{field.name}: {hive_type(field.type)}' for field in kind)}>"
+    if pa.types.is_timestamp(kind):
+        return "timestamp" if kind.unit in {"ms", "us"} else f"{kind}, which Athena does not read"
+    return {pa.string(): "string", pa.int64(): "bigint", pa.float64(): "double"}[kind]
+
+
+def test_athenas_table_is_that_of_the_files(rclone: Archiving) -> None:
+    three(rclone)
+    update(rclone)
+    (columns, partitions) = re.findall(
+        r"CREATE EXTERNAL TABLE recordings \(\n(.*?)\n\)\nPARTITIONED BY \((.*?)\)\n", README.read_text(), re.DOTALL
+    )[0]
+    stated = re.findall(r"`?(\w+)`? (array<struct<[^>]*>>|[\w<>]+)(?:,\s*|$)", columns)
+    for key, content in files(rclone).items():
+        schema = pq.read_schema(io.BytesIO(content))
+        assert stated == [(field.name, hive_type(field.type)) for field in schema]
+        of_path = re.findall(r"(\w+)=[^/]+/", key)
+        assert partitions == ", ".join(f"{name} string" for name in of_path)
 
 
 def test_columns_say_what_they_are(rclone: Archiving) -> None:

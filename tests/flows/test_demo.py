@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from unittest import mock
 
+import httpx
 import psutil
 import pytest
 import time_machine
 
 from flows import demo
+from tests.flows.duty import free_port
 from tests.flows.world import PROJECT, eventually
 from tests.standins.realtimekit import RealtimeKitStandIn
 
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.flows.world import World
+    from tests.support.archiving import Archiving
 
 
 POOR = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9") | {
@@ -106,3 +111,31 @@ def test_the_demo_archives_once_and_finds_it_the_second_time(world: World, tmp_p
     assert "v0003" not in second.stdout
     assert processes_in(tmp_path) == []
     assert [path.name for path in tmp_path.iterdir()] == ["archive-demo"]
+
+
+def test_the_recording_can_be_watched_until_somebody_interrupts(
+    rclone: Archiving, world: World, tmp_path: Path
+) -> None:
+    """Without the demo's own minute: over an archive that is there."""
+    recording = rclone.add(1000, details={"title": "x"})
+    rclone.archived(recording)
+    shutil.copytree(rclone.server.folder / rclone.bucket / "archive", tmp_path / "archive-demo" / demo.BUCKET)
+    script = "import sys; from flows import demo; sys.exit(demo.watch(int(sys.argv[1])))"
+    port = free_port()
+    environment = world.environment(**dict.fromkeys(world.settings()), PREFECT_API_URL=None)
+    command = [sys.executable, "-c", script, str(port)]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        page = eventually(lambda: page_at(f"http://127.0.0.1:{port}/recordings/{recording.id}"), within_s=40)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=30)
+    assert f"data/video/{recording.id}.mp4" in page
+    assert (process.returncode, f"http://127.0.0.1:{port}/" in said) == (0, True)
+    assert processes_in(tmp_path) == []
+
+
+def page_at(url: str) -> str:
+    """Return a page; empty while nobody answers."""
+    try:
+        return httpx.get(url).text
+    except httpx.TransportError:
+        return ""

@@ -14,7 +14,7 @@ from tasks.restore import bucket_target, stages
 from tasks.s3 import Store, are_in_one_store
 from tests.standins.realtimekit import MediaSource, SyntheticContent
 from tests.support.bags import key_of
-from tests.support.meddling import Meddled
+from tests.support.meddling import Meddled, refusal
 from tests.support.restoring import (
     Fetched,
     only,
@@ -145,6 +145,69 @@ def test_another_object_in_the_way_is_left_alone_and_replaced_only_on_demand(ben
     assert objects(bench.s3, bucket)[key] == b"x" * size
     assert only(restored(bench, f"s3://{bucket}", recording, overwrite=True)).whole
     assert objects(bench.s3, bucket) == objects(bench.s3, bench.bucket, "archive/")
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_an_object_that_no_manifest_states_is_left_and_keeps_the_copy_from_passing_for_whole(
+    bench: Archiving, *, overwrite: bool
+) -> None:
+    recording, bucket = archived(bench), new_bucket(bench)
+    folder = bench.folder(recording).removeprefix("archive/")
+    bench.s3.put_object(Bucket=bucket, Key=f"{folder}data/audio/earlier.mp3", Body=b"mine")
+    for _ in range(2):
+        report = restored(bench, f"s3://{bucket}", recording, overwrite=overwrite)
+        assert (only(report).whole, problems_of(report)) == (False, {"data/audio/earlier.mp3": "in the way"})
+        assert objects(bench.s3, bucket)[f"{folder}data/audio/earlier.mp3"] == b"mine"
+        assert f"{folder}bagit.txt" not in objects(bench.s3, bucket)
+    bench.s3.delete_object(Bucket=bucket, Key=f"{folder}data/audio/earlier.mp3")
+    assert only(restored(bench, f"s3://{bucket}", recording)).whole
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("looks_itself", [False, True])
+def test_what_comes_while_a_large_file_is_sent_is_replaced_only_on_demand(
+    rclone: Archiving, monkeypatch: pytest.MonkeyPatch, *, overwrite: bool, looks_itself: bool
+) -> None:
+    """With a store that looks itself, another object comes even after our last look."""
+    monkeypatch.setattr(bucket_target, "PART_SIZE", rclone.part)
+    recording, bucket = archived(rclone, 3 * rclone.part), new_bucket(rclone)
+    key = key_of(rclone, recording, "data/video").removeprefix("archive/")
+    refused: list[str] = []
+
+    def meddle(method: str, request: dict[str, Any], send: Callable[[], Any]) -> Any:
+        if method == ("complete_multipart_upload" if looks_itself else "upload_part"):
+            rclone.s3.put_object(Bucket=bucket, Key=key, Body=b"another")
+            if "IfNoneMatch" in request:
+                refused.append(request.pop("IfNoneMatch"))
+                raise refusal("PreconditionFailed", 412)
+        return send()
+
+    meddled_target(rclone, monkeypatch, meddle)
+    report = restored(rclone, f"s3://{bucket}", recording, overwrite=overwrite)
+    assert only(report).whole is overwrite
+    assert list(problems_of(report).values()) == ([] if overwrite else ["in the way"])
+    assert (objects(rclone.s3, bucket)[key] == b"another") is not overwrite
+    assert refused == (["*"] if looks_itself and not overwrite else [])
+    assert not uploads(rclone, bucket)
+
+
+def test_a_store_that_knows_no_condition_at_completion_is_asked_without_one(
+    rclone: Archiving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bucket_target, "PART_SIZE", rclone.part)
+    recordings, bucket = [archived(rclone, 3 * rclone.part), archived(rclone, 4 * rclone.part)], new_bucket(rclone)
+    refused: list[str] = []
+
+    def meddle(method: str, request: dict[str, Any], send: Callable[[], Any]) -> Any:
+        if method == "complete_multipart_upload" and "IfNoneMatch" in request:
+            refused.append(request["Key"])
+            raise refusal("NotImplemented", 501)
+        return send()
+
+    meddled_target(rclone, monkeypatch, meddle)
+    monkeypatch.setattr(stages, "BAGS_AT_ONCE", 1)
+    assert restored(rclone, f"s3://{bucket}", *recordings).recordings == 2
+    assert len(refused) == 1, "the answer is remembered"
 
 
 def test_the_archive_itself_is_no_target(rclone: Archiving) -> None:

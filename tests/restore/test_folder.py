@@ -32,23 +32,15 @@ from tests.support.restoring import (
     only,
     problems_of,
     require_whole,
-    restore_with,
     restored,
-    settings_of,
     small_ranges,
 )
-from tests.torture.store.faults import Says
-from tests.torture.store.faults import refusal as refused
-from tests.torture.store.scripts import at
-from tests.torture.store.trouble import client_of, proxy_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from tests.support.archiving import Archiving
-    from tests.torture.store.proxy import Fault
-    from tests.torture.store.requests import StoreRequest
 
 RANGE = CHUNK
 
@@ -404,32 +396,6 @@ def test_a_file_in_place_of_the_folder_is_named(rclone: Archiving, tmp_path: Pat
     for to in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(TargetUnusable, match="Name a folder"):
             restored(rclone, to, recording)
-
-
-def test_an_archived_storage_class_is_named_and_asked_for_on_demand(rclone: Archiving, tmp_path: Path) -> None:
-    """No store here has such classes: a proxy gives Amazon's answers in the place of the store."""
-    cold, warm = archived(rclone), archived(rclone)
-    ids, path = [cold.id, warm.id], f"data/video/{cold.id}.mp4"
-    is_asked, is_read = at("PostObject"), at("GetObject", ending=path)
-    with proxy_of(rclone.server) as proxy:
-        settings, client = settings_of(rclone.setup()), client_of(rclone.server)
-
-        def rule(request: StoreRequest) -> Fault | None:
-            frozen = refused(403, "InvalidObjectState") if is_read(request) else None
-            return Says(202) if is_asked(request) else frozen
-
-        proxy.start_over(rule)
-        report = restore_with(settings, client, ids, tmp_path)
-        assert (problems_of(report), report.recordings) == ({path: "archived class"}, 1)
-        assert not [request for request in proxy.requests if is_asked(request)]
-        report = restore_with(settings, client, ids, tmp_path, thaw_days=3)
-        assert problems_of(report) == {path: "archived class"}
-        (request,) = [request for request in proxy.requests if is_asked(request)]
-        assert (request.key, "restore" in request.query) == (rclone.folder(cold) + path, True)
-        proxy.start_over(lambda one: refused(403, "InvalidObjectState") if is_read(one) or is_asked(one) else None)
-        assert problems_of(restore_with(settings, client, ids, tmp_path, thaw_days=3)) == {path: "unreadable"}
-        proxy.start_over()
-        assert restore_with(settings, client, ids, tmp_path).recordings == 2
 
 
 def test_parallel_ranges_are_joined_in_their_order(
