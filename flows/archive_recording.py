@@ -64,6 +64,7 @@ def archive(
         outcome = pipeline.archive_recording(clients, recording_id, options, engine.with_retries(settings))
         archived, transferred, recording = outcome
         if transferred is not None:
+            archived = archived.model_copy(update={"retries": engine.retries})
             engine.emit_archived(archived)
             publish_report(engine, archived.recording_id, report(archived, transferred))
         return _with_session(engine, clients, archived, recording) if session else archived

@@ -22,6 +22,7 @@ from tasks.audit import (
     DamagedSession,
     describe_damage,
     describe_unfinished,
+    figures_of,
     report,
     reread_recordings,
     rows,
@@ -29,7 +30,7 @@ from tasks.audit import (
     summary,
     survey_archive,
 )
-from tasks.engine import DAMAGED, Engine
+from tasks.engine import AUDITED, DAMAGED, Engine
 from tasks.errors import ArchiverError, AuditUnfinished, DamageFound
 from tasks.s3 import MAX_BODIES, new_s3_client
 from tasks.session import SPARE_CONNECTIONS, StoreAccess
@@ -37,6 +38,7 @@ from tasks.settings import AppId, AuditSettings, load_settings
 
 if TYPE_CHECKING:
     from tasks.audit import Damage, DamagedRecording
+    from tasks.figures import AuditFigures
 
 MAX_GIGABYTES, MAX_MINUTES, WITHIN_DAYS = 50.0, 60, 31
 MOST_GIGABYTES, MOST_MINUTES, MOST_DAYS = 1_000_000.0, 20 * 60, 3660
@@ -92,6 +94,7 @@ def audit(
             unfinished = str(error)
     result = report(findings.findings, url, datetime.now(UTC), within_days, app_id, deep=deep, unfinished=unfinished)
     publish_table(engine, result)
+    publish_figures(engine, settings, figures_of(result, looked_at_all=not app_ids))
     _require_all_well(result)
     return result
 
@@ -112,6 +115,21 @@ def publish_table(engine: Engine, result: AuditReport) -> None:
     description = f"{summary(result)}."
     engine.log.info("%s", description)
     engine.publish_table("audit-archive", rows(result), description)
+
+
+def publish_figures(engine: Engine, settings: AuditSettings, figures: AuditFigures) -> None:
+    """Emit the event of an audit that has come to its end, and write its figures for Prometheus where that is wanted.
+
+    An audit of some apps replaces no figures of the whole archive in the file.
+    """
+    archive = settings.archive_url.removeprefix("s3://")
+    engine.emit(AUDITED, archive, figures.model_dump(mode="json"), "audit")
+    if settings.metrics_folder and figures.looked_at_all:
+        from tasks.figures import exposition, textfile  # noqa: PLC0415 - Prometheus' library takes a while
+
+        completed = {archive: exposition.Completed(datetime.now(UTC), figures)}
+        metrics = exposition.audit_metrics(completed)
+        textfile.write_metrics(settings.metrics_folder, f"realtimekit_audit_{archive}", metrics, engine.log)
 
 
 def _require_all_well(result: AuditReport) -> None:

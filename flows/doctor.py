@@ -72,10 +72,10 @@ def examine(report: Callable[[Finding], None]) -> Checkup:
         report: told of each finding as soon as it and those before it are known.
     """
     began = time.monotonic()
-    settings, archive, said = _settings()
+    settings, archive, settings_result = _settings()
     redactor, clocks = Redactor(os.environ), ClockSkew()
     redactor.add([settings.cloudflare_api_token.get_secret_value()] if settings else ())
-    checks = [Check("Settings", SETTINGS, lambda: said)]
+    checks = [Check("Settings", SETTINGS, lambda: settings_result)]
     with ExitStack() as stack:
         checks += _of_cloudflare(settings, clocks, stack)
         scratch, of_store = _of_store(settings, archive, clocks, redactor)
@@ -110,13 +110,13 @@ def _settings() -> tuple[Settings | None, ArchiveSettings | None, CheckResult]:
     try:
         settings = command.load_settings_and_prefects(Settings)
     except SettingsInvalid as invalid:
-        said = failed("; ".join(invalid.problems), "Set them in the environment or in .env.")
+        settings_result = failed("; ".join(invalid.problems), "Set them in the environment or in .env.")
     else:
         return settings, settings, ok("complete and well-formed")
     try:
-        return None, load_settings(ArchiveSettings), said
+        return None, load_settings(ArchiveSettings), settings_result
     except SettingsInvalid:
-        return None, None, said
+        return None, None, settings_result
 
 
 def _of_cloudflare(settings: Settings | None, clocks: ClockSkew, stack: ExitStack) -> list[Check]:
@@ -138,8 +138,8 @@ def _of_store(
     try:
         client = new_s3_client(CONNECTIONS, store_checks.ANSWER_TIMEOUT_S)
     except StoreRefused as refused:
-        said = failed(str(refused))
-        return None, [Check(store_checks.GROUP, store_checks.BUCKET, lambda: said)]
+        result = failed(str(refused))
+        return None, [Check(store_checks.GROUP, store_checks.BUCKET, lambda: result)]
     store_checks.note_dates(client, clocks)
     scratch = ScratchPrefix(client, archive.bucket, archive.prefix)
     app = settings.realtimekit_app_id if settings else ""
@@ -208,8 +208,8 @@ def _ended_by_signals() -> Iterator[None]:
     numbers = [number for number in known if signal.getsignal(number) not in {signal.SIG_IGN, None}]
 
     def end(number: int, _: FrameType | None) -> NoReturn:
-        for one in numbers:
-            signal.signal(one, signal.SIG_IGN)
+        for other in numbers:
+            signal.signal(other, signal.SIG_IGN)
         raise _Ended(number)
 
     before = {number: signal.signal(number, end) for number in numbers}

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from tasks import command
 from tasks.arguments import Metavar
-from tasks.engine import Engine
+from tasks.engine import SWEPT, Engine
 from tasks.errors import CannotHandOut, SweepIncomplete
 from tasks.run_history import SWEEP_TABLE
 from tasks.settings import AppId, Settings, load_settings
@@ -26,6 +26,7 @@ from tasks.sweep import (
     SessionChoice,
     Sweep,
     archive_all,
+    figures_of,
     find_unarchived,
     findings,
     hand_out_all,
@@ -37,6 +38,7 @@ from tasks.sweep import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tasks.figures import SweepFigures
     from tasks.sweep import Plan
 
 AT_RISK_H, AT_ONCE, RETRY_MIN = 24, 4, 60
@@ -112,9 +114,13 @@ def sweep(
             archive_all(engine, todo, session, at_once, ledger.note)
         emit = engine.emit_session_archived
         swept = sweep_sessions(session, plan.sessions, apps, scope, sessions, emit, dry_run=dry_run)
-        result = ledger.result(swept, dry_run=dry_run)
+        result = ledger.result(swept, dry_run=dry_run, retries=engine.retries)
         publish_table(engine, result)
-    if not dry_run and (reasons := findings(result, scope)):
+    if dry_run:
+        return result
+    of_all = settings.realtimekit_app_id in apps and not within and not meeting_id
+    publish_figures(engine, settings, figures_of(result, apps, looked_at_all=of_all))
+    if reasons := findings(result, scope):
         incomplete = SweepIncomplete(reasons)
         incomplete.result = result
         raise incomplete
@@ -134,6 +140,21 @@ def publish_table(engine: Engine, result: Sweep) -> None:
     description = f"{'Nothing was done. ' if result.dry_run else ''}{summary(result)}."
     engine.log.info("%s", description)
     engine.publish_table(key, rows(result), description)
+
+
+def publish_figures(engine: Engine, settings: Settings, figures: SweepFigures) -> None:
+    """Emit the event of a sweep that has come to its end, and write its figures for Prometheus where that is wanted.
+
+    A sweep of some recordings replaces no figures of all of them in the file.
+    """
+    app_id = settings.realtimekit_app_id
+    engine.emit(SWEPT, app_id, figures.model_dump(mode="json"), "sweep")
+    if settings.metrics_folder and figures.looked_at_all:
+        from tasks.figures import exposition, textfile  # noqa: PLC0415 - Prometheus' library takes a while
+
+        completed = {app_id: exposition.Completed(datetime.now(UTC), figures)}
+        metrics = exposition.sweep_metrics(completed)
+        textfile.write_metrics(settings.metrics_folder, f"realtimekit_sweep_{app_id}", metrics, engine.log)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,6 +1,6 @@
 """RealtimeKit's webhook: each signed event of a recording or a session becomes a run that archives it.
 
-uv run python -m flows.webhook [--host HOST] [--port PORT]
+uv run python -m flows.webhook [--host HOST] [--port PORT] [--metrics-port PORT]
 uv run python -m flows.webhook register [URL] [--name NAME] [--list] [--remove]
 """
 
@@ -34,17 +34,21 @@ def serve(
     *,
     host: Annotated[str, Metavar("HOST")] = "127.0.0.1",
     port: Annotated[int, Field(ge=0, le=65_535), Metavar("PORT")] = 8020,
+    metrics_host: Annotated[str, Metavar("HOST")] = "127.0.0.1",
+    metrics_port: Annotated[int, Field(ge=0, le=65_535), Metavar("PORT")] = 0,
 ) -> int:
     """Take RealtimeKit's webhook, until told to stop. To have RealtimeKit send it: python -m flows.webhook register.
 
     Args:
         host: Address to listen at.
         port: Port to listen at. 0 takes any that is free.
+        metrics_host: Address to offer figures for Prometheus at. Whoever reaches it can read them.
+        metrics_port: Port to offer figures for Prometheus at, as /metrics. 0 for none.
     """
     from tasks.orchestration import webhook_receiver  # noqa: PLC0415 - imports Prefect, which takes seconds
 
     try:
-        return webhook_receiver.serve(host, port)
+        return webhook_receiver.serve(host, port, metrics_host, metrics_port)
     except SettingsInvalid as invalid:
         return cli.failed(invalid)
 

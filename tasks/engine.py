@@ -10,6 +10,8 @@ import sys
 import time
 import traceback
 from contextlib import contextmanager
+from functools import wraps
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -41,6 +43,8 @@ R = TypeVar("R")
 ARCHIVED = "realtimekit.recording.archived"
 SESSION_ARCHIVED = "realtimekit.session.archived"
 DAMAGED = "realtimekit.archive.damaged"
+SWEPT = "realtimekit.sweep.completed"
+AUDITED = "realtimekit.audit.completed"
 LOG = logging.getLogger("realtimekit-archiver")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -58,6 +62,8 @@ class Engine:
     def __init__(self, log: Log = LOG) -> None:
         self.log = log
         self.history = RunHistory()
+        self.retries = 0
+        """Stages that were run again."""
 
     def prepare_process(self) -> None:
         """Make the process ready for a run: its memory and its logs, which hold no secret and no recording's bytes."""
@@ -130,6 +136,7 @@ class Engine:
         """
 
         def run(stage: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+            stage = self.counting_retries(stage)
             for retry in range(settings.task_retries):
                 try:
                     return self.run_once(stage, *args, **kwargs)
@@ -144,14 +151,26 @@ class Engine:
 
         return run
 
+    def counting_retries(self, stage: Callable[P, R]) -> Callable[P, R]:
+        """Return a stage that counts each of its runs but the first."""
+        attempts = count()
+
+        @wraps(stage)
+        def attempt(*args: P.args, **kwargs: P.kwargs) -> R:
+            if next(attempts):
+                self.retries += 1
+            return stage(*args, **kwargs)
+
+        return attempt
+
     def emit(self, event: str, its_id: str, payload: dict[str, Any], kind: str = "recording") -> None:
-        """Emit an event about a recording or a session, for whoever listens; without a server nobody does.
+        """Emit an event about something, for whoever listens; without a server nobody does.
 
         Args:
             event: the event's name.
             its_id: whose event it is; becomes the event's resource.
             payload: with every key, always: Prefect's event templates fail without a trace on one that is missing.
-            kind: `recording` or `session`.
+            kind: `recording`, `session`, `sweep` or `audit`.
         """
 
     def emit_archived(self, archived: ArchivedRecording) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from tasks.archive import can_be_completed
@@ -99,7 +100,8 @@ def archive_recording(
     if ready is not recording and not options.overwrite and (archived := run(find_archive, session, ready)):
         return Outcome(archived, None, ready)
     transferred = run(transfer_media, session, ready, options)
-    return Outcome(run(commit_archive, session, ready, transferred, options), transferred, ready)
+    archived = run(commit_archive, session, ready, transferred, options)
+    return Outcome(_with_figures(archived, transferred, ready, options), transferred, ready)
 
 
 def fetch_details(session: Session, recording_id: str) -> Recording:
@@ -167,6 +169,20 @@ def commit_archive(
         "Archived: %s (%d files, %s)", archived.archive_url, len(archived.files), human_size(archived.bytes)
     )
     return archived
+
+
+def _with_figures(
+    archived: ArchivedRecording, transferred: Transferred, recording: Recording, options: Options
+) -> ArchivedRecording:
+    """Return a result with what the transfer took, and how long the recording had ended before it was archived.
+
+    An archive that another run committed, or that replaces one, says nothing of how long its recording was without one.
+    """
+    effort = {"refreshes": transferred.refreshes, "resumes": transferred.resumes}
+    ended = recording.stopped_time
+    is_first = not options.overwrite and not archived.already_archived
+    lag_s = max(0.0, round((datetime.now(UTC) - ended).total_seconds(), 1)) if ended and is_first else None
+    return archived.model_copy(update={**effort, "lag_s": lag_s})
 
 
 def _with_title(session: Session, recording: Recording) -> Recording:

@@ -8,7 +8,12 @@ from __future__ import annotations
 import ctypes
 import gc
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from h11 import Data
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 M_ARENA_MAX = -8
 HEAPS = 2
@@ -36,11 +41,43 @@ def settle() -> None:
         gc.freeze()
 
 
-def read_larger_chunks() -> None:
-    """Have httpx read `READ_BYTES` at once: with its own 64 KiB, reading takes a third more processor time."""
+def read_bodies_directly() -> None:
+    """Have httpx read `READ_BYTES` at once, and a body of known length past h11, which copies each piece three times.
+
+    Without h11, a GiB takes 0.2 s less processor time over HTTP, and 0.65 s less over HTTPS, where a piece has 16 KiB.
+    With httpx's own 64 KiB at once, reading takes a third more.
+
+    This rests on private names of httpcore 1.0 and h11 0.16. Bodies of other kinds, such as chunked ones, are read as
+    before; so are all bodies where h11 has other names.
+    """
     import httpcore  # noqa: PLC0415 - only for processes that download
 
     httpcore.HTTP11Connection.READ_NUM_BYTES = READ_BYTES
+    httpcore.HTTP11Connection._receive_response_body = _read_body  # type: ignore[assignment, method-assign]  # noqa: SLF001
+
+
+def _read_body(connection: Any, request: Any) -> Iterator[bytes]:
+    """Yield the pieces of an answer's body, as the method of httpcore does in whose place this stands."""
+    timeout = request.extensions.get("timeout", {}).get("read")
+    while isinstance(event := connection._receive_event(timeout=timeout), Data):  # noqa: SLF001
+        yield bytes(event.data)
+        yield from _read_rest(connection._h11_state, connection._network_stream, timeout)  # noqa: SLF001
+
+
+def _read_rest(state: Any, stream: Any, timeout: float | None) -> Iterator[bytes]:
+    """Yield what is left of a body of known length, and count it as h11 does; nothing of any other body."""
+    reader: Any = getattr(state, "_reader", None)
+    left = getattr(reader, "_remaining", None)
+    if type(reader).__name__ != "ContentLengthReader" or not isinstance(left, int) or state.trailing_data[0]:
+        return
+    while left:
+        piece = stream.read(min(READ_BYTES, left), timeout=timeout)
+        if not piece:
+            state.receive_data(b"")  # h11 raises its own error for a body that ended early
+            return
+        left -= len(piece)
+        reader._remaining = left  # noqa: SLF001
+        yield piece
 
 
 def send_in_pieces() -> None:

@@ -92,7 +92,9 @@ class ContentsFetcher:
                 documents.append(document)
                 if kind == "chat" and uploads:
                     documents += self._uploads()
-        if uploads and not any(it.path.startswith(document_path("chat", "")) and not it.doubt for it in documents):
+        if uploads and not any(
+            document.path.startswith(document_path("chat", "")) and not document.doubt for document in documents
+        ):
             self._miss_uploads_of_archived_chat()
         people = self._participants(peer_events=peer_events) if participants else None
         recordings = self._recordings()
@@ -201,8 +203,8 @@ class ContentsFetcher:
     def _recordings(self) -> tuple[SessionRecording, ...]:
         """Return the session's recordings; not to find them is no reason to leave anything."""
         known = self._of_session(self._recording) if self._recording else None
-        found = {recording.id: recording for recording in (*self._listed(), *((known,) if known else ()))}
-        return tuple(found.values())
+        by_id = {recording.id: recording for recording in (*self._listed(), *((known,) if known else ()))}
+        return tuple(by_id.values())
 
     def list_recordings(self) -> tuple[SessionRecording, ...]:
         """List the session's recordings.

@@ -106,6 +106,7 @@ class ArchiveSettings(BaseSettings):
     transfer_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
     transfer_patience: _Seconds = 300.0
     task_retries: Annotated[int, Field(ge=0, le=20)] = 3
+    metrics_folder: str = ""  # where sweep and audit write their figures for Prometheus; empty for nowhere
 
     @property
     def bucket(self) -> str:

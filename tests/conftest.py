@@ -65,6 +65,8 @@ ON_DUTY = (
     r"test_scale.py::.*\[10000\]",
     # Prefect's command line takes three processes for it; what `prefect.yaml` says is read by all other tests of it.
     r"test_prefect_yaml.py::test_deploying_again_",
+    # What the figures are is tried without a server; these wait for events to come to it.
+    r"flows/test_metrics.py::",
 )
 """Tests that take long and rarely tell what no other tells: `-m duty` runs them."""
 

@@ -37,6 +37,7 @@ LIBRARIES = {
     "fastapi": {"orchestration", "library"},
     "jinja2": {"library"},
     "zipstream": {"library"},
+    "prometheus_client": {"figures"},
 }
 """Which wings may import a library; Prefect has a test of its own."""
 

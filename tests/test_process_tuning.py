@@ -1,4 +1,4 @@
-"""A process that has settled has few heaps, and a collector that does not look at what was imported."""
+"""A settled process has few heaps and collects no imported objects; bodies are read past h11, and as h11 reads them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h11
+import httpx
 import pytest
+
+from tasks.process_tuning import READ_BYTES, read_bodies_directly
+from tests.support.impostor import impersonating
 
 PROJECT = Path(__file__).parents[1]
 HEAPS = """
@@ -60,3 +65,56 @@ def test_settling_does_no_harm_where_the_c_library_knows_no_heaps() -> None:
     program = "import ctypes; ctypes.CDLL = lambda name: object(); "
     program += "from tasks.process_tuning import settle; settle(); print('ok')"
     assert said(program) == "ok\n"
+
+
+BODY = bytes(range(256)) * (4 * READ_BYTES // 256)
+LENGTH = f"Content-Length: {len(BODY)}\r\n".encode()
+HEAD = b"HTTP/1.1 200 OK\r\n"
+
+
+def fetch(*answers: bytes) -> list[bytes | str]:
+    """Return the bodies of answers in turn, or what httpx says of them."""
+    read_bodies_directly()
+    with impersonating() as server, httpx.Client(base_url=server.origin) as client:
+        server.answers = list(answers)
+        return [_fetch(client) for _ in answers]
+
+
+def _fetch(client: httpx.Client) -> bytes | str:
+    try:
+        with client.stream("GET", "/") as response:
+            return b"".join(response.iter_raw())
+    except httpx.HTTPError as error:
+        return str(error)
+
+
+def test_h11_sees_the_begin_of_a_body_of_known_length_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    received: list[int] = []
+    receive = h11.Connection.receive_data
+
+    def count(self: h11.Connection, data: bytes) -> None:
+        received.append(len(data))
+        receive(self, data)
+
+    monkeypatch.setattr(h11.Connection, "receive_data", count)
+    assert fetch(HEAD + LENGTH + b"\r\n" + BODY) == [BODY]
+    assert len(received) == 1
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "outcome"),
+    [
+        (LENGTH, BODY, BODY),
+        (LENGTH, BODY[:-1], f"(received {len(BODY) - 1} bytes, expected {len(BODY)})"),
+        (LENGTH, b"", f"(received 0 bytes, expected {len(BODY)})"),
+        (LENGTH, BODY + b"more", BODY),
+        (b"Transfer-Encoding: chunked\r\n", b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY), BODY),
+        (b"Transfer-Encoding: chunked\r\n", b"%x\r\n%s" % (len(BODY), BODY[:-1]), "incomplete chunked read"),
+        (b"Connection: close\r\n", BODY, BODY),
+        (b"Content-Length: 0\r\n", b"", b""),
+    ],
+    ids=["whole", "short", "nothing", "long", "chunked", "chunked and short", "until the end", "empty"],
+)
+def test_a_body_is_read_as_h11_reads_it(head: bytes, body: bytes, outcome: bytes | str) -> None:
+    (answer,) = fetch(HEAD + head + b"\r\n" + body)
+    assert outcome in answer if isinstance(outcome, str) and isinstance(answer, str) else answer == outcome

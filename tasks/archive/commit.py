@@ -102,19 +102,19 @@ class Archive:
             StoredWrong: a file is not there as transferred, or other runs kept on writing something else.
             ReplacementSmaller: an interrupted run has left an archive without its marker that has more files.
         """
-        files = [one.file for one in stored]
-        findings = sorted([*missing, *(finding for one in stored for finding in one.findings)])
+        files = [item.file for item in stored]
+        findings = sorted([*missing, *(finding for item in stored for finding in item.findings)])
         checksums = {file.path: file.sha256 for file in files}
         payload = {path: item for path, item in listed.items() if path.startswith(layout.PAYLOAD)}
         self._require_payload(recording, stored, payload)
         self.journal(recording).clear([item.key for item in listed.values()])
         for attempt in range(COMMIT_ATTEMPTS + 1):
-            found, lying = self._found(recording)
-            if found and checksums.items() <= found.items():
+            committed, lying = self._committed(recording)
+            if committed and checksums.items() <= committed.items():
                 self._require_payload_still(recording, stored, lying)
-                described = files if found == checksums else self._described(recording, found)
+                described = files if committed == checksums else self._described(recording, committed)
                 return self._archived(recording, described, findings)
-            if found is not None:
+            if committed is not None:
                 self.withdraw(recording)  # nothing may pass for a bag while its tag files are replaced
                 payload = self.listed(recording, layout.PAYLOAD)
             elif layout.MANIFEST in listed:  # of a bag that was withdrawn, or nearly committed
@@ -155,27 +155,30 @@ class Archive:
         folder = self.folder(recording)
         with suppress(ValueError, ObjectTooLarge):  # where no manifest can say what belongs to it, all of it counts
             kept &= bag.parse_manifest(self._store.get(folder + layout.MANIFEST) or b"").keys()
-        told_by = layout.identity_of if by_name else layout.kind_of
-        lost = Counter(map(told_by, kept)) - Counter(map(told_by, paths))
+        name_of = layout.identity_of if by_name else layout.kind_of
+        lost = Counter(map(name_of, kept)) - Counter(map(name_of, paths))
         if lost:
-            told = [what if "/" in what else f"{n} of {what}/" for what, n in lost.items()]
-            raise ReplacementSmaller(self.url(recording), ", ".join(told))
+            names = [what if "/" in what else f"{n} of {what}/" for what, n in lost.items()]
+            raise ReplacementSmaller(self.url(recording), ", ".join(names))
 
     def withdraw(self, recording: Recording) -> None:
         """Take back the marker, so that the folder is no bag while its files are replaced."""
         self._store.delete([self.folder(recording) + layout.MARKER])
 
     def _require_payload(
-        self, recording: Recording, stored: Sequence[StoredFile], found: Mapping[str, StoredObject]
+        self, recording: Recording, stored: Sequence[StoredFile], listed: Mapping[str, StoredObject]
     ) -> None:
         """Check that the payload is what was transferred, as another run may have stored something else since."""
-        for its, path, size in ((one, one.file.path, one.file.size) for one in stored):
-            item = found.get(path)
+        for transferred, path, size in ((item, item.file.path, item.file.size) for item in stored):
+            item = listed.get(path)
             if item is None or item.size != size:
                 raise StoredWrong(self.url(recording) + path, f"{size} bytes", f"{item.size if item else 'no'} bytes")
             # Stores may list other ETags than they answer with, and give the same bytes another one.
-            if bare_etag(item.etag) != bare_etag(its.etag) and (sha256 := self._sha256(item.key)) != its.file.sha256:
-                raise StoredWrong(self.url(recording) + path, f"SHA-256 {its.file.sha256}", sha256)
+            if (
+                bare_etag(item.etag) != bare_etag(transferred.etag)
+                and (sha256 := self._sha256(item.key)) != transferred.file.sha256
+            ):
+                raise StoredWrong(self.url(recording) + path, f"SHA-256 {transferred.file.sha256}", sha256)
 
     def _require_payload_still(
         self, recording: Recording, stored: Sequence[StoredFile], listed: Mapping[str, StoredObject]
@@ -184,8 +187,10 @@ class Archive:
         try:
             self._require_payload(recording, stored, listed)
         except StoredWrong:
-            found, _ = self._found(recording)
-            if found == {} or (found and found.items() >= {one.file.path: one.file.sha256 for one in stored}.items()):
+            committed, _ = self._committed(recording)
+            if committed == {} or (
+                committed and committed.items() >= {item.file.path: item.file.sha256 for item in stored}.items()
+            ):
                 self.withdraw(recording)  # ours is in it: it states other bytes than it holds
             raise
 
@@ -196,7 +201,7 @@ class Archive:
     def _delete(self, recording: Recording, paths: Iterable[str]) -> None:
         self._store.delete([self.folder(recording) + path for path in paths])
 
-    def _found(self, recording: Recording) -> tuple[dict[str, str] | None, Mapping[str, StoredObject]]:
+    def _committed(self, recording: Recording) -> tuple[dict[str, str] | None, Mapping[str, StoredObject]]:
         """Return the checksums by path that a whole bag states, whoever wrote it, and what lies in its folder.
 
         There are none if it is damaged, and None without a bag.

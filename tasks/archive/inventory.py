@@ -223,19 +223,19 @@ class _Listing:
     def holdings(self) -> Holdings:
         """Return what was sorted in: elsewhere, a folder with the marker is a bag with all that is below it."""
         held = Holdings(descriptions=self._descriptions)
-        for folder, one in self._ours.items():
-            (held.bags if one.is_bag else held.no_bags)[folder] = one
+        for folder, content in self._ours.items():
+            (held.bags if content.is_bag else held.no_bags)[folder] = content
         # A marker above our folders would make one bag of them all.
         above = {parent for folder in self._ours for parent in _and_above(folder)} | {""}
-        markers = {folder for folder, one in self._elsewhere.items() if one.is_bag} - above
-        for folder, one in self._elsewhere.items():
+        markers = {folder for folder, content in self._elsewhere.items() if content.is_bag} - above
+        for folder, content in self._elsewhere.items():
             top = next((parent for parent in _and_above(folder) if parent in markers), None)
             if top is None:
-                held.foreign += one.sums.objects
+                held.foreign += content.sums.objects
                 if len(held.samples) < SAMPLES:
                     held.samples.append(shown(folder) or "directly in it")
             else:
-                _join(held.bags.setdefault(top, Held(top)), one)
+                _join(held.bags.setdefault(top, Held(top)), content)
         return held
 
 

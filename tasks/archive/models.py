@@ -55,6 +55,10 @@ class ArchivedRecording(BaseModel):
     session_url: str = ""  # of the newest bag of what belongs to the session; empty if there is none
     session_missing: tuple[MissingPiece, ...] = ()  # of the session, as far as it was looked at
     session_failure: str = ""  # why not all was done about the session; nothing of the recording is wrong
+    lag_s: float | None = None  # from the recording's end to its first archive; None if that is not known
+    refreshes: int = 0  # fresh URLs in place of expired ones; these figures are of the run that archived it
+    resumes: int = 0  # reads that were carried on after a drop
+    retries: int = 0  # stages that were run again
 
 
 NOT_IN_THE_EVENT = frozenset({"already_archived", "session_url", "session_missing", "session_failure"})

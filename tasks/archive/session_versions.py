@@ -61,11 +61,11 @@ class Version:
         stated = json.loads(self.tags[layout.SESSION_DETAILS])
         if not isinstance(stated, dict):
             return False
-        said, now = (
+        before, now = (
             bag.json_tag({name: value for name, value in details.items() if name != ABOUT})
             for details in (stated, redact_details(session.details))
         )
-        return said == now and recording_id in bag.stated_recordings(self.tags[layout.INFO])
+        return before == now and recording_id in bag.stated_recordings(self.tags[layout.INFO])
 
     @cached_property
     def documents(self) -> dict[str, str]:
@@ -203,7 +203,7 @@ def merge(contents: SessionContents, versions: Sequence[Version], bucket: Bucket
     findings = _findings(contents, fetched, pieces, stated, has_participants=participants != NO_PARTICIPANTS)
     if not pieces:
         pieces = {layout.MISSING_FILE: _missing_file(findings)}
-    known = {one for version in versions for one in bag.stated_recordings(version.tags[layout.INFO])}
+    known = {recording_id for version in versions for recording_id in bag.stated_recordings(version.tags[layout.INFO])}
     recording_ids = tuple(sorted(known | {recording.id for recording in contents.recordings}))
     by_path = {piece.path: piece for piece in pieces.values()}
     about = {"recordings": recording_ids, "uploads": paths_of_uploads(by_path)}

@@ -21,6 +21,7 @@ from tasks.audit.models import (
     UnreadSession,
 )
 from tasks.audit.schedule import is_new
+from tasks.figures import AuditFigures
 from tasks.realtimekit import RETENTION, parse_archived
 
 if TYPE_CHECKING:
@@ -87,6 +88,35 @@ def report(
         older_versions_reread=len(reread.older),
         damaged_sessions=tuple(bag for bag in damaged if isinstance(bag, DamagedSession)),
         unread_sessions=tuple(_describe_unread_sessions(findings, url)),
+    )
+
+
+def figures_of(audited: AuditReport, *, looked_at_all: bool) -> AuditFigures:
+    """Return what an operator plots of an audit.
+
+    Args:
+        audited: the result.
+        looked_at_all: see `AuditFigures`.
+    """
+    coverage, sessions = audited.coverage, audited.sessions
+    older = sum(damaged.superseded for damaged in audited.damaged_sessions)
+    return AuditFigures(
+        **coverage.model_dump(),
+        looked_at_all=looked_at_all,
+        deep=audited.deep,
+        finished=not audited.unfinished,
+        seconds=audited.seconds,
+        bytes_read=audited.bytes_read,
+        reread=audited.reread,
+        damaged=len(audited.damaged),
+        unread=len(audited.unread),
+        sessions=sessions.sessions,
+        sessions_reread_within=sessions.reread_within,
+        sessions_never_reread=sessions.never_reread,
+        sessions_reread=audited.sessions_reread,
+        damaged_sessions=len(audited.damaged_sessions) - older,
+        damaged_older_versions=older,
+        unread_sessions=len(audited.unread_sessions),
     )
 
 

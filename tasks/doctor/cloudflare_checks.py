@@ -120,8 +120,8 @@ class CloudflareChecks:
             return _describe_token(verified, "" if verified is self._token_verification else "the account's own, ")
         if isinstance(self._newest, list):
             return ok("accepted")
-        said = self._token_verification if isinstance(self._token_verification, ApiRefused) else verified
-        why = said.message if isinstance(said, ApiRefused) else type(said).__name__
+        failure = self._token_verification if isinstance(self._token_verification, ApiRefused) else verified
+        why = failure.message if isinstance(failure, ApiRefused) else type(failure).__name__
         return failed(
             f"Cloudflare does not know it ({why}), neither as a user's token nor as one of the account's",
             f"Copy CLOUDFLARE_API_TOKEN anew, or make one with the permission Realtime: {_TOKENS}. A token of the "

@@ -116,10 +116,10 @@ def _cues(text: str) -> Iterator[Utterance | None]:
         yield _of_cue(timing, "\n".join(lines[at + 1 :])) if timing and at <= 1 else None
 
 
-def _of_cue(timing: re.Match[str], said: str) -> Utterance | None:
-    speaker = _SPEAKER.fullmatch(said)
+def _of_cue(timing: re.Match[str], words: str) -> Utterance | None:
+    speaker = _SPEAKER.fullmatch(words)
     name = (speaker["voice"] or speaker["name"] or "") if speaker else ""
-    text = speaker["text"] if speaker else said
+    text = speaker["text"] if speaker else words
     return Utterance(_clock_ms(timing.groups()[:4]), _clock_ms(timing.groups()[4:]), name, text)
 
 

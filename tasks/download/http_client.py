@@ -14,7 +14,7 @@ import httpx
 
 from tasks.download.response import read_beginning
 from tasks.errors import ConnectionInsecure, SourceUnavailable
-from tasks.process_tuning import read_larger_chunks
+from tasks.process_tuning import read_bodies_directly
 from tasks.retry import MOVING_BYTES
 from tasks.text import quiet_http_logs, safe_line
 from tasks.tls import explain_distrust
@@ -33,7 +33,7 @@ def new_http_client(stall_timeout_s: float) -> httpx.Client:
         stall_timeout_s: seconds without a byte after which a connection counts as dead.
     """
     quiet_http_logs()
-    read_larger_chunks()
+    read_bodies_directly()
     return httpx.Client(
         cookies=new_empty_cookie_jar(),
         headers={"Accept-Encoding": "identity", "User-Agent": "realtimekit-archiver"},

@@ -169,6 +169,6 @@ class PresignedUrls:
             self._nonsense += 1
             if self._nonsense >= MAX_NONSENSE_ANSWERS:
                 raise
-            raise ApiUnavailable(nonsense.found) from None
+            raise ApiUnavailable(nonsense.finding) from None
         self._nonsense = 0
         return fresh

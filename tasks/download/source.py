@@ -176,7 +176,9 @@ class Source:
         headers = {"Range": f"bytes=0-{first_bytes - 1}"} if self._ranges else {}
         response = send_get(self._http, self._label, presigned.url, headers)
         try:
-            found, end = describe_object(self._label, response, first_bytes if self._ranges else None, self._announced)
+            described, end = describe_object(
+                self._label, response, first_bytes if self._ranges else None, self._announced
+            )
             pieces = self._pieces(response, 0, end)
             # No header proves that the body is the file, and not a document in its place: its first bytes have to.
             pieces = chain([next(pieces, b"")], pieces) if end else pieces
@@ -184,11 +186,11 @@ class Source:
             response.close()
             raise
         self._urls.note_success(self._label)
-        if end == 0 or (not found.ranged and end < found.size):
+        if end == 0 or (not described.ranged and end < described.size):
             response.close()
         else:
             self._first = _Answer(response, pieces, end)
-        return found
+        return described
 
     def _range_body(self, presigned: PresignedUrl, start: int, stop: int) -> Body:
         """Yield the bytes of a range that a single answer brings: all that it promised, or some and then an error."""

@@ -12,7 +12,7 @@ class ArchiveDamaged(FinalError):
         super().__init__(archive_url, findings)
         self.archive_url, self.findings = archive_url, findings
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         more = f"; and {len(self.findings) - 10} more" if len(self.findings) > 10 else ""
         return (
             f"{self.archive_url} is committed, but not whole: {'; '.join(self.findings[:10])}{more}. "
@@ -27,7 +27,7 @@ class ReplacementSmaller(FinalError):
         super().__init__(archive_url, missing)
         self.archive_url, self.missing = archive_url, missing
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return (
             f"{self.archive_url} holds more than the API hands out now: {self.missing}. To overwrite it would delete "
             "what may be the only copy, so nothing was replaced. If that is what you want, delete the folder first."
@@ -41,7 +41,7 @@ class NotInArchive(FinalError):
         super().__init__(archive_url, root, recording_id)
         self.archive_url, self.root, self.recording_id = archive_url, root, recording_id
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return (
             f"{self.archive_url[:300]!r} is not where recording {self.recording_id[:80]} could be archived. It must be "
             f"like {self.root}/APP_ID/YYYY/MM/DD/RECORDING_ID/, with ARCHIVE_URL as this run's settings have it."
@@ -55,19 +55,19 @@ class NotArchived(FinalError):
         super().__init__(archive_url)
         self.archive_url = archive_url
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return f"{self.archive_url} holds no archive: there is no bagit.txt. Archive the recording first."
 
 
 class DamageFound(FinalError):
     """An audit found archives that are no longer what was archived."""
 
-    def __init__(self, told: str) -> None:
-        super().__init__(told)
-        self.told = told
+    def __init__(self, summary: str) -> None:
+        super().__init__(summary)
+        self.summary = summary
 
-    def _told(self) -> str:
-        return f"The archive is damaged; the audit has changed nothing. {self.told}"
+    def _message(self) -> str:
+        return f"The archive is damaged; the audit has changed nothing. {self.summary}"
 
 
 class AuditUnfinished(RetryableError):
@@ -77,7 +77,7 @@ class AuditUnfinished(RetryableError):
         super().__init__(reason)
         self.reason = reason
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return (
             f"The audit is unfinished: {self.reason} That is no damage, as far as anybody knows; what was audited is "
             "recorded, and the next run carries on."
@@ -91,7 +91,7 @@ class CatalogMissing(FinalError):
         super().__init__(url)
         self.url = url
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return f"There is no catalog below {self.url}. Make it: uv run python -m flows.update_catalog"
 
 
@@ -102,7 +102,7 @@ class CatalogNewer(FinalError):
         super().__init__(url, version, known)
         self.url, self.version, self.known = url, version, known
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return (
             f"{self.url} has version {self.version} of the catalog's schema; this program knows {self.known}. Nothing "
             "was written. Update this program wherever it updates the catalog."
@@ -116,7 +116,7 @@ class CannotHandOut(FinalError):
         super().__init__(reason)
         self.reason = reason
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return (
             f"Recordings cannot be handed out to other runs: {self.reason}. Without hand_out, the sweep archives them."
         )
@@ -129,5 +129,5 @@ class SweepIncomplete(FinalError):
         super().__init__(findings)
         self.findings = findings
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return f"The sweep did what it could, but somebody has to look: {self.findings}"

@@ -21,12 +21,12 @@ class ArchiverError(Exception):
 
     def __str__(self) -> str:
         # Facts come from elsewhere: a library's message may well quote a URL.
-        return redact(self._told())
+        return redact(self._message())
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return super().__str__()
 
 
@@ -47,7 +47,7 @@ class Unforeseen(RetryableError):
         super().__init__(kind, text, place)
         self.kind, self.text, self.place = kind, text, place
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         message = f": {self.text}" if self.text else ""
         hint = "The log tells more; run again, or report it."
         return f"{self.kind}, which nobody foresaw, at {self.place}{message}. {hint}"
@@ -60,12 +60,12 @@ class TookTooLong(RetryableError):
         super().__init__(waited_s)
         self.waited_s = waited_s
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return f"It took more than {self.waited_s:g} s, and was ended. The next run or sweep tries again."
 
 
 class TransferStopped(RetryableError):
     """The run is being cancelled, or has failed in another thread."""
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return "The transfer was told to stop. The next run carries on from the parts already stored."

@@ -17,7 +17,7 @@ class RecordingIdInvalid(FinalError):
         super().__init__(recording_id)
         self.recording_id = recording_id
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return (
             f"{self.recording_id[:80]!r} is not a recording's id. It is a UUID, such as "
             "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e; the dashboard and the API's list of recordings show it."
@@ -31,7 +31,7 @@ class SessionIdInvalid(FinalError):
         super().__init__(session_id)
         self.session_id = session_id
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return (
             f"{self.session_id[:80]!r} is not a session's id. It is a UUID; a recording's details name the session "
             "as session_id, and so do RealtimeKit's dashboard and webhooks."
@@ -45,7 +45,7 @@ class SessionLive(FinalError):
         super().__init__(session_id)
         self.session_id = session_id
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return f"Session {self.session_id} is still LIVE. Run again after its end; nothing of it is lost until then."
 
 
@@ -56,7 +56,7 @@ class ApiRefused(FinalError):
         super().__init__(status, code, message, hint)
         self.status, self.code, self.message, self.hint = status, code, message, hint
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         code = "" if self.code is None else f", code {self.code}"
         hint = f" {self.hint}" if self.hint else ""
         return f"Cloudflare's API refused the request (HTTP {self.status}{code}): {self.message}.{hint}"
@@ -81,7 +81,7 @@ class WebhookNotTaken(FinalError):
         super().__init__(url, missing)
         self.url, self.missing = url, missing
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return (
             f"The API says success, but the webhook {self.url} is not as it has to be: {self.missing}. Run again; if "
             "it stays so, look at the webhook in RealtimeKit's dashboard."
@@ -91,13 +91,13 @@ class WebhookNotTaken(FinalError):
 class ApiNonsense(FinalError):
     """Something answered that is not Cloudflare's API, or not as documented."""
 
-    def __init__(self, found: str) -> None:
-        super().__init__(found)
-        self.found = found
+    def __init__(self, finding: str) -> None:
+        super().__init__(finding)
+        self.finding = finding
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return (
-            f"The answer is not what Cloudflare's API documents: {self.found}. "
+            f"The answer is not what Cloudflare's API documents: {self.finding}. "
             "Check CLOUDFLARE_BASE_URL, and whether a proxy stands in between."
         )
 
@@ -117,7 +117,7 @@ class RecordingErrored(FinalError):
         super().__init__(recording_id)
         self.recording_id = recording_id
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return (
             f"Recording {self.recording_id} is ERRORED: RealtimeKit failed, and no file will ever come. "
             "Recordings under five seconds often end so."
@@ -132,7 +132,7 @@ class NotUploadedInTime(FinalError):
         self.recording_id, self.status, self.waited_s = recording_id, status, waited_s
         self.begun = begun  # when the recording was begun, if the API says so
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return (
             f"Recording {self.recording_id} is still {self.status} after {self.waited_s:.0f} s of waiting for "
             "UPLOADED. Start the run again later, or with a longer wait."
@@ -146,7 +146,7 @@ class NothingToDownload(FinalError):
         super().__init__(recording_id, reason)
         self.recording_id, self.reason = recording_id, reason
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return f"Recording {self.recording_id} is UPLOADED, but cannot be downloaded: {self.reason}"
 
 
@@ -157,14 +157,14 @@ class ApiUnavailable(RetryableError):
         super().__init__(reason, retry_after)
         self.reason, self.retry_after = reason, retry_after
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return f"Cloudflare's API cannot be reached: {self.reason}. Check the network and CLOUDFLARE_BASE_URL."
 
 
 class ApiThrottled(ApiUnavailable):
     """The API limits our rate, that of all who use the same token."""
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         when = "later" if self.retry_after is None else f"in {self.retry_after:.0f} s"
         return (
             f"Cloudflare's API limits the rate of requests: {self.reason}. Run again {when}, or let less run at once."
@@ -174,13 +174,13 @@ class ApiThrottled(ApiUnavailable):
 class WebhookMalformed(FinalError):
     """A webhook that RealtimeKit signed, and that does not say what the documentation promises."""
 
-    def __init__(self, found: str) -> None:
-        super().__init__(found)
-        self.found = found
+    def __init__(self, finding: str) -> None:
+        super().__init__(finding)
+        self.finding = finding
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return (
-            f"RealtimeKit's webhook is not as documented: {self.found}. It started nothing; a sweep does not need it."
+            f"RealtimeKit's webhook is not as documented: {self.finding}. It started nothing; a sweep does not need it."
         )
 
 
@@ -191,7 +191,7 @@ class KeyUnavailable(RetryableError):
         super().__init__(url, reason)
         self.url, self.reason = url, reason
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return (
             f"The public key of RealtimeKit's webhooks cannot be had from {self.url}: {self.reason}. "
             "Check the network and REALTIMEKIT_WEBHOOK_KEY_URL."

@@ -12,7 +12,7 @@ class NothingSelected(FinalError):
         super().__init__(reason)
         self.reason = reason
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return (
             f"{self.reason}. Name recordings by their ids, or select them with since, until, meeting, session, person "
             "or app_id; since 2000-01 selects all that have a time."
@@ -26,7 +26,7 @@ class TargetUnusable(FinalError):
         super().__init__(target, reason, hint)
         self.target, self.reason, self.hint = target, reason, hint
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return f"Nothing more can be restored to {self.target}: {self.reason}. {self.hint}"
 
 
@@ -37,7 +37,7 @@ class TargetUnavailable(RetryableError):
         super().__init__(target, reason)
         self.target, self.reason = target, reason
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return (
             f"The store of {self.target} does not answer: {self.reason}. Check that it runs, and RESTORE_ENDPOINT_URL "
             "and RESTORE_PROFILE; what is restored is kept, and the same command carries on."
@@ -51,7 +51,7 @@ class RestoreIncomplete(FinalError):
         super().__init__(problems)
         self.problems = problems
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return f"Not everything was restored. {self.problems}"
 
 
@@ -62,5 +62,5 @@ class NotInBag(FinalError):
         super().__init__(archive_url, path, paths)
         self.archive_url, self.path, self.paths = archive_url, path, paths
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return f"{self.archive_url} holds no {self.path[:300]!r}. Its files: {self.paths}"

@@ -12,7 +12,7 @@ class SettingsInvalid(FinalError):
         super().__init__(problems)
         self.problems = problems
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         listed = "\n".join(f"  - {problem}" for problem in self.problems)
         return f"The settings are not usable (environment or .env file):\n{listed}"
 
@@ -24,7 +24,7 @@ class ExtraNotInstalled(FinalError):
         super().__init__(extra, package)
         self.extra, self.package = extra, package
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return f"This needs {self.package}, which cannot be loaded. Install it: uv sync --extra {self.extra}"
 
 
@@ -35,7 +35,7 @@ class ConnectionInsecure(FinalError):
         super().__init__(server, reason)
         self.server, self.reason = server, reason
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return (
             f"{self.server}: the https connection cannot be trusted: {self.reason}. If a proxy or the server has a "
             "certificate of your own authority, let SSL_CERT_FILE name a file with that and all others that are "
@@ -50,7 +50,7 @@ class PrefectRefused(FinalError):
         super().__init__(server, status)
         self.server, self.status = server, status
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return (
             f"Prefect's server at {self.server} refuses these credentials (HTTP {self.status}). Correct "
             "PREFECT_API_AUTH_STRING for a server of your own, or PREFECT_API_KEY and PREFECT_API_URL for Prefect "
@@ -65,7 +65,7 @@ class PrefectUnavailable(RetryableError):
         super().__init__(server, reason)
         self.server, self.reason = server, reason
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return (
             f"Prefect's server at {self.server} does not answer ({self.reason}). Start it, or correct PREFECT_API_URL; "
             "without that setting, the command runs without Prefect."
@@ -79,5 +79,5 @@ class NotReady(FinalError):
         super().__init__(findings)
         self.findings = findings
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return f"Recordings will not arrive from here: {' '.join(self.findings)}"

@@ -12,7 +12,7 @@ class SourceGone(FinalError):
         super().__init__(name)
         self.name = name
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return (
             f"{self.name}: the source answers 404, the file is gone from RealtimeKit's bucket, which keeps files for 7 "
             "days. No run can fetch it any more; look for the recording in RealtimeKit's dashboard."
@@ -26,7 +26,7 @@ class VideoEmpty(FinalError):
         super().__init__(name)
         self.name = name
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return (
             f"{self.name}: the file is empty at the source, 0 bytes: there is nothing to watch, and nothing "
             "is archived. Look at the recording in RealtimeKit's dashboard before its 7 days are over."
@@ -40,7 +40,7 @@ class SourceLied(FinalError):
         super().__init__(name, expected, actual)
         self.name, self.expected, self.actual = name, expected, actual
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return (
             f"{self.name}: the source does not send the file: expected {self.expected}, got {self.actual}. "
             "Look whether a proxy answers in its place, then run again."
@@ -54,7 +54,7 @@ class SourceTooLarge(FinalError):
         super().__init__(name, most)
         self.name, self.most = name, most
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return (
             f"{self.name}: the source sends more than {self.most:,} bytes, far more than a file of this kind has. "
             "It was not archived; download it from RealtimeKit's dashboard."
@@ -68,7 +68,7 @@ class SizeDisagrees(FinalError):
         super().__init__(name, announced, actual)
         self.name, self.announced, self.actual = name, announced, actual
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return (
             f"{self.name}: the API announces {self.announced:,} bytes, the source holds {self.actual:,}. "
             "Nothing was archived, as one of them is wrong; compare with RealtimeKit's dashboard. If what the source "
@@ -83,7 +83,7 @@ class SourceUnavailable(RetryableError):
         super().__init__(name, reason, retry_after)
         self.name, self.reason, self.retry_after = name, reason, retry_after
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return f"{self.name}: the source failed: {self.reason}. The next run carries on from the parts already stored."
 
 
@@ -94,7 +94,7 @@ class SourceMissing(RetryableError):
         super().__init__(name)
         self.name = name
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return (
             f"{self.name}: the source answers 404 through fresh URLs too, although the API lists the file. It may not "
             "be there yet: run again; if it stays so, look for the recording in RealtimeKit's dashboard."
@@ -108,7 +108,7 @@ class LinkRefused(RetryableError):
         super().__init__(name, reason)
         self.name, self.reason = name, reason
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return (
             f"{self.name}: the source refuses its URL ({self.reason}), freshly issued ones too. "
             "Run again; if it stays so, compare with RealtimeKit's dashboard."
@@ -122,7 +122,7 @@ class SourceChanged(RetryableError):
         super().__init__(name, expected, actual)
         self.name, self.expected, self.actual = name, expected, actual
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return (
             f"{self.name}: the source is another object now: expected {self.expected}, got {self.actual}. "
             "The next run starts from that one."
@@ -132,7 +132,7 @@ class SourceChanged(RetryableError):
 class RangesUnproved(SourceChanged):
     """The source answers with ranges, or with the whole file, in a way that does not prove them to be of one object."""
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return (
             f"{self.name}: the source's answers do not prove that they are ranges of one object: expected "
             f"{self.expected}, got {self.actual}. A run reads such a file as a whole instead."

@@ -27,7 +27,7 @@ class StoreRefused(FinalError):
         super().__init__(operation, target, code, message)
         self.operation, self.target, self.code, self.message = operation, target, code, message
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         if self.operation == "the configuration":  # no store was asked yet
             return f"boto3 cannot use {self.target}: {self.message}. {self.hint}"
         return f"The object store refused {self.operation} on {self.target}: {self.code}: {self.message}. {self.hint}"
@@ -96,7 +96,7 @@ class ObjectTooLarge(FinalError):
         super().__init__(target, most)
         self.target, self.most = target, most
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return (
             f"{self.target} has more than {self.most:,} bytes, so that this program has not written it. "
             "Look who did; what belongs there is written again by a run with overwrite."
@@ -110,7 +110,7 @@ class StoreUnavailable(RetryableError):
         super().__init__(operation, target, reason)
         self.operation, self.target, self.reason = operation, target, reason
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return (
             f"The object store failed at {self.operation} on {self.target}: {self.reason}. "
             "Check that it runs and that AWS_ENDPOINT_URL_S3 is right; what is stored is kept, a later run carries on."
@@ -128,7 +128,7 @@ class StoredWrong(RetryableError):
         super().__init__(target, expected, actual)
         self.target, self.expected, self.actual = target, expected, actual
 
-    def _told(self) -> str:
+    def _message(self) -> str:
         return (
             f"{self.target}: the store holds something else than was sent: expected {self.expected}, "
             f"got {self.actual}. Run again: what does not match is moved anew."

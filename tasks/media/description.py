@@ -149,7 +149,12 @@ def render_markdown(description: Description, poster: bytes, summary: str = "") 
     """
     lines = [f"## Recording {literal(description.recording_id)}", "", code(description.archive_url), ""]
     if description.findings:
-        lines += ["**Somebody should look at this:**", "", *(f"- {literal(it)}" for it in description.findings), ""]
+        lines += [
+            "**Somebody should look at this:**",
+            "",
+            *(f"- {literal(finding)}" for finding in description.findings),
+            "",
+        ]
     if poster:
         lines += [f"![A frame of the video](data:image/jpeg;base64,{base64.b64encode(poster).decode()})", ""]
     if shown := _first_lines(summary):
@@ -172,7 +177,7 @@ def _lines(file: MediaFile) -> Iterator[str]:
     if file.bit_rate:
         facts.append(f"{file.bit_rate / 1000:,.0f} kbit/s")
     yield from (code(file.path), "", f"- {literal(', '.join(facts))}")
-    yield from (f"- {literal(_told(stream))}" for stream in file.streams)
+    yield from (f"- {literal(_facts_of(stream))}" for stream in file.streams)
     yield ""
 
 
@@ -186,7 +191,7 @@ def _without_parameters(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def _told(stream: Stream) -> str:
+def _facts_of(stream: Stream) -> str:
     facts = [f"{stream.kind}: {stream.codec or '?'}"]
     if stream.kind == "video":
         facts.append(f"{stream.width} x {stream.height}")

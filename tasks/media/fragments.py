@@ -44,7 +44,7 @@ class FragmentLayout:
 def read_layout(file: RangedFile) -> FragmentLayout | None:
     """Return how a file is laid out, or None if it is not made of fragments."""
     if file.read_at(0, 4) == _EBML:
-        first = next(_found(file, _CLUSTER, range(0, min(file.size, SEARCHED), WINDOW)), None)
+        first = next(_occurrences(file, _CLUSTER, range(0, min(file.size, SEARCHED), WINDOW)), None)
         return None if first is None else FragmentLayout(mp4=False, first=first, second=file.size)
     first = None
     for offset, kind, stop in _boxes(file):
@@ -81,15 +81,15 @@ def find_fragment_after(file: RangedFile, layout: FragmentLayout, offset: int) -
 
 def _fragments(file: RangedFile, layout: FragmentLayout, windows: range, *, last: bool = False) -> Iterator[int]:
     if not layout.mp4:
-        yield from _found(file, _CLUSTER, windows, last=last)
+        yield from _occurrences(file, _CLUSTER, windows, last=last)
         return
-    for at in _found(file, b"moof", windows, last=last):
+    for at in _occurrences(file, b"moof", windows, last=last):
         size = int.from_bytes(file.read_at(at - 4, 4), "big")
         if file.read_at(at - 4 + size + 4, 4) == b"mdat":  # else these four letters are in somebody's picture
             yield at - 4
 
 
-def _found(file: RangedFile, signature: bytes, windows: range, *, last: bool = False) -> Iterator[int]:
+def _occurrences(file: RangedFile, signature: bytes, windows: range, *, last: bool = False) -> Iterator[int]:
     """Yield where a signature is, in windows that overlap."""
     for start in windows:
         begin = max(start, 0)

@@ -83,7 +83,7 @@ def examine_file(ranges: BlockReader, *, poster: bool, wall_s: float = WALL_S) -
             conversation.hold()
         finally:
             process.kill()
-    return conversation.found()
+    return conversation.examination()
 
 
 def _environment() -> dict[str, str]:
@@ -161,7 +161,7 @@ class _Conversation:
             self._to.write(answer)
             self._to.flush()
 
-    def found(self) -> Examination:
+    def examination(self) -> Examination:
         """Return what was found out."""
         if not self._ready and self._left_s > 0:
             raise ExtraNotInstalled("describe", "PyAV")

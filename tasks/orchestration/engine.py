@@ -75,7 +75,8 @@ class PrefectEngine(Engine):
         """Return what runs a stage as a task with the retries that the settings ask for."""
 
         def run(stage: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-            retried = self._task(stage).with_options(retries=settings.task_retries, retry_delay_seconds=RETRY_DELAYS_S)
+            counted = self._task(self.counting_retries(stage))
+            retried = counted.with_options(retries=settings.task_retries, retry_delay_seconds=RETRY_DELAYS_S)
             return retried(*args, **kwargs)
 
         return run
@@ -102,7 +103,7 @@ class PrefectEngine(Engine):
         return make_task(run)
 
     def emit(self, event: str, its_id: str, payload: dict[str, Any], kind: str = "recording") -> None:
-        """Emit an event about a recording or a session; a server that does not take it is no failure."""
+        """Emit an event about something; a server that does not take it is no failure."""
         resource = {
             "prefect.resource.id": f"realtimekit.{kind}.{its_id}",
             "prefect.resource.name": f"{kind} {its_id}",

@@ -23,6 +23,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, get_cu
 
 from tasks.cli import DONE, FAILED
 from tasks.errors import KeyUnavailable, SettingsInvalid, WebhookMalformed
+from tasks.orchestration.metrics import serving_metrics
 from tasks.orchestration.run_history import AWAY, DEPLOYMENT, SESSION_DEPLOYMENT
 from tasks.orchestration.server import settings_of
 from tasks.orchestration.webhook_runs import WebhookRuns, wanted_run
@@ -139,7 +140,7 @@ class Receiver:
             return self._postpone("the signature cannot be verified now", str(unavailable))
         except WebhookMalformed as malformed:
             log.error("%s", malformed)  # noqa: TRY400 - it says all
-            return JSONResponse({"status": "refused", "reason": malformed.found}, 400)
+            return JSONResponse({"status": "refused", "reason": malformed.finding}, 400)
         if reason := self._needs_nothing(announced):
             return JSONResponse({"status": "ignored", "reason": reason})
         return await self._start(announced, body)
@@ -221,12 +222,14 @@ def new_app(settings: WebhookSettings) -> FastAPI:
     return app
 
 
-def serve(host: str, port: int) -> int:
+def serve(host: str, port: int, metrics_host: str = "127.0.0.1", metrics_port: int = 0) -> int:
     """Serve until told to stop, and return the process's exit code.
 
     Args:
         host: the address to listen at.
         port: 0 for any that is free.
+        metrics_host: the address to offer the figures at.
+        metrics_port: 0 to offer none.
 
     Raises:
         SettingsInvalid: something is missing or malformed.
@@ -234,7 +237,7 @@ def serve(host: str, port: int) -> int:
     settings = _settings()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     redact_logs()
-    with temporary_settings(_impatience()):
+    with temporary_settings(_impatience()), serving_metrics(metrics_host, metrics_port):
         return _serve(new_app(settings), host, port)
 
 

@@ -88,21 +88,25 @@ class RealtimeKit(AppApi):
         Raises:
             ApiRefused, ApiNonsense, ApiUnavailable: as for one recording.
         """
-        found: dict[str, T] = {}
+        summaries: dict[str, T] = {}
         seen: set[str] = set()
         received = total = 0
         for envelope in self._pages(self._url, {**_SORTED, **filters, "sort_order": "ASC" if before else "DESC"}):
             page = _page(envelope["data"])
             new = {recording.id: recording for recording in page if recording.id not in seen}
             seen |= new.keys()
-            found |= {name: summary(one) for name, one in new.items() if not (since and _is_older(one, since))}
+            summaries |= {
+                name: summary(recording)
+                for name, recording in new.items()
+                if not (since and _is_older(recording, since))
+            }
             received += len(envelope["data"])
             known, total = total, _total(envelope.get("paging"))
             # A page that repeats is the end, unless a whole page of new recordings has arrived since the last.
             repeats = not new and not (envelope["data"] and total > known)
             if repeats or 0 <= total <= received or _leaves(page, since, before):
                 break
-        yield from found.values() if before else reversed(found.values())
+        yield from summaries.values() if before else reversed(summaries.values())
 
     def wait_until_uploaded(self, recording: Recording, *, timeout_s: float, interval_s: float, log: Log) -> Recording:
         """Poll with growing pauses until the recording is UPLOADED, and return it as it is then.

@@ -60,22 +60,22 @@ def _below(value: object, layer: str, name: str, depth: int, *, by_name: bool = 
 
 
 def _in_dict(entry: Mapping[str, object], layer: str, name: str, depth: int, *, by_name: bool) -> list[Track]:
-    found: list[Track] = []
+    tracks_of_entry: list[Track] = []
     is_file, is_empty = _is_one_file(entry), False
     for key, child in entry.items():
         folded = _folded(key)
         if folded in _ONE_URL:
-            found += _below(child, layer, name, depth)
+            tracks_of_entry += _below(child, layer, name, depth)
         elif folded in _FILES and child in ({}, []):
             is_empty = True
         elif folded in _FILES:
-            found += _below(child, layer, name, depth, by_name=True)
+            tracks_of_entry += _below(child, layer, name, depth, by_name=True)
         elif not (folded in _LAYER_NAME | _FILE_NAME and isinstance(child, str) and not _is_url(child)):
             tracks = _below(child, layer, key, depth) if _is_one_file(child) else _below(child, key, "", depth)
             # Beside a file's URL stand facts about the file: they are no files for having no URL.
             may_lack_url = by_name or (not is_file and isinstance(decode_json(child), dict | list))
-            found += [track for track in tracks if may_lack_url or _is_url(track.url)]
-    return found if found or is_empty else [Track(layer, name, "")]
+            tracks_of_entry += [track for track in tracks if may_lack_url or _is_url(track.url)]
+    return tracks_of_entry if tracks_of_entry or is_empty else [Track(layer, name, "")]
 
 
 def _is_one_file(value: object) -> bool:

@@ -116,7 +116,7 @@ def _app_id(*places: Mapping[str, Any]) -> str:
     `organizationId` is not taken for it: nobody promises that they are the same, and all events would be ignored.
     """
     named = [place.get(name) for place in places for name in ("appId", "app_id")]
-    return next((_shown(one) for one in named if isinstance(one, str) and one), "")
+    return next((_shown(name) for name in named if isinstance(name, str) and name), "")
 
 
 def _shown(text: str) -> str:

@@ -56,12 +56,12 @@ class WebhookRegistration:
             wanted: the events that have to arrive.
         """
         missing = [event for event in wanted if event not in self.events]
-        found = {
+        problems = {
             "it is disabled": not self.is_enabled,
             "its URL is not https": not self.url.lower().startswith("https://"),
             f"it is not subscribed to {', '.join(missing)}": bool(missing),
         }
-        return [problem for problem, applies in found.items() if applies]
+        return [problem for problem, applies in problems.items() if applies]
 
 
 @dataclass(frozen=True)

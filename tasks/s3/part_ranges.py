@@ -53,7 +53,7 @@ def fill_buffers(chunks: Iterable[bytes], bodies: Iterable[bytearray]) -> Iterat
     source = iter(chunks)
     rest = memoryview(b"")
     for body in bodies:
-        size, filled = len(body), 0
+        size, filled, room = len(body), 0, memoryview(body)  # a bytearray itself would first copy what is put into it
         while filled < size:
             if not rest:
                 chunk = next(source, None)
@@ -62,7 +62,7 @@ def fill_buffers(chunks: Iterable[bytes], bodies: Iterable[bytearray]) -> Iterat
                     raise ValueError(message)
                 rest = memoryview(chunk)
             taken = rest[: size - filled]
-            body[filled : filled + len(taken)] = taken
+            room[filled : filled + len(taken)] = taken
             filled += len(taken)
             rest = rest[len(taken) :]
         yield body

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tasks.sweep.app_sessions import SessionChoice, sweep_sessions
 from tasks.sweep.ledger import Ledger
 from tasks.sweep.plan import Plan, plan_sweep
-from tasks.sweep.report import Sweep, findings, read_told, rows, summary
+from tasks.sweep.report import Sweep, figures_of, findings, read_told, rows, summary
 from tasks.sweep.scope import Scope
 from tasks.sweep.stages import archive_all, find_unarchived, hand_out_all
 
@@ -16,6 +16,7 @@ __all__ = [
     "SessionChoice",
     "Sweep",
     "archive_all",
+    "figures_of",
     "find_unarchived",
     "findings",
     "hand_out_all",

@@ -101,11 +101,11 @@ def _find_sessions(
 ) -> list[SeenSession]:
     """Return an app's sessions; if they cannot be listed, those with a recording all the same."""
     app_id = sweep.session.app_id
-    sessions = {it.id: it for it in recorded if it.app_id == app_id}
+    sessions = {seen.id: seen for seen in recorded if seen.app_id == app_id}
     if choice == "all":
         try:
             with sweep.session.limited(seconds, PATIENCE_S) as limited:
-                sessions |= {it.id: it for it in _list_ended(limited, sweep.scope)}
+                sessions |= {seen.id: seen for seen in _list_ended(limited, sweep.scope)}
         except TransferStopped:
             raise
         except ArchiverError as error:

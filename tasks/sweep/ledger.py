@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
 
 from tasks.archive import describe_missing
+from tasks.figures import RecordingFigures, sum_up
 from tasks.sweep.report import COLUMNS, NOT_ARCHIVED, Sweep, Swept
 from tasks.sweep.survey import SOON
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
 
+    from tasks.archive import ArchivedRecording
     from tasks.sweep.plan import Plan
     from tasks.sweep.scope import Scope
     from tasks.sweep.sessions import SessionSweep
@@ -41,6 +44,7 @@ class Ledger:
         self._announced = announced
         self._log = log
         self._to_go = 0
+        self._transferred: list[RecordingFigures] = []
         self._lists: dict[str, list[Swept]] = defaultdict(list)
         self._lists["lost"] = [self._swept(listed, listed.obstacle) for listed in plan.lost]
         self._lists["not_downloadable"] = [self._swept(listed, listed.obstacle) for listed in plan.not_downloadable]
@@ -83,9 +87,17 @@ class Ledger:
         """Note that recordings are left for the next sweep."""
         self._lists["left"] += [self._swept(listed) for listed in ones]
 
-    def note(self, listed: ListedRecording, outcome: Outcome) -> None:
-        """Note what became of a recording."""
+    def note(self, listed: ListedRecording, outcome: Outcome, archived: ArchivedRecording | None = None) -> None:
+        """Note what became of a recording.
+
+        Args:
+            listed: the recording.
+            outcome: what became of it.
+            archived: its archive, if this sweep has one for it.
+        """
         name, reason = outcome
+        if archived is not None and not archived.already_archived:
+            self._transferred.append(RecordingFigures.model_validate(archived))
         if name == "archived" and listed.id in self._partly:
             reason = f"{reason} It replaces an archive without some of these files."
             for of_it in ("partial", "gained_files"):
@@ -94,12 +106,13 @@ class Ledger:
         self._to_go -= 1
         self._log.info("Recording %s: %s. %s %d to go.", listed.id, COLUMNS[name], reason, self._to_go)
 
-    def result(self, sessions: Sequence[SessionSweep] = (), *, dry_run: bool) -> Sweep:
+    def result(self, sessions: Sequence[SessionSweep] = (), *, dry_run: bool, retries: int = 0) -> Sweep:
         """Return what the sweep returns.
 
         Args:
             sessions: what became of each app's sessions.
             dry_run: whether nothing was done.
+            retries: stages that the sweep has run again.
         """
         plan, scope = self._plan, self._scope
         in_danger = {listed.id for listed in plan.to_archive if listed.is_at_risk(scope)} - self._partly
@@ -111,7 +124,16 @@ class Ledger:
             f"sessions_{name}": tuple(swept for sweep in sessions for swept in getattr(sweep, name))
             for name in ("archived", "failed", "overdue", "left")
         }
-        return Sweep(dry_run=dry_run, already_archived=plan.already, at_risk=tuple(kept_from), **lists, **of_sessions)
+        figures = sum_up(self._transferred)
+        return Sweep(
+            dry_run=dry_run,
+            already_archived=plan.already,
+            at_risk=tuple(kept_from),
+            figures=figures.model_copy(update={"retries": figures.retries + retries}),
+            seconds=round((datetime.now(UTC) - scope.now).total_seconds(), 1),
+            **lists,
+            **of_sessions,
+        )
 
     def _prospect(self, listed: ListedRecording, again: Container[str]) -> str:
         if listed.id in again:

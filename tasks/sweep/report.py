@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
+from tasks.figures import SweepFigures, TransferFigures
 from tasks.text import cell
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tasks.sweep.scope import Scope
 
 NAMED = 5
@@ -75,6 +78,8 @@ class Sweep(BaseModel):
     sessions_failed: tuple[SweptSession, ...] = ()  # could not be looked at, or archived; later sweeps try again
     sessions_overdue: tuple[SweptSession, ...] = ()  # what is to be there is not, and expires soon
     sessions_left: tuple[SweptSession, ...] = ()  # in a dry run: those that are due
+    figures: TransferFigures = TransferFigures()  # of the recordings that this sweep has transferred
+    seconds: float = 0.0  # that the sweep took
 
 
 COLUMNS = {
@@ -118,7 +123,7 @@ def findings(sweep: Sweep, scope: Scope) -> str:
         for swept in sweep.partial
         if swept.expires_at and timedelta(0) <= scope.now - swept.expires_at <= scope.loud
     ]
-    told = {
+    groups = {
         "at risk, as they expire soon and are not archived": [
             f"{swept.recording_id} ({_when(swept.expires_at)})" for swept in sweep.at_risk
         ],
@@ -142,7 +147,26 @@ def findings(sweep: Sweep, scope: Scope) -> str:
             f"{swept.session_id} ({_first_sentence(swept.reason)})" for swept in sweep.sessions_overdue
         ],
     }
-    return "; ".join(f"{len(names)} {what}: {_named(names)}" for what, names in told.items() if names)
+    return "; ".join(f"{len(names)} {what}: {_named(names)}" for what, names in groups.items() if names)
+
+
+def figures_of(sweep: Sweep, app_ids: Sequence[str], *, looked_at_all: bool) -> SweepFigures:
+    """Return what an operator plots of a sweep: how many there are of everything, and what the transfers took.
+
+    Args:
+        sweep: the result.
+        app_ids: of the apps that it looked at.
+        looked_at_all: see `SweepFigures`.
+    """
+    lists = ("at_risk", *COLUMNS, "sessions_archived", "sessions_failed", "sessions_overdue")
+    return SweepFigures(
+        **sweep.figures.model_dump(),
+        **{name: len(getattr(sweep, name)) for name in lists},
+        looked_at_all=looked_at_all,
+        app_ids=tuple(app_ids),
+        seconds=sweep.seconds,
+        already_archived=sweep.already_archived,
+    )
 
 
 def _named(names: list[str]) -> str:
@@ -162,9 +186,9 @@ def summary(sweep: Sweep) -> str:
     """Return how many there are of everything, in a line."""
     counted = [(getattr(sweep, name), name.replace("_", " ")) for name in ("at_risk", *COLUMNS)]
     sessions = [(getattr(sweep, name), name.replace("_", " ")) for name in SESSION_COLUMNS]
-    told = [f"{len(ones)} {name}" for ones, name in counted if ones]
-    of_sessions = [f"{len(ones)} {name}" for ones, name in sessions if ones]
-    return ", ".join([*told, f"{sweep.already_archived} archived already", *of_sessions])
+    of_recordings = [f"{len(entries)} {name}" for entries, name in counted if entries]
+    of_sessions = [f"{len(entries)} {name}" for entries, name in sessions if entries]
+    return ", ".join([*of_recordings, f"{sweep.already_archived} archived already", *of_sessions])
 
 
 def rows(sweep: Sweep) -> list[dict[str, str]]:
@@ -189,15 +213,15 @@ def read_told(table: str) -> frozenset[str]:
         table: as Prefect keeps it.
     """
     try:
-        rows_told = json.loads(table)
+        table_rows = json.loads(table)
     except ValueError:
         return frozenset()
-    told = [
+    names = [
         str(row.get("recording"))
-        for row in (rows_told if isinstance(rows_told, list) else ())
+        for row in (table_rows if isinstance(table_rows, list) else ())
         if isinstance(row, dict) and str(row.get("outcome")).startswith(("STUCK", "ERRORED", "PARTIAL"))
     ]
-    return frozenset("".join(name.split()) for name in told)
+    return frozenset("".join(name.split()) for name in names)
 
 
 def _row(swept: Swept, column: str, *, at_risk: bool) -> dict[str, str]:

@@ -88,7 +88,7 @@ class SessionSweep:
         due = due_sessions(seen, self._looks, self.scope.now)
         self._requests = requests
         if dry_run:
-            self.left = [_swept(it, "It is time to ask for what belongs to it.") for it in due]
+            self.left = [_swept(item, "It is time to ask for what belongs to it.") for item in due]
             return 0
         everything = self.session
         try:

@@ -45,7 +45,7 @@ def archive_all(
     todo: Sequence[ListedRecording],
     session: Session,
     at_once: int,
-    note: Callable[[ListedRecording, Outcome], None],
+    note: Callable[[ListedRecording, Outcome, ArchivedRecording | None], None],
 ) -> None:
     """Archive recordings in this run, a few at a time; none that fails stops another.
 
@@ -54,7 +54,7 @@ def archive_all(
         todo: in this order.
         session: whose settings, and whose client of the store, all of them share.
         at_once: how many.
-        note: given what became of each.
+        note: given what became of each, and its archive.
     """
     if not todo:
         return
@@ -72,8 +72,10 @@ def archive_all(
         futures = {threads.submit(copy_context().run, archive, listed): listed for listed in todo}
         try:
             for future in as_completed(futures):
-                error = future.exception()
-                note(futures[future], _outcome_of_failure(error) if error else _outcome(future.result()))
+                if error := future.exception():
+                    note(futures[future], _outcome_of_failure(error), None)
+                else:
+                    note(futures[future], _outcome(archived := future.result()), archived)
         finally:
             cancellation.cancel()  # a run that is cancelled does not wait for what is under way
             threads.shutdown(cancel_futures=True)

@@ -144,7 +144,10 @@ def verify_empty(
         archived: ids of recordings that are archived: these are not asked for.
         now: the time of the sweep.
     """
-    empty = sorted((one for one in recordings if one.empty and one.id not in archived), key=lambda one: one.urgency)
+    empty = sorted(
+        (recording for recording in recordings if recording.empty and recording.id not in archived),
+        key=lambda recording: recording.urgency,
+    )
     asked = {recording.id: _ask(api, recording, now) for recording in empty[:EMPTY_ASKED]}
     return [asked.get(recording.id, replace(recording, empty=False)) for recording in recordings]
 
@@ -157,7 +160,11 @@ def ignore_kept_back_urls(
     The details of three recordings are asked for at the most, as any may be without files for good, or deleted
     meanwhile.
     """
-    doubtful = [one for one in recordings if one.obstacle and not one.gone and one.id not in archived]
+    doubtful = [
+        recording
+        for recording in recordings
+        if recording.obstacle and not recording.gone and recording.id not in archived
+    ]
     doubtful.sort(key=lambda recording: recording.urgency)
     few = {recording.id: recording for recording in (*doubtful[:2], *doubtful[-1:])}
     if any(_is_kept_back(api, recording) for recording in few.values()):

@@ -50,11 +50,11 @@ def redact_text(text: str) -> str:
     return _PRIVATE_KEY.sub("***", _BEARER.sub(r"\1 ***", text))
 
 
-def _bare_url(found: re.Match[str]) -> str:
-    path = found["path"] if found["scheme"].lower() in _PLAIN_PATHS else ""
+def _bare_url(match: re.Match[str]) -> str:
+    path = match["path"] if match["scheme"].lower() in _PLAIN_PATHS else ""
     # With an @ later on, nobody can tell where a password ends.
-    rest = "***" if "@" in found[0][found.start("path") - found.start() :] else found["host"] + path
-    return f"{found['scheme']}:{found['slashes']}{rest}"
+    rest = "***" if "@" in match[0][match.start("path") - match.start() :] else match["host"] + path
+    return f"{match['scheme']}:{match['slashes']}{rest}"
 
 
 class Redactor:

@@ -45,8 +45,8 @@ def require_bytes(
     """
     if stored.size != size:
         raise StoredWrong(stored.key, f"{size} bytes", f"{stored.size} bytes")
-    if not is_marked(stored, metadata) and (found := read_back(store, stored, parts)) != sha256:
-        raise StoredWrong(stored.key, f"SHA-256 {sha256}", found)
+    if not is_marked(stored, metadata) and (stored_sha256 := read_back(store, stored, parts)) != sha256:
+        raise StoredWrong(stored.key, f"SHA-256 {sha256}", stored_sha256)
 
 
 def complete(store: Store, journal: UploadJournal, file: UploadedFile) -> ProvedFile:

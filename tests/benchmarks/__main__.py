@@ -29,6 +29,7 @@ SCENARIOS: Mapping[str, Callable[[Stage], Result]] = {
     "capped": contest.capped,
     "far": contest.far_away,
     "uncapped": contest.uncapped,
+    "tls": contest.encrypted,
     "memory": contest.memory,
     "many": many.many,
     "idle": idle.idle,

@@ -84,6 +84,15 @@ def uncapped(stage: Stage) -> Result:
     return Result("uncapped", what, (WALL, CPU, RSS), rows, (WHOLE, PLAIN), versions(stage.programs))
 
 
+def encrypted(stage: Stage) -> Result:
+    """Let everybody fetch over loopback as fast as can be, with https to source and store."""
+    size = stage.bytes(1024 * MIB, 128 * MIB)
+    with stage.ground(3 * size, encrypted=True) as ground:
+        rows = contest(ground, everybody(), size, stage.times(ROUNDS))
+    what = f"{size / MIB:.0f} MiB over loopback, as fast as can be, with https to source and store"
+    return Result("tls", what, (WALL, CPU, RSS), rows, (WHOLE, PLAIN), versions(stage.programs))
+
+
 def far_away(stage: Stage) -> Result:
     """Put an ocean between: 40 ms of round trip and a gigabit to source and API, and 25 MB/s for each connection."""
     size = stage.bytes(512 * MIB, 64 * MIB)

@@ -35,7 +35,7 @@ http {{
   types {{ video/mp4 mp4; audio/mpeg mp3; }}
   client_body_temp_path temp; proxy_temp_path temp; fastcgi_temp_path temp; uwsgi_temp_path temp; scgi_temp_path temp;
   client_max_body_size 0; proxy_cache_path cache keys_zone=answers:1m max_size=1g inactive=1d;
-  server {{ listen 127.0.0.1:{port} backlog=1024; {what} }}
+  server {{ listen 127.0.0.1:{port} backlog=1024{encrypted} {what} }}
 }}
 """
 
@@ -53,19 +53,21 @@ class Nginx:
         what: the directives of its only server.
         pace: bytes per second of each connection, from the kernel; None for as fast as can be. nginx's own `limit_rate`
             would not do: it lets a second's worth of each answer pass at once, and so all of an 8 MiB range.
+        certificate: a file with a certificate and its key; None for http.
     """
 
-    def __init__(self, folder: Path, what: str, pace: int | None = None) -> None:
+    def __init__(self, folder: Path, what: str, pace: int | None = None, certificate: Path | None = None) -> None:
         self._folder = folder
         self._what = what
         self._pace = pace
+        self._certificate = certificate
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
 
     @property
     def origin(self) -> str:
         """Its address without a path."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self._certificate else 'http'}://127.0.0.1:{self.port}"
 
     @property
     def requests(self) -> int:
@@ -82,7 +84,9 @@ class Nginx:
             self.port = listener.getsockname()[1]
             # A worker that is nobody could not read what only we may.
             user = "user root;" if os.geteuid() == 0 else ""
-            text = _CONFIGURATION.format(user=user, port=self.port, log="access.log", what=self._what)
+            text = _CONFIGURATION.format(
+                user=user, port=self.port, log="access.log", what=self._what, encrypted=self._encryption()
+            )
             (self._folder / "nginx.conf").write_text(text)
             # It takes listening sockets from an older self that was upgraded, by these numbers.
             inherited = {**os.environ, "NGINX": f"{listener.fileno()};"}
@@ -105,11 +109,15 @@ class Nginx:
             self._process.send_signal(signal.SIGTERM)
             self._process.wait()
 
+    def _encryption(self) -> str:
+        path = self._certificate
+        return f" ssl; ssl_certificate {path}; ssl_certificate_key {path};" if path else ";"
+
     def _await_answer(self) -> None:
         deadline = time.monotonic() + STARTS_WITHIN_S
         while True:
             try:
-                httpx.get(self.origin, timeout=1)
+                httpx.get(self.origin, timeout=1, verify=not self._certificate)
             except httpx.HTTPError:
                 if time.monotonic() > deadline or (self._process and self._process.poll() is not None):
                     raise RuntimeError((self._folder / "said").read_text()) from None
@@ -126,14 +134,15 @@ class FileSource(Nginx):
     Args:
         folder: an empty one with room for the files.
         pace: see `Nginx`.
+        certificate: see `Nginx`.
     """
 
-    def __init__(self, folder: Path, pace: int | None = None) -> None:
+    def __init__(self, folder: Path, pace: int | None = None, certificate: Path | None = None) -> None:
         self._root = folder / "root"
         self._media = folder / "media"
         for made in (self._root, self._media):
             made.mkdir()
-        super().__init__(folder, f"root {self._root};", pace)
+        super().__init__(folder, f"root {self._root};", pace, certificate)
 
     def add(self, kit: RealtimeKitStandIn, recording_id: str, size: int, seed: int = 1) -> StandInRecording:
         """Make a recording known to the API, its video here; recordings of the same size and seed share a file."""

@@ -20,6 +20,7 @@ from tests.clock import python_path
 from tests.flows.duty import PrefectServer
 from tests.standins.realtimekit import RealtimeKitStandIn
 from tests.standins.stores import RcloneStore, SwiftStore
+from tests.support.certificates import self_signed
 from tests.torture.peers.tools import installed
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class RememberingRclone(RcloneStore):
 
     def _command(self) -> list[str]:
         *serve, folder = super()._command()
+        if self.certificate:
+            serve += ["--cert", str(self.certificate), "--key", str(self.certificate)]
         cache = self.folder.with_name(f"{self.folder.name}-hashes")
         return [*serve, "--cache-dir", str(cache), f":hasher,remote='{folder}',hashes=md5,max_age=off:"]
 
@@ -117,16 +120,23 @@ class Stage:
             yield Path(made)
 
     @contextmanager
-    def ground(self, room: int, pace: int | None = None) -> Iterator[Ground]:
+    def ground(self, room: int, pace: int | None = None, *, encrypted: bool = False) -> Iterator[Ground]:
         """Run an API, a source and a store for one scenario.
 
         Args:
             room: bytes that source and store need together.
             pace: bytes per second of each connection to the source; None for as fast as can be.
+            encrypted: whether source and store speak https.
         """
         with self.folder(room) as folder, RealtimeKitStandIn() as kit:
             (folder / "source").mkdir()
-            with FileSource(folder / "source", pace) as source, STORES[self.store_name](folder / "store") as store:
+            certificate = self_signed(folder / "certificate.pem") if encrypted else None
+            store = STORES[self.store_name](folder / "store")
+            if certificate and not isinstance(store, RcloneStore):
+                raise RuntimeError(f"{store.name} speaks no https here; use --store rclone")
+            if certificate:
+                store.certificate, store.endpoint_url = certificate, store.endpoint_url.replace("http:", "https:")
+            with FileSource(folder / "source", pace, certificate) as source, store:
                 kit.lead_links_to(source.origin)
                 yield Ground(self, kit, source, store, folder)
 
@@ -178,11 +188,18 @@ class Ground:
                 return []
             raise
 
+    @property
+    def trust(self) -> dict[str, str]:
+        """The environment variables by which OpenSSL, Go, curl and boto3 trust source and store."""
+        names = ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE")
+        return dict.fromkeys(names, str(self.store.certificate)) if self.store.certificate else {}
+
     def settings(self, bucket: str, **different: str) -> dict[str, str]:
         """Return the whole environment of our own programs, all settings at their defaults but what is different."""
         return {
             **{name: os.environ[name] for name in _INHERITED if name in os.environ},
             **self.store.environment(),
+            **self.trust,
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",

@@ -52,6 +52,7 @@ GROUP = re.compile(rb"^Bag-Group-Identifier: (.*)\n(?=Session-Identifier: \1$)",
 
 
 SINCE = {"title", "session_id", "session_url", "session_missing", "session_failure"}
+SINCE |= {"lag_s", "refreshes", "resumes", "retries"}
 """Keys of a result that have come since, at its end."""
 
 

@@ -200,12 +200,14 @@ def state_of(world: World, run: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def listening(world: World, signer: Signer, **changes: str | None) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def listening(
+    world: World, signer: Signer, *options: str, **changes: str | None
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Start `python -m flows.webhook`, and give it and where it listens."""
     environment = world.environment(
         REALTIMEKIT_WEBHOOK_KEY_URL=signer.url, CLOUDFLARE_API_TOKEN=None, ARCHIVE_URL=None, **changes
     )
-    command = [sys.executable, "-m", "flows.webhook", "--port", "0"]
+    command = [sys.executable, "-m", "flows.webhook", "--port", "0", *options]
     log = world.folder / "webhook.log"
     with (
         log.open("wb") as output,

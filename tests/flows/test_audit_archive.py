@@ -97,7 +97,12 @@ def test_a_damaged_session_fails_the_run_with_its_newest_version_and_is_told_wit
     session.summary = document(SUMMARY)
     keys.append(transcript_of_next_version(plain_here, session, capsys))
     events: list[tuple[str, str, dict[str, Any]]] = []
-    monkeypatch.setattr(Engine, "emit", lambda _engine, *event: events.append(event))
+
+    def emit(_: Engine, event: str, its_id: str, payload: dict[str, Any], kind: str = "recording") -> None:
+        if kind == "recording":
+            events.append((event, its_id, payload))
+
+    monkeypatch.setattr(Engine, "emit", emit)
     flip(plain_here, keys[0])
     assert main([]) == 0, "a newer version supersedes what is damaged"
     stdout, stderr = capsys.readouterr()

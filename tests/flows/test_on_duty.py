@@ -19,7 +19,18 @@ import httpx
 import psutil
 import pytest
 
-from tests.flows.duty import PrefectServer, Running, asked, deploy, deployment_id, listening, started, state_of, worker
+from tests.flows.duty import (
+    PrefectServer,
+    Running,
+    asked,
+    deploy,
+    deployment_id,
+    free_port,
+    listening,
+    started,
+    state_of,
+    worker,
+)
 from tests.flows.postgres import postgres
 from tests.flows.world import World, eventually
 from tests.standins.media import video_mp4
@@ -109,11 +120,16 @@ def hurry(world: World) -> None:
 
 
 def test_what_is_announced_and_what_is_not_is_archived_and_described(on_duty: World) -> None:
-    """The schedule fires the sweep, a webhook starts a run, each archive's event starts a description."""
+    """The schedule fires the sweep, a webhook starts a run, each archive's event starts a description.
+
+    What the runs of the worker have done is in the figures that the webhook's process offers.
+    """
+    port = free_port()
     video = MediaSource(video_mp4(), "video/mp4")
     announced, unannounced = on_duty.add(video, duration=11), on_duty.add(video, duration=11)
     unannounced.status = "UPLOADING"
-    with worker(on_duty), Signer() as signer, listening(on_duty, signer) as (_, address):
+    options = ("--metrics-port", str(port))
+    with worker(on_duty), Signer() as signer, listening(on_duty, signer, *options) as (_, address):
         body, headers = signer.delivery(status_update(announced.id))
         began = time.monotonic()
         answer = httpx.post(f"{address}/webhook", content=body, headers=headers, timeout=60)
@@ -125,6 +141,7 @@ def test_what_is_announced_and_what_is_not_is_archived_and_described(on_duty: Wo
         eventually(lambda: archived(on_duty, unannounced))
         described = [eventually(partial(description, on_duty, recording)) for recording in (announced, unannounced)]
         sweeps = on_duty.ask_prefect("flow_runs", flows={"name": {"any_": ["sweep-recordings"]}})
+        eventually(partial(figures_show, port, on_duty.kit.app_id, recordings=2))
     for recording, said in zip((announced, unannounced), described, strict=True):
         (event,) = on_duty.events(recording)
         delays = [_seconds(event["occurred"], said[moment]) for moment in ("created", "start_time")]
@@ -132,6 +149,13 @@ def test_what_is_announced_and_what_is_not_is_archived_and_described(on_duty: Wo
         assert any(key.endswith(f"{recording.id}.description.json") for key in keys(on_duty))
     assert any(run["state"]["type"] == "COMPLETED" and run["auto_scheduled"] for run in sweeps)
     assert len(on_duty.flow_runs(announced)) == 1
+
+
+def figures_show(port: int, app_id: str, recordings: int) -> bool:
+    """Tell whether the figures show so many archived recordings, and a sweep."""
+    lines = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=30).text.splitlines()
+    swept = [line for line in lines if line.startswith("realtimekit_sweep_last_completed_timestamp_seconds{")]
+    return bool(swept) and f'realtimekit_day_archived_recordings{{app_id="{app_id}"}} {recordings}.0' in lines
 
 
 def description(world: World, recording: StandInRecording) -> dict[str, Any] | None:

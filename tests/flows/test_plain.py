@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
+from prometheus_client.parser import text_string_to_metric_families as parse
 
 from flows import archive_recording, audit_archive, describe_recording, sweep_recordings
 from tests.flows.test_demo import processes_in
@@ -20,6 +21,8 @@ from tests.standins import media
 from tests.standins.realtimekit import Answer, MediaSource
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.flows.world import World
 
 SOON_S = 5.0
@@ -177,3 +180,37 @@ def test_an_audit_and_a_description_need_no_server(plain_here: World, capsys: py
     stdout, stderr = capsys.readouterr()
     assert json.loads(stdout)["files"]
     assert "Described: s3://" in stderr
+
+
+def metrics_in(folder: Path) -> dict[str, float]:
+    """Return the metrics in all files of a folder, by name."""
+    texts = [path.read_text() for path in folder.glob("*.prom")]
+    return {sample.name: sample.value for text in texts for metric in parse(text) for sample in metric.samples}
+
+
+def test_the_figures_of_sweep_and_audit_are_in_files_for_prometheus(
+    plain_here: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "collector"
+    folder.mkdir()
+    monkeypatch.setenv("METRICS_FOLDER", str(folder))
+    now = datetime.now(UTC)
+    recording = plain_here.add(invoked_time=now - timedelta(hours=1), duration=60)
+    assert sweep_recordings.main(["--dry-run"]) == 0
+    assert sweep_recordings.main(["--meeting-id", "abcdef-ghijkl"]) == 0
+    assert list(folder.iterdir()) == [], "nothing was done, or not with all recordings"
+    assert sweep_recordings.main([]) == 0
+    assert audit_archive.main([]) == 0
+    assert sorted(path.suffix for path in folder.iterdir()) == [".prom", ".prom"]
+    metrics = metrics_in(folder)
+    assert metrics["realtimekit_sweep_archived_recordings"] == metrics["realtimekit_audit_covered_recordings"] == 1
+    assert metrics["realtimekit_sweep_archived_bytes"] == 5000 < metrics["realtimekit_audit_read_bytes"]
+    assert 50 * 60 <= metrics["realtimekit_sweep_lag_p95_seconds"] < 70 * 60
+    assert now.timestamp() - 1 <= metrics["realtimekit_sweep_last_completed_timestamp_seconds"] <= time.time()
+    assert recording.id not in "".join(path.read_text() for path in folder.iterdir())
+
+    plain_here.add(invoked_time=now - timedelta(days=6, hours=20), duration=0, file_size=1)
+    assert sweep_recordings.main([]) == 1
+    metrics = metrics_in(folder)
+    counts = [metrics[f"realtimekit_sweep_{name}_recordings"] for name in ("at_risk", "failed", "archived")]
+    assert (counts, metrics["realtimekit_sweep_already_archived_recordings"]) == ([1, 1, 0], 1)

@@ -37,6 +37,8 @@ class Store(ABC):
     access_key: ClassVar[str]
     secret_key: ClassVar[str]
     region: ClassVar[str] = "us-east-1"
+    certificate: Path | None = None
+    """What it shows over https; None where it speaks http."""
 
     def __init__(self, folder: Path) -> None:
         """Choose a free port for a store over `folder`; nothing runs yet."""
@@ -87,7 +89,8 @@ class Store(ABC):
             retries={"mode": "standard", "total_max_attempts": 2},
             s3={"addressing_style": "path"},
         )
-        return session.client("s3", endpoint_url=self.endpoint_url, config=config)
+        trusted = str(self.certificate) if self.certificate else None
+        return session.client("s3", endpoint_url=self.endpoint_url, config=config, verify=trusted)
 
     def start(self) -> None:
         """Start the server, again on the same port and data, and return when it answers."""

@@ -58,6 +58,8 @@ def impersonating() -> Iterator[Impostor]:
     with Impostor() as server:
         thread = threading.Thread(target=partial(server.serve_forever, 0.01))
         thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()

@@ -158,6 +158,9 @@ def events() -> dict[str, Any]:
         engine.emit_archived(archived)
         audit.emit_damaged(engine, damaged)
         engine.emit_session_archived(example(result_of(flow_of("archive_session")), session_id=ID))
+        with pytest.MonkeyPatch.context() as settings:
+            set_up(settings)
+            _publish_figures(engine)
     return {
         event.event: {
             "resource": dict(event.resource),
@@ -166,6 +169,14 @@ def events() -> dict[str, Any]:
         }
         for event in emitted
     }
+
+
+def _publish_figures(engine: PrefectEngine) -> None:
+    sweep, audit = _module("sweep_recordings"), _module("audit_archive")
+    swept, audited = (example(result_of(flow_of(name))) for name in ("sweep_recordings", "audit_archive"))
+    of_sweep, of_audit = sweep.load_settings(sweep.Settings, None), audit.load_settings(audit.AuditSettings, None)
+    sweep.publish_figures(engine, of_sweep, sweep.figures_of(swept, ["app"], looked_at_all=True))
+    audit.publish_figures(engine, of_audit, audit.figures_of(audited, looked_at_all=True))
 
 
 def artifacts() -> list[dict[str, str]]:
