@@ -19,6 +19,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse, Response
 from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from tasks.figures.exposition import encode
 from tasks.orchestration.event_figures import EventFigures
@@ -100,11 +101,11 @@ def serving_metrics(host: str, port: int) -> Iterator[None]:
         return
     config = uvicorn.Config(
         new_metrics_app(), lifespan="on", ws="none", log_config=None, access_log=False, server_header=False,
-        limit_concurrency=REQUESTS_AT_ONCE, timeout_graceful_shutdown=STOPPED_WITHIN_S,
+        limit_concurrency=REQUESTS_AT_ONCE,
     )  # fmt: skip
     server = uvicorn.Server(config)
-    # Prefect knows its settings by context variables.
-    run = copy_context().run
+    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):  # Prometheus asks again
+        run = copy_context().run  # Prefect knows its settings by context variables
     thread = Thread(target=run, args=(server.run, [listener]), name="metrics", daemon=True)
     thread.start()
     log.info("Figures for Prometheus: port %d, %s", port, PATH)
@@ -112,8 +113,9 @@ def serving_metrics(host: str, port: int) -> Iterator[None]:
         yield
     finally:
         server.should_exit = True
-        thread.join(2 * STOPPED_WITHIN_S)
-        listener.close()
+        thread.join(
+            STOPPED_WITHIN_S
+        )  # a request that waits for Prefect's server may outlast it, and ends with the process
 
 
 def _listen(host: str, port: int) -> socket.socket | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tests.benchmarks.contest import ROUNDS, once
-from tests.benchmarks.contestants import Ours, plain, whole
+from tests.benchmarks.contestants import Ours, as_flow, plain, whole
 from tests.benchmarks.figures import CPU, WALL, Metric, Result, Row
 from tests.benchmarks.stage import say
 from tests.benchmarks.table import latest
@@ -62,10 +62,9 @@ def cold(stage: Stage) -> Result:
 
 
 def _ways() -> Iterator[Ours]:
-    flow = whole()
-    yield replace(flow, name="ours: whole command, Prefect server runs")
-    yield replace(flow, name="ours: whole command, no Prefect server", server=False)
-    yield replace(plain(), name="ours: without Prefect")
+    yield as_flow()
+    yield whole()
+    yield plain()
 
 
 def _look(ground: Ground, one: Ours, recording: StandInRecording, row: Row) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tests.support.measure import Usage
 
 WHOLE = "ours: whole command"
+FLOW = "ours: whole command, as a flow"
 PLAIN = "ours: transfer only"
 LIMIT_S = 900.0
 
@@ -86,13 +87,18 @@ class Peer:
             return measured(self.tool.arguments(), environment, Path(scratch), LIMIT_S, ground.began)
 
 
-def whole(**settings: str) -> Ours:
-    """Return ours as a person runs it, with a Prefect server that runs already."""
-    return Ours(WHOLE, ("-m", "flows.archive_recording"), tuple(settings.items()))
+def whole() -> Ours:
+    """Return ours as a person runs it where no Prefect server is configured."""
+    return Ours(WHOLE, ("-m", "flows.archive_recording"), server=False)
+
+
+def as_flow() -> Ours:
+    """Return ours as a person runs it where a Prefect server is configured, and runs already."""
+    return Ours(FLOW, ("-m", "flows.archive_recording"))
 
 
 def plain(**settings: str) -> Ours:
-    """Return the same work without Prefect: a Python process that has the flow's stages done, and nothing else."""
+    """Return the pipeline alone: a Python process that runs it once, without what a command needs besides."""
     return Ours(PLAIN, ("-m", "tests.benchmarks.plain"), tuple(settings.items()), server=False)
 
 
@@ -116,7 +122,8 @@ PEERS = (
 
 def everybody() -> list[Contestant]:
     """Return all who take part, ours first."""
-    return [whole(), plain(), *(Peer(tool) for tool in PEERS if shutil.which(tool.parts[0]) or tool.parts[0] != "curl")]
+    able = (tool for tool in PEERS if shutil.which(tool.parts[0]) or tool.parts[0] != "curl")
+    return [whole(), as_flow(), plain(), *map(Peer, able)]
 
 
 def versions(programs: Path) -> dict[str, str]:

@@ -6,8 +6,11 @@ import asyncio
 import json
 import signal
 import socket
+import subprocess
+import sys
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -357,7 +360,17 @@ def test_prefect_is_asked_only_when_somebody_asks_and_once_for_all_who_ask_at_on
     asyncio.run(ask())
 
 
-# The process
+# The processes
+
+
+def test_a_sweeps_process_that_fails_as_somebody_has_to_look_has_sent_its_figures(here: World) -> None:
+    here.add(invoked_time=NOW - timedelta(days=6, hours=20), duration=0, file_size=1)
+    command = [sys.executable, "-m", "flows.sweep_recordings"]
+    environment = here.environment()
+    done = subprocess.run(command, cwd=here.folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    (event,) = eventually(lambda: events(here, f"realtimekit.sweep.{here.kit.app_id}"), within_s=30)
+    assert event["payload"]["at_risk"] == len(json.loads(done.stdout)["at_risk"]) == 1
 
 
 def test_the_webhooks_process_offers_the_figures_on_this_machine_and_not_where_the_internet_comes_in(
@@ -381,3 +394,23 @@ def test_the_webhooks_process_offers_the_figures_on_this_machine_and_not_where_t
             assert second.wait(20) == 0
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
+
+
+def test_while_the_figures_wait_for_prefect_webhooks_are_answered_and_the_process_ends_when_told_to(
+    here: World,
+) -> None:
+    port = free_port()
+    with socket.create_server(("127.0.0.1", 0)) as silent, Signer() as signer, ThreadPoolExecutor(1) as threads:
+        prefect = f"http://127.0.0.1:{silent.getsockname()[1]}/api"
+        options = ("--metrics-port", str(port))
+        with listening(here, signer, *options, PREFECT_API_URL=prefect) as (process, address):
+            waiting = threads.submit(httpx.get, f"http://127.0.0.1:{port}/metrics", timeout=30)
+            asked, _ = silent.accept()
+            assert httpx.get(f"{address}/health", timeout=5).is_success
+            assert httpx.post(f"{address}/webhook", content=b"{}", timeout=5).status_code == 403
+            assert not waiting.done()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+            assert waiting.exception() or waiting.result().status_code == 503
+            asked.close()
+    assert "Traceback" not in (here.folder / "webhook.log").read_text()
