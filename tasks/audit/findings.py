@@ -36,6 +36,7 @@ class AuditFindings:
     records: dict[str, Record] = field(default_factory=dict)  # the last record of each bag, by folder
     damaged: dict[str, Damage] = field(default_factory=dict)  # by folder
     unread: dict[str, str] = field(default_factory=dict)  # why a bag cannot be read, by folder
+    passed_over: set[str] = field(default_factory=set)  # folders with files in an archived storage class
     unsettled: set[str] = field(default_factory=set)  # folders that were written to or deleted during the audit
     forgotten: list[Held] = field(default_factory=list)  # folders without a marker that no run writes to
     abandoned: list[Upload] = field(default_factory=list)  # that no run can complete

@@ -2,7 +2,8 @@
 
 A bag may be replaced, or deleted, while it is read. So nothing counts as damage unless the bag's listing is the same
 before and after the look that found it; a file that reads wrong is read once more; and a store that does not answer
-is an error, never a finding. `tasks.archive.bag_verifier` says what is damage.
+is an error, never a finding. A file in an archived storage class is no finding either, as nobody can read it now.
+`tasks.archive.bag_verifier` says what is damage.
 Source: RFC 8493, sections 2 and 3.
 """
 
@@ -26,7 +27,8 @@ from tasks.archive import (
     is_unfinished,
     layout,
 )
-from tasks.errors import StoredWrong
+from tasks.errors import StoredWrong, StoreRefused
+from tasks.s3 import ARCHIVED_CLASS
 from tasks.text import MIB, human_size
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ MOST_OBJECTS = 50_000
 MOST_FINDINGS = 100
 """Of one bag that are kept; the others are counted."""
 
-Outcome = Literal["whole", "damaged", "unverifiable", "no bag", "unsettled"]
+Outcome = Literal["whole", "damaged", "archived class", "unverifiable", "no bag", "unsettled"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,9 @@ class Verification:
     sums: Sums = field(default_factory=Sums)  # of the listing that was verified
     read: int = 0  # bytes of payload and tag files
     details: bytes = b""  # recording.json, as it is
+    lacks_texts: bool = (
+        False  # manifests or bag-info.txt are in an archived storage class: what has to be there is open
+    )
 
 
 def verify_bag(bucket: Bucket, folder: str, reader: Reader, *, ours: bool, payload: bool = True) -> Verification:
@@ -127,13 +132,16 @@ class _Look:
         self._ours = ours
         self._unreadable: set[str] = set()  # tag files that the store lists, and does not return whole
         self._texts: dict[str, bytes] = {}
+        self._cold: set[str] = set()  # paths of files in an archived storage class
         self.findings = Findings(MOST_FINDINGS)
         self.read = 0
 
     def verify(self, *, payload: bool) -> None:
         """Verify the tag files, what they state of the payload, and the payload itself if that is wanted."""
         self._read_texts()
-        made_here = self._ours and not is_of_another_program(self._texts.get(layout.INFO, b""))
+        # Which program made a bag is not known while the file that states that cannot be read.
+        ours = self._ours and layout.INFO not in self._cold
+        made_here = ours and not is_of_another_program(self._texts.get(layout.INFO, b""))
         sizes = {path: stored.size for path, stored in self._listed.items()}
         verifier = BagVerifier(sizes, self._texts, self.findings, self._tag_files if made_here else ())
         verifier.verify_tag_files(self._compare_tag_file, self._unreadable)
@@ -150,10 +158,14 @@ class _Look:
         """
         findings, ours = self.findings, self._ours
         outcome: Outcome = "damaged" if findings.damaged else "unverifiable" if findings.kept else "whole"
+        if self._cold and not findings.damaged:
+            outcome = "archived class"
         sums = Sums.of(stored for path, stored in self._listed.items() if not (ours and is_unfinished(path)))
         more = findings.count - len(findings.kept)
         details = self._texts.get(layout.DETAILS, b"")
-        return Verification(outcome, tuple(findings.kept), more, sums, read, details)
+        stating = {layout.INFO, *(manifest.name for manifest in find_manifests(self._listed))}
+        lacks_texts = not stating.isdisjoint(self._cold)
+        return Verification(outcome, tuple(findings.kept), more, sums, read, details, lacks_texts)
 
     def _read_texts(self) -> None:
         """Read the tag files that are parsed."""
@@ -175,12 +187,25 @@ class _Look:
         except StoredWrong as wrong:
             self._unreadable.add(name)
             self.findings.note("altered", name, wrong.expected, wrong.actual)
+        except StoreRefused as refused:
+            self._pass_over(name, refused)
+            self._unreadable.add(name)
+
+    def _pass_over(self, path: str, refused: StoreRefused) -> None:
+        """Note that a file is in an archived storage class.
+
+        Raises:
+            StoreRefused: it is not; the store refuses to read it for another reason.
+        """
+        if refused.code != ARCHIVED_CLASS:
+            raise refused
+        self._cold.add(path)
 
     def _compare_tag_file(self, name: str, stated: Mapping[str, str]) -> str:
         """Return what a tag file is if its checksums are not as stated; a parsed one is read again before that."""
         if name in self._texts and not compare_text(self._texts[name], stated):
             return ""
-        actual, read = self._compare(self._listed[name], stated)
+        actual, read = self._compare(name, stated)
         self.read += read
         return actual
 
@@ -194,7 +219,7 @@ class _Look:
         paths = sorted(stated.keys() & self._listed.keys())
         doubt = f" as {', '.join(sorted(altered_manifests))} states, which is altered itself"
         with ThreadPoolExecutor(FILES_AT_ONCE) as threads:
-            comparisons = threads.map(lambda path: self._compare(self._listed[path], stated[path]), paths)
+            comparisons = threads.map(lambda path: self._compare(path, stated[path]), paths)
             for path, (actual, read) in zip(paths, comparisons, strict=True):
                 self.read += read
                 if actual and altered_manifests:
@@ -202,14 +227,17 @@ class _Look:
                 elif actual:
                     self.findings.note("altered", path, describe_checksums(stated[path]), actual)
 
-    def _compare(self, stored: StoredObject, stated: Mapping[str, str]) -> tuple[str, int]:
+    def _compare(self, path: str, stated: Mapping[str, str]) -> tuple[str, int]:
         """Return what a file's bytes are if they are not as stated, and how many bytes were read."""
-        actual, read = "", 0
+        stored, actual, read = self._listed[path], "", 0
         for _ in range(READINGS):
             try:
                 checksums = self._reader.digests(self._bucket, stored, stated)
             except StoredWrong as wrong:
                 return wrong.actual, read
+            except StoreRefused as refused:
+                self._pass_over(path, refused)
+                return "", read
             read += stored.size
             if checksums == stated:
                 return "", read

@@ -25,7 +25,8 @@ from tasks.archive import (
     AUDIT,
     Finding,
 )
-from tasks.errors import ObjectTooLarge
+from tasks.errors import ObjectTooLarge, StoreRefused
+from tasks.s3 import ARCHIVED_CLASS
 from tasks.text import MIB
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Record(BaseModel):
 
     folder: str  # below the archive's root, with a slash at its end
     at: datetime  # when the bag was verified
-    outcome: Literal["whole", "damaged", "unverifiable", "unread", "gone"]
+    outcome: Literal["whole", "damaged", "unverifiable", "unread", "gone", "archived class"]
     read_at: datetime | None = None  # when its whole payload was read last
     objects: int = 0
     size: int = 0  # bytes
@@ -160,7 +161,11 @@ class AuditLog:
             return (self._bucket.get(key, LARGEST) or b"").splitlines()
         except ObjectTooLarge as large:  # it was smaller when it was listed
             self._log.warning("%s", large)
-            return []
+        except StoreRefused as refused:
+            if refused.code != ARCHIVED_CLASS:
+                raise
+            self._log.warning("%s is in an archived storage class: what it tells of bags is not known.", key)
+        return []
 
     def _records(self, lines: Iterable[bytes]) -> list[Record]:
         records, broken = [], 0

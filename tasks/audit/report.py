@@ -25,7 +25,7 @@ from tasks.figures import AuditFigures
 from tasks.realtimekit import RETENTION, parse_archived
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from tasks.audit.findings import AuditFindings, Damage
 
@@ -229,6 +229,10 @@ def _find_notices(findings: AuditFindings, url: str) -> Iterator[Notice]:
         if record.outcome == "unverifiable" and folder in holdings.bags:
             detail = "; ".join(map(str, record.findings[:NAMED]))
             yield Notice(what="cannot be verified", where=f"{url}/{shown(folder)}", detail=detail)
+    known = {folder for folder, record in findings.records.items() if record.outcome == "archived class"}
+    if cold := (known | findings.passed_over) & holdings.bags.keys():
+        detail = f"{_count_bags(cold)}: compared by names and sizes as far as they can be, not read"
+        yield Notice(what="in an archived storage class", where=url, detail=detail)
     for held in sorted(findings.forgotten, key=lambda held: held.folder):
         detail = f"no bagit.txt, and nothing written since {held.newest:%Y-%m-%d %H:%M} UTC"
         yield Notice(what="half done and forgotten", where=f"{url}/{shown(held.folder)}", detail=detail)
@@ -240,8 +244,11 @@ def _find_notices(findings: AuditFindings, url: str) -> Iterator[Notice]:
         detail = f"{holdings.foreign:,} objects that are in no bag, such as in {', '.join(holdings.samples)}"
         yield Notice(what="foreign objects", where=url, detail=detail)
     if findings.unsettled:
-        versions = sum(held_at(folder).is_session for folder in findings.unsettled)
-        and_versions = f" and {versions} versions of sessions" if versions else ""
-        recordings = f"{len(findings.unsettled) - versions} recordings{and_versions}"
-        detail = f"{recordings} were being written or deleted: left to the next audit"
+        detail = f"{_count_bags(findings.unsettled)} were being written or deleted: left to the next audit"
         yield Notice(what="being written", where=url, detail=detail)
+
+
+def _count_bags(folders: Collection[str]) -> str:
+    versions = sum(held_at(folder).is_session for folder in folders)
+    and_versions = f" and {versions} versions of sessions" if versions else ""
+    return f"{len(folders) - versions} recordings{and_versions}"

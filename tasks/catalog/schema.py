@@ -55,7 +55,11 @@ COLUMNS = (
         "unreadable: the store refuses parts of the bag; foreign: another program made the bag",
     ),
     Column("findings", "texts", "what a person has to know of the archive, in sentences"),
-    Column("fixity_outcome", "text", "the last audit's: whole, damaged, unverifiable, unread; null if there was none"),
+    Column(
+        "fixity_outcome",
+        "text",
+        "the last audit's: whole, damaged, unverifiable, unread, archived class; null if there was none",
+    ),
     Column("fixity_checked_at", "time", "when an audit last looked at the recording as it is archived now"),
     Column("fixity_read_at", "time", "when an audit last read all of the recording as it is archived now"),
     Column("fixity_findings", "texts", "what the last audit found"),
