@@ -53,6 +53,7 @@ ON_DUTY = (
     r"torture/sessions/test_catalogue.py::.*(-swift|session-(?!at-once|never|api)\S*-rclone)\]",
     r"catalog/test_scale.py::",
     r"restore/test_memory.py::",
+    r"restore/test_bucket.py::test_a_large_object_that_came_meanwhile_.*\[True",
     r"library/test_scale.py::",
     r"catalog/test_update.py::test_(two_updates_at_once|an_update_that_is_killed)_.*\[[2-9]",
     # The same is told of a run with a server, and of one without by other tests.

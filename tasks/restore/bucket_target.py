@@ -11,9 +11,10 @@ import hashlib
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, nullcontext, suppress
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
+from tasks.archive import is_a_folder, layout
 from tasks.errors import (
     ArchiverError,
     StoredWrong,
@@ -23,8 +24,8 @@ from tasks.errors import (
     TargetUnusable,
     UploadVanished,
 )
-from tasks.restore.target import READINGS, FileDamaged, FileUnplaceable, State
-from tasks.s3 import Part, bare_etag, crc64, fill_buffers, grow_part_size, part_ranges
+from tasks.restore.target import MOST_STRANGERS, READINGS, FileDamaged, FileUnplaceable, State
+from tasks.s3 import ALREADY_EXISTS, Part, bare_etag, crc64, fill_buffers, grow_part_size, part_ranges
 from tasks.text import MIB
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ PARTS_AT_ONCE = 4
 """Of one file, on their way."""
 LOOKS = 3
 """At an upload that another restore of the same file has ended."""
+_IN_THE_WAY = "something else lies there"
 _HINT = "Correct the target, or RESTORE_PROFILE and RESTORE_ENDPOINT_URL, which say whose store it is in"
 
 
@@ -77,9 +79,13 @@ class BucketTarget:
         """Return nothing: a bucket tells all keys apart."""
         return set()
 
-    def strangers(self, _base: str, _paths: Collection[str]) -> list[str]:
-        """Return nothing: some stores read all objects to list them, and an audit of the copy names these files."""
-        return []
+    def strangers(self, base: str, paths: Collection[str]) -> list[str]:
+        """Return the paths of objects within a bag's payload that are none of the bag's paths."""
+        bag = f"{self._prefix}{base}/"
+        with self._errors():
+            listed = (stored for stored in self._store.list(bag + layout.PAYLOAD) if not is_a_folder(stored))
+            strange = (path for stored in listed if (path := stored.key.removeprefix(bag)) not in paths)
+            return list(islice(strange, MOST_STRANGERS))
 
     def require_room(self, base: str, files: Mapping[str, BagFile]) -> None:
         """Do nothing: a bucket has no end that it tells of."""
@@ -101,13 +107,13 @@ class BucketTarget:
         self, _base: str, path: str, file: BagFile, read: Callable[[int], Iterator[bytes]], *, overwrite: bool
     ) -> int:
         """Bring a file to its key, verified, and return how many bytes were fetched; see `Target`."""
-        key, damages = self._prefix + path, list[str]()
+        damages = list[str]()
         for look in range(LOOKS):
             try:
                 if file.size <= PART_SIZE:
                     sha256 = self._put(path, file, read, overwrite=overwrite)
                 else:
-                    sha256 = self._upload(key, file, read, adopt=not look)
+                    sha256 = self._upload(path, file, read, overwrite=overwrite, adopt=not look)
             except UploadVanished:  # another restore of the same file has ended it
                 if self.state(path, file) is State.RIGHT:
                     return 0
@@ -139,16 +145,20 @@ class BucketTarget:
                 self._prefix + path, content, file.content_type, metadata, if_absent=not overwrite
             )
         if not written and self.state(path, file) is not State.RIGHT:
-            raise FileUnplaceable("something else lies there", in_the_way=True)
+            raise FileUnplaceable(_IN_THE_WAY, in_the_way=True)
         return sha256
 
-    def _upload(self, key: str, file: BagFile, read: Callable[[int], Iterator[bytes]], *, adopt: bool) -> str:
+    def _upload(
+        self, path: str, file: BagFile, read: Callable[[int], Iterator[bytes]], *, overwrite: bool, adopt: bool
+    ) -> str:
         """Upload a file, complete the upload if the bytes are as stated, and return their SHA-256.
 
         Args:
+            overwrite: see `write`.
             adopt: carry on an upload that a killed run has left; if it is of no use, it is aborted, and an empty text
                 returned.
         """
+        key = self._prefix + path
         ranges = part_ranges(file.size, grow_part_size(file.size, PART_SIZE))
         with closing(read(0)) as chunks:  # type: ignore[type-var]  # a generator
             bodies = fill_buffers(chunks, (bytearray(one.size) for one in ranges))
@@ -167,11 +177,29 @@ class BucketTarget:
                     raise
                 parts, sha256 = [], ""  # rclone takes no part twice, and another one was there
         if sha256 == file.sha256:
-            with self._errors():
-                self._store.complete(upload, parts)
-        else:
-            self._abort(upload)
+            return sha256 if self._complete(upload, parts, path, file, overwrite=overwrite) else ""
+        self._abort(upload)
         return sha256
+
+    def _complete(self, upload: Upload, parts: list[Part], path: str, file: BagFile, *, overwrite: bool) -> bool:
+        """Complete an upload, and tell whether the file is there; if it is not, the upload is aborted.
+
+        Raises:
+            FileUnplaceable: another object came there meanwhile, and is kept.
+        """
+        with self._errors():
+            try:
+                self._store.complete(upload, parts, if_absent=not overwrite)
+            except StoreRefused as refused:
+                if refused.code not in ALREADY_EXISTS:
+                    raise
+            else:
+                return True
+        self._abort(upload)
+        state = self.state(path, file)
+        if state is State.OTHER:
+            raise FileUnplaceable(_IN_THE_WAY, in_the_way=True)
+        return state is State.RIGHT
 
     def _left_upload(self, key: str) -> Upload | None:
         """Return the newest upload that a killed run has left for a key."""

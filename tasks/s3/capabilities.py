@@ -45,6 +45,8 @@ class StoreCapabilities:
         """For HEAD; Backblaze and s3proxy refuse the header."""
         self.takes_if_none_match = True
         """For PutObject."""
+        self.takes_if_none_match_to_complete = True
+        """For CompleteMultipartUpload: some stores take the condition for PutObject alone."""
         self.takes_crc64 = True
         """For multipart uploads, their parts and their completion."""
         self._asking = Lock()

@@ -133,13 +133,16 @@ class Store(Bucket):
                 capabilities.takes_crc64 = False
         return Part(number, len(body), answer["ETag"], crc)
 
-    def complete(self, upload: Upload, parts: Sequence[Part]) -> StoredObject:
+    def complete(self, upload: Upload, parts: Sequence[Part], *, if_absent: bool = False) -> StoredObject:
         """Complete an upload, and verify the size and the checksum of the object.
 
         Args:
             parts: all parts, in order.
+            if_absent: keep an object that exists, on stores that support `If-None-Match` here.
 
         Raises:
+            StoreRefused: with a code of `ALREADY_EXISTS` if an object is kept: another one, or that of this upload, if
+                the answer to an earlier request was lost.
             UploadVanished: there is no such upload, and no checksum proves that the object was made of it.
             StoredWrong: the object differs from what was sent.
         """
@@ -154,7 +157,7 @@ class Store(Bucket):
             checksum = {"ChecksumCRC64NVME": encode_crc64(crc), "ChecksumType": "FULL_OBJECT", "MpuObjectSize": size}
         listed = {"Parts": [{"PartNumber": part.number, "ETag": part.etag} for part in parts]}
         try:
-            self._complete(upload, listed, checksum)
+            self._complete(upload, listed, checksum, if_absent=if_absent)
         except UploadVanished:
             # The answer was lost, or another run completed or aborted the upload: the object may be an older one.
             stored = self.head(upload.key)
@@ -163,15 +166,24 @@ class Store(Bucket):
             return stored
         return self.verify(upload.key, size, crc)
 
-    def _complete(self, upload: Upload, listed: dict[str, Any], checksum: dict[str, Any]) -> None:
-        wanted = {"UploadId": upload.id, "MultipartUpload": listed}
+    def _complete(
+        self, upload: Upload, listed: dict[str, Any], checksum: dict[str, Any], *, if_absent: bool = False
+    ) -> None:
+        wanted, capabilities = {"UploadId": upload.id, "MultipartUpload": listed}, self._capabilities
+        is_conditional = if_absent and capabilities.takes_if_none_match_to_complete
+        condition = {"IfNoneMatch": "*"} if is_conditional else {}
         try:
-            self._ask("complete_multipart_upload", upload.key, **wanted, **checksum)
+            self._ask("complete_multipart_upload", upload.key, **wanted, **checksum, **condition)
         except StoreRefused as refused:
-            if not checksum or refused.code not in NOT_SUPPORTED:
+            if not (checksum or condition) or refused.code not in NOT_SUPPORTED:
                 raise
-            self._ask("complete_multipart_upload", upload.key, **wanted)
-            self._capabilities.takes_crc64 = False
+            if condition:
+                self._complete(upload, listed, checksum)
+                # If the checksum was refused, too, which of both the store does not support is not known.
+                capabilities.takes_if_none_match_to_complete = bool(checksum) and not capabilities.takes_crc64
+            else:
+                self._complete(upload, listed, {})
+                capabilities.takes_crc64 = False
 
     def abort(self, upload: Upload) -> None:
         """Abort an upload; an upload that no longer exists is no error."""

@@ -14,7 +14,7 @@ from tasks.restore import bucket_target, stages
 from tasks.s3 import Store, are_in_one_store
 from tests.standins.realtimekit import MediaSource, SyntheticContent
 from tests.support.bags import key_of
-from tests.support.meddling import Meddled
+from tests.support.meddling import Meddled, refusal
 from tests.support.restoring import (
     Fetched,
     only,
@@ -145,6 +145,73 @@ def test_another_object_in_the_way_is_left_alone_and_replaced_only_on_demand(ben
     assert objects(bench.s3, bucket)[key] == b"x" * size
     assert only(restored(bench, f"s3://{bucket}", recording, overwrite=True)).whole
     assert objects(bench.s3, bucket) == objects(bench.s3, bench.bucket, "archive/")
+
+
+def test_an_object_that_nobody_states_is_named_and_left_and_the_copy_is_no_bag(bench: Archiving) -> None:
+    recording, bucket = archived(bench), new_bucket(bench)
+    folder = bench.folder(recording).removeprefix("archive/")
+    bench.s3.put_object(Bucket=bucket, Key=f"{folder}data/video/stray.mp4", Body=b"stray")
+    if bench.server.name == "swift":  # rclone has real folders
+        bench.s3.put_object(Bucket=bucket, Key=f"{folder}data/", Body=b"")
+    for _ in range(2):
+        report = restored(bench, f"s3://{bucket}", recording)
+        assert problems_of(report) == {"data/video/stray.mp4": "in the way"}
+        there = objects(bench.s3, bucket)
+        assert f"{folder}bagit.txt" not in there
+        assert there[f"{folder}data/video/stray.mp4"] == b"stray"
+    bench.s3.delete_object(Bucket=bucket, Key=f"{folder}data/video/stray.mp4")
+    assert only(restored(bench, f"s3://{bucket}", recording)).whole
+
+
+def when_completing(bucket: str, then: Callable[[dict[str, Any], Callable[[], Any]], Any]) -> Any:
+    """Return what does something at the completion of an upload to a bucket."""
+
+    def meddle(method: str, request: dict[str, Any], send: Callable[[], Any]) -> Any:
+        is_it = method == "complete_multipart_upload" and request["Bucket"] == bucket
+        return then(request, send) if is_it else send()
+
+    return meddle
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_large_object_that_came_meanwhile_is_left_alone_and_replaced_only_on_demand(
+    swift: Archiving, monkeypatch: pytest.MonkeyPatch, *, overwrite: bool
+) -> None:
+    monkeypatch.setattr(bucket_target, "PART_SIZE", swift.part)
+    recording, bucket = archived(swift, swift.part + 1), new_bucket(swift)
+    key = key_of(swift, recording, "data/video").removeprefix("archive/")
+
+    def come(_request: dict[str, Any], send: Callable[[], Any]) -> Any:
+        swift.s3.put_object(Bucket=bucket, Key=key, Body=b"another")
+        return send()
+
+    meddled_target(swift, monkeypatch, when_completing(bucket, come))
+    report = restored(swift, f"s3://{bucket}", recording, overwrite=overwrite)
+    assert list(problems_of(report).values()) == ([] if overwrite else ["in the way"])
+    assert (objects(swift.s3, bucket)[key] == b"another") is not overwrite
+    assert not uploads(swift, bucket)
+
+
+@pytest.mark.parametrize(("status", "code"), [(412, "PreconditionFailed"), (409, "ConditionalRequestConflict")])
+@pytest.mark.parametrize("is_done", [True, False])
+def test_a_condition_that_fails_for_the_object_itself_or_for_a_moment_is_no_problem(
+    rclone: Archiving, monkeypatch: pytest.MonkeyPatch, status: int, code: str, *, is_done: bool
+) -> None:
+    monkeypatch.setattr(bucket_target, "PART_SIZE", rclone.part)
+    recording, bucket, first = archived(rclone, rclone.part + 1), new_bucket(rclone), iter([True])
+
+    def fail_once(request: dict[str, Any], send: Callable[[], Any]) -> Any:
+        assert request["IfNoneMatch"] == "*"
+        if not next(first, False):
+            return send()
+        if is_done:  # and its answer was lost: this is the one to the request that came after it
+            send()
+        raise refusal(code, status)
+
+    meddled_target(rclone, monkeypatch, when_completing(bucket, fail_once))
+    assert only(restored(rclone, f"s3://{bucket}", recording)).whole
+    assert objects(rclone.s3, bucket) == objects(rclone.s3, rclone.bucket, "archive/")
+    assert not uploads(rclone, bucket)
 
 
 def test_the_archive_itself_is_no_target(rclone: Archiving) -> None:

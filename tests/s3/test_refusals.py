@@ -98,6 +98,18 @@ def test_a_store_that_knows_no_condition_is_spared_it_from_then_on(rclone: Archi
     assert refusing.asked == [*again, True, False, False]
 
 
+@pytest.mark.parametrize("error", REFUSALS[:3], ids=str)
+def test_a_store_that_knows_the_condition_for_puts_alone_is_spared_it_for_uploads_from_then_on(
+    rclone: Archiving, error: ClientError
+) -> None:
+    refusing = Refusing("complete_multipart_upload", "IfNoneMatch", error)
+    for number, store in enumerate(stores_of(rclone, refusing)):
+        upload = store.begin_upload(f"key-{number}", "video/mp4", {})
+        assert store.complete(upload, [store.put_part(upload, 1, b"bytes")], if_absent=True).size == 5
+    assert refusing.asked == [True, False, False]
+    assert store._capabilities.takes_if_none_match
+
+
 @pytest.mark.parametrize("method", ["create_multipart_upload", "upload_part", "complete_multipart_upload"])
 @pytest.mark.parametrize("error", REFUSALS[:3], ids=str)
 def test_a_store_that_announces_crc64nvme_and_refuses_it_later_gets_none_from_then_on(
