@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.catalog import COLUMNS, SCHEMA_VERSION
@@ -85,6 +86,32 @@ def test_the_queries_of_the_readme_run(rclone: Archiving, tmp_path: Path) -> Non
     assert len(statements) == 3
     answers = [asked(part, tmp_path) for part in statements]
     assert [month for month, *_ in answers[0]] == ["2026-09", "2026-10", "2026-11"]
+
+
+def hive(kind: pa.DataType) -> str:
+    """Return what Athena, which has Hive's types, calls a type."""
+    if pa.types.is_list(kind):
+        return f"array<{hive(kind.value_type)}>"
+    if pa.types.is_struct(kind):
+        return f"struct<{', '.join(f'{field.name}: {hive(field.type)}' for field in kind)}>"
+    names = {
+        pa.string(): "string",
+        pa.int64(): "bigint",
+        pa.float64(): "double",
+        pa.timestamp("us", "UTC"): "timestamp",
+    }
+    return names[kind]
+
+
+def test_the_table_for_athena_has_the_columns_and_partitions_of_the_files(rclone: Archiving) -> None:
+    rclone.archived(rclone.add(1000))
+    update(rclone)
+    ((key, content),) = files(rclone).items()
+    ddl = r"```sql\n-- Athena.*?\nCREATE EXTERNAL TABLE \w+ \((.*?)\n\)\nPARTITIONED BY \((.*?)\)\nSTORED AS PARQUET"
+    ((columns, partitions),) = re.findall(ddl, README.read_text(), re.DOTALL)
+    stated = [part.strip().replace("`", "").split(" ", 1) for part in re.split(r",(?![^<]*>)", columns)]
+    assert stated == [[field.name, hive(field.type)] for field in pq.read_schema(io.BytesIO(content))]
+    assert partitions.split(", ") == [f"{name} string" for name in re.findall(r"/(\w+)=", key)]
 
 
 def test_columns_say_what_they_are(rclone: Archiving) -> None:
