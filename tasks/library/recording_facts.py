@@ -180,6 +180,12 @@ class RecordingFacts:
         return {"partial": "files missing", "foreign": "other program"}.get(condition or "", "")
 
     @property
+    def fixity(self) -> str:
+        """What the last audit found, in words."""
+        outcome = str(self.row["fixity_outcome"])
+        return "some files are in an archived storage class now" if outcome == "archived class" else outcome
+
+    @property
     def is_damaged(self) -> bool:
         """Whether its bag is not whole, so that no whole bag can be handed out."""
         return self.row["condition"] in {"damaged", "unreadable"}

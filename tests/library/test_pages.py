@@ -297,6 +297,14 @@ def test_a_length_that_none_can_be_shortens_no_link(stated: float | None, second
 
 
 @pytest.mark.parametrize(
+    ("outcome", "words"), [("whole", "whole"), ("archived class", "some files are in an archived storage class now")]
+)
+def test_what_an_audit_passed_over_is_told_in_words_and_is_no_warning(outcome: str, words: str) -> None:
+    facts = RecordingFacts({"fixity_outcome": outcome, "condition": "whole"})
+    assert (facts.fixity, facts.warning) == (words, "")
+
+
+@pytest.mark.parametrize(
     ("name", "stated", "wanted"),
     [
         ("a.mp4", "text/html", "video/mp4"),
