@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
+from itertools import count
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
@@ -30,7 +31,7 @@ from tasks.audit import (
     summary,
     survey_archive,
 )
-from tasks.engine import AUDITED, DAMAGED, Engine
+from tasks.engine import ALARM_LABEL, AUDITED, DAMAGED, Engine
 from tasks.errors import ArchiverError, AuditUnfinished, DamageFound
 from tasks.s3 import MAX_BODIES, new_s3_client
 from tasks.session import SPARE_CONNECTIONS, StoreAccess
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 MAX_GIGABYTES, MAX_MINUTES, WITHIN_DAYS = 50.0, 60, 31
 MOST_GIGABYTES, MOST_MINUTES, MOST_DAYS = 1_000_000.0, 20 * 60, 3660
 GB = 1_000_000_000
+MOST_ALARMS = 10
 
 Gigabytes = Annotated[float, Field(ge=0, le=MOST_GIGABYTES)]
 Minutes = Annotated[int, Field(ge=1, le=MOST_MINUTES)]
@@ -82,8 +84,10 @@ def audit(
     url, app_id = settings.archive_url, settings.realtimekit_app_id
     budget = Budget(max_gigabytes * GB, max_minutes * 60)
 
+    numbers = count(1)
+
     def note(damage: Damage) -> None:
-        emit_damaged(engine, describe_damage(damage, url, datetime.now(UTC), app_id))
+        emit_damaged(engine, describe_damage(damage, url, datetime.now(UTC), app_id), next(numbers))
 
     findings, unfinished = Audit(datetime.now(UTC), note), ""
     engine.with_retries(settings)(survey_archive, session, findings, app_ids)
@@ -99,13 +103,22 @@ def audit(
     return result
 
 
-def emit_damaged(engine: Engine, recording: DamagedRecording) -> None:
-    """Report a damaged recording, or a damaged version of a session, in the log and with an event."""
-    if isinstance(recording, DamagedSession) and recording.superseded:
+def emit_damaged(engine: Engine, recording: DamagedRecording, number: int = 1) -> None:
+    """Report a damaged recording, or a damaged version of a session, in the log and with an event.
+
+    Args:
+        engine: of the run.
+        recording: what is damaged.
+        number: of the damage in this audit, from 1 on. Only the first ones ask for a person each: the run's failure
+            counts them all.
+    """
+    superseded = isinstance(recording, DamagedSession) and recording.superseded
+    if superseded:
         engine.log.warning("Damaged: %s", recording)
     else:
         engine.log.error("DAMAGED: %s", recording)
-    engine.emit(DAMAGED, recording.recording_id, recording.model_dump(mode="json"))
+    labels = {ALARM_LABEL: "no" if superseded or number > MOST_ALARMS else "yes"}
+    engine.emit(DAMAGED, recording.recording_id, recording.model_dump(mode="json"), labels=labels)
 
 
 def publish_table(engine: Engine, result: AuditReport) -> None:

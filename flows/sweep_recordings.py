@@ -16,7 +16,7 @@ from pydantic import Field
 
 from tasks import command
 from tasks.arguments import Metavar
-from tasks.engine import SWEPT, Engine
+from tasks.engine import SWEPT, WHOLE_LABEL, Engine
 from tasks.errors import CannotHandOut, SweepIncomplete
 from tasks.run_history import SWEEP_TABLE
 from tasks.settings import AppId, Settings, load_settings
@@ -26,6 +26,7 @@ from tasks.sweep import (
     SessionChoice,
     Sweep,
     archive_all,
+    emit_events,
     figures_of,
     find_unarchived,
     findings,
@@ -116,6 +117,8 @@ def sweep(
         swept = sweep_sessions(session, plan.sessions, apps, scope, sessions, emit, dry_run=dry_run)
         result = ledger.result(swept, dry_run=dry_run, retries=engine.retries)
         publish_table(engine, result)
+        if not dry_run:
+            emit_events(engine, result, scope)
     if dry_run:
         return result
     of_all = settings.realtimekit_app_id in apps and not within and not meeting_id
@@ -148,7 +151,8 @@ def publish_figures(engine: Engine, settings: Settings, figures: SweepFigures) -
     A sweep of some recordings replaces no figures of all of them in the file.
     """
     app_id = settings.realtimekit_app_id
-    engine.emit(SWEPT, app_id, figures.model_dump(mode="json"), "sweep")
+    labels = {WHOLE_LABEL: "yes" if figures.looked_at_all else "no"}
+    engine.emit(SWEPT, app_id, figures.model_dump(mode="json"), "sweep", labels)
     if settings.metrics_folder and figures.looked_at_all:
         from tasks.figures import exposition, textfile  # noqa: PLC0415 - Prometheus' library takes a while
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from functools import wraps
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from tasks import prefect_settings
@@ -26,7 +27,7 @@ from tasks.session_report import report_session
 from tasks.text import redact, redact_logs, safe_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tasks.archive import ArchivedMeetingSession, ArchivedRecording
     from tasks.cancellation import CancellationGroup
@@ -43,8 +44,15 @@ R = TypeVar("R")
 ARCHIVED = "realtimekit.recording.archived"
 SESSION_ARCHIVED = "realtimekit.session.archived"
 DAMAGED = "realtimekit.archive.damaged"
+AT_RISK = "realtimekit.recording.at-risk"
+LOST = "realtimekit.recording.lost"
 SWEPT = "realtimekit.sweep.completed"
 AUDITED = "realtimekit.audit.completed"
+ALARM_LABEL = "realtimekit.alarm"
+"""A label of the resources of events that not always ask for a person: `yes` or `no`."""
+WHOLE_LABEL = "realtimekit.looked-at-all"
+"""A label of the resource of a sweep's event: whether all recordings were looked at, `yes` or `no`."""
+NO_LABELS: Mapping[str, str] = MappingProxyType({})
 LOG = logging.getLogger("realtimekit-archiver")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -163,7 +171,14 @@ class Engine:
 
         return attempt
 
-    def emit(self, event: str, its_id: str, payload: dict[str, Any], kind: str = "recording") -> None:
+    def emit(
+        self,
+        event: str,
+        its_id: str,
+        payload: dict[str, Any],
+        kind: str = "recording",
+        labels: Mapping[str, str] = NO_LABELS,
+    ) -> None:
         """Emit an event about something, for whoever listens; without a server nobody does.
 
         Args:
@@ -171,6 +186,7 @@ class Engine:
             its_id: whose event it is; becomes the event's resource.
             payload: with every key, always: Prefect's event templates fail without a trace on one that is missing.
             kind: `recording`, `session`, `sweep` or `audit`.
+            labels: more labels of the resource, by which an automation selects events.
         """
 
     def emit_archived(self, archived: ArchivedRecording) -> None:

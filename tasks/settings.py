@@ -167,6 +167,14 @@ class WebhookSettings(BaseSettings):
     )
 
 
+class AlarmSettings(BaseSettings):
+    """What the alarms need to know: where they are sent, which is a secret unless it is the name of a block."""
+
+    model_config = _FROM_ENVIRONMENT
+
+    alarms_to: SecretStr = SecretStr("")
+
+
 def load_settings(kind: type[S], env_file: str | None = ".env") -> S:
     """Read settings from the environment, which a `.env` file may complete but never override.
 

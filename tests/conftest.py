@@ -66,6 +66,8 @@ ON_DUTY = (
     r"test_scale.py::.*\[10000\]",
     # Prefect's command line takes three processes for it; what `prefect.yaml` says is read by all other tests of it.
     r"test_prefect_yaml.py::test_deploying_again_",
+    # The library of all messengers takes a second to load.
+    r"test_alarm_receiver.py::",
     # What the figures are is tried without a server; these wait for events to come to it.
     r"flows/test_metrics.py::",
 )
@@ -78,7 +80,9 @@ DEPLOYED = re.compile(r"tests/flows/test_(sweep_recordings|webhook|waiting|prefe
 """Tests that share deployments on Prefect's server."""
 PROCESSES = re.compile(r"tests/flows/test_(module|secrets|interrupted|doctor)\.py")
 """Tests that start most processes: a part of their own, so that no part takes much longer than the others."""
-PLAIN = re.compile(r"tests/flows/(test_(plain|prefect_settings|webhook_register|library)\.py|.*\[plainly)")
+PLAIN = re.compile(
+    r"tests/flows/(test_(plain|prefect_settings|webhook_register|library|alarm_receiver)\.py|.*\[plainly)"
+)
 """Tests of the flows' commands without any server: any worker may take any of them."""
 
 

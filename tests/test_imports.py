@@ -37,6 +37,7 @@ LIBRARIES = {
     "fastapi": {"orchestration", "library"},
     "jinja2": {"library"},
     "zipstream": {"library"},
+    "apprise": {"orchestration"},
     "prometheus_client": {"figures"},
 }
 """Which wings may import a library; Prefect has a test of its own."""
@@ -58,7 +59,7 @@ import os, sys
 import boto3, botocore.session, httpx, pydantic_settings, tqdm, pydantic, dotenv, awscrt.checksums, pathvalidate
 import importlib.metadata, concurrent.futures, prefect.events.worker, prefect.client.orchestration, prefect.artifacts
 import prefect
-OURS = ("AWS_", "CLOUDFLARE_", "REALTIMEKIT_", "ARCHIVE_", "TRANSFER_", "TASK_", "POLL_", "STALL_")
+OURS = ("AWS_", "CLOUDFLARE_", "REALTIMEKIT_", "ARCHIVE_", "TRANSFER_", "TASK_", "POLL_", "STALL_", "ALARMS_")
 read = set()
 def hook(name):
     original = getattr(os._Environ, name)

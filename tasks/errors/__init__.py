@@ -34,6 +34,7 @@ ArchiverError
  │   ├─ SweepIncomplete          recordings failed, are at risk, or are lost: all others were seen to
  │   ├─ DamageFound              an audit found what is no longer what was archived
  │   ├─ PrefectRefused           Prefect's server, or Cloud, does not take our credentials
+ │   ├─ AlarmsMissing            nobody has set up the alarms, or nobody can
  │   ├─ NotReady                 a checkup found what will keep recordings from arriving
  │   ├─ NotInArchive             an address that is not one of the archive's
  │   ├─ NotArchived              no committed archive is there
@@ -57,6 +58,7 @@ ArchiverError
      ├─ KeyUnavailable           the public key of RealtimeKit's webhooks
      ├─ AuditUnfinished          an audit could not read what it was to read: nothing is known of that
      ├─ PrefectUnavailable       Prefect's server does not answer at the start of a run
+     ├─ AlarmUndelivered         the message of an alarm does not arrive
      ├─ Unforeseen               an error that is none of ours
      ├─ TookTooLong              what a run can do without did not end within its time limit
      └─ TransferStopped          told to stop: the run was cancelled or failed elsewhere
@@ -67,6 +69,7 @@ a URL's query, a token or a password: sources are named by file, stores by bucke
 
 from __future__ import annotations
 
+from tasks.errors.alarms import AlarmsMissing, AlarmUndelivered
 from tasks.errors.archive import (
     ArchiveDamaged,
     AuditUnfinished,
@@ -132,6 +135,8 @@ from tasks.errors.store import (
 
 __all__ = [
     "EXPIRED_CREDENTIALS",
+    "AlarmUndelivered",
+    "AlarmsMissing",
     "AnswerTooLarge",
     "AnswerWithoutData",
     "ApiNonsense",

@@ -17,14 +17,14 @@ from prefect.events import emit_event
 from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
 
-from tasks.engine import Engine, stage_name
+from tasks.engine import NO_LABELS, Engine, stage_name
 from tasks.errors import ArchiverError
 from tasks.orchestration.artifacts import Decoration, ProgressArtifacts
 from tasks.orchestration.run_history import PrefectRunHistory
 from tasks.pipeline import RETRY_DELAYS_S
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from prefect.client.schemas.objects import State, TaskRun
 
@@ -102,9 +102,17 @@ class PrefectEngine(Engine):
         )
         return make_task(run)
 
-    def emit(self, event: str, its_id: str, payload: dict[str, Any], kind: str = "recording") -> None:
+    def emit(
+        self,
+        event: str,
+        its_id: str,
+        payload: dict[str, Any],
+        kind: str = "recording",
+        labels: Mapping[str, str] = NO_LABELS,
+    ) -> None:
         """Emit an event about something; a server that does not take it is no failure."""
         resource = {
+            **labels,
             "prefect.resource.id": f"realtimekit.{kind}.{its_id}",
             "prefect.resource.name": f"{kind} {its_id}",
         }

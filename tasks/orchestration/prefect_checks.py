@@ -26,6 +26,7 @@ from prefect.settings import (
 
 from tasks.doctor import GROUP, PROJECT, SERVER, Check, check_versions, failed, ok, skipped, warning
 from tasks.errors import PrefectUnavailable
+from tasks.orchestration.alarm_check import check_alarms
 from tasks.orchestration.run_history import WEBHOOK
 from tasks.orchestration.server import server_host
 from tasks.tls import explain_distrust
@@ -56,7 +57,7 @@ class PrefectChecks:
         """Return the checks of the server that is configured."""
         looks = {
             "work pool": self.work_pool, "deployments": self.deployments, "workers": self.workers,
-            "database": self.database, "last webhook": self.last_webhook,
+            "database": self.database, "last webhook": self.last_webhook, "alarms": self.alarms,
         }  # fmt: skip
         needs = {"workers": (SERVER, "work pool"), "database": (SERVER,)}
         return [
@@ -170,6 +171,10 @@ class PrefectChecks:
         if not created:
             return ok("none: the server knows of no run that a webhook has created")
         return ok(f"has created a run on {max(created).astimezone(UTC):%Y-%m-%d at %H:%M} UTC")
+
+    def alarms(self) -> CheckResult:
+        """Look whether the alarms are set up, and turned on."""
+        return self._asked(check_alarms)
 
     @cached_property
     def _workers(self) -> Sequence[Worker]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tasks.sweep.app_sessions import SessionChoice, sweep_sessions
+from tasks.sweep.events import emit_events
 from tasks.sweep.ledger import Ledger
 from tasks.sweep.plan import Plan, plan_sweep
 from tasks.sweep.report import Sweep, figures_of, findings, read_told, rows, summary
@@ -16,6 +17,7 @@ __all__ = [
     "SessionChoice",
     "Sweep",
     "archive_all",
+    "emit_events",
     "figures_of",
     "find_unarchived",
     "findings",

@@ -105,6 +105,11 @@ SESSION_COLUMNS = {
 NOT_ARCHIVED = ("failed", "not_downloadable", "handed_out", "under_way", "left")
 
 
+def find_recently_lost(sweep: Sweep, scope: Scope) -> list[Swept]:
+    """Return the lost recordings that still fail the sweep, soonest expiry first; see `findings`."""
+    return [swept for swept in sweep.lost if swept.expires_at is None or scope.now - swept.expires_at <= scope.loud]
+
+
 def findings(sweep: Sweep, scope: Scope) -> str:
     """Return what somebody has to look after, bounded in length; empty if there is nothing.
 
@@ -117,7 +122,7 @@ def findings(sweep: Sweep, scope: Scope) -> str:
         sweep: the result.
         scope: what it was about.
     """
-    lost = [swept for swept in sweep.lost if swept.expires_at is None or scope.now - swept.expires_at <= scope.loud]
+    lost = find_recently_lost(sweep, scope)
     late = [
         swept
         for swept in sweep.partial

@@ -109,6 +109,7 @@ class PrefectServer(Running):
         }
         arguments = ["server", "start", "--host", "127.0.0.1", "--port", str(port)]
         super().__init__(arguments, {**os.environ, **ours, **settings}, folder / "server.log")
+        self.folder = folder
         self._database = folder / "prefect.db"
 
     def start(self) -> None:

@@ -13,7 +13,7 @@ from flows.audit_archive import audit_archive, main
 from tasks.audit import auditor, bag_checks
 from tasks.audit.fixity import verify_bag
 from tasks.audit.models import AuditReport
-from tasks.engine import Engine
+from tasks.engine import ALARM_LABEL, NO_LABELS, Engine
 from tasks.errors import AuditUnfinished, DamageFound
 from tests.flows.running import archive_recording
 from tests.flows.world import World, eventually
@@ -21,6 +21,8 @@ from tests.standins.realtimekit import StandInSession
 from tests.support.meetings import SUMMARY, document, transcript
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.standins.realtimekit import StandInRecording
 
 CLOUDFLARES = ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_BASE_URL")
@@ -98,9 +100,15 @@ def test_a_damaged_session_fails_the_run_with_its_newest_version_and_is_told_wit
     keys.append(transcript_of_next_version(plain_here, session, capsys))
     events: list[tuple[str, str, dict[str, Any]]] = []
 
-    def emit(_: Engine, event: str, its_id: str, payload: dict[str, Any], kind: str = "recording") -> None:
+    asks_for_a_person: list[str] = []
+
+    def emit(
+        _: Engine, event: str, its_id: str, payload: dict[str, Any], kind: str = "recording",
+        labels: Mapping[str, str] = NO_LABELS,
+    ) -> None:  # fmt: skip
         if kind == "recording":
             events.append((event, its_id, payload))
+            asks_for_a_person.append(labels[ALARM_LABEL])
 
     monkeypatch.setattr(Engine, "emit", emit)
     flip(plain_here, keys[0])
@@ -112,6 +120,7 @@ def test_a_damaged_session_fails_the_run_with_its_newest_version_and_is_told_wit
     assert (older["session_id"], older["version"], older["superseded"]) == (session.id, 1, True)
     assert f"Damaged: session {session.id}, version 1" in stderr
     assert events == [("realtimekit.archive.damaged", f"session-{session.id}/v0001", older)]
+    assert asks_for_a_person == ["no"]
 
     flip(plain_here, keys[1])
     assert main([]) == 1
@@ -120,6 +129,7 @@ def test_a_damaged_session_fails_the_run_with_its_newest_version_and_is_told_wit
     assert f"DAMAGED: session {session.id}, version 2" in stderr
     assert f"1 sessions damaged: session {session.id}, version 2" in stderr
     assert json.loads(stdout)["damaged_sessions"][1] in [payload for _, _, payload in events]
+    assert "yes" in asks_for_a_person
 
 
 def test_on_a_terminal_damage_is_a_line_of_json_and_a_paragraph(

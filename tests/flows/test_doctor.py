@@ -262,8 +262,9 @@ def test_what_prefect_lacks_is_told_until_it_lacks_nothing(here: World, monkeypa
     of = prefects()
     assert {name: finding.status for name, finding in of.items()} == {
         "versions": "ok", "server": "ok", "work pool": "failed", "deployments": "failed", "workers": "skipped",
-        "database": "ok", "last webhook": "ok",
+        "database": "ok", "last webhook": "ok", "alarms": "ok",
     }  # fmt: skip
+    assert of["alarms"].told.startswith("none is set up: ")
     assert of["work pool"].advice.endswith(f"work-pool create {pool} --type process --overwrite")
 
     asked(here, "POST", "work_pools/", {"name": pool, "type": "process"})

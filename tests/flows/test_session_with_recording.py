@@ -11,12 +11,14 @@ import pytest
 from flows import archive_recording
 from flows.archive_recording import archive
 from flows.describe_recording import describe
-from tasks.engine import ARCHIVED, SESSION_ARCHIVED, Engine
+from tasks.engine import ARCHIVED, NO_LABELS, SESSION_ARCHIVED, Engine
 from tests.flows.world import eventually
 from tests.standins.realtimekit import Answer, StandInSession
 from tests.support.meetings import SUMMARY, document, transcript
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.flows.world import World
     from tests.standins.realtimekit import ApiRequest, StandInRecording
 
@@ -31,7 +33,14 @@ class Witness(Engine):
         self.emitted: list[tuple[str, str, dict[str, Any]]] = []
         self.published: list[tuple[str, str]] = []
 
-    def emit(self, event: str, its_id: str, payload: dict[str, Any], kind: str = "recording") -> None:
+    def emit(
+        self,
+        event: str,
+        its_id: str,
+        payload: dict[str, Any],
+        kind: str = "recording",
+        labels: Mapping[str, str] = NO_LABELS,  # noqa: ARG002
+    ) -> None:
         """Remember an event."""
         self.emitted.append((event, f"{kind}.{its_id}", payload))
 

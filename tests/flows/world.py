@@ -28,7 +28,7 @@ PROJECT = Path(__file__).parents[2]
 MIB = 1024 * 1024
 PART = 5 * MIB
 PATIENCE_S = 90
-_OURS = ("AWS_", "CLOUDFLARE_", "REALTIMEKIT_", "ARCHIVE_", "TRANSFER_", "TASK_", "POLL_", "STALL_")
+_OURS = ("AWS_", "CLOUDFLARE_", "REALTIMEKIT_", "ARCHIVE_", "TRANSFER_", "TASK_", "POLL_", "STALL_", "ALARMS_")
 
 
 def eventually(look: Callable[[], Any], within_s: float = PATIENCE_S) -> Any:

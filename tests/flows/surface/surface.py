@@ -15,6 +15,7 @@ import json
 import logging
 import re
 import uuid
+from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -158,6 +159,7 @@ def events() -> dict[str, Any]:
         engine.emit_archived(archived)
         audit.emit_damaged(engine, damaged)
         engine.emit_session_archived(example(result_of(flow_of("archive_session")), session_id=ID))
+        _emit_events_of_sweep(engine)
         with pytest.MonkeyPatch.context() as settings:
             set_up(settings)
             _publish_figures(engine)
@@ -169,6 +171,14 @@ def events() -> dict[str, Any]:
         }
         for event in emitted
     }
+
+
+def _emit_events_of_sweep(engine: PrefectEngine) -> None:
+    """Emit what a sweep emits that found a recording at risk and a lost one."""
+    sweep, model = _module("sweep_recordings"), result_of(flow_of("sweep_recordings"))
+    (of_recording, *_) = get_args(model.model_fields["lost"].annotation)
+    recording = example(of_recording, recording_id=ID)
+    sweep.emit_events(engine, example(model, at_risk=(recording,), lost=(recording,)), sweep.Scope(datetime.now(UTC)))
 
 
 def _publish_figures(engine: PrefectEngine) -> None:
