@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tasks.s3 import read_ahead
 from tests.standins.archived_classes import ArchivedClasses
 from tests.standins.realtimekit import SyntheticContent
 from tests.support.archiving import Run
@@ -95,6 +96,18 @@ def test_of_a_bag_half_in_such_a_class_the_other_files_are_read_and_their_damage
     change(rclone, details, rclone.objects()[details].replace(b"e", b"E"))
     assert looked(rclone).findings == {recording.id: [("altered", "recording.json")]}
     assert last_outcome(rclone) == "damaged"
+
+
+def test_a_large_file_that_would_be_read_in_ranges_is_passed_over_too(
+    rclone: Archiving, cold: ArchivedClasses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(read_ahead, "RANGE", 1000)
+    monkeypatch.setattr(read_ahead._Timing, "pays", lambda _: True)
+    recording = rclone.add(12_345)
+    rclone.archived(recording)
+    cold.freeze([key_of(rclone, recording, "data/video")])
+    found = looked(rclone, at_once=3)
+    assert (found.findings, found.report.unread, found.notices) == ({}, (), {COLD})
 
 
 def test_what_was_damaged_before_stays_damaged(
