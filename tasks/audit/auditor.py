@@ -7,30 +7,26 @@ one bag alone cannot be read, the audit goes on with the others.
 from __future__ import annotations
 
 import time
-import traceback
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.archive import Finding, Held, held_at, layout, newest_versions, shown, survey
+from tasks.audit.archived_classes import CHANGED, hides_change, is_known_damage
+from tasks.audit.bag_checks import find_abandoned, is_idle, is_suspicious, verify_held
 from tasks.audit.findings import AuditFindings, Damage
-from tasks.audit.fixity import Verification, verify_bag
+from tasks.audit.fixity import Verification
 from tasks.audit.log import Record
-from tasks.audit.schedule import is_new, order_bags, select_bags
-from tasks.errors import ArchiverError, StoreRefused, StoreUnavailable
+from tasks.audit.schedule import order_bags, select_bags
+from tasks.errors import ArchiverError, StoreUnavailable
 from tasks.text import human_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
-    from threading import Event
+    from collections.abc import Callable, Collection, Iterable
 
-    from tasks.audit.log import AuditLog
+    from tasks.audit.context import AuditContext
     from tasks.audit.schedule import Budget
-    from tasks.s3 import Reader, Store, Upload
-    from tasks.text import Log
 
 FORGOTTEN_AFTER = timedelta(days=1)
 """No run is archiving into a folder without the marker that was not written to for so long."""
@@ -41,26 +37,8 @@ WRITTEN_EVERY = 500
 """Seconds and records: a process that is killed loses no more than that."""
 URGENT_S = 1.0
 """Seconds between writings when there is damage to record: not every damaged bag becomes an object of its own."""
-CHANGED_IN_ARCHIVED_CLASS = (
-    "files came, went or were cut since the last audit, and what the files have to be is in an archived storage class: "
-    "uv run python -m flows.restore_recording ID TO --thaw DAYS asks the store for it"
-)
 HOPELESS = 20
 """If so many bags cannot be read, and none can, the cause is not the bags."""
-
-
-@dataclass(frozen=True)
-class AuditContext:
-    """The clients and settings of one attempt at an audit."""
-
-    store: Store  # for listings
-    new_store: Callable[[], Store]  # for one bag: the progress of other bags does not refill its patience
-    root: str  # the archive's key prefix, with a slash at its end, or empty
-    audit_log: AuditLog
-    reader: Reader
-    at_once: int  # bags
-    stop: Event
-    log: Log
 
 
 class Audit:
@@ -100,9 +78,9 @@ class Audit:
         findings.forgotten = []
         self._look_for_lost_markers(context)
         self._look_for_lost_bags(context)
-        closer = [held for held in findings.holdings.bags.values() if _is_suspicious(held, findings.records)]
+        closer = [held for held in findings.holdings.bags.values() if is_suspicious(held, findings.records)]
         self._examine_all(context, iter(closer), payload=False)
-        findings.abandoned = _find_abandoned(context, self._now - ABANDONED_AFTER)
+        findings.abandoned = find_abandoned(context, self._now - ABANDONED_AFTER)
 
     def reread(self, context: AuditContext, budget: Budget) -> None:
         """Read bags again, until the budget is used up.
@@ -112,11 +90,8 @@ class Audit:
         """
         budget.drop_plans()
         findings = self.findings
-        bags = [
-            held
-            for folder, held in findings.holdings.bags.items()
-            if folder not in findings.reread | findings.passed_over
-        ]
+        done = findings.reread | findings.passed_over
+        bags = [held for folder, held in findings.holdings.bags.items() if folder not in done]
         older = {held.folder for held in bags if findings.is_superseded(held.folder)}
         queue = select_bags(*order_bags(bags, findings.records, older), budget, older)
         self._examine_all(context, queue, payload=True, budget=budget)
@@ -132,7 +107,7 @@ class Audit:
             record = self.findings.records.get(held.folder)
             was_bag = held.was_bag or (record is not None and record.outcome != "gone")
             idle = held.newest is not None and held.newest < since
-            if was_bag and not (idle and _is_idle(context, held.folder, since)):
+            if was_bag and not (idle and is_idle(context, held.folder, since)):
                 self.findings.unsettled.add(held.folder)
             elif was_bag:
                 lost = Finding(kind="missing", path=layout.MARKER, expected="it", found="nothing")
@@ -163,7 +138,7 @@ class Audit:
             try:
                 while True:
                     while len(under_way) < context.at_once and (held := next(bags, None)):
-                        under_way[threads.submit(_verify, context, held, payload=payload)] = held
+                        under_way[threads.submit(verify_held, context, held, payload=payload)] = held
                     if not under_way:
                         break
                     done, _ = wait(under_way, WRITTEN_EVERY_S, FIRST_COMPLETED)
@@ -216,7 +191,7 @@ class Audit:
             context.log.info("%s is being written, or was deleted: the next audit verifies it.", shown(held.folder))
             return
         if result.outcome == "archived class":
-            self._pass_over(held, result, payload=payload)
+            self._pass_over(context, held, result, payload=payload)
             return
         if payload:
             findings.reread.add(held.folder)
@@ -230,16 +205,20 @@ class Audit:
             findings.damaged.pop(held.folder, None)
             self._record(self._make_record(held, result, read=True))
 
-    def _pass_over(self, held: Held, result: Verification, *, payload: bool) -> None:
-        """Note a bag of which files are in an archived storage class; what earlier readings have shown still counts."""
+    def _pass_over(self, context: AuditContext, held: Held, result: Verification, *, payload: bool) -> None:
+        """Note a bag of which files are in an archived storage class.
+
+        Args:
+            payload: all files were tried; else the second part of the audit tries the others, too.
+        """
         before = self.findings.records.get(held.folder)
-        if result.lacks_texts and before is not None and before.sizes != result.sums.sizes:
-            self.findings.unread[held.folder] = CHANGED_IN_ARCHIVED_CLASS  # no record: the next audit looks again
-            return
-        self.findings.passed_over.add(held.folder)
-        is_known_damage = before is not None and before.outcome == "damaged" and not is_new(held, before)
-        if payload and not is_known_damage:
-            self._record(self._make_record(held, result, read=False))
+        if hides_change(result, before):  # and is not recorded: the next audit looks again
+            self.findings.unread[held.folder] = CHANGED
+            context.log.warning("%s cannot be read: %s", shown(held.folder), CHANGED)
+        elif payload:
+            self.findings.passed_over.add(held.folder)
+            if not is_known_damage(held, before):
+                self._record(self._make_record(held, result, read=False))
 
     def _damage(self, held: Held, result: Verification, *, read: bool, outcome: str = "damaged") -> None:
         record = self._make_record(held, result, read=read, outcome=outcome)
@@ -289,48 +268,3 @@ class Audit:
         findings = self.findings
         rate = f"{human_size(findings.read / max(findings.seconds, 0.001))}/s"
         context.log.info("%d bags read, %s, %s.", len(findings.reread), human_size(findings.read), rate)
-
-
-def _is_suspicious(held: Held, records: Mapping[str, Record]) -> bool:
-    """Tell whether a listing alone shows a change: a tag file is missing, or files came, went, or are of another size.
-
-    A bag that was never read can only be compared with what all our bags have.
-    """
-    if held.ours and not held.tags.issuperset(layout.tag_files(held.folder)):
-        return True
-    record = records.get(held.folder)
-    return record is not None and record.sizes != held.sums.sizes
-
-
-def _is_idle(context: AuditContext, folder: str, since: datetime) -> bool:
-    """List a folder again, and tell whether no run writes to it: it has no marker, and no object in it is new."""
-    listed = list(context.store.list(f"{context.root}{folder}"))
-    marker = f"{context.root}{folder}{layout.MARKER}"
-    return all(stored.key != marker and stored.modified is not None and stored.modified < since for stored in listed)
-
-
-def _verify(context: AuditContext, held: Held, *, payload: bool) -> Verification | str:
-    """Verify a bag; return the reason as text if this bag alone cannot be read.
-
-    Raises:
-        StoreUnavailable, StoreRefused: the store is away.
-    """
-    folder, failure = f"{context.root}{held.folder}", ""
-    for _ in range(2):
-        try:
-            return verify_bag(context.new_store(), folder, context.reader, ours=held.ours, payload=payload)
-        except (StoreUnavailable, StoreRefused) as error:
-            context.store.level(folder)  # waits for a store that is away, and raises if the store does not come back
-            failure = str(error)
-        except ArchiverError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a bag may hold anything, and must not stop the audit of others
-            where = traceback.extract_tb(error.__traceback__)[-1]  # the error's text may hold anything, too
-            return f"{type(error).__name__} in {Path(where.filename).name}, line {where.lineno}, which nobody foresaw"
-    return failure
-
-
-def _find_abandoned(context: AuditContext, before: datetime) -> list[Upload]:
-    """Return the uploads that no run can complete; none on stores that do not list uploads."""
-    uploads = context.store.list_uploads_if_supported(context.root) or ()
-    return [upload for upload in uploads if upload.begun is not None and upload.begun < before]

@@ -2,7 +2,7 @@
 
 A bag may be replaced, or deleted, while it is read. So nothing counts as damage unless the bag's listing is the same
 before and after the look that found it; a file that reads wrong is read once more; and a store that does not answer
-is an error, never a finding. Nor is a file in an archived storage class a finding, which nobody can read now.
+is an error, never a finding. A file in an archived storage class is no finding either, as nobody can read it now.
 `tasks.archive.bag_verifier` says what is damage.
 Source: RFC 8493, sections 2 and 3.
 """
@@ -62,7 +62,9 @@ class Verification:
     sums: Sums = field(default_factory=Sums)  # of the listing that was verified
     read: int = 0  # bytes of payload and tag files
     details: bytes = b""  # recording.json, as it is
-    lacks_texts: bool = False  # manifests are in an archived storage class: nothing says which files there have to be
+    lacks_texts: bool = (
+        False  # manifests or bag-info.txt are in an archived storage class: what has to be there is open
+    )
 
 
 def verify_bag(bucket: Bucket, folder: str, reader: Reader, *, ours: bool, payload: bool = True) -> Verification:
@@ -137,9 +139,9 @@ class _Look:
     def verify(self, *, payload: bool) -> None:
         """Verify the tag files, what they state of the payload, and the payload itself if that is wanted."""
         self._read_texts()
-        # Which program made a bag is not known while the file that says so cannot be read.
-        may_be_ours = self._ours and layout.INFO not in self._cold
-        made_here = may_be_ours and not is_of_another_program(self._texts.get(layout.INFO, b""))
+        # Which program made a bag is not known while the file that states that cannot be read.
+        ours = self._ours and layout.INFO not in self._cold
+        made_here = ours and not is_of_another_program(self._texts.get(layout.INFO, b""))
         sizes = {path: stored.size for path, stored in self._listed.items()}
         verifier = BagVerifier(sizes, self._texts, self.findings, self._tag_files if made_here else ())
         verifier.verify_tag_files(self._compare_tag_file, self._unreadable)
@@ -155,13 +157,14 @@ class _Look:
             read: bytes, by this look and by earlier ones.
         """
         findings, ours = self.findings, self._ours
-        outcome: Outcome = "unverifiable" if findings.kept else "whole"
-        if self._cold or findings.damaged:
-            outcome = "damaged" if findings.damaged else "archived class"
+        outcome: Outcome = "damaged" if findings.damaged else "unverifiable" if findings.kept else "whole"
+        if self._cold and not findings.damaged:
+            outcome = "archived class"
         sums = Sums.of(stored for path, stored in self._listed.items() if not (ours and is_unfinished(path)))
         more = findings.count - len(findings.kept)
         details = self._texts.get(layout.DETAILS, b"")
-        lacks_texts = any(manifest.name in self._cold for manifest in find_manifests(self._listed))
+        stating = {layout.INFO, *(manifest.name for manifest in find_manifests(self._listed))}
+        lacks_texts = not stating.isdisjoint(self._cold)
         return Verification(outcome, tuple(findings.kept), more, sums, read, details, lacks_texts)
 
     def _read_texts(self) -> None:

@@ -25,7 +25,8 @@ from tasks.archive import (
     AUDIT,
     Finding,
 )
-from tasks.errors import ObjectTooLarge
+from tasks.errors import ObjectTooLarge, StoreRefused
+from tasks.s3 import ARCHIVED_CLASS
 from tasks.text import MIB
 
 if TYPE_CHECKING:
@@ -160,7 +161,11 @@ class AuditLog:
             return (self._bucket.get(key, LARGEST) or b"").splitlines()
         except ObjectTooLarge as large:  # it was smaller when it was listed
             self._log.warning("%s", large)
-            return []
+        except StoreRefused as refused:
+            if refused.code != ARCHIVED_CLASS:
+                raise
+            self._log.warning("%s is in an archived storage class: what it tells of bags is not known.", key)
+        return []
 
     def _records(self, lines: Iterable[bytes]) -> list[Record]:
         records, broken = [], 0

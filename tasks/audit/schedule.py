@@ -29,6 +29,9 @@ AGAIN_SHARE = 0.5
 SUPERSEDED_SHARE = 0.5
 """Share of the budget that may be used up when the reading of a superseded version begins."""
 
+MEASURED_SHARE = 0.01
+"""Share of a bag's bytes that must be read for the bag to tell how long others take."""
+
 
 class Budget:
     """The amount that an audit may read.
@@ -43,7 +46,8 @@ class Budget:
         self._size = size
         self._seconds = seconds
         self._clock = clock
-        self._began = clock()
+        self._began = self._last_end = clock()
+        self._idle = 0.0  # seconds with bags of which next to nothing was read
         self._planned = 0  # bytes of the bags that are being read
         self._read = 0  # bytes of the bags that were read
 
@@ -57,9 +61,12 @@ class Budget:
             share: of the budget that may be used up with this bag.
         """
         elapsed = self._clock() - self._began
-        remaining = elapsed * (self._planned + size) / self._read if self._read else 0.0
+        remaining = (elapsed - self._idle) * (self._planned + size) / self._read if self._read else 0.0
+        is_in_time = elapsed + remaining < self._seconds * share
         fits = not self._size or self._read + self._planned + size <= self._size * share
-        if (self._read or self._planned) and not (fits and elapsed + remaining < self._seconds * share):
+        if (self._read or self._planned) and not fits:
+            return False
+        if (self._read or self._planned or self._idle) and not is_in_time:
             return False
         self._planned += max(size, 1)
         return True
@@ -69,7 +76,15 @@ class Budget:
         self._planned = 0
 
     def spent(self, planned: int, read: int) -> None:
-        """Count the bytes that were read of a bag, in place of its planned size."""
+        """Count the bytes that were read of a bag, in place of its planned size.
+
+        If next to nothing was read, the time tells nothing of what another bag takes: the files may be in an archived
+        storage class, and many such bags in a row must not make all others seem too slow to begin.
+        """
+        now = self._clock()
+        if read < planned * MEASURED_SHARE:
+            self._idle += now - self._last_end
+        self._last_end = now
         self._planned -= max(planned, 1)
         self._read += read
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING
 
-from tasks.audit.auditor import AuditContext
+from tasks.audit.context import AuditContext
 from tasks.audit.log import AuditLog
 from tasks.s3 import open_reader
 

@@ -105,6 +105,23 @@ def test_no_bag_is_begun_that_would_last_beyond_the_time_at_the_pace_so_far() ->
     assert not budget.grants(0)
 
 
+def test_bags_of_which_nothing_can_be_read_tell_nothing_of_the_pace_and_end_with_the_time() -> None:
+    clock = Clock()
+    budget = Budget(0, 100, clock)
+    for _ in range(50):
+        assert budget.grants(10**9)
+        clock.now += 1.0
+        budget.spent(10**9, 5000)
+    assert budget.grants(10**9), "what can be read is read all the same"
+    clock.now += 20.0
+    budget.spent(10**9, 10**9)
+    assert budget.grants(10**9)
+    assert not budget.grants(10**9), "two would take until 110"
+    clock.now = 100.0
+    budget.spent(10**9, 5000)
+    assert not budget.grants(0)
+
+
 @pytest.fixture
 def log_of(rclone: Archiving) -> Any:
     return lambda: AuditLog(rclone.run().store, "archive/", LOG)

@@ -10,7 +10,7 @@ import pytest
 
 from flows import archive_session
 from flows.audit_archive import audit_archive, main
-from tasks.audit import auditor
+from tasks.audit import auditor, bag_checks
 from tasks.audit.fixity import verify_bag
 from tasks.audit.models import AuditReport
 from tasks.engine import ALARM_LABEL, NO_LABELS, Engine
@@ -171,7 +171,7 @@ def test_a_store_that_fails_ends_the_run_as_unfinished_with_what_was_read(
         done.append(verify_bag(*arguments, **options))
         return done[-1]
 
-    monkeypatch.setattr(auditor, "verify_bag", then_go_away)
+    monkeypatch.setattr(bag_checks, "verify_bag", then_go_away)
     try:
         with pytest.raises(AuditUnfinished, match="what was audited is recorded") as raised:
             audit_archive()
@@ -180,5 +180,5 @@ def test_a_store_that_fails_ends_the_run_as_unfinished_with_what_was_read(
     assert raised.value.retryable
     assert isinstance(raised.value.result, AuditReport)
     assert (raised.value.result.reread, raised.value.result.damaged) == (1, ())
-    monkeypatch.setattr(auditor, "verify_bag", verify_bag)
+    monkeypatch.setattr(bag_checks, "verify_bag", verify_bag)
     assert audit_archive(max_gigabytes=0.000_000_001).coverage.reread_within == 2

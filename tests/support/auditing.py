@@ -10,7 +10,8 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from tasks.archive import held_at
-from tasks.audit.auditor import Audit, AuditContext
+from tasks.audit.auditor import Audit
+from tasks.audit.context import AuditContext
 from tasks.audit.findings import Damage
 from tasks.audit.log import AuditLog
 from tasks.audit.report import report
