@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tasks.catalog.search import Query, matches
 from tasks.s3 import read_ahead
 from tests.standins.archived_classes import ArchivedClasses
 from tests.standins.realtimekit import SyntheticContent
 from tests.support.archiving import Run
 from tests.support.auditing import Audited, audited, audited_by, records
 from tests.support.bags import key_of
+from tests.support.cataloguing import rows, updated_by
 from tests.torture.store.faults import refusal
 from tests.torture.store.scripts import at
 from tests.torture.store.trouble import client_of, proxy_of
@@ -190,3 +192,24 @@ def test_records_of_earlier_audits_in_such_a_class_are_left_out(
     found = looked(rclone)
     assert (found.findings, found.reread) == ({}, {recording.id})
     assert "is in an archived storage class: what it tells of bags is not known" in caplog.text
+
+
+def test_the_catalog_calls_it_neither_damaged_nor_unreadable(
+    rclone: Archiving, cold: ArchivedClasses, recording: StandInRecording
+) -> None:
+    cold.freeze([key for key in keys_of(rclone, recording) if not key.endswith("bagit.txt")])
+    looked(rclone, deep=True)
+    updated_by(Run(rclone.setup(), client_of(rclone.server)))
+    row = rows(rclone)[recording.id]
+    assert row["condition"] == "archived class"
+    assert not matches(row | {"app_id": "app"}, Query(damaged=True))
+
+
+def test_of_what_no_audit_has_read_before_the_catalog_says_why(rclone: Archiving, cold: ArchivedClasses) -> None:
+    frozen = rclone.add(1000)
+    rclone.archived(frozen)
+    cold.freeze([key for key in keys_of(rclone, frozen) if not key.endswith("bagit.txt")])
+    looked(rclone)
+    updated_by(Run(rclone.setup(), client_of(rclone.server)))
+    row = rows(rclone)[frozen.id]
+    assert (row["condition"], row["fixity_outcome"]) == ("archived class", "archived class")
