@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tasks import cli
+from tasks import cli, command
 from tasks.arguments import parse_for
 from tasks.errors import SettingsInvalid
 
@@ -32,10 +32,10 @@ def deploy() -> int:
 
 
 def _deploy() -> None:
+    if not command.is_server_configured():
+        raise SettingsInvalid(("PREFECT_API_URL: is missing",))
     from tasks.orchestration import server, silent_runs  # noqa: PLC0415 - imports Prefect, which takes seconds
 
-    if not server.is_configured():
-        raise SettingsInvalid(("PREFECT_API_URL: is missing",))
     with server.prefect_at_hand():
         if not _has_pool():
             _prefect("work-pool", "create", POOL, "--type", "process")

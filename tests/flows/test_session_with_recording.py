@@ -68,7 +68,7 @@ def printed(code: int, capsys: Captured) -> dict[str, Any]:
 def test_the_result_says_where_the_session_is_and_what_of_it_is_missing(plain_here: World, capsys: Captured) -> None:
     recording, session = add_meeting(plain_here)
     first = printed(archive_recording.main([recording.id]), capsys)
-    assert list(first)[-5:] == ["title", "session_id", "session_url", "session_missing", "session_failure"]
+    assert list(first)[-9:-4] == ["title", "session_id", "session_url", "session_missing", "session_failure"]
     assert (first["title"], first["session_id"], first["session_failure"]) == ("Weekly sync", session.id, "")
     assert first["session_url"].endswith(f"/session-{session.id}/v0001/")
     assert [piece["name"] for piece in first["session_missing"]] == ["chat", "summary"]
@@ -115,6 +115,7 @@ def test_the_event_and_the_report_of_a_recording_wait_for_no_session(plain_here:
     (_, _, of_recording), (_, about, of_session) = witness.emitted
     assert of_recording.keys() == {
         "recording_id", "archive_url", "files", "bytes", "duration_s", "findings", "title", "session_id",
+        "lag_s", "refreshes", "resumes", "retries",
     }  # fmt: skip
     assert about == f"session.{session.id}"
     assert (of_session["archive_url"], of_session["version"]) == (archived.session_url, 1)

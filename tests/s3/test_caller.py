@@ -9,11 +9,11 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ResponseStreamingError
 
 from tasks.errors import RetryableError, StoredWrong, StoreRefused, StoreUnavailable, TransferStopped
+from tasks.s3.bucket import READ_CHUNK
 from tasks.s3.capabilities import StoreCapabilities
 from tasks.s3.client import new_s3_client
 from tasks.s3.error_codes import is_answer
 from tasks.s3.multipart import Store
-from tasks.text.formatting import MIB
 from tests.support.meddling import Meddled, once, raising, refusal
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def test_a_body_that_breaks_is_carried_on_where_it_broke(bench: Archiving) -> No
     found = store.head("key")
     assert found is not None
     assert b"".join(store.read(found)) == body
-    assert asked == [f"bytes=0-{len(body) - 1}", f"bytes={2 * MIB}-{len(body) - 1}"]
+    assert asked == [f"bytes=0-{len(body) - 1}", f"bytes={2 * READ_CHUNK}-{len(body) - 1}"]
 
 
 class Broken:
