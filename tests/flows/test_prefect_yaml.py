@@ -59,7 +59,7 @@ def schema_of(deployment: dict[str, Any]) -> dict[str, Any]:
 @each
 def test_a_deployment_has_no_unknown_keys(deployment: dict[str, Any]) -> None:
     assert set(deployment) <= OF_DEPLOYMENT
-    assert deployment["work_pool"] == {"name": "recordings"}
+    assert deployment["work_pool"].items() - {("work_queue_name", "after-archive")} == {("name", "recordings")}
     assert deployment["description"]
 
 
@@ -107,6 +107,12 @@ def test_its_triggers_are_sound(deployment: dict[str, Any]) -> None:
         assert set(checked.parameters or {}) <= set(schema["properties"])
 
 
+def test_no_sweep_waits_behind_what_each_archived_recording_starts() -> None:
+    for deployment in DEPLOYMENTS.values():
+        later = "triggers" in deployment
+        assert ("work_queue_name" in deployment["work_pool"]) == later
+
+
 def deployed(world: World) -> dict[str, dict[str, Any]]:
     """Return our deployments on the server by their full name; other tests may have made more."""
     flows = {flow["id"]: flow["name"] for flow in world.ask_prefect("flows")}
@@ -122,6 +128,9 @@ def test_deploying_again_changes_only_where_the_folder_is_and_undoes_no_pause(
     first = deployed(world)
     assert set(first) == OURS
     assert _folders(first) == {"{{ $ARCHIVER_HOME }}"}  # each worker's environment answers it
+    queues = asked(world, "POST", "work_pools/recordings/queues/filter", {})
+    priorities = {queue["name"]: queue["priority"] for queue in queues}
+    assert priorities["default"] < priorities["after-archive"]
 
     paused = first["sweep-recordings/every-15-minutes"]
     (schedule,) = paused["schedules"]
