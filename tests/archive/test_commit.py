@@ -72,7 +72,7 @@ def test_a_recording_that_is_archived_is_answered_without_a_byte_of_it_being_mov
     assert second.already_archived
     assert not first.already_archived
     if bench.server.name == "swift":
-        assert second.model_copy(update={"already_archived": False}) == first
+        assert second.model_copy(update={"already_archived": False, "lag_s": first.lag_s}) == first
     assert len(bench.kit.file_requests) == asked
     assert bench.objects() == before
 
