@@ -72,6 +72,12 @@ ON_DUTY = (
     r"test_scale.py::.*\[10000\]",
     # Prefect's command line takes three processes for it; what `prefect.yaml` says is read by all other tests of it.
     r"test_prefect_yaml.py::test_deploying_again_",
+    # One command stands for all that find a server configured, and one run for all that meet a store that refuses.
+    r"test_module.py::test_a_failed_process_says_no_more_than_that\[dead Prefect server\]",
+    r"test_catalog.py::test_what_is_archived_is_found_once_.*\[with a server\]",
+    r"test_archive_session.py::test_a_session_is_archived_and_again_.*\[with a server\]",
+    r"test_transfer.py::test_a_part_that_the_store_refuses_again_and_again_",
+    r"test_session_bag.py::test_runs_that_fetched_different_states_",
     # The library of all messengers takes a second to load.
     r"test_alarm_receiver.py::",
     r"test_worker_drain.py::(?!.*\[a run-SIGTERM\])",
