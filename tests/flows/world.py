@@ -148,7 +148,7 @@ class World:
         return {part["PartNumber"] for parts in listed for part in parts.get("Parts", [])}
 
     def ask_prefect(self, what: str, **criteria: Any) -> Any:
-        """Return what Prefect's server answers to a filter; over SQLite, it may be silent for long, and is asked again."""
+        """Return what Prefect's server answers to a filter; over SQLite, it may be silent, and is asked again."""
         try:
             answer = httpx.post(f"{self.prefect_api}/{what}/filter", json=criteria, timeout=30)
         except httpx.ReadTimeout:
