@@ -55,6 +55,11 @@ class SessionRow(BaseModel):
         names, ids = list(self.participants), list(self.participant_ids)
         return {"participants": names, "participant_ids": ids, "session_version": self.session_version}
 
+    def with_people(self, most: int) -> SessionRow:
+        """Return the same with the first of who took part."""
+        people = {"participants": self.participants[:most], "participant_ids": self.participant_ids[:most]}
+        return self.model_copy(update=people)
+
     def as_row(self) -> Row:
         """Return the session in the form of a recording that has neither an id nor files, to be searched and shown."""
         known = self.model_dump(exclude={"documents"})

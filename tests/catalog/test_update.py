@@ -651,6 +651,52 @@ def test_a_sessions_bag_that_cannot_be_read_is_tried_again_and_nobody_is_forgott
     require_right(rclone)
 
 
+def test_nobody_is_forgotten_if_a_sessions_bag_cannot_be_read_while_its_recording_is_read_anew(
+    rclone: Archiving,
+) -> None:
+    recorded, alone = Meeting.at(rclone), Meeting.at(rclone)
+    recording = recorded.add_recording()
+    rclone.archived(recording)
+    alone.put("chat", b"[]", "chat.json", "application/json")
+    for meeting in (recorded, alone):
+        rclone.run().archived_session(meeting.id)
+    update(rclone)
+    before = sessions(rclone)
+    assert [session.session_id for session in before] == [alone.id]
+    for meeting in (recorded, alone):
+        meeting.put("transcript", b'"0","peer","user","custom","Mary","Hello"\n')
+        rclone.run().archived_session(meeting.id)
+    rclone.archived(recording, overwrite=True)
+
+    def meddle(method: str, request: dict[str, Any], send: Any) -> Any:
+        if method == "get_object" and request["Key"].endswith("v0002/participants.json"):
+            raise refusal("AccessDenied", 403)
+        return send()
+
+    for options in ({}, {"rebuild": True}):
+        assert len(update(rclone, meddle, **options).unreadable) == 2
+        assert people(rclone) == {recording.id: ["Mary 0", "Mary 1"]}
+        assert sessions(rclone) == before
+    assert update(rclone).unreadable == ()
+    assert sessions(rclone)[0].documents == ("transcript", "chat")
+    require_right(rclone)
+
+
+def test_of_very_many_sessions_without_a_recording_a_file_that_can_be_read_tells_fewer_people(
+    rclone: Archiving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dataset, "MOST_OF_SESSIONS", 1000)
+    meeting = Meeting.at(rclone)
+    meeting.session.add_participants(100)
+    meeting.put("chat", b"[]", "chat.json", "application/json")
+    rclone.run().archived_session(meeting.id)
+    assert update(rclone).settled
+    (session,) = sessions(rclone)
+    assert (session.session_id, len(session.model_dump_json()) <= 1000) == (meeting.id, True)
+    assert session.participants[:2] == ("Mary 0", "Mary 1")
+    require_right(rclone)
+
+
 def test_a_session_without_a_recording_has_no_row_and_stands_in_the_footer(rclone: Archiving) -> None:
     meeting = Meeting.at(rclone, title="Only a chat")
     meeting.put("chat", b"[]", "chat.json", "application/json")
