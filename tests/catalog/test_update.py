@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.catalog import dataset
+from tasks.archive import Month
+from tasks.catalog import dataset, parquet
 from tasks.errors import CatalogNewer, NotInArchive, StoreUnavailable
 from tests.support.auditing import audited
 from tests.support.bags import key_of
@@ -354,6 +356,19 @@ def test_a_file_of_the_catalog_that_is_none_is_written_anew(rclone: Archiving, j
         update(rclone)
         assert rows(rclone) == right
     require_right(rclone)
+
+
+@pytest.mark.parametrize(
+    ("fact", "value"),
+    [("bytes", 5), ("bytes", -1), ("bytes", 10**400), ("started_at", "2026-11-27T10:00:00")],
+    ids=["right", "below nothing", "endless", "in no time zone"],
+)
+def test_a_session_that_somebody_wrote_is_known_only_if_it_can_be_sorted_and_shown(fact: str, value: object) -> None:
+    session = {"session_id": "1", "session_version": "2", "archive_url": "s3://bucket/", fact: value}
+    content = parquet.encode([], json.dumps({"source": {}, "sessions": [session]}))
+    store: Any = SimpleNamespace(get=lambda *_: content)
+    found = dataset.Dataset(store, "").contents(Month("app", "2026-11"))
+    assert len(found.sessions) == (value == 5)
 
 
 def test_an_older_schema_is_written_anew_and_a_newer_one_is_left_alone(
