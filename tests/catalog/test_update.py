@@ -16,6 +16,7 @@ import pytest
 from tasks.archive import Month
 from tasks.catalog import dataset, parquet
 from tasks.errors import CatalogNewer, NotInArchive, StoreUnavailable
+from tasks.s3.bucket import LARGEST_READ
 from tests.support.auditing import audited
 from tests.support.bags import key_of
 from tests.support.cataloguing import files, rows, sessions, update, updated_by
@@ -178,6 +179,14 @@ def test_a_description_comes_later_and_is_read_when_it_comes_changes_or_goes(ben
     update(bench)
     assert rows(bench)[recording.id]["codecs"] == []
     require_right(bench)
+
+
+def test_a_description_too_large_to_be_one_describes_nothing_and_ends_no_update(rclone: Archiving) -> None:
+    recording = rclone.add(1000)
+    rclone.archived(recording)
+    put(rclone, f"{rclone.folder(recording).rstrip('/')}.description.json", bytes(LARGEST_READ + 1))
+    assert update(rclone).unreadable == ()
+    assert rows(rclone)[recording.id]["condition"] == "whole"
 
 
 def test_a_poster_is_known_as_long_as_the_bag_holds_the_video_that_it_is_a_frame_of(rclone: Archiving) -> None:
