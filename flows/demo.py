@@ -112,6 +112,8 @@ def watch(port: int) -> int:
         made = subprocess.run(command, env=settings, stdout=subprocess.DEVNULL, check=False)  # noqa: S603 - our own
         if made.returncode:
             return made.returncode
+        for name in os.environ.keys() - settings.keys():  # keys, tokens and profiles of another store
+            del os.environ[name]
         os.environ |= there
         say("", f"Watch the recording at http://127.0.0.1:{port}/; Ctrl-C ends.")
         return library.serve(port=port)

@@ -62,6 +62,17 @@ def _read_body(connection: Any, request: Any) -> Iterator[bytes]:
     while isinstance(event := connection._receive_event(timeout=timeout), Data):  # noqa: SLF001
         yield bytes(event.data)
         yield from _read_rest(connection._h11_state, connection._network_stream, timeout)  # noqa: SLF001
+    _close_if_more_came(connection._h11_state, connection._network_stream)  # noqa: SLF001
+
+
+def _close_if_more_came(state: Any, stream: Any) -> None:
+    """Close a connection on which more has come than the answer has: that would pass for the next answer.
+
+    What is not read from the socket yet, httpcore notices itself. A closed connection is not used again.
+    """
+    encrypted = stream.get_extra_info("ssl_object")
+    if state.trailing_data[0] or (encrypted is not None and encrypted.pending()):
+        stream.close()
 
 
 def _read_rest(state: Any, stream: Any, timeout: float | None) -> Iterator[bytes]:

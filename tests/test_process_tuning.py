@@ -118,3 +118,10 @@ def test_h11_sees_the_begin_of_a_body_of_known_length_and_no_more(monkeypatch: p
 def test_a_body_is_read_as_h11_reads_it(head: bytes, body: bytes, outcome: bytes | str) -> None:
     (answer,) = fetch(HEAD + head + b"\r\n" + body)
     assert outcome in answer if isinstance(outcome, str) and isinstance(answer, str) else answer == outcome
+
+
+@pytest.mark.parametrize("body", [b"right", BODY], ids=["small", "large"])
+def test_what_follows_an_answer_unasked_is_not_taken_for_the_next_answer(body: bytes) -> None:
+    length = f"Content-Length: {len(body)}\r\n\r\n".encode()
+    wrong = HEAD + b"Content-Length: 5\r\n\r\nwrong"
+    assert fetch(HEAD + length + body + wrong, HEAD + length + body) == [body, body]

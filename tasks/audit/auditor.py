@@ -171,8 +171,7 @@ class Audit:
         if isinstance(result, str):
             findings.unread[held.folder] = result
             context.log.warning("%s cannot be read: %s", shown(held.folder), result)
-            unread = Verification("unsettled", sums=held.sums)
-            self._record(self._make_record(held, unread, read=False, outcome="unread"))
+            self._record_unread(held)
             if len(findings.unread) >= HOPELESS and not findings.reread:
                 raise StoreUnavailable("reading", context.root, f"none of {HOPELESS} bags can be read: {result}")
             read = 0
@@ -182,6 +181,17 @@ class Audit:
             self._settle(context, held, result, payload=payload)
         if budget is not None:
             budget.spent(held.sums.size, read)
+
+    def _record_unread(self, held: Held) -> None:
+        """Record that a bag could not be read; what earlier audits know of the bag stays, as nothing disproves it."""
+        before = self.findings.records.get(held.folder)
+        if is_known_damage(held, before):
+            return
+        unread = Verification("unsettled", sums=held.sums)
+        record = self._make_record(held, unread, read=False, outcome="unread")
+        if before is not None and before.outcome != "gone":  # a change that nobody could look at is still one
+            record = record.model_copy(update={"sizes": before.sizes})
+        self._record(record)
 
     def _settle(self, context: AuditContext, held: Held, result: Verification, *, payload: bool) -> None:
         findings = self.findings

@@ -25,6 +25,7 @@ from tasks.catalog.schema import Row, empty_row
 from tasks.realtimekit import parse_archived
 from tasks.realtimekit.values import as_object
 from tasks.s3 import bare_etag
+from tasks.text import MIB
 from tasks.workers import a_few_at_a_time
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from tasks.s3 import Bucket, StoredObject
 
 LARGEST_NUMBER = 2**63 - 1
+LARGEST_DESCRIPTION = 8 * MIB
+"""Bytes: far more than any that this project writes; a larger one describes nothing."""
 
 
 class Stream(BaseModel):
@@ -95,7 +98,9 @@ def read_row(
     bag = inspect_bag(bucket, folder)
     if bag is None:
         return None
-    described = parse_description(bucket.get(description.key) or b"") if description else Description()
+    described = Description()
+    if description is not None and description.size <= LARGEST_DESCRIPTION:
+        described = parse_description(bucket.get(description.key) or b"")
     content_types = _content_types(bucket, folder, bag, described)
     row = build_row(held, bag_version(held, description, poster), bag, described, content_types)
     url = f"s3://{bucket.bucket}/"

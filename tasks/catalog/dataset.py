@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tasks.archive import CATALOG, Month, is_a_folder, parse_catalog_path, shown
 from tasks.catalog import parquet
 from tasks.catalog.schema import SCHEMA_VERSION, Row
-from tasks.catalog.session_row import SessionRow  # noqa: TC001 - pydantic wants to see it
+from tasks.catalog.session_row import MOST_PEOPLE, SessionRow
 from tasks.errors import CatalogNewer, ObjectTooLarge
 from tasks.s3 import bare_etag
 from tasks.text import MIB
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 LARGEST_FILE = 512 * MIB
 """Bytes of a month's file: a million recordings take less."""
+MOST_OF_SESSIONS = 32 * MIB
+"""Characters of the sessions in a footer: Parquet's readers refuse the file if the footer has some 100 MB."""
 FOREIGN_SHOWN = 5
 
 
@@ -180,7 +182,7 @@ class Dataset:
             others: the sources of other files.
             sessions: those of the month that no recording of the month belongs to.
         """
-        footer = Footer(source=source, others=dict(others), sessions=tuple(sessions))
+        footer = Footer(source=source, others=dict(others), sessions=_fitting(sessions))
         content = parquet.encode(rows, footer.model_dump_json())
         self._bucket.put(self._key(month), content, parquet.CONTENT_TYPE)
         # The ETag that most stores give it; with others, the file is read again.
@@ -221,6 +223,15 @@ class Dataset:
 
     def _key(self, month: Month) -> str:
         return self.root + month.catalog_path
+
+
+def _fitting(sessions: Sequence[SessionRow]) -> tuple[SessionRow, ...]:
+    """Return sessions that a footer has room for: with fewer of who took part if there are very many."""
+    most, fitting = MOST_PEOPLE, tuple(sessions)
+    while most and sum(len(row.model_dump_json()) for row in fitting) > MOST_OF_SESSIONS:
+        most //= 2
+        fitting = tuple(row.with_people(most) for row in fitting)
+    return fitting
 
 
 def _parse_footer(content: bytes) -> Footer | None:

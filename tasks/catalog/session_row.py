@@ -7,13 +7,13 @@ month's file, where the library finds it, and which readers of the table do not 
 from __future__ import annotations
 
 import json
-from datetime import datetime  # noqa: TC003 - pydantic wants to see it
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from tasks.archive import INFO, PARTICIPANTS, PAYLOAD, SESSION_DETAILS, inspect_bag, stated_findings, version_of
 from tasks.catalog.bag_listing import session_version
+from tasks.catalog.bag_row import LARGEST_NUMBER
 from tasks.catalog.row_texts import plain_text, plain_texts
 from tasks.catalog.schema import Row, empty_row
 from tasks.realtimekit import parse_session
@@ -39,12 +39,12 @@ class SessionRow(BaseModel):
     session_id: str
     session_version: str
     archive_url: str
-    archived_at: datetime | None = None
+    archived_at: AwareDatetime | None = None
     meeting_id: str | None = None
     title: str | None = None
-    started_at: datetime | None = None
-    stopped_at: datetime | None = None
-    bytes: int = 0
+    started_at: AwareDatetime | None = None
+    stopped_at: AwareDatetime | None = None
+    bytes: int = Field(default=0, ge=0, le=LARGEST_NUMBER)
     findings: tuple[str, ...] = ()
     participants: tuple[str, ...] = ()
     participant_ids: tuple[str, ...] = ()
@@ -54,6 +54,11 @@ class SessionRow(BaseModel):
         """Return the columns of a recording that come from its session."""
         names, ids = list(self.participants), list(self.participant_ids)
         return {"participants": names, "participant_ids": ids, "session_version": self.session_version}
+
+    def with_people(self, most: int) -> SessionRow:
+        """Return the same with the first of who took part."""
+        people = {"participants": self.participants[:most], "participant_ids": self.participant_ids[:most]}
+        return self.model_copy(update=people)
 
     def as_row(self) -> Row:
         """Return the session in the form of a recording that has neither an id nor files, to be searched and shown."""

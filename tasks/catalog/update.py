@@ -18,7 +18,7 @@ from tasks.catalog.bag_listing import digest, list_bags
 from tasks.catalog.bag_reader import BagReader
 from tasks.catalog.dataset import MonthContents, Source, by_age, newest_of
 from tasks.catalog.models import CatalogReport
-from tasks.catalog.schema import FIXITY, SCHEMA_VERSION
+from tasks.catalog.schema import FIXITY, OF_SESSION, SCHEMA_VERSION
 from tasks.errors import NotInArchive
 
 if TYPE_CHECKING:
@@ -171,10 +171,11 @@ class _Update:
             if current and (row := before.get(self._reader.url(folder))) and row["bag_version"] == version
         }
         held = bags.held.get(month, {})
-        rows = kept | self._reader.read_recordings([held[folder] for folder in held.keys() - kept.keys()], bags)
+        read = self._reader.read_recordings([held[folder] for folder in held.keys() - kept.keys()], bags)
+        read = {folder: row | self._people_before(row, before, current=current) for folder, row in read.items()}
         near = bags.session_versions(month)
-        rows = self._with_people(rows, near, bags)
-        sessions = self._unrecorded(month, rows, near, there.sessions if current else (), bags)
+        rows = self._with_people(kept | read, near, bags)
+        sessions = self._unrecorded(month, rows, near, there.sessions, bags, current=current)
         wanted = self._wanted({folder: row["bag_version"] or "" for folder, row in rows.items()}, near, source)
         audited = {folder for folder in rows.keys() - kept.keys() if self._was_audited(before, folder)}
         if audited and self._only:  # audits are not looked at: the next update of all months does
@@ -196,6 +197,19 @@ class _Update:
         """Tell whether the row that a bag had, by its address, has what an audit found."""
         row = before.get(self._reader.url(folder))
         return row is not None and row["fixity_checked_at"] is not None
+
+    def _people_before(self, row: Row, before: Mapping[str, Row], *, current: bool) -> Row:
+        """Return who took part as far as the row of before knows; nobody if that was of another session.
+
+        Args:
+            row: of a recording, just read.
+            before: the rows of before, by their addresses.
+            current: these can be relied on; else the session's bag is read again.
+        """
+        known = before.get(row["archive_url"])
+        if known is None or known["session_id"] != row["session_id"]:
+            return {}
+        return {name: known[name] for name in OF_SESSION} | ({} if current else {"session_version": None})
 
     def _with_people(self, rows: Mapping[str, Row], near: Mapping[str, str], bags: ListedBags) -> dict[str, Row]:
         """Return rows with who took part in their sessions; the bags of a session are read if they are new or changed.
@@ -227,6 +241,8 @@ class _Update:
         near: Mapping[str, str],
         before: Collection[SessionRow],
         bags: ListedBags,
+        *,
+        current: bool,
     ) -> list[SessionRow]:
         """Return the sessions of a month that no recording of the month belongs to.
 
@@ -236,12 +252,17 @@ class _Update:
             near: the versions of the sessions, by their folders.
             before: what was known of such sessions.
             bags: as listed.
+            current: this can be relied on; else the sessions' bags are read again.
         """
         recorded = {bags.session_for(folder, row["session_id"]) for folder, row in rows.items()}
         versions = {folder: near[folder] for folder in bags.sessions.get(month, {}) if folder not in recorded}
-        known = {row.session_version: row for row in before}
+        known = {row.session_version: row for row in before} if current else {}
         read = self._reader.read_sessions({f: v for f, v in versions.items() if v not in known}, bags)
         sessions = {folder: read.get(folder) or known.get(version) for folder, version in versions.items()}
+        for folder in versions.keys() & self._reader.unreadable.keys():  # known as it was, and read again later
+            sessions[folder] = next(
+                (row for row in before if row.archive_url.startswith(self._reader.url(folder))), None
+            )
         return [row for _, row in sorted(sessions.items()) if row]
 
     def _fixity(self, held: Held) -> Row:

@@ -20,13 +20,15 @@ from tasks.archive import (
     parse_manifest,
     shown,
 )
+from tasks.errors import ObjectTooLarge, StoreRefused
 from tasks.realtimekit import parse_archived
 from tasks.restore.models import BagContents, BagFile, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from tasks.archive import InspectedBag
+    from tasks.errors import ArchiverError
     from tasks.restore.models import ProblemKind
     from tasks.s3 import Bucket
 
@@ -66,19 +68,28 @@ def read_bag(bucket: Bucket, folder: str) -> BagContents | None:
     )
 
 
-def read_derived(bucket: Bucket, folder: str) -> list[BagFile]:
+def read_derived(bucket: Bucket, folder: str, on_refusal: Callable[[str, ArchiverError], None]) -> list[BagFile]:
     """Return what was made from a recording, and lies beside the recording's bag.
 
     Args:
         bucket: where the archive is.
         folder: the bag's key prefix, with a slash at its end.
+        on_refusal: called for what cannot be had, with what follows the name of the bag's folder.
+
+    Raises:
+        StoreUnavailable: the store.
     """
-    read = {suffix: bucket.get(folder.rstrip("/") + suffix) for suffix in DERIVED_TYPES}
-    return [
-        BagFile(suffix, hashlib.sha256(content).hexdigest(), None, content, DERIVED_TYPES[suffix], is_beside=True)
-        for suffix, content in read.items()
-        if content is not None
-    ]
+    files = []
+    for suffix, content_type in DERIVED_TYPES.items():
+        try:
+            content = bucket.get(folder.rstrip("/") + suffix)
+        except (StoreRefused, ObjectTooLarge) as error:
+            on_refusal(suffix, error)
+            continue
+        if content is not None:
+            sha256 = hashlib.sha256(content).hexdigest()
+            files.append(BagFile(suffix, sha256, None, content, content_type, is_beside=True))
+    return files
 
 
 class _Reading:

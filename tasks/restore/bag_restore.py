@@ -18,6 +18,7 @@ from tasks.restore.target import FileDamaged, FileUnplaceable, State
 from tasks.workers import Pool
 
 if TYPE_CHECKING:
+    from tasks.errors import ArchiverError
     from tasks.restore.context import ChosenBag, RestoreContext
     from tasks.restore.models import BagContents, BagFile, ProblemKind
     from tasks.s3 import Bucket
@@ -114,7 +115,7 @@ class BagRestore:
     def _restore(self, contents: BagContents) -> bool:
         """Bring what is missing, and tell whether the bag is whole now."""
         has_derived = self._context.derived and self._chosen.kind == "recording"
-        derived = read_derived(self._bucket, self._folder) if has_derived else []
+        derived = read_derived(self._bucket, self._folder, self._note_derived) if has_derived else []
         files, marker = [*contents.files, *derived], contents.marker
         wanted = self._look(files)
         self._look_for_strangers(contents)
@@ -126,6 +127,15 @@ class BagRestore:
             except FileUnplaceable as error:
                 self._note("unsafe", "", error.reason)
         return marker is not None and marker.path in self._right and self._has_all(contents)
+
+    def _note_derived(self, suffix: str, error: ArchiverError) -> None:
+        """Note that something that was made from the recording cannot be had: the recording itself may be."""
+        if isinstance(error, StoreRefused):
+            self._bucket.level(self._folder)  # raises if the store refuses all
+            key = self._folder.rstrip("/") + suffix
+            self._problems.append(self._archived.problem_of(suffix, error, key))
+        else:
+            self._note("unreadable", suffix, str(error))
 
     def _has_all(self, contents: BagContents) -> bool:
         is_there = all(file.path in self._right for file in contents.files)

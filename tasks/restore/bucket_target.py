@@ -190,11 +190,14 @@ class BucketTarget:
             return False
         with self._errors():
             try:
-                self._store.complete(upload, parts, if_absent=not overwrite)
+                made = self._store.complete(upload, parts, if_absent=not overwrite)
             except StoreRefused as refused:
                 if overwrite or refused.code not in ALREADY_EXISTS:
                     raise
                 return False
+            if made.metadata.get("sha256", file.sha256) != file.sha256:  # a run had begun it for another content
+                self._store.delete([upload.key])
+                raise UploadVanished("completing", self.place(path), "it was begun for another content")
         return True
 
     def _require_right(self, path: str, file: BagFile) -> None:

@@ -41,16 +41,17 @@ class ArchivedObjects:
         self.thawing: list[str] = []
         """Keys of objects that are asked for, and not readable yet."""
 
-    def problem_of(self, path: str, refused: StoreRefused) -> Problem:
+    def problem_of(self, path: str, refused: StoreRefused, key: str = "") -> Problem:
         """Return why a file cannot be read, and ask for the file if that is wanted, and is what it takes.
 
         Args:
             path: within the bag.
             refused: the store's answer to its reading.
+            key: of the file, if it lies beside the bag.
         """
         if refused.code != ARCHIVED_CLASS:
             return _problem("unreadable", path, str(refused))
-        return self._describe(path, self._bucket.head(self._folder + path))
+        return self._describe(path, self._bucket.head(key or self._folder + path))
 
     def problems_of_all(self, refused: StoreRefused) -> list[Problem]:
         """Return the same of a bag whose tag files cannot be read: nobody knows which of its files are needed.

@@ -137,6 +137,23 @@ def test_a_payload_file_that_was_cut_shows_by_its_size_while_the_texts_can_be_re
         assert found.findings == {recording.id: [("miscounted", "data/")]}
 
 
+@pytest.mark.parametrize("is_cut", [True, False])
+def test_what_an_audit_knows_outlasts_one_that_could_not_read(
+    rclone: Archiving, proxy: StoreProxy, recording: StandInRecording, *, is_cut: bool
+) -> None:
+    video, cold = key_of(rclone, recording, "data/video"), ArchivedClasses()
+    change(rclone, video, b"cut" if is_cut else b"x" * 1000)
+    if not is_cut:
+        assert audited(rclone).findings
+    proxy.start_over(lambda one: refusal(403, "AccessDenied") if at("GetObject", ending="bagit.txt")(one) else None)
+    assert len(looked(rclone).report.unread) == 1
+    proxy.start_over(cold)
+    cold.freeze(keys_of(rclone, recording))
+    for number in (2, 3):
+        found = looked(rclone, later=number * SOON)
+        assert (len(found.report.unread), len(found.findings)) == ((1, 0) if is_cut else (0, 1))
+
+
 @pytest.mark.parametrize("text", ["bag-info.txt", "manifest-sha256.txt"])
 def test_a_change_that_no_readable_file_explains_is_told_at_each_audit(
     rclone: Archiving, cold: ArchivedClasses, recording: StandInRecording, text: str

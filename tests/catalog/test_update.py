@@ -8,12 +8,15 @@ import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.catalog import dataset
+from tasks.archive import Month
+from tasks.catalog import dataset, parquet
 from tasks.errors import CatalogNewer, NotInArchive, StoreUnavailable
+from tasks.s3.bucket import LARGEST_READ
 from tests.support.auditing import audited
 from tests.support.bags import key_of
 from tests.support.cataloguing import files, rows, sessions, update, updated_by
@@ -176,6 +179,14 @@ def test_a_description_comes_later_and_is_read_when_it_comes_changes_or_goes(ben
     update(bench)
     assert rows(bench)[recording.id]["codecs"] == []
     require_right(bench)
+
+
+def test_a_description_too_large_to_be_one_describes_nothing_and_ends_no_update(rclone: Archiving) -> None:
+    recording = rclone.add(1000)
+    rclone.archived(recording)
+    put(rclone, f"{rclone.folder(recording).rstrip('/')}.description.json", bytes(LARGEST_READ + 1))
+    assert update(rclone).unreadable == ()
+    assert rows(rclone)[recording.id]["condition"] == "whole"
 
 
 def test_a_poster_is_known_as_long_as_the_bag_holds_the_video_that_it_is_a_frame_of(rclone: Archiving) -> None:
@@ -354,6 +365,19 @@ def test_a_file_of_the_catalog_that_is_none_is_written_anew(rclone: Archiving, j
         update(rclone)
         assert rows(rclone) == right
     require_right(rclone)
+
+
+@pytest.mark.parametrize(
+    ("fact", "value"),
+    [("bytes", 5), ("bytes", -1), ("bytes", 10**400), ("started_at", "2026-11-27T10:00:00")],
+    ids=["right", "below nothing", "endless", "in no time zone"],
+)
+def test_a_session_that_somebody_wrote_is_known_only_if_it_can_be_sorted_and_shown(fact: str, value: object) -> None:
+    session = {"session_id": "1", "session_version": "2", "archive_url": "s3://bucket/", fact: value}
+    content = parquet.encode([], json.dumps({"source": {}, "sessions": [session]}))
+    store: Any = SimpleNamespace(get=lambda *_: content)
+    found = dataset.Dataset(store, "").contents(Month("app", "2026-11"))
+    assert len(found.sessions) == (value == 5)
 
 
 def test_an_older_schema_is_written_anew_and_a_newer_one_is_left_alone(
@@ -648,6 +672,52 @@ def test_a_sessions_bag_that_cannot_be_read_is_tried_again_and_nobody_is_forgott
         assert people(rclone) == {recording.id: ["Mary 0", "Mary 1"]}
     assert update(rclone).unreadable == ()
     assert people(rclone) == {recording.id: ["Mary 0", "Mary 1", "Mary 2"]}
+    require_right(rclone)
+
+
+def test_nobody_is_forgotten_if_a_sessions_bag_cannot_be_read_while_its_recording_is_read_anew(
+    rclone: Archiving,
+) -> None:
+    recorded, alone = Meeting.at(rclone), Meeting.at(rclone)
+    recording = recorded.add_recording()
+    rclone.archived(recording)
+    alone.put("chat", b"[]", "chat.json", "application/json")
+    for meeting in (recorded, alone):
+        rclone.run().archived_session(meeting.id)
+    update(rclone)
+    before = sessions(rclone)
+    assert [session.session_id for session in before] == [alone.id]
+    for meeting in (recorded, alone):
+        meeting.put("transcript", b'"0","peer","user","custom","Mary","Hello"\n')
+        rclone.run().archived_session(meeting.id)
+    rclone.archived(recording, overwrite=True)
+
+    def meddle(method: str, request: dict[str, Any], send: Any) -> Any:
+        if method == "get_object" and request["Key"].endswith("v0002/participants.json"):
+            raise refusal("AccessDenied", 403)
+        return send()
+
+    for options in ({}, {"rebuild": True}):
+        assert len(update(rclone, meddle, **options).unreadable) == 2
+        assert people(rclone) == {recording.id: ["Mary 0", "Mary 1"]}
+        assert sessions(rclone) == before
+    assert update(rclone).unreadable == ()
+    assert sessions(rclone)[0].documents == ("transcript", "chat")
+    require_right(rclone)
+
+
+def test_of_very_many_sessions_without_a_recording_a_file_that_can_be_read_tells_fewer_people(
+    rclone: Archiving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dataset, "MOST_OF_SESSIONS", 1000)
+    meeting = Meeting.at(rclone)
+    meeting.session.add_participants(100)
+    meeting.put("chat", b"[]", "chat.json", "application/json")
+    rclone.run().archived_session(meeting.id)
+    assert update(rclone).settled
+    (session,) = sessions(rclone)
+    assert (session.session_id, len(session.model_dump_json()) <= 1000) == (meeting.id, True)
+    assert session.participants[:2] == ("Mary 0", "Mary 1")
     require_right(rclone)
 
 

@@ -122,13 +122,17 @@ def test_the_recording_can_be_watched_until_somebody_interrupts(
     shutil.copytree(rclone.server.folder / rclone.bucket / "archive", tmp_path / "archive-demo" / demo.BUCKET)
     script = "import sys; from flows import demo; sys.exit(demo.watch(int(sys.argv[1])))"
     port = free_port()
-    environment = world.environment(**dict.fromkeys(world.settings()), PREFECT_API_URL=None)
+    elsewhere = {"AWS_PROFILE": "nobodys", "AWS_SESSION_TOKEN": "of-another-store"}
+    environment = world.environment(**dict.fromkeys(world.settings()), PREFECT_API_URL=None) | elsewhere
     command = [sys.executable, "-c", script, str(port)]
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        page = eventually(lambda: page_at(f"http://127.0.0.1:{port}/recordings/{recording.id}"), within_s=40)
+        address = f"http://127.0.0.1:{port}/recordings/{recording.id}"
+        page = eventually(lambda: page_at(address), within_s=40)
+        link = httpx.get(f"{address}/files/data/video/{recording.id}.mp4").headers.get("location", "")
         process.send_signal(signal.SIGINT)
         said, _ = process.communicate(timeout=30)
     assert f"data/video/{recording.id}.mp4" in page
+    assert ("X-Amz-Signature" in link, "of-another-store" in link) == (True, False)
     assert (process.returncode, f"http://127.0.0.1:{port}/" in said) == (0, True)
     assert processes_in(tmp_path) == []
 

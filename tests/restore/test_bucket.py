@@ -117,6 +117,20 @@ def test_a_stopped_upload_is_carried_on_and_no_part_is_sent_twice(
     assert not uploads(bench, bucket)
 
 
+def test_an_upload_that_was_left_for_another_content_lends_its_checksum_to_no_object(
+    bench: Archiving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bucket_target, "PART_SIZE", bench.part)
+    recording, bucket = archived(bench, 3 * bench.part), new_bucket(bench)
+    key = key_of(bench, recording, "data/video").removeprefix("archive/")
+    Store(bench.s3, bucket, 5).begin_upload(key, "video/mp4", {"sha256": "0" * 64})
+    assert only(restored(bench, f"s3://{bucket}", recording)).whole
+    metadata = bench.s3.head_object(Bucket=bucket, Key=key)["Metadata"]
+    assert "0" * 64 not in metadata.values()
+    assert objects(bench.s3, bucket) == objects(bench.s3, bench.bucket, "archive/")
+    assert not uploads(bench, bucket)
+
+
 @pytest.mark.parametrize("parts", [1, 3])
 def test_of_a_damaged_file_nothing_is_left_there(
     rclone: Archiving, monkeypatch: pytest.MonkeyPatch, parts: int

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tasks.archive.layout import POSTER
 from tasks.restore import RestoreReport, describe_problems, storage_class
 from tests.standins.archived_classes import ArchivedClasses
 from tests.support.bags import key_of
@@ -142,6 +143,20 @@ def test_the_wait_ends_in_time_and_the_same_command_carries_on(
     assert not only(report).whole
     frozen.looks = 0
     assert restored(rclone, tmp_path, recording).recordings == 1
+
+
+def test_a_picture_beside_the_recording_is_named_asked_for_and_keeps_the_recording_from_nobody(
+    rclone: Archiving, cold: ArchivedClasses, tmp_path: Path
+) -> None:
+    recording = archived(rclone)
+    key = rclone.folder(recording).rstrip("/") + POSTER
+    rclone.s3.put_object(Bucket=rclone.bucket, Key=key, Body=b"JPEG")
+    (frozen,) = cold.freeze([key], looks=2)
+    report = restored(rclone, tmp_path, recording, derived=True)
+    assert (problems_of(report), only(report).whole) == ({POSTER: FROZEN}, True)
+    report = restored(rclone, tmp_path, recording, derived=True, thaw_days=1, **waiting())
+    assert (report.problems, len(frozen.asked)) == (0, 1)
+    assert (tmp_path / f"{recording.id}{POSTER}").read_bytes() == b"JPEG"
 
 
 def test_nothing_is_waited_for_that_nobody_asked_for(rclone: Archiving, cold: ArchivedClasses, tmp_path: Path) -> None:
