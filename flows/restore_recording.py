@@ -189,7 +189,7 @@ def links_to(recording_ids: Sequence[str], lifetime_s: int, paths: Sequence[str]
     bucket = session.store_access.store(Event())
     signer = PresignedDownloads(session.store_access.client, bucket.bucket)
     chosen = choose_recordings(session, recording_ids, Query())
-    return [link for one in chosen for link in make_links(bucket, signer, settings.root, one, paths, lifetime_s)]
+    return [link for bag in chosen for link in make_links(bucket, signer, settings.root, bag, paths, lifetime_s)]
 
 
 def _from_terminal(

@@ -272,5 +272,5 @@ class _Update:
         record = self._records.get(held.folder)
         if record is None or record.versions != held.sums.versions:
             return dict.fromkeys(FIXITY) | {"fixity_findings": []}
-        found = [str(finding) for finding in record.findings]
-        return dict(zip(FIXITY, (record.outcome, record.at, record.read_at, found), strict=True))
+        findings = [str(finding) for finding in record.findings]
+        return dict(zip(FIXITY, (record.outcome, record.at, record.read_at, findings), strict=True))

@@ -27,13 +27,13 @@ def check_clock(clocks: ClockSkew) -> CheckResult:
     servers = " and ".join(sorted(ahead))
     if not off:
         return ok(f"within {max(1.0, *map(abs, ahead.values())):.0f} s of {servers}")
-    told = "; ".join(f"this machine is {_apart(seconds)} {server}" for server, seconds in off.items())
+    text = "; ".join(f"this machine is {_apart(seconds)} {server}" for server, seconds in off.items())
     if len(off) < len(ahead):
-        told = f"{told}; but not {' and '.join(ahead.keys() - off.keys())}"
-    told = f"{told}. From 15 minutes on, requests are refused"
+        text = f"{text}; but not {' and '.join(ahead.keys() - off.keys())}"
+    text = f"{text}. From 15 minutes on, requests are refused"
     advice = "Set this machine's clock, by NTP; if that is right, the other one's."
     worst = max(abs(seconds) for seconds in off.values())
-    return failed(told, advice) if worst >= SKEW_REFUSED_S and off == ahead else warning(told, advice)
+    return failed(text, advice) if worst >= SKEW_REFUSED_S and off == ahead else warning(text, advice)
 
 
 def _apart(seconds: float) -> str:

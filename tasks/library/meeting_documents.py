@@ -122,30 +122,30 @@ def _read_lines(bucket: Bucket, key: str, plain: Callable[[str], str], began_ms:
         return SpokenLines()
     begin_ms = (began_ms or transcript.utterances[0].start_ms) if transcript.is_absolute else 0
     lines = (
-        Line(max(said.start_ms - begin_ms, 0) / 1000, plain(said.speaker), plain(said.text))
-        for said in transcript.utterances[:MOST_LINES]
+        Line(max(utterance.start_ms - begin_ms, 0) / 1000, plain(utterance.speaker), plain(utterance.text))
+        for utterance in transcript.utterances[:MOST_LINES]
     )
     return SpokenLines(tuple(lines), len(transcript.utterances))
 
 
-def read_meeting(bucket: Bucket, session_id: str, found: SessionBag) -> MeetingDocuments:
+def read_meeting(bucket: Bucket, session_id: str, newest: SessionBag) -> MeetingDocuments:
     """Return what a session's bag holds.
 
     Args:
         bucket: where it is.
         session_id: the session's id.
-        found: the newest version of the bag.
+        newest: the newest version of the bag.
 
     Raises:
         StoreRefused, StoreUnavailable: the store.
     """
-    details = _object(_json(found.bag.tags.get(SESSION_DETAILS, b"")))
-    listed, checksums = found.bag.listed, found.bag.checksums
+    details = _object(_json(newest.bag.tags.get(SESSION_DETAILS, b"")))
+    listed, checksums = newest.bag.listed, newest.bag.checksums
     files = tuple(Media(path, listed[path].size, checksums[path]) for path in sorted(checksums) if path in listed)
     paths = {media.path for media in files}
-    people = _people(_json(found.bag.tags.get(PARTICIPANTS, b"")))
-    chat = _first(bucket, found, paths, "chat", ("csv", "json"))
-    summary = _first(bucket, found, paths, "summary", ("md", "txt"))
+    people = _people(_json(newest.bag.tags.get(PARTICIPANTS, b"")))
+    chat = _first(bucket, newest, paths, "chat", ("csv", "json"))
+    summary = _first(bucket, newest, paths, "summary", ("md", "txt"))
     messages = parse_chat(chat) if chat else None
     sent = messages[1] if messages else []
     hidden = [
@@ -159,9 +159,9 @@ def read_meeting(bucket: Bucket, session_id: str, found: SessionBag) -> MeetingD
         started=_time(details.get("started_at")),
         ended=_time(details.get("ended_at")),
         began_ms=round(began.timestamp() * 1000) if (began := as_time(details.get("started_at"))) else 0,
-        version=found.version,
-        archive_url=f"s3://{bucket.bucket}/{found.folder}",
-        folder=found.folder,
+        version=newest.version,
+        archive_url=f"s3://{bucket.bucket}/{newest.folder}",
+        folder=newest.folder,
         people=tuple(people[:MOST_PEOPLE]),
         chat=tuple(_message(message, paths) for message in sent[:MOST_MESSAGES]),
         summary=_text(summary.decode(errors="replace"), 20 * LONGEST_TEXT),
@@ -170,10 +170,10 @@ def read_meeting(bucket: Bucket, session_id: str, found: SessionBag) -> MeetingD
     )
 
 
-def _first(bucket: Bucket, found: SessionBag, paths: set[str], kind: str, extensions: Sequence[str]) -> bytes:
+def _first(bucket: Bucket, newest: SessionBag, paths: set[str], kind: str, extensions: Sequence[str]) -> bytes:
     """Return the content of a document, in whichever form it is there; empty if there is none."""
     forms = [path for extension in extensions if (path := document_path(kind, extension)) in paths]
-    return _read(bucket, found.folder + forms[0]) if forms else b""
+    return _read(bucket, newest.folder + forms[0]) if forms else b""
 
 
 def _read(bucket: Bucket, key: str) -> bytes:

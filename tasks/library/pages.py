@@ -190,8 +190,8 @@ class Pages:
     ) -> MeetingDocuments | None:
         if not session_id or not ID.fullmatch(session_id) or not days:
             return None
-        found = find_session(bucket, self._root, app_id, session_id, days)
-        return read_meeting(bucket, session_id, found) if found else None
+        newest = find_session(bucket, self._root, app_id, session_id, days)
+        return read_meeting(bucket, session_id, newest) if newest else None
 
     def _send_text(
         self, request: Request, key_of: Callable[[str], str], content_type: str, kind: str, extension: str

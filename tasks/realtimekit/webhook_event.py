@@ -127,7 +127,7 @@ def _app_id(*places: Mapping[str, Any]) -> str:
 def _organization_id(*places: Mapping[str, Any]) -> str:
     """Return the id of the organization, be it of the recording or of the meeting's organizer."""
     named = [place.get("organizationId") or as_object(place.get("organizedBy")).get("id") for place in places]
-    return next((_shown(one) for one in named if isinstance(one, str) and one), "")
+    return next((_shown(name) for name in named if isinstance(name, str) and name), "")
 
 
 def _shown(text: str) -> str:

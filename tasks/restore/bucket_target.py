@@ -92,14 +92,14 @@ class BucketTarget:
     def state(self, path: str, file: BagFile) -> State:
         """Return what is at a key; it is read unless it says of itself that it was verified when it was written."""
         with self._errors():
-            found = self._store.head(self._prefix + path)
-            if found is None:
+            stored = self._store.head(self._prefix + path)
+            if stored is None:
                 return State.ABSENT
-            if file.size not in {-1, found.size}:
+            if file.size not in {-1, stored.size}:
                 return State.OTHER
-            if found.metadata.get("sha256") == file.sha256:
+            if stored.metadata.get("sha256") == file.sha256:
                 return State.RIGHT
-            sha256 = self._reader.digests(self._store, found, ("sha256",))["sha256"]
+            sha256 = self._reader.digests(self._store, stored, ("sha256",))["sha256"]
         return State.RIGHT if sha256 == file.sha256 else State.OTHER
 
     def write(
@@ -159,7 +159,7 @@ class BucketTarget:
         key = self._prefix + path
         ranges = part_ranges(file.size, grow_part_size(file.size, PART_SIZE))
         with closing(read(0)) as chunks:  # type: ignore[type-var]  # a generator
-            bodies = fill_buffers(chunks, (bytearray(one.size) for one in ranges))
+            bodies = fill_buffers(chunks, (bytearray(part.size) for part in ranges))
             first = next(bodies)  # no upload is begun for a file that the archive does not give
             with self._errors():
                 left = self._left_upload(key) if adopt else None

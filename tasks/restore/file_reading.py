@@ -32,10 +32,10 @@ def describe(bucket: Bucket, file: BagFile) -> BagFile:
         return file
     if file.content is not None or file.stored is None:
         return replace(file, content_type=tag_type(file.path))
-    found = bucket.head(file.stored.key)
-    if found is None or found.size != file.size:
-        raise StoredWrong(file.stored.key, f"{file.size} bytes", f"{found.size} bytes" if found else "nothing")
-    return replace(file, stored=found, content_type=found.content_type)
+    head = bucket.head(file.stored.key)
+    if head is None or head.size != file.size:
+        raise StoredWrong(file.stored.key, f"{file.size} bytes", f"{head.size} bytes" if head else "nothing")
+    return replace(file, stored=head, content_type=head.content_type)
 
 
 class FileReading:
@@ -85,7 +85,7 @@ class FileReading:
                 reached += len(chunk)
                 yield chunk
         except StoredWrong:
-            found = self._bucket.head(stored.key)
-            if found is None or found.size != stored.size or bare_etag(found.etag) == bare_etag(stored.etag):
+            head = self._bucket.head(stored.key)
+            if head is None or head.size != stored.size or bare_etag(head.etag) == bare_etag(stored.etag):
                 raise
-            yield from self._reader.chunks(self._bucket, found, reached)
+            yield from self._reader.chunks(self._bucket, head, reached)

@@ -125,8 +125,8 @@ class FolderTarget:
         with self._errors(path):
             place = self._inside(path)
             try:
-                found = place.lstat()
-                if not stat.S_ISREG(found.st_mode) or file.size not in {-1, found.st_size}:
+                status = place.lstat()
+                if not stat.S_ISREG(status.st_mode) or file.size not in {-1, status.st_size}:
                     return State.OTHER
                 with place.open("rb", buffering=0) as content:
                     sha256 = self._hash(content)

@@ -65,7 +65,9 @@ def table_rows(report: RestoreReport) -> list[dict[str, str]]:
             "restored to": cell(bag.restored_to),
             "files": str(bag.files),
             "size": human_size(bag.bytes),
-            "problems": cell("; ".join(f"{one.path} {one.kind}".strip() for one in bag.problems), MOST_LETTERS),
+            "problems": cell(
+                "; ".join(f"{problem.path} {problem.kind}".strip() for problem in bag.problems), MOST_LETTERS
+            ),
         }
         for bag in bags
     ]

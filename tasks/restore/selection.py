@@ -49,16 +49,16 @@ def _find_by_listing(bucket: Bucket, root: str, recording_ids: set[str], log: Lo
     """
     months = sorted(months_held(bucket, root), key=lambda month: month.month, reverse=True)
     log.info("Looking for %d recordings in the listings of %d months.", len(recording_ids), len(months))
-    found: dict[str, str] = {}
+    folders: dict[str, str] = {}
     for month in months:
-        if len(found) == len(recording_ids):
+        if len(folders) == len(recording_ids):
             break
         days = bucket.level(f"{root}{month.folder}/")[0]
         named = {id_of(key): key for level in a_few_at_a_time(bucket.level, days) for key in level[0]}
-        for recording_id in recording_ids & named.keys() - found.keys():
+        for recording_id in recording_ids & named.keys() - folders.keys():
             if bucket.head(named[recording_id] + layout.MARKER) is not None:
-                found[recording_id] = named[recording_id].removeprefix(root)
-    return found
+                folders[recording_id] = named[recording_id].removeprefix(root)
+    return folders
 
 
 def find_session(bucket: Bucket, root: str, recording: ChosenBag, session_id: str) -> ChosenBag | None:

@@ -97,7 +97,7 @@ def restore_recordings(
     tally = Tally() if len(chosen) <= BARS_UP_TO else SummedTally()
     with _attempt(session, to, options, tally) as context, show_progress(tally, progress_views(session.log)):
         outcomes = _restore_all(context, chosen, with_sessions=options.sessions)
-        return make_report(context.target.url, [one.result for one in outcomes], time.monotonic() - began)
+        return make_report(context.target.url, [outcome.result for outcome in outcomes], time.monotonic() - began)
 
 
 def _restore_all(context: RestoreContext, chosen: Sequence[ChosenBag], *, with_sessions: bool) -> list[BagOutcome]:
@@ -115,7 +115,7 @@ def _restore_all(context: RestoreContext, chosen: Sequence[ChosenBag], *, with_s
         if with_sessions:
             wanted += [bag for bag in _of_sessions(context, restored) if bag not in {*wanted, *sessions}]
         sessions |= _restore_each(context, wanted)
-        readable = wait_for_thaw(context, {bag: one.thawing for bag, one in (recordings | sessions).items()})
+        readable = wait_for_thaw(context, {bag: outcome.thawing for bag, outcome in (recordings | sessions).items()})
     return [*recordings.values(), *sessions.values()]
 
 
@@ -130,8 +130,8 @@ def _of_sessions(context: RestoreContext, recordings: Mapping[ChosenBag, BagOutc
     first = {(bag.folder.split("/")[0], session_id): bag for bag, session_id in reversed(of)}
     bucket = context.new_bucket()
     with Pool(BAGS_AT_ONCE, context.stop) as pool:
-        found = pool.map(lambda item: find_session(bucket, context.root, item[1], item[0][1]), first.items())
-    return [one for one in found if one is not None]
+        bags = pool.map(lambda item: find_session(bucket, context.root, item[1], item[0][1]), first.items())
+    return [bag for bag in bags if bag is not None]
 
 
 @contextmanager
