@@ -122,7 +122,7 @@ def find_secrets(names: Collection[str], variables: Variables) -> Secrets:
             secrets.problems[name] = f"{name}: is set, and so is {variable}; keep one of them"
         elif path:
             _take_file(secrets, name, variable, path)
-        elif name != CREDENTIALS and is_reference(value):
+        elif _stands_in_a_block(name, value):
             _take_block(secrets, name, variables)
         elif name in files and value:
             secrets.origins[name] = variables.origin(name)
@@ -130,6 +130,12 @@ def find_secrets(names: Collection[str], variables: Variables) -> Secrets:
         _take_credentials(secrets, variables)
     register_secrets(secrets.values.values())
     return secrets
+
+
+def _stands_in_a_block(name: str, value: str) -> bool:
+    if name == "ALARMS_TO" and not _address(value).startswith(f"{SECRET}/"):
+        return False  # it names the notification block that sends the alarms
+    return name != CREDENTIALS and is_reference(value)
 
 
 def _take_file(secrets: Secrets, name: str, variable: str, path: str) -> None:

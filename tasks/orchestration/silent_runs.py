@@ -1,7 +1,8 @@
 """The automation that ends runs which nobody works on any more: one is kept on Prefect's server.
 
 A machine that dies takes its runs along, and Prefect's server lists them as Running, or as Pending, for ever. A sweep
-leaves the recording of such a run alone for hours. The automation marks a run as Crashed that gave no sign of life.
+leaves the recording of such a run alone for hours. The automation marks a run of this project as Crashed that gave no
+sign of life.
 Source: https://docs.prefect.io/v3/advanced/detect-zombie-flows
 """
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 NAME = "realtimekit-archiver: end silent runs"
+FLOWS = (
+    "archive-recording", "archive-session", "sweep-recordings", "audit-archive", "describe-recording",
+    "update-catalog", "restore-recording", "doctor",
+)  # fmt: skip
+"""Whose runs are ended. Other projects on the same server may have turned heartbeats off, or have older clients."""
 _RUN = "prefect.flow-run"
 
 
@@ -32,6 +38,7 @@ def new_automation(within: timedelta = SILENT) -> AutomationCore:
     """
     trigger = EventTrigger(
         match=ResourceSpecification({"prefect.resource.id": f"{_RUN}.*"}),
+        match_related=ResourceSpecification({"prefect.resource.role": "flow", "prefect.resource.name": list(FLOWS)}),
         for_each={"prefect.resource.id"},
         # A final state is an event, too, whatever its name: "Left", "Postponed".
         after={f"{_RUN}.Pending", f"{_RUN}.Running", f"{_RUN}.heartbeat"},

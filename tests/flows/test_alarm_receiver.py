@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from flows import alarms as door
 from tasks.errors import SettingsInvalid
 from tasks.orchestration.alarm_receiver import BlockAddress, parse_receiver
+from tasks.settings import AlarmSettings, load_settings
 from tasks.text import redact
 from tests.support.chat import PATH, listening_chat
 
@@ -77,3 +78,9 @@ def test_wrong_usage_ends_with_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         door.main(arguments)
     assert ended.value.code == 2
+
+
+def test_the_setting_names_a_notification_block_as_the_option_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALARMS_TO", "prefect:slack-webhook/team")
+    settings = load_settings(AlarmSettings, None)
+    assert parse_receiver(settings.alarms_to.get_secret_value()) == BlockAddress("slack-webhook", "team")

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+import yaml
+from prefect.server.events.schemas.automations import EventTrigger
+from prefect.server.events.schemas.events import ReceivedEvent
 
 from flows import deploy
+from tasks.orchestration.silent_runs import FLOWS, new_automation
+from tests.flows.world import PROJECT
 
 if TYPE_CHECKING:
-    import pytest
-
     from tests.flows.world import World
 
 
@@ -20,3 +28,30 @@ def test_without_a_server_it_starts_none_and_says_what_is_missing(
     stdout, stderr = capsys.readouterr()
     assert stdout == ""
     assert "PREFECT_API_URL: is missing" in stderr
+
+
+@pytest.mark.parametrize("kind", ["Running", "heartbeat"])
+def test_a_silent_run_of_another_project_on_the_same_server_is_left_alone(kind: str) -> None:
+    trigger = EventTrigger.model_validate(new_automation().trigger.model_dump(mode="json"))
+    assert trigger.covers(of_a_run(kind, "sweep-recordings"))
+    assert not trigger.covers(of_a_run(kind, "of-another-project"))
+
+
+def test_silent_runs_of_all_deployments_are_ended() -> None:
+    deployments = yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]
+    files = {PurePosixPath(deployment["entrypoint"].partition(":")[0]).stem for deployment in deployments}
+    assert {file.replace("_", "-") for file in files} == set(FLOWS)
+
+
+def of_a_run(kind: str, flow: str) -> ReceivedEvent:
+    """Return an event of a run, as Prefect's server and a run's heartbeat have it."""
+    role = {"prefect.resource.id": f"prefect.flow.{uuid4()}", "prefect.resource.role": "flow"}
+    return ReceivedEvent.model_validate(
+        {
+            "id": uuid4(),
+            "occurred": datetime.now(UTC),
+            "event": f"prefect.flow-run.{kind}",
+            "resource": {"prefect.resource.id": f"prefect.flow-run.{uuid4()}"},
+            "related": [role | {"prefect.resource.name": flow}],
+        }
+    )

@@ -167,13 +167,15 @@ def test_a_run_of_a_dead_machine_is_crashed_and_no_other(world: World) -> None:
     made = AutomationCore.model_dump(new_automation(timedelta(seconds=10)), mode="json")
     automation = asked(world, "POST", "automations/", made)
     try:
-        flow = asked(world, "POST", "flows/", {"name": "any"})["id"]
+        flow = asked(world, "POST", "flows/", {"name": "sweep-recordings"})["id"]
+        others = begun(world, asked(world, "POST", "flows/", {"name": "of-another-project"})["id"], "RUNNING")
         silent, pending, left = (begun(world, flow, kind) for kind in ("RUNNING", "PENDING", "RUNNING"))
         put_into(world, left, "COMPLETED", "Left")
         waiting = begun(world, flow, "SCHEDULED")
         eventually(lambda: [state_of(world, run)["type"] for run in (silent, pending)] == ["CRASHED", "CRASHED"])
         assert state_of(world, left)["name"] == "Left"
         assert state_of(world, waiting)["type"] == "SCHEDULED"
+        assert state_of(world, others)["type"] == "RUNNING"
     finally:
         asked(world, "DELETE", f"automations/{automation['id']}")
 
