@@ -128,10 +128,13 @@ def serving(bench: Archiving, host: str = "127.0.0.1", **settings: str) -> Itera
         listening.bind((host, 0))
         listening.listen()
         server = new_server(new_app(library, host), host, 0)
-        thread = Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread = Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         try:
             yield f"http://{host}:{listening.getsockname()[1]}"
         finally:
             server.should_exit = True
-            thread.join()
+            thread.join(20)
+            server.force_exit = True  # were it to wait for somebody who stays
+            thread.join(20)
+            assert not thread.is_alive()
