@@ -16,6 +16,7 @@ from xdist.scheduler import LoadScopeScheduling
 from tasks.s3.client import new_s3_client
 from tasks.text import logs, redaction
 from tests.clock import is_moved, with_rclone
+from tests.standins.archived_classes import ArchivedClasses
 from tests.standins.realtimekit import RealtimeKitStandIn
 from tests.standins.stores import RcloneStore, Store, SwiftStore
 from tests.torture.stage import (
@@ -27,11 +28,13 @@ from tests.torture.stage import (
     load_one_certificate,
     load_service_models_once,
 )
+from tests.torture.store.trouble import proxy_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.support.archiving import Archiving
+    from tests.torture.store.proxy import StoreProxy
 
 pytest_plugins = ["tests.clock.option"]
 
@@ -234,3 +237,18 @@ def bench(request: pytest.FixtureRequest) -> Archiving:
     """An archive in a fresh bucket of each store in turn."""
     archiving: Archiving = request.getfixturevalue(request.param)
     return archiving
+
+
+@pytest.fixture
+def proxy(rclone: Archiving) -> Iterator[StoreProxy]:
+    with proxy_of(rclone.server) as running:
+        yield running
+    assert not running.errors
+
+
+@pytest.fixture
+def cold(proxy: StoreProxy) -> ArchivedClasses:
+    """Archived storage classes in front of rclone, which has none."""
+    classes = ArchivedClasses()
+    proxy.start_over(classes)
+    return classes

@@ -17,32 +17,15 @@ from tests.support.bags import key_of
 from tests.support.cataloguing import rows, updated_by
 from tests.torture.store.faults import refusal
 from tests.torture.store.scripts import at
-from tests.torture.store.trouble import client_of, proxy_of
+from tests.torture.store.trouble import client_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.standins.realtimekit import StandInRecording
     from tests.support.archiving import Archiving
     from tests.torture.store.proxy import StoreProxy
 
 COLD = "in an archived storage class"
 SOON = timedelta(minutes=1)
-
-
-@pytest.fixture
-def proxy(rclone: Archiving) -> Iterator[StoreProxy]:
-    with proxy_of(rclone.server) as running:
-        yield running
-    assert not running.errors
-
-
-@pytest.fixture
-def cold(proxy: StoreProxy) -> ArchivedClasses:
-    """Archived storage classes in front of rclone, which has none."""
-    classes = ArchivedClasses()
-    proxy.start_over(classes)
-    return classes
 
 
 @pytest.fixture

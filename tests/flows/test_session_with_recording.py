@@ -11,42 +11,17 @@ import pytest
 from flows import archive_recording
 from flows.archive_recording import archive
 from flows.describe_recording import describe
-from tasks.engine import ARCHIVED, NO_LABELS, SESSION_ARCHIVED, Engine
+from tasks.engine import ARCHIVED, SESSION_ARCHIVED, Engine
 from tests.flows.world import eventually
 from tests.standins.realtimekit import Answer, StandInSession
 from tests.support.meetings import SUMMARY, document, transcript
+from tests.support.witness import Witness
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tests.flows.world import World
     from tests.standins.realtimekit import ApiRequest, StandInRecording
 
 Captured = pytest.CaptureFixture[str]
-
-
-class Witness(Engine):
-    """Remembers what it was to emit and to publish."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.emitted: list[tuple[str, str, dict[str, Any]]] = []
-        self.published: list[tuple[str, str]] = []
-
-    def emit(
-        self,
-        event: str,
-        its_id: str,
-        payload: dict[str, Any],
-        kind: str = "recording",
-        labels: Mapping[str, str] = NO_LABELS,  # noqa: ARG002
-    ) -> None:
-        """Remember an event."""
-        self.emitted.append((event, f"{kind}.{its_id}", payload))
-
-    def publish_markdown(self, what: str, key: str, markdown: str, description: str) -> None:  # noqa: ARG002
-        """Remember a text."""
-        self.published.append((key, markdown))
 
 
 def add_meeting(world: World) -> tuple[StandInRecording, StandInSession]:

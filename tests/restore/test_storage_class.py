@@ -11,38 +11,22 @@ import pytest
 
 from tasks.archive.layout import POSTER
 from tasks.restore import RestoreReport, describe_problems, storage_class
-from tests.standins.archived_classes import ArchivedClasses
 from tests.support.bags import key_of
 from tests.support.meetings import Meeting, transcript
 from tests.support.restoring import only, problems_of, require_whole, restore_with, settings_of
 from tests.torture.store.faults import refusal
 from tests.torture.store.scripts import at
-from tests.torture.store.trouble import client_of, proxy_of
+from tests.torture.store.trouble import client_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.standins.archived_classes import ArchivedClasses
     from tests.standins.realtimekit import StandInRecording
     from tests.support.archiving import Archiving
     from tests.torture.store.proxy import StoreProxy
 
 FROZEN = "archived class"
-
-
-@pytest.fixture
-def proxy(rclone: Archiving) -> Iterator[StoreProxy]:
-    with proxy_of(rclone.server) as running:
-        yield running
-    assert not running.errors
-
-
-@pytest.fixture
-def cold(proxy: StoreProxy) -> ArchivedClasses:
-    """Archived storage classes in front of rclone, which has none."""
-    classes = ArchivedClasses()
-    proxy.start_over(classes)
-    return classes
 
 
 @pytest.fixture(autouse=True)

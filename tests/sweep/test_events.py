@@ -3,40 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
 
-from tasks.engine import AT_RISK, LOST, NO_LABELS, Engine
+from tasks.engine import AT_RISK, LOST
 from tasks.sweep import Scope, Sweep, emit_events
 from tasks.sweep.events import MOST_EVENTS
 from tasks.sweep.report import Swept
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from tests.support.witness import Witness
 
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
-
-
-class Witness(Engine):
-    """Remembers what it was to emit."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.emitted: list[tuple[str, str, dict[str, Any]]] = []
-
-    def emit(
-        self,
-        event: str,
-        its_id: str,
-        payload: dict[str, Any],
-        kind: str = "recording",
-        labels: Mapping[str, str] = NO_LABELS,  # noqa: ARG002
-    ) -> None:
-        """Remember an event."""
-        self.emitted.append((event, f"{kind}.{its_id}", payload))
-
-    def resources(self, event: str) -> list[str]:
-        """Return the resources of the events of a name."""
-        return [resource for name, resource, _ in self.emitted if name == event]
 
 
 def swept(name: str, hours: float | None = 1, reason: str = "") -> Swept:
