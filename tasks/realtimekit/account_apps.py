@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.errors import ApiNonsense, ApiRefused
-from tasks.realtimekit.app_api import API_BLOCK_S, API_PATIENCE_S, AppApi
+from tasks.realtimekit.app_api import API_BLOCK_S, API_PATIENCE_S, AppApi, total_of
 
 if TYPE_CHECKING:
     from threading import Event
@@ -69,14 +69,8 @@ class AccountApps(AppApi):
             is_new = bool(new.keys() - apps.keys())
             apps |= new
             received += len(listed)
-            if not is_new or 0 <= _total(envelope.get("paging")) <= received:
+            if not is_new or 0 <= total_of(envelope.get("paging")) <= received:
                 break
             if len(apps) > MOST_APPS:
                 raise ApiNonsense(f"a list of more than {MOST_APPS:,} apps")
         return list(apps.values())
-
-
-def _total(paging: object) -> int:
-    """Return how many apps there are on all pages; -1 if it is not told."""
-    total = paging.get("total_count") if isinstance(paging, dict) else None
-    return total if isinstance(total, int) and not isinstance(total, bool) else -1

@@ -72,3 +72,9 @@ class AppApi:
                 continue
             begin += sizes[0]
             yield envelope
+
+
+def total_of(paging: object) -> int:
+    """Return how many entries a list has on all pages, as a page states beside its data; -1 if it is not told."""
+    total = paging.get("total_count") if isinstance(paging, dict) else None
+    return total if isinstance(total, int) and not isinstance(total, bool) else -1

@@ -16,7 +16,7 @@ from tasks.errors import (
     RecordingErrored,
     TransferStopped,
 )
-from tasks.realtimekit.app_api import AppApi
+from tasks.realtimekit.app_api import AppApi, total_of
 from tasks.realtimekit.models import Recording, RecordingStatus
 from tasks.realtimekit.parsing import parse_recording
 
@@ -101,7 +101,7 @@ class RealtimeKit(AppApi):
                 if not (since and _is_older(recording, since))
             }
             received += len(envelope["data"])
-            known, total = total, _total(envelope.get("paging"))
+            known, total = total, total_of(envelope.get("paging"))
             # A page that repeats is the end, unless a whole page of new recordings has arrived since the last.
             repeats = not new and not (envelope["data"] and total > known)
             if repeats or 0 <= total <= received or _leaves(page, since, before):
@@ -169,9 +169,3 @@ def _leaves(page: Sequence[Recording], since: datetime | None, before: datetime 
     if not days or days != sorted(days, reverse=before is None):
         return False
     return bool((since and days[-1] < since) or (before and days[-1] >= before))
-
-
-def _total(paging: object) -> int:
-    """Return how many recordings there are on all pages, -1 if it is not told."""
-    total = paging.get("total_count") if isinstance(paging, dict) else None
-    return total if isinstance(total, int) else -1

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tasks.errors import AnswerWithoutData, ApiNonsense, SessionNotFound
-from tasks.realtimekit.app_api import AppApi
+from tasks.realtimekit.app_api import AppApi, total_of
 from tasks.realtimekit.session_models import (
     ExpectedDocuments,
     parse_document_url,
@@ -153,8 +153,5 @@ def _page(data: object, member: str) -> Sequence[Mapping[str, Any]]:
 def _total(envelope: Mapping[str, Any]) -> int:
     """Return how many entries there are on all pages, -1 if it is not told: `paging` is beside the data, or in it."""
     data = envelope["data"]
-    for paging in (envelope.get("paging"), data.get("paging") if isinstance(data, dict) else None):
-        total = paging.get("total_count") if isinstance(paging, dict) else None
-        if isinstance(total, int) and not isinstance(total, bool):
-            return total
-    return -1
+    beside, inside = total_of(envelope.get("paging")), total_of(data.get("paging") if isinstance(data, dict) else None)
+    return inside if beside == -1 else beside
