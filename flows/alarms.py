@@ -19,7 +19,7 @@ from tasks.errors import AlarmsMissing
 from tasks.settings import AlarmSettings
 
 if TYPE_CHECKING:
-    from tasks.orchestration.alarms import AlarmState
+    from tasks.orchestration.alarm_states import AlarmState
 
 PROG = "python -m flows.alarms"
 FROM_STDIN = "-"

@@ -12,8 +12,8 @@ from pathlib import Path
 from tasks import cli, command
 from tasks.arguments import parse_for
 from tasks.errors import SettingsInvalid
+from tasks.prefect_settings import WORK_POOL
 
-POOL = "recordings"
 PROJECT = Path(__file__).parents[1]
 
 
@@ -38,7 +38,7 @@ def _deploy() -> None:
 
     with server.prefect_at_hand():
         if not _has_pool():
-            _prefect("work-pool", "create", POOL, "--type", "process")
+            _prefect("work-pool", "create", WORK_POOL, "--type", "process")
         _prefect("deploy", "--all")
         silent_runs.ensure_automation()
 
@@ -50,7 +50,7 @@ def _has_pool() -> bool:
 
     with get_client(sync_client=True) as client:
         try:
-            client.read_work_pool(POOL)
+            client.read_work_pool(WORK_POOL)
         except ObjectNotFound:
             return False
         return True

@@ -14,12 +14,13 @@ from pydantic import Field
 
 from tasks.arguments import Metavar, parse_for
 from tasks.cli import say
+from tasks.prefect_settings import WORK_POOL
 from tasks.worker_drain import run_worker
 
 
 def work(
     *,
-    pool: Annotated[str, Metavar("NAME")] = "recordings",
+    pool: Annotated[str, Metavar("NAME")] = WORK_POOL,
     limit: Annotated[int, Field(ge=1, le=1000), Metavar("N")] = 4,
     name: Annotated[str, Metavar("NAME")] = "",
     health_port: Annotated[int, Field(ge=0, le=65_535), Metavar("PORT")] = 0,

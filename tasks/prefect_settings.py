@@ -19,6 +19,8 @@ from dotenv import dotenv_values
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+WORK_POOL = "recordings"
+"""The work pool of the deployments in prefect.yaml."""
 API_URL = ("api", "url")
 LOGGING_LEVEL = ("logging", "level")
 LOGGING_ROOT_LEVEL = ("logging", "root_level")

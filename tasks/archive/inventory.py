@@ -217,9 +217,9 @@ class _Listing:
             held = self._ours.setdefault(key.folder, Held(key.folder, key.app_id))
             held.add(key.path, stored)
         elif layout.is_description(path):
-            self._descriptions[layout.described_folder(path)] = stored
+            self._descriptions[layout.derived_folder(path)] = stored
         elif layout.is_poster(path):
-            self._posters[layout.poster_folder(path)] = stored
+            self._posters[layout.derived_folder(path)] = stored
         elif not layout.is_derived(path):
             folder, slash, name = path.rpartition("/")
             self._elsewhere.setdefault(folder + slash, Held(folder + slash)).add(name, stored)

@@ -368,15 +368,6 @@ def is_description(path: str) -> bool:
     return _DESCRIPTION.fullmatch(path) is not None
 
 
-def described_folder(path: str) -> str:
-    """Return the folder of the recording that a description is about, with a slash at its end.
-
-    Args:
-        path: the description's key.
-    """
-    return path.removesuffix(DESCRIPTION) + "/"
-
-
 def is_poster(path: str) -> bool:
     """Tell whether a key is that of a frame of a recording's video.
 
@@ -386,13 +377,14 @@ def is_poster(path: str) -> bool:
     return _POSTER.fullmatch(path) is not None
 
 
-def poster_folder(path: str) -> str:
-    """Return the folder of the recording that a frame is of, with a slash at its end.
+def derived_folder(path: str) -> str:
+    """Return the folder of the recording that something was made from, with a slash at its end.
 
     Args:
-        path: the frame's key.
+        path: the key of what was made, which lies beside the folder.
     """
-    return path.removesuffix(POSTER) + "/"
+    folder, slash, name = path.rpartition("/")
+    return f"{folder}{slash}{name.partition('.')[0]}/"
 
 
 def is_unfinished(path: str) -> bool:

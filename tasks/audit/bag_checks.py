@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.archive import layout
 from tasks.audit.fixity import Verification, verify_bag
-from tasks.errors import ArchiverError, StoreRefused, StoreUnavailable
+from tasks.errors import ArchiverError, StoreRefused, StoreUnavailable, describe_unforeseen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,8 +52,7 @@ def verify_held(context: AuditContext, held: Held, *, payload: bool) -> Verifica
         except ArchiverError:
             raise
         except Exception as error:  # noqa: BLE001 - a bag may hold anything, and must not stop the audit of others
-            where = traceback.extract_tb(error.__traceback__)[-1]  # the error's text may hold anything, too
-            return f"{type(error).__name__} in {Path(where.filename).name}, line {where.lineno}, which nobody foresaw"
+            return describe_unforeseen(error)
     return failure
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from tasks.catalog.bag_row import read_row, unreadable_row
 from tasks.catalog.session_row import read_session
-from tasks.errors import ArchiverError, StoreRefused, StoreUnavailable
+from tasks.errors import ArchiverError, StoreRefused, StoreUnavailable, describe_unforeseen
 from tasks.s3 import ARCHIVED_CLASS
 from tasks.workers import a_few_at_a_time
 
@@ -97,8 +95,7 @@ class BagReader:
         except ArchiverError:
             raise
         except Exception as error:  # noqa: BLE001 - what others put there may be anything, and stops nothing else
-            where = traceback.extract_tb(error.__traceback__)[-1]  # its text may hold anything, too
-            reason = f"{type(error).__name__} in {Path(where.filename).name}, line {where.lineno}, which nobody foresaw"
+            reason = describe_unforeseen(error)
         else:
             self.unreadable.pop(folder, None)
             return row

@@ -82,7 +82,15 @@ from tasks.errors.archive import (
     ReplacementSmaller,
     SweepIncomplete,
 )
-from tasks.errors.base import ArchiverError, FinalError, RetryableError, TookTooLong, TransferStopped, Unforeseen
+from tasks.errors.base import (
+    ArchiverError,
+    FinalError,
+    RetryableError,
+    TookTooLong,
+    TransferStopped,
+    Unforeseen,
+    describe_unforeseen,
+)
 from tasks.errors.realtimekit import (
     AnswerTooLarge,
     AnswerWithoutData,
@@ -197,4 +205,5 @@ __all__ = [
     "WebhookMalformed",
     "WebhookNotFound",
     "WebhookNotTaken",
+    "describe_unforeseen",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from tasks.text import redact
@@ -51,6 +53,12 @@ class Unforeseen(RetryableError):
         message = f": {self.text}" if self.text else ""
         hint = "The log tells more; run again, or report it."
         return f"{self.kind}, which nobody foresaw, at {self.place}{message}. {hint}"
+
+
+def describe_unforeseen(error: BaseException) -> str:
+    """Return the kind and the place of an unexpected error; not its text, which may hold anything."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {Path(where.filename).name}, line {where.lineno}, which nobody foresaw"
 
 
 class TookTooLong(RetryableError):

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prefect.events.filters import AutomationFilter, AutomationFilterTags
-
 from tasks.doctor import ok, warning
-from tasks.orchestration.alarm_rules import TAG, make_alarms
+from tasks.orchestration.alarm_states import missing_alarms, read_alarms, state_of
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -19,15 +17,12 @@ _SET_UP = "uv run python -m flows.alarms"
 
 def check_alarms(client: SyncPrefectClient) -> CheckResult:
     """Look which alarms the server has."""
-    tagged = AutomationFilter(tags=AutomationFilterTags(all_=[TAG]))
-    existing = client.read_automations(automations=tagged)
-    if not existing:
+    states = [state_of(automation) for automation in read_alarms(client)]
+    if not states:
         return ok(f"none is set up: nobody is told when something fails. To set them up: {_SET_UP} --help")
-    tags = {tag for automation in existing for tag in automation.tags}
-    missing = [alarm.name for alarm in make_alarms() if alarm.tags[1] not in tags]
-    off = [automation.name for automation in existing if not automation.enabled]
-    if missing:
+    off = [state.name for state in states if not state.enabled]
+    if missing := missing_alarms(states):
         return warning(f"missing: {', '.join(missing)}", f"Make them: {_SET_UP}")
     if off:
         return warning(f"turned off: {', '.join(off)}", "They ring again once somebody turns them on, in Prefect's UI.")
-    return ok(f"all {len(existing)}. To try whether they arrive: {_SET_UP} --test")
+    return ok(f"all {len(states)}. To try whether they arrive: {_SET_UP} --test")

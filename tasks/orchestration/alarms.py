@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import httpx
 from prefect.client.orchestration import get_client
 from prefect.events.actions import SendNotification
-from prefect.events.filters import AutomationFilter, AutomationFilterTags
 from prefect.events.schemas.automations import EventTrigger
 from prefect.events.schemas.events import Event, Resource
 from prefect.exceptions import PrefectException
@@ -19,6 +17,7 @@ from tasks.engine import NO_LABELS, WHOLE_LABEL
 from tasks.errors import AlarmsMissing, PrefectUnavailable
 from tasks.orchestration.alarm_receiver import OURS, find_block, name_receivers, parse_receiver, provide_block
 from tasks.orchestration.alarm_rules import ARMED, NO_SWEEP, SWEPT_WITHIN, TAG, make_alarms
+from tasks.orchestration.alarm_states import read_alarms, state_of
 from tasks.orchestration.server import server_host
 
 if TYPE_CHECKING:
@@ -30,19 +29,10 @@ if TYPE_CHECKING:
     from prefect.events.schemas.automations import Automation
 
     from tasks.orchestration.alarm_rules import Alarm
+    from tasks.orchestration.alarm_states import AlarmState
 
 RELOAD_S = 6.0
 """Seconds after which each process of the server knows a new automation: those without the news look every five."""
-
-
-@dataclass(frozen=True)
-class AlarmState:
-    """One alarm as the server has it."""
-
-    key: str
-    name: str
-    description: str
-    enabled: bool
 
 
 class AlarmBook:
@@ -68,7 +58,7 @@ class AlarmBook:
             SettingsInvalid: the receiver is none.
             AlarmsMissing: there is no receiver yet.
         """
-        parsed, existing = (parse_receiver(receiver) if receiver else None), self._read()
+        parsed, existing = (parse_receiver(receiver) if receiver else None), read_alarms(self._client)
         block_id = provide_block(self._client, parsed) if parsed else self._block_in_use(existing)
         lines = []
         for alarm in make_alarms(swept_within or _swept_within(existing)):
@@ -107,17 +97,12 @@ class AlarmBook:
 
     def states(self) -> tuple[list[AlarmState], str]:
         """Return the alarms that the server has, and who receives them."""
-        existing = self._read()
-        return [_state(one) for one in existing], name_receivers(self._client, block_ids(existing))
-
-    def missing(self) -> list[str]:
-        """Return the names of the alarms that the server does not have."""
-        keys = {state.key for state in self.states()[0]}
-        return [alarm.name for alarm in make_alarms() if alarm.key not in keys]
+        existing = read_alarms(self._client)
+        return [state_of(automation) for automation in existing], name_receivers(self._client, block_ids(existing))
 
     def remove(self) -> list[str]:
         """Remove all alarms, and the block of ours; return a line for each."""
-        existing, lines = self._read(), []
+        existing, lines = read_alarms(self._client), []
         for automation in existing:
             self._client.delete_automation(automation.id)
             lines.append(f"Removed: {automation.name}")
@@ -125,11 +110,6 @@ class AlarmBook:
             self._client.delete_block_document(block.id)
             lines.append(f"Removed: {OURS}, the address of the receiver")
         return lines
-
-    def _read(self) -> list[Automation]:
-        """Return the automations that are alarms of ours, always in the same order."""
-        ours = AutomationFilter(tags=AutomationFilterTags(all_=[TAG]))
-        return sorted(self._client.read_automations(automations=ours), key=lambda one: str(one.id))
 
 
 def send_event(
@@ -154,11 +134,6 @@ def _content(automation: object) -> object:
     for name in ("after", "expect", "for_each"):
         content["trigger"][name] = sorted(content["trigger"][name])
     return {name: content[name] for name in ("name", "description", "tags", "trigger", "actions")}
-
-
-def _state(automation: Automation) -> AlarmState:
-    keys = [tag.partition(":")[2] for tag in automation.tags if tag.startswith(f"{TAG}:")]
-    return AlarmState(keys[0] if keys else "", automation.name, automation.description, automation.enabled)
 
 
 def _swept_within(existing: list[Automation]) -> timedelta:

@@ -113,9 +113,7 @@ def serving_metrics(host: str, port: int) -> Iterator[None]:
         yield
     finally:
         server.should_exit = True
-        thread.join(
-            STOPPED_WITHIN_S
-        )  # a request that waits for Prefect's server may outlast it, and ends with the process
+        thread.join(STOPPED_WITHIN_S)  # a request that still waits for Prefect's server ends with the process
 
 
 def _listen(host: str, port: int) -> socket.socket | None:

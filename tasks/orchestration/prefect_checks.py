@@ -30,6 +30,7 @@ from tasks.errors import PrefectUnavailable
 from tasks.orchestration.alarm_check import check_alarms
 from tasks.orchestration.run_history import WEBHOOK
 from tasks.orchestration.server import server_host
+from tasks.prefect_settings import WORK_POOL as POOL
 from tasks.tls import explain_distrust
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-POOL = "recordings"
 TIMEOUT_S = 3.5
 LATEST_RUNS = 50
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -105,13 +105,15 @@ class PrefectChecks:
             pool = self._asked(lambda client: client.read_work_pool(POOL))
         except ObjectNotFound:
             return failed(
-                f"there is no {POOL}", f"Make it: uv run prefect work-pool create {POOL} --type process --overwrite"
+                f"there is no {POOL}",
+                f"Make it: uv run prefect work-pool create {POOL} --type process --overwrite",
             )
         if pool.is_paused:
             return failed(f"{POOL} is paused", f"Let it go on: uv run prefect work-pool resume {POOL}")
         if pool.concurrency_limit == 0:
             return failed(
-                f"{POOL} has a concurrency limit of 0", f"uv run prefect work-pool clear-concurrency-limit {POOL}"
+                f"{POOL} has a concurrency limit of 0",
+                f"uv run prefect work-pool clear-concurrency-limit {POOL}",
             )
         return ok(f"{POOL}, of type {pool.type}")
 

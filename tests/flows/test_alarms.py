@@ -20,6 +20,7 @@ from tasks.errors import DamageFound, SweepIncomplete
 from tasks.orchestration import alarm_receiver, alarm_rules, alarms
 from tasks.orchestration.alarm_receiver import OURS
 from tasks.orchestration.alarm_rules import TESTED
+from tasks.orchestration.alarm_states import missing_alarms
 from tasks.orchestration.prefect_checks import PrefectChecks
 from tests.flows.duty import POOL, PrefectServer, asked
 from tests.flows.test_audit_archive import archived, flip
@@ -169,7 +170,7 @@ def test_set_up_again_nothing_is_doubled_and_what_is_off_stays_off(
 ) -> None:
     with alarms.open_alarms() as (book, client):
         book.remove()
-        assert book.missing()
+        assert missing_alarms(book.states()[0])
     assert door.main(["--test"]) == 1
     assert "There are no alarms" in capsys.readouterr().err
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{chat.url}\n"))
