@@ -46,15 +46,15 @@ class Store(Bucket):
 
     def without_retries(self) -> Store:
         """Return the same bucket for the cleanup after a failure: each call is tried once, also after a stop."""
-        return Store(self._s3, self.bucket, 0.0, None, self._throttle, self._capabilities)
+        return Store(self._s3, self.bucket, 0.0, None, self._throttle, self._capabilities, self.options)
 
     def detect_capabilities(self, key: str) -> None:
         """Detect by a small upload to a key whether the store verifies CRC64NVME of parts without announcing it."""
-        self._capabilities.detect(self._s3, self.bucket, key)
+        self._capabilities.detect(self._s3, self.bucket, key, self.options.request)
 
     def begin_upload(self, key: str, content_type: str, metadata: Mapping[str, str]) -> Upload:
-        """Begin a multipart upload, with CRC64NVME of the full object unless the store refuses it."""
-        described = {"ContentType": content_type, "Metadata": metadata}
+        """Begin a multipart upload of media, with CRC64NVME of the full object unless the store refuses it."""
+        described = {"ContentType": content_type, "Metadata": metadata, **self.options.request_for_media}
         checksum = WITH_CRC64NVME if self._capabilities.takes_crc64 else {}
         try:
             answer = self._ask("create_multipart_upload", key, **described, **checksum)

@@ -145,7 +145,7 @@ class FileTransfer:
             sha256 = hashlib.sha256(body).hexdigest()
             evidence.feed(body)
             metadata = {**facts.metadata, "sha256": sha256}
-            if not self._store.put(key, body, facts.content_type, metadata, if_absent=if_absent):
+            if not self._store.put(key, body, facts.content_type, metadata, if_absent=if_absent, media=True):
                 raise UploadVanished("put_object", key, "another run has stored it meanwhile")
             stored = self._store.verify(key, len(body), crc64(body))
             require_bytes(self._store, stored, facts.size, metadata, sha256)
