@@ -9,6 +9,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -84,6 +86,15 @@ class StorageOptions:
     def request_for_media(self) -> dict[str, str]:
         """The parameters with which a recording's files are put, or their multipart uploads are begun."""
         return self.request | ({"StorageClass": self.storage_class} if self.storage_class else {})
+
+    @property
+    def fingerprint(self) -> str:
+        """What differs for media that are stored in another way; empty if they are stored as the bucket has it.
+
+        The lock is not part of that, as it is set later.
+        """
+        wanted = json.dumps(self.request_for_media, sort_keys=True).encode()
+        return hashlib.sha256(wanted).hexdigest()[:16] if self.request_for_media else ""
 
 
 AS_THE_BUCKET_HAS_IT = StorageOptions()

@@ -34,24 +34,26 @@ class ObjectLocks(Calls):
         Raises:
             StoredWrong: the store took the request, and does not state the lock.
         """
-        wanted = {"Mode": retention.mode, "RetainUntilDate": retention.until}
+        request = {"Mode": retention.mode, "RetainUntilDate": retention.until}
         try:
-            self._ask("put_object_retention", key, Retention=wanted)
+            self._ask("put_object_retention", key, Retention=request)
         except StoreRefused:
             if not self.retention(key).covers(retention):
                 raise
             return
         self.require_locked(key, retention)
 
-    def require_locked(self, key: str, retention: Retention) -> None:
-        """Check that the store states that an object is locked at least so long.
+    def require_locked(self, key: str, wanted: Retention) -> None:
+        """Check that the store states that an object is locked at least so long, if it is to be locked at all.
 
         Raises:
             StoredWrong: it does not.
         """
+        if wanted.until is None:
+            return
         stated = self.retention(key)
-        if not stated.covers(retention):
-            raise StoredWrong(self._at(key), f"a lock: {retention}", f"{stated}")
+        if not stated.covers(wanted):
+            raise StoredWrong(self._at(key), f"the lock {wanted}", f"{stated}")
 
     def retention(self, key: str) -> Retention:
         """Return the lock of an object; the answer of HEAD has it for credentials alone that may ask for it."""
