@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,7 +77,8 @@ class StorageOptions:
     @property
     def request(self) -> dict[str, str]:
         """The parameters with which any object is put, or its multipart upload is begun."""
-        wanted = {"Tagging": urlencode(self.tags), "ACL": self.acl}
+        # A blank as %20: Ceph takes a + for itself.
+        wanted = {"Tagging": urlencode(self.tags, quote_via=quote), "ACL": self.acl}
         if self.encryption is not None:
             wanted |= {"ServerSideEncryption": self.encryption.algorithm, "SSEKMSKeyId": self.encryption.key_id}
         return {name: value for name, value in wanted.items() if value}

@@ -86,8 +86,8 @@ def test_nothing_is_sent_unless_it_is_set() -> None:
 
 
 def test_the_storage_class_is_for_media_alone_and_the_lock_for_what_is_committed() -> None:
-    options = StorageOptions("GLACIER", Encryption("aws:kms", "k"), ObjectLock("GOVERNANCE", 1), (("a", "1&2"),))
-    others = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "k", "Tagging": "a=1%262"}
+    options = StorageOptions("GLACIER", Encryption("aws:kms", "k"), ObjectLock("GOVERNANCE", 1), (("a", "1 &2"),))
+    others = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "k", "Tagging": "a=1%20%262"}
     assert (options.request, options.request_for_media) == (others, others | {"StorageClass": "GLACIER"})
 
 

@@ -6,6 +6,7 @@ import json
 import logging
 import uuid
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -26,7 +27,7 @@ from tests.standins.realtimekit import MediaSource, StandInRecording, SyntheticC
 from tests.support.meddling import Meddled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from tests.standins.stores import Store as StoreServer
 
 LOG = logging.getLogger(__name__)
-SMALLEST_PART = {"swift": 5 * MIB, "rclone": 128 * 1024}
+SMALLEST_PART = {"swift": 5 * MIB, "ceph": 5 * MIB, "rclone": 128 * 1024}
 """Bytes by store: Swift is as strict as Amazon, and with rclone tests may be quick."""
 
 
@@ -61,6 +62,7 @@ class Setup:
     prefix: str = "archive"
     accept_size: bool = False
     partial: bool = False
+    storage: Mapping[str, str] = field(default_factory=dict)  # settings of how it is stored
 
     def settings(self) -> Settings:
         """Return settings that say the same; not checked, as parts may be smaller here than in production."""
@@ -74,6 +76,7 @@ class Setup:
             transfer_part_size=ByteSize(self.part_size),
             transfer_patience=self.patience_s,
             stall_timeout=self.stall_s,
+            **self.storage,
         )
 
     def text(self) -> str:
