@@ -77,7 +77,8 @@ class Bench(Archiving):
 def ceph(ceph_server: CephStore, kit: RealtimeKitStandIn, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """An archive in a fresh bucket that has Object Lock."""
     lead_to(ceph_server, monkeypatch)
-    client, bucket = new_s3_client(CONNECTIONS), f"bucket-{uuid.uuid4().hex[:12]}"
+    client: Any = new_s3_client(CONNECTIONS)
+    bucket = f"bucket-{uuid.uuid4().hex[:12]}"
     client.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
     return Bench(kit, ceph_server, client, bucket)
 

@@ -6,7 +6,6 @@ import json
 import logging
 import uuid
 from collections import Counter
-from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -27,7 +26,7 @@ from tests.standins.realtimekit import MediaSource, StandInRecording, SyntheticC
 from tests.support.meddling import Meddled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -66,6 +65,7 @@ class Setup:
 
     def settings(self) -> Settings:
         """Return settings that say the same; not checked, as parts may be smaller here than in production."""
+        storage: Mapping[str, Any] = self.storage
         return Settings.model_construct(
             archive_url=f"s3://{self.bucket}/{self.prefix}".rstrip("/"),
             cloudflare_api_token=SecretStr(self.token),
@@ -76,7 +76,7 @@ class Setup:
             transfer_part_size=ByteSize(self.part_size),
             transfer_patience=self.patience_s,
             stall_timeout=self.stall_s,
-            **self.storage,
+            **storage,
         )
 
     def text(self) -> str:
