@@ -28,6 +28,9 @@ LOCKED_S = 15
 _BODY = b"how is this stored?"
 _PUT = {"Body": _BODY, "ContentMD5": encode_md5(_BODY)}
 _EMPTY = "leave {} empty"
+MADE_UP = "MADE-UP-BY-THE-DOCTOR"
+"""What no store has: rclone keeps any header, and repeats it."""
+_NO_CLASS = "Leave ARCHIVE_STORAGE_CLASS empty, or name a class that the bucket has."
 
 
 class StorageChecks:
@@ -70,12 +73,15 @@ class StorageChecks:
         actual = {str(head.get("StorageClass") or "STANDARD") for head in heads}
         if actual != {wanted}:
             told = f"ignored: objects are stored as {' and '.join(sorted(actual))}, and not as {wanted}"
-            return warning(told, "Leave ARCHIVE_STORAGE_CLASS empty, or name a class that the bucket has.")
-        cold = "; an audit cannot read them, and a restore has to ask for them first" if self._is_cold() else ""
+            return warning(told, _NO_CLASS)
+        if self._takes(StorageClass=MADE_UP):
+            return warning(f"repeated, but the store takes any class, also {MADE_UP}: it knows none", _NO_CLASS)
+        cold = (
+            "; an audit cannot read them, and a restore has to ask for them first"
+            if self._options.is_unreadable
+            else ""
+        )
         return ok(f"honoured: files of recordings are stored as {wanted}, and nothing else{cold}")
-
-    def _is_cold(self) -> bool:
-        return self._options.is_unreadable
 
     def check_encryption(self, wanted: Encryption | None) -> CheckResult:
         """Look whether the store says that objects are encrypted as they should be."""
@@ -91,6 +97,8 @@ class StorageChecks:
         if algorithms != {wanted.algorithm} or is_other:
             actual = " and ".join(sorted(algorithms | (keys - {""})))
             return failed(f"not honoured: the store says that objects are encrypted with {actual}", advice)
+        if self._takes(ServerSideEncryption=MADE_UP):
+            return failed(f"repeated, but the store takes any encryption, also {MADE_UP}: it knows none", advice)
         with_key = f", with the key {wanted.key_id}" if wanted.key_id else ""
         return ok(f"honoured: all objects are encrypted with {wanted.algorithm}{with_key}")
 
@@ -199,6 +207,11 @@ class StorageChecks:
         if isinstance(made, ArchiverError):
             return made
         return [self._require("head_object", f"{name}-{kind}") for kind in ("put", "parts")]
+
+    def _takes(self, **made_up: str) -> bool:
+        """Tell whether the store takes an option that does not exist."""
+        others = {key: value for key, value in self._options.request.items() if key != "SSEKMSKeyId"}
+        return isinstance(self._ask("put_object", "made-up", **_PUT, **others | made_up), dict)
 
     def _ask(self, method: str, name: str, **request: Any) -> dict[str, Any] | ArchiverError:
         """Return the answer, or the failure: some stores answer nonsense to what they do not know."""

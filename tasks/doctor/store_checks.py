@@ -147,6 +147,8 @@ class StoreChecks:
             stored = self._store.verify(key, len(_BODY), crc64(_BODY))
         except (StoreRefused, StoreUnavailable) as error:
             advice = error.hint if isinstance(error, StoreRefused) else _RIGHTS
+            if isinstance(error, StoreRefused) and self._store.options.request:
+                advice = "See which of the options of how it is stored is refused."
             return failed(f"the bucket may be listed, but not written: {_describe_error(error)}", advice)
         if stored.content_type != _CONTENT_TYPE or stored.metadata.get("doctor") != "1":
             return warning("an object keeps neither type nor metadata", "Go by the bags' manifests: they say it all.")
