@@ -91,6 +91,11 @@ def examine_media(store: Store, archived: ArchivedBag, duration_s: float, log: L
     """Find out what each file is, each in a process of its own; and make a picture of the first video that has one."""
     described, poster = list[MediaFile](), Poster()
     for path, (file, stored) in archived.files.items():
+        if stored.storage_class.is_cold:
+            described.append(MediaFile(**file.model_dump()))
+            log.info("%s is in %s, so that nobody can read the file now: what is archived, is stated.", path,
+                     stored.storage_class)  # fmt: skip
+            continue
         ranges = BlockReader(_fetcher(store, stored), file.size, BUDGET)
         probed = examine_file(ranges, poster=not poster.jpeg and path.startswith(f"{PAYLOAD}video/"))
         described.append(describe_file(file, probed, duration_s))
