@@ -118,11 +118,12 @@ if __name__ == "__main__":
 
 from typing import Any
 
-from prefect import State, flow
+from prefect import State
 
 from tasks import cli
 from tasks.errors import NotUploadedInTime
 from tasks.orchestration.engine import PrefectEngine
+from tasks.orchestration.flow import flow
 from tasks.orchestration.reschedule import reschedule
 
 

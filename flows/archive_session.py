@@ -74,10 +74,9 @@ if __name__ == "__main__":
 
 from typing import Any
 
-from prefect import flow
-
 from tasks import cli
 from tasks.orchestration.engine import PrefectEngine
+from tasks.orchestration.flow import flow
 
 
 @flow(name="archive-session", flow_run_name="archive session {session_id}", persist_result=False)

@@ -185,10 +185,11 @@ if __name__ == "__main__":
 
 from typing import Any
 
-from prefect import State, flow
+from prefect import State
 from prefect.states import Completed
 
 from tasks.orchestration.engine import PrefectEngine
+from tasks.orchestration.flow import flow
 
 FINDINGS = "Findings"
 """The name of the state in which a run ends that has something to tell: an automation may listen for it."""

@@ -274,9 +274,8 @@ if __name__ == "__main__":
     sys.exit(main())
 
 
-from prefect import flow
-
 from tasks.orchestration.engine import PrefectEngine
+from tasks.orchestration.flow import flow
 
 
 @flow(name="doctor", persist_result=False)

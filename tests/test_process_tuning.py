@@ -44,6 +44,16 @@ frozen, later = gc.get_freeze_count(), [[number] for number in range(1000)]
 settle()
 print(frozen > 1000, gc.get_freeze_count() == frozen, gc.is_tracked(later[0]))
 """
+START = """
+import gc, sys
+from tasks.process_tuning import settle, start_quickly
+usual = gc.get_threshold()
+start_quickly()
+import httpx
+started = gc.get_threshold()
+settle()
+print(started > usual, gc.get_threshold() == usual, "httpx._main" in sys.modules, callable(httpx.main))
+"""
 
 
 def said(program: str, *arguments: str) -> str:
@@ -59,6 +69,10 @@ def test_threads_share_two_heaps(settled: tuple[str, ...], heaps: int) -> None:
 
 def test_what_is_there_is_frozen_once_and_what_comes_later_is_not() -> None:
     assert said(FROZEN).split() == ["True", "True", "True"]
+
+
+def test_a_command_starts_with_a_rare_collection_of_garbage_and_without_the_command_line_of_httpx() -> None:
+    assert said(START).split() == ["True", "True", "False", "True"]
 
 
 def test_settling_does_no_harm_where_the_c_library_knows_no_heaps() -> None:

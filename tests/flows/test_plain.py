@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 SOON_S = 5.0
 """For the first request, on a machine that has other things to do; half a second is usual."""
 OF_PREFECT = re.compile(r"^import time:.*\| +prefect(?:\.\S+)?$", re.MULTILINE)
+OF_HTTPX_ALONE = re.compile(r"^import time:.*\| +click$", re.MULTILINE)
+"""What httpx imports for a command line of its own."""
 COMMANDS: dict[str, list[str]] = {
     "archive_recording": ["182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"],
     "archive_session": ["182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"],
@@ -55,6 +57,7 @@ def test_a_command_imports_nothing_of_prefects(plain: World, module: str) -> Non
     assert done.stdout or "import time" in done.stderr
     assert "tasks.engine" in done.stderr
     assert not OF_PREFECT.search(done.stderr)
+    assert not OF_HTTPX_ALONE.search(done.stderr)
 
 
 @pytest.mark.parametrize("module", USAGES)
