@@ -73,6 +73,7 @@ ON_DUTY = (
     r"test_module.py::test_on_a_terminal_every_file_has_a_bar",
     r"test_doctor.py::test_interrupted_it_leaves_nothing_.*\[15-143\]",
     r"test_scale.py::.*\[10000\]",
+    r"test_request_counts.py::test_a_sweep_",
     # Prefect's command line takes three processes for it; what `prefect.yaml` says is read by all other tests of it.
     r"test_prefect_yaml.py::test_deploying_again_",
     # One command stands for all that find a server configured, and one run for all that meet a store that refuses.
