@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 import pytest
 import yaml
+from prefect.client.orchestration import get_client
+from prefect.events.schemas.events import ResourceSpecification
 from prefect.server.events.schemas.automations import EventTrigger
 from prefect.server.events.schemas.events import ReceivedEvent
 
 from flows import deploy
-from tasks.orchestration.silent_runs import FLOWS, new_automation
+from tasks.orchestration.silent_runs import FLOWS, NAME, ensure_automation, new_automation
 from tests.flows.world import PROJECT
 
 if TYPE_CHECKING:
@@ -41,6 +43,22 @@ def test_silent_runs_of_all_deployments_are_ended() -> None:
     deployments = yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]
     files = {PurePosixPath(deployment["entrypoint"].partition(":")[0]).stem for deployment in deployments}
     assert {file.replace("_", "-") for file in files} == set(FLOWS)
+
+
+def test_the_automation_of_an_older_version_is_brought_up_to_date_and_what_a_person_set_stays(here: World) -> None:
+    older = new_automation(timedelta(minutes=30)).model_copy(update={"enabled": False})
+    cast("Any", older.trigger).match_related = ResourceSpecification({"prefect.resource.name": ["sweep-recordings"]})
+    with get_client(sync_client=True) as client:
+        made = client.create_automation(older)
+        try:
+            assert [ensure_automation(), ensure_automation()] == [True, False]
+            (now,) = client.read_automations_by_name(NAME)
+            trigger = cast("Any", now.trigger)
+            assert (now.id, now.enabled, trigger.within) == (made, False, timedelta(minutes=30))
+            assert trigger.match_related == cast("Any", new_automation().trigger).match_related
+        finally:
+            client.delete_automation(made)
+    assert here.prefect_api
 
 
 def of_a_run(kind: str, flow: str) -> ReceivedEvent:
