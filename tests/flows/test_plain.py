@@ -123,7 +123,7 @@ def test_a_stage_is_run_again_after_errors_that_are_worth_it(
 ) -> None:
     monkeypatch.setattr("tasks.engine.RETRY_DELAYS_S", [0.0, 0.01])
     monkeypatch.setenv("TASK_RETRIES", "3")
-    monkeypatch.setenv("TRANSFER_PATIENCE", "0.01")
+    monkeypatch.setenv("TRANSFER_PATIENCE", "0.2")
     failures: list[Any] = [Answer(503)] * 3
     plain_here.kit.api_faults = lambda _: failures.pop() if failures else None
     assert archive_recording.main([plain_here.add().id]) == 0
