@@ -9,14 +9,14 @@ from uuid import uuid4
 
 import pytest
 import yaml
-from prefect.server.events.schemas.automations import EventTrigger
-from prefect.server.events.schemas.events import ReceivedEvent
 
 from flows import deploy
 from tasks.orchestration.silent_runs import FLOWS, new_automation
 from tests.flows.world import PROJECT
 
 if TYPE_CHECKING:
+    from prefect.server.events.schemas.events import ReceivedEvent
+
     from tests.flows.world import World
 
 
@@ -32,6 +32,8 @@ def test_without_a_server_it_starts_none_and_says_what_is_missing(
 
 @pytest.mark.parametrize("kind", ["Running", "heartbeat"])
 def test_a_silent_run_of_another_project_on_the_same_server_is_left_alone(kind: str) -> None:
+    from prefect.server.events.schemas.automations import EventTrigger  # noqa: PLC0415 - it loads half of the server
+
     trigger = EventTrigger.model_validate(new_automation().trigger.model_dump(mode="json"))
     assert trigger.covers(of_a_run(kind, "sweep-recordings"))
     assert not trigger.covers(of_a_run(kind, "of-another-project"))
@@ -45,6 +47,8 @@ def test_silent_runs_of_all_deployments_are_ended() -> None:
 
 def of_a_run(kind: str, flow: str) -> ReceivedEvent:
     """Return an event of a run, as Prefect's server and a run's heartbeat have it."""
+    from prefect.server.events.schemas.events import ReceivedEvent  # noqa: PLC0415 - as above
+
     role = {"prefect.resource.id": f"prefect.flow.{uuid4()}", "prefect.resource.role": "flow"}
     return ReceivedEvent.model_validate(
         {
