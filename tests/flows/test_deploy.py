@@ -11,14 +11,14 @@ import pytest
 import yaml
 from prefect.client.orchestration import get_client
 from prefect.events.schemas.events import ResourceSpecification
-from prefect.server.events.schemas.automations import EventTrigger
-from prefect.server.events.schemas.events import ReceivedEvent
 
 from flows import deploy
 from tasks.orchestration.silent_runs import FLOWS, NAME, ensure_automation, new_automation
 from tests.flows.world import PROJECT
 
 if TYPE_CHECKING:
+    from prefect.server.events.schemas.events import ReceivedEvent
+
     from tests.flows.world import World
 
 
@@ -34,6 +34,8 @@ def test_without_a_server_it_starts_none_and_says_what_is_missing(
 
 @pytest.mark.parametrize("kind", ["Running", "heartbeat"])
 def test_a_silent_run_of_another_project_on_the_same_server_is_left_alone(kind: str) -> None:
+    from prefect.server.events.schemas.automations import EventTrigger  # noqa: PLC0415 - it loads half of the server
+
     trigger = EventTrigger.model_validate(new_automation().trigger.model_dump(mode="json"))
     assert trigger.covers(of_a_run(kind, "sweep-recordings"))
     assert not trigger.covers(of_a_run(kind, "of-another-project"))
@@ -63,6 +65,8 @@ def test_the_automation_of_an_older_version_is_brought_up_to_date_and_what_a_per
 
 def of_a_run(kind: str, flow: str) -> ReceivedEvent:
     """Return an event of a run, as Prefect's server and a run's heartbeat have it."""
+    from prefect.server.events.schemas.events import ReceivedEvent  # noqa: PLC0415 - as above
+
     role = {"prefect.resource.id": f"prefect.flow.{uuid4()}", "prefect.resource.role": "flow"}
     return ReceivedEvent.model_validate(
         {
