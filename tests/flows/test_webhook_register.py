@@ -149,3 +149,4 @@ def test_as_a_process_it_needs_neither_archive_nor_prefect(settings: dict[str, s
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"Registered: {URL}, ")
     assert not OF_PREFECT.search(done.stderr)
+    assert "pygments" not in done.stderr  # of a command line of httpx's own
