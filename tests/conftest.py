@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["tests.clock.option"]
 
-# Until all tests are collected: among a growing million of objects that stay, the collector finds no garbage. It would take
-# a quarter of the time.
+# Until all tests are collected: among a growing million of objects that stay, the collector of garbage finds none, and
+# takes a quarter of the time.
 gc.disable()
 
 SWIFT_ONLY = "Swift runs on Linux alone"
