@@ -83,7 +83,8 @@ def copy(
     except ArchiverError as error:
         unfinished = str(error)
     result = make_report(session, findings, options, time.monotonic() - began, unfinished)
-    publish(engine, result)
+    publish_table(engine, result)
+    emit_copied(engine, result)
     if problems := describe_problems(result):
         incomplete = CopyIncomplete(problems)
         incomplete.result = result
@@ -107,11 +108,15 @@ def open_session(settings: CopySettings, engine: Engine) -> CopySession:
     return CopySession(settings, of_copy, *accesses, engine.log)
 
 
-def publish(engine: Engine, result: CopyReport) -> None:
-    """Log what there is to say, emit the event of a copy, and leave a table in Prefect's UI."""
+def publish_table(engine: Engine, result: CopyReport) -> None:
+    """Log what there is to say, and leave a table in Prefect's UI."""
     description = f"{summarize(result)}."
     engine.log.info("%s", description)
     engine.publish_table("copy-archive", table_rows(result), description)
+
+
+def emit_copied(engine: Engine, result: CopyReport) -> None:
+    """Emit the event of a copy, or of a comparison, that has come to its end."""
     engine.emit(COPIED, result.copy_url.removeprefix("s3://"), figures_of(result).model_dump(mode="json"), "copy")
 
 

@@ -67,7 +67,7 @@ class SecondCopy:
             options: see `CopyOptions`.
         """
         settings = settings_of(self.bench.setup(), self.bucket, **different or {})
-        clients = [
+        clients: list[Any] = [
             Meddled(client, meddle) if meddle else client
             for client, meddle in ((self.bench.s3, first), (self.client, second))
         ]
