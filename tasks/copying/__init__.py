@@ -8,6 +8,7 @@ from tasks.copying.findings import CopyFindings
 from tasks.copying.models import CopyFigures, CopyReport
 from tasks.copying.report import describe_problems, figures_of, make_report, summarize, table_rows
 from tasks.copying.stages import copy_bags
+from tasks.copying.store_checks import copy_checks
 
 __all__ = [
     "CopyFigures",
@@ -16,6 +17,7 @@ __all__ = [
     "CopyReport",
     "CopySession",
     "copy_bags",
+    "copy_checks",
     "describe_problems",
     "figures_of",
     "make_report",

@@ -26,7 +26,23 @@ if TYPE_CHECKING:
     from tasks.copy_settings import CopyArchiveSettings, CopySettings
     from tasks.s3 import Bucket, Reader, Store
     from tasks.session import StoreAccess
+    from tasks.settings import ArchiveSettings
     from tasks.text import Log
+
+
+def require_two_places(
+    first: ArchiveSettings, first_access: StoreAccess, copy: ArchiveSettings, copy_access: StoreAccess
+) -> None:
+    """Check that neither the copy lies in the archive, nor the archive in the copy.
+
+    Raises:
+        CopyUnusable: one of them does.
+    """
+    if not are_in_one_store(first_access.client, copy_access.client) or first.bucket != copy.bucket:
+        return
+    if first.root.startswith(copy.root) or copy.root.startswith(first.root):
+        reason = f"it and the archive {first.archive_url} lie in the same place of one bucket"
+        raise CopyUnusable(copy.archive_url, reason, "Name another bucket or prefix in ARCHIVE_COPY_URL.")
 
 
 @dataclass(frozen=True)
@@ -45,12 +61,7 @@ class CopySession:
 
     def __post_init__(self) -> None:
         """Check that the two archives are two."""
-        first, second = self.settings, self.copy_settings
-        if not are_in_one_store(self.store_access.client, self.copy_access.client) or first.bucket != second.bucket:
-            return
-        if first.root.startswith(second.root) or second.root.startswith(first.root):
-            reason = f"it and the archive {first.archive_url} lie in the same place of one bucket"
-            raise CopyUnusable(second.archive_url, reason, "Name another bucket or prefix in ARCHIVE_COPY_URL.")
+        require_two_places(self.settings, self.store_access, self.copy_settings, self.copy_access)
 
     @contextmanager
     def attempt(self) -> Iterator[CopyContext]:
