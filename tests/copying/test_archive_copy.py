@@ -10,11 +10,10 @@ from tasks.archive import layout
 from tasks.copying import describe_problems
 from tasks.errors import CopyUnusable, StoreRefused
 from tasks.restore import bucket_target
-from tasks.s3 import Store
 from tests.standins.realtimekit import MediaSource, SyntheticContent
 from tests.support.bags import key_of
 from tests.support.copying import PREFIX, SecondCopy, archive_of
-from tests.support.meddling import refusal
+from tests.support.meddling import Between, refusal
 from tests.support.meetings import Meeting, transcript
 from tests.torture.store.trouble import client_of
 
@@ -89,6 +88,26 @@ def test_recordings_sessions_and_what_was_made_of_them_are_copied_once(rclone: A
     assert (report.already_there, report.failed, report.left) == (4, 0, 0)
 
 
+@pytest.mark.parametrize("number", [2, 5, 8])
+def test_a_copy_that_is_interrupted_at_a_write_is_carried_on_by_the_next_run(
+    rclone: Archiving, copy: SecondCopy, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr(bucket_target, "PART_SIZE", rclone.part)
+    archived(rclone, 3 * rclone.part)
+    with pytest.raises(KeyboardInterrupt):
+        copy.run(second=Between(number, interrupt))
+    there = copy.objects()
+    assert there.items() <= archive_of(rclone).items()
+    assert not any(path.endswith("bagit.txt") for path in there)
+    assert copy.run().copied == 1
+    assert copy.objects() == archive_of(rclone)
+    assert not copy.uploads()
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize(("parts", "how"), [(1, "rot"), (3, "rot"), (1, "cut"), (1, "lost")])
 def test_what_is_damaged_in_the_archive_is_told_and_is_no_bag_in_the_copy(
     rclone: Archiving, copy: SecondCopy, monkeypatch: pytest.MonkeyPatch, parts: int, how: str
@@ -112,7 +131,7 @@ def test_what_is_damaged_in_the_archive_is_told_and_is_no_bag_in_the_copy(
     there = [path for path in copy.objects() if path.startswith(failure.folder)]
     assert not any(path.endswith(("bagit.txt", ".mp4")) for path in there)
     assert bool(there) is (how == "rot"), "of what listings show to be damaged, nothing is copied"
-    assert not Store(rclone.s3, copy.bucket, 5).uploads("")
+    assert not copy.uploads()
     assert f"{folder_of(rclone, whole)}bagit.txt" in copy.objects()
     assert "flows.archive_recording ID --overwrite" in describe_problems(report)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.copy_settings import CopySettings
 from tasks.copying import CopyFindings, CopyOptions, CopySession, copy_bags, make_report
+from tasks.s3 import Store
 from tasks.session import StoreAccess
 from tests.support.meddling import Meddled
 
@@ -21,11 +22,10 @@ LOG = logging.getLogger(__name__)
 PREFIX = "second/copy"
 
 
-def settings_of(setup: Setup, bucket: str, **different: Any) -> CopySettings:
-    """Return the settings of a copy of a bench's archive to a bucket."""
+def settings_of(setup: Setup, **different: Any) -> CopySettings:
+    """Return the settings of a copy of a bench's archive."""
     own: dict[str, Any] = {
         "archive_url": f"s3://{setup.bucket}/{setup.prefix}",
-        "archive_copy_url": f"s3://{bucket}/{PREFIX}",
         "transfer_concurrency": setup.concurrency,
         "transfer_patience": setup.patience_s,
         "task_retries": 0,
@@ -43,14 +43,22 @@ class SecondCopy:
     Args:
         bench: the archive.
         client: of the copy's store.
+        bucket: that is there; none for a new one.
+        prefix: within the bucket.
     """
 
-    def __init__(self, bench: Archiving, client: Any, bucket: str = "") -> None:
+    def __init__(self, bench: Archiving, client: Any, bucket: str = "", prefix: str = PREFIX) -> None:
         self.bench = bench
         self.client = client
+        self.prefix = prefix
         self.bucket = bucket or f"copy-{uuid.uuid4().hex[:12]}"
         if not bucket:
             client.create_bucket(Bucket=self.bucket)
+
+    @property
+    def url(self) -> str:
+        """Where it lies."""
+        return f"s3://{self.bucket}/{self.prefix}"
 
     def run(
         self,
@@ -66,7 +74,7 @@ class SecondCopy:
             different: settings.
             options: see `CopyOptions`.
         """
-        settings = settings_of(self.bench.setup(), self.bucket, **different or {})
+        settings = settings_of(self.bench.setup(), **{"archive_copy_url": self.url} | (different or {}))
         clients: list[Any] = [
             Meddled(client, meddle) if meddle else client
             for client, meddle in ((self.bench.s3, first), (self.client, second))
@@ -80,18 +88,22 @@ class SecondCopy:
 
     def objects(self) -> dict[str, bytes]:
         """Return all that is in the copy, by path below its root."""
-        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=f"{self.prefix}/")
         keys = [item["Key"] for page in pages for item in page.get("Contents", ())]
         read = {key: self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read() for key in keys}
-        return {key.removeprefix(f"{PREFIX}/"): content for key, content in read.items()}
+        return {key.removeprefix(f"{self.prefix}/"): content for key, content in read.items()}
+
+    def uploads(self) -> list[str]:
+        """Return the keys of all uploads under way."""
+        return [upload.key for upload in Store(self.client, self.bucket, 5).uploads(f"{self.prefix}/")]
 
     def put(self, path: str, content: bytes) -> None:
         """Put an object into the copy."""
-        self.client.put_object(Bucket=self.bucket, Key=f"{PREFIX}/{path}", Body=content)
+        self.client.put_object(Bucket=self.bucket, Key=f"{self.prefix}/{path}", Body=content)
 
     def delete(self, path: str) -> None:
         """Delete an object of the copy."""
-        self.client.delete_object(Bucket=self.bucket, Key=f"{PREFIX}/{path}")
+        self.client.delete_object(Bucket=self.bucket, Key=f"{self.prefix}/{path}")
 
 
 def archive_of(bench: Archiving) -> dict[str, bytes]:
