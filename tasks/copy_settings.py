@@ -35,12 +35,15 @@ class CopyStoreSettings(ArchiveSettings):
     def of_copy(self) -> CopyArchiveSettings:
         """Return the settings of the second copy, as if it were the archive.
 
+        What is set for the archive's objects alone (`ARCHIVE_…`) does not count there.
+
         Raises:
             SettingsInvalid: they name two accounts.
         """
         if self.archive_copy_profile and self._keys.get(COPY_STORE):
             raise SettingsInvalid(("ARCHIVE_COPY_PROFILE: is set, and so are keys for the copy; keep one of them",))
-        shared = {name: getattr(self, name) for name in ArchiveSettings.model_fields}
+        names = [name for name in ArchiveSettings.model_fields if not name.startswith("archive_")]
+        shared = {name: getattr(self, name) for name in names}
         settings = CopyArchiveSettings.model_construct(**shared | {"archive_url": self.archive_copy_url})
         settings._source = self  # noqa: SLF001
         return settings
