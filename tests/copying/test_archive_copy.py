@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tasks.archive import layout
-from tasks.copying import describe_problems
+from tasks.copying import archive_copy, describe_problems
 from tasks.errors import CopyUnusable, StoreRefused
 from tasks.restore import bucket_target
 from tests.standins.realtimekit import MediaSource, SyntheticContent
@@ -231,9 +232,17 @@ def test_what_the_archive_lost_is_named_and_stays_in_the_copy(rclone: Archiving,
     assert (report.failed, copy.objects()) == (0, before)
 
 
-def test_a_run_copies_at_most_so_many_bags_the_newest_first(rclone: Archiving, copy: SecondCopy) -> None:
+def test_a_run_copies_at_most_so_many_bags_the_newest_first(
+    rclone: Archiving, copy: SecondCopy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old = archived(rclone, details={"invoked_time": "2024-03-01T10:00:00Z"})
     new = archived(rclone)
+    report = copy.run(compare=True)
+    assert (report.left, report.failed, copy.objects()) == (2, 0, {}), "a store that replicates has a day for it"
+    with monkeypatch.context() as patch:
+        patch.setattr(archive_copy, "LAG", timedelta(0))
+        report = copy.run(compare=True)
+    assert {failure.problems[0].kind for failure in report.failures} == {"missing in the copy"}
     report = copy.run(max_bags=1)
     assert (report.copied, report.left) == (1, 1)
     assert {new.id} == {one.id for one in (old, new) if f"{one.id}/bagit.txt" in " ".join(copy.objects())}

@@ -14,11 +14,12 @@ import pytest
 from flows.audit_archive import audit
 from tasks.engine import Engine
 from tests.clock import python_path
-from tests.flows.world import PROJECT
+from tests.flows.world import MIB, PROJECT, eventually
 from tests.standins.realtimekit import MediaSource, SyntheticContent
 from tests.support.archiving import SMALLEST_PART
 from tests.support.copying import SecondCopy, archive_of
-from tests.torture.store.faults import refusal
+from tests.torture.store.faults import Hangs, refusal
+from tests.torture.store.scripts import always, at
 from tests.torture.store.trouble import proxy_of
 
 if TYPE_CHECKING:
@@ -105,3 +106,27 @@ def test_a_copy_that_is_killed_never_looks_whole_and_the_next_run_carries_on(
     copy.put(key, b"x" * 1000)
     with pytest.raises(Exception, match=rf"flows.copy_archive --replace {recording.id}"):
         audit(Engine(), of_copy=True)
+
+
+def test_a_copy_that_is_told_to_stop_ends_at_once_and_the_next_run_carries_on(
+    rclone: Archiving, rclone_server: StoreServer
+) -> None:
+    copy, recording = SecondCopy(rclone, rclone_server.client()), rclone.add(20 * MIB)
+    rclone.archived(recording)
+    with proxy_of(rclone_server) as proxy:
+        environment = os.environ | settings(rclone, rclone_server, proxy.url)
+        environment |= {"ARCHIVE_COPY_URL": copy.url, "PYTHONPATH": python_path(PROJECT)}
+        environment = {name: value for name, value in environment.items() if not name.startswith("PREFECT_")}
+        command = [sys.executable, "-W", "ignore", "-m", "flows.copy_archive"]
+        proxy.start_over(always(at("UploadPart", part=2), Hangs())())
+        with subprocess.Popen(command, cwd=PROJECT, env=environment) as process:
+            eventually(lambda: proxy.struck and process.poll() is None)
+            process.terminate()
+            assert process.wait(10) == -signal.SIGTERM
+        assert not any(path.endswith("bagit.txt") for path in copy.objects())
+        proxy.start_over()
+        subprocess.run(command, cwd=PROJECT, env=environment, check=True)
+        sent = {request.query["partNumber"] for request in proxy.requests if request.operation == "UploadPart"}
+    assert copy.objects() == archive_of(rclone)
+    assert "2" in sent
+    assert not copy.uploads()
