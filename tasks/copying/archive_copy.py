@@ -172,7 +172,7 @@ class ArchiveCopy:
 
     def _compare_bag(self, first: ListedBag, copy: ListedBag | None) -> None:
         if copy is not None and copy.is_bag:
-            if problems := compare_manifests(self._context, first.folder):
+            if problems := compare_manifests(self._context, first, copy):
                 self._findings.note_failure(first.folder, problems)
             else:
                 self._findings.note_there(first.folder)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tasks.archive import held_at, inspect_bag, layout, shown
 from tasks.copying.listing import has_same_content
 from tasks.copying.models import CopyProblem
-from tasks.errors import StoredWrong, StoreRefused
+from tasks.errors import ObjectTooLarge, StoredWrong, StoreRefused
 from tasks.restore import ChosenBag, restore_bag
 from tasks.s3 import ARCHIVED_CLASS, crc64
 
@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from tasks.copying.context import CopyContext
     from tasks.copying.listing import ListedBag
     from tasks.restore import RestoredBag
-    from tasks.s3 import StoredObject
+    from tasks.s3 import Bucket, StoredObject
 
 ANOTHER = "it and the archive's state different files"
+COLD = b"in an archived storage class"
+"""In place of a content that nobody can read now; no tag file holds that."""
 
 
 def copy_bag(context: CopyContext, folder: str) -> RestoredBag:
@@ -54,8 +56,19 @@ def is_the_same(context: CopyContext, first: ListedBag, copy: ListedBag) -> bool
     if has_same_content(ours, theirs):
         return True
     with context.at_copy():
-        content = context.copy.get(theirs.key)
-    return content == context.first.get(ours.key)
+        content = _read_if_warm(context.copy, theirs.key)
+    stated = _read_if_warm(context.first, ours.key)
+    return COLD in {content, stated} or content == stated
+
+
+def _read_if_warm(bucket: Bucket, key: str) -> bytes | None:
+    """Return a small object's content, or `COLD` if it is in an archived storage class."""
+    try:
+        return bucket.get(key)
+    except StoreRefused as refused:
+        if refused.code != ARCHIVED_CLASS:
+            raise
+        return COLD
 
 
 def inspect_first(context: CopyContext, folder: str) -> tuple[InspectedBag | None, list[CopyProblem]]:
@@ -75,11 +88,28 @@ def describe_refusal(refused: StoreRefused, path: str = "") -> CopyProblem:
     return CopyProblem(kind=kind, path=shown(path), detail=shown(f"{refused.code}: {refused.message}"))
 
 
-def compare_manifests(context: CopyContext, folder: str) -> list[CopyProblem]:
-    """Read the tag files of a bag in both archives, and return in what the two differ, or are damaged."""
+def compare_manifests(context: CopyContext, bag: ListedBag, listed: ListedBag) -> list[CopyProblem]:
+    """Read the tag files of a bag in both archives, and return in what the two differ, or are damaged.
+
+    If they are in an archived storage class on either side, names and sizes of the files are compared.
+
+    Args:
+        context: of the run.
+        bag: in the archive, as listed.
+        listed: the same in the copy.
+    """
+    folder, is_cold = bag.folder, False
     first, problems = inspect_first(context, folder)
     with context.at_copy():
-        copy = inspect_bag(context.copy, context.copy_root + folder)
+        try:
+            copy = inspect_bag(context.copy, context.copy_root + folder)
+        except StoreRefused as refused:
+            if refused.code != ARCHIVED_CLASS:
+                raise
+            copy, is_cold = None, True
+    if is_cold or [problem.kind for problem in problems] == ["archived class"]:
+        different = CopyProblem(kind="another", path="", detail="names or sizes of its files are not the archive's")
+        return [] if bag.sizes == listed.sizes else [different]
     if first is None or copy is None:  # it was deleted meanwhile, or cannot be read
         return problems
     problems += [CopyProblem(kind="damaged in the copy", path="", detail=shown(finding)) for finding in copy.findings]
@@ -127,7 +157,7 @@ def delete_objects(context: CopyContext, folder: str, stored: Iterable[StoredObj
     """
     marker = f"{context.copy_root}{folder}{layout.MARKER}"
     with context.at_copy():
-        context.copy.delete(chain([marker], (one.key for one in stored if one.key != marker)))
+        context.copy.delete(chain([marker], (each.key for each in stored if each.key != marker)))
         for upload in context.copy.list_uploads_if_supported(context.copy_root + folder) or ():
             context.copy.abort(upload)
 
@@ -144,7 +174,12 @@ def copy_small_file(context: CopyContext, path: str, first: StoredObject, copies
     there = copies.get(path)
     if there is not None and (has_same_content(first, there) or _is_younger(there, first)):
         return -1
-    described, content = context.first.head(first.key), context.first.get(first.key)
+    try:
+        described, content = context.first.head(first.key), context.first.get(first.key)
+    except (StoreRefused, ObjectTooLarge) as error:
+        context.first.level(first.key.rpartition("/")[0] + "/")  # raises if the store refuses all
+        context.log.warning("Not copied: %s: %s", shown(path), error)
+        return -1
     if described is None or content is None:  # it was deleted meanwhile
         return -1
     key = context.copy_root + path

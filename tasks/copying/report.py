@@ -102,7 +102,7 @@ def table_rows(report: CopyReport) -> list[dict[str, str]]:
         _row(
             "FAILED: " + failure.problems[0].kind,
             failure.folder,
-            "; ".join(f"{one.path} {one.detail}".strip() for one in failure.problems),
+            "; ".join(f"{problem.path} {problem.detail}".strip() for problem in failure.problems),
         )
         for failure in report.failures
     ]
@@ -110,6 +110,8 @@ def table_rows(report: CopyReport) -> list[dict[str, str]]:
     rows += [
         _row("deleted, still in the copy", folder, "--max-deletions N deletes it") for folder in report.deleted_folders
     ]
+    if report.unfinished:
+        rows.insert(0, _row("UNFINISHED", report.copy_url, report.unfinished))
     return rows[:MOST_ROWS] or [_row("well", report.copy_url, summarize(report))]
 
 

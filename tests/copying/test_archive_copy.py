@@ -287,3 +287,24 @@ def test_what_lies_in_an_archived_class_is_told_as_such(
     assert [[problem.kind for problem in failure.problems] for failure in report.failures] == [["archived class"]]
     assert "--thaw DAYS" in describe_problems(report)
     assert (report.copied, f"{folder_of(rclone, warm)}bagit.txt" in copy.objects()) == (1, True)
+
+
+def test_of_what_nobody_can_read_now_listings_are_compared(rclone: Archiving, copy: SecondCopy) -> None:
+    recording = archived(rclone)
+    copy.run()
+    put(rclone, folder_of(rclone, recording).rstrip("/") + layout.POSTER, b"derived")
+
+    def frozen(method: str, _request: dict[str, Any], send: Callable[[], Any]) -> Any:
+        if method == "get_object":
+            raise refusal("InvalidObjectState", 403)
+        answer = send()
+        for item in answer.get("Contents", ()):
+            item["ETag"] = f'"of this store alone {item["Key"]}"'
+        return answer
+
+    for first, second in ((frozen, None), (None, frozen), (frozen, frozen)):
+        for compare in (False, True):
+            report = copy.run(first, second, compare=compare)
+            assert (report.already_there, report.failed) == (1, 0), (first, second, compare)
+    copy.delete(key_of(rclone, recording, "data/video").removeprefix("archive/"))
+    assert copy.run(frozen, compare=True).failed == 1
