@@ -74,6 +74,8 @@ class ArchiveCopy:
         self._copy_tombstones()
         for month in self._months():
             self._copy_month(month)
+        if self._options.max_deletions and not self._options.compare:
+            self._abort_uploads_of_deleted()
         for missing in sorted(self._wanted):
             problem = CopyProblem(kind="not archived", path="", detail="no bag of it is in the archive")
             self._findings.note_failure(missing, [problem])
@@ -192,6 +194,15 @@ class ArchiveCopy:
                 self._findings.only_in_copy.add(folder)
                 self._context.log.warning("Only in the copy: %s", folder)
 
+    def _abort_uploads_of_deleted(self) -> None:
+        """Abort what a killed copy has left of a file, if its bag was deleted from the archive meanwhile."""
+        context = self._context
+        with context.at_copy():
+            for upload in context.copy.list_uploads_if_supported(context.copy_root) or ():
+                key = layout.parse_key(upload.key.removeprefix(context.copy_root))
+                if key and is_deleted(key.folder, self._deleted):
+                    context.copy.abort(upload)
+
     def _settle_deleted(self, bag: ListedBag, copy: ListedMonth, *, is_archived: bool) -> None:
         """Delete from the copy what was deleted from the archive, if that is wanted; else report it."""
         findings, options = self._findings, self._options
@@ -199,6 +210,7 @@ class ArchiveCopy:
             findings.deleted.add(bag.folder)
             return
         derived = [stored for path, stored in copy.derived.items() if layout.derived_folder(path) == bag.folder]
-        delete_objects(self._context, bag.folder, [*bag.files.values(), *derived])
+        # The bag's own files last: as long as one of them is there, the next run finds what is left.
+        delete_objects(self._context, bag.folder, [*derived, *bag.files.values()])
         findings.removed += 1
         self._context.log.info("Deleted from the copy, as it was deleted from the archive: %s", bag.folder)

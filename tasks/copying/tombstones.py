@@ -45,7 +45,7 @@ def deleted_folders(paths: Iterable[str]) -> frozenset[str]:
 
 
 def is_deleted(folder: str, deleted: Collection[str]) -> bool:
-    """Tell whether a bag was deleted on purpose: a recording, a session, or a version of a session.
+    """Tell whether a bag was deleted on purpose: a recording, or a session with all versions.
 
     Args:
         folder: of the bag, below the root, with a slash at its end.

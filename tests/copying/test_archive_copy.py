@@ -211,11 +211,14 @@ def test_what_was_deleted_on_purpose_is_not_copied_and_deleted_from_the_copy_onl
     assert (report.tombstones, report.copied, report.derived, report.failed) == (3, 0, 0, 0)
     assert (report.deleted_in_archive, report.only_in_copy, report.removed) == (2, 0, 0)
     assert set(report.deleted_folders) == {folder_of(rclone, one) for one in (deleted, half)}
+    upload = {"Bucket": copy.bucket, "Key": f"{PREFIX}/{folder_of(rclone, never)}data/video/a.mp4"}
+    copy.client.create_multipart_upload(**upload)
     sent = Counted()
     report = copy.run(second=sent, max_deletions=5)
     assert (report.removed, report.deleted_in_archive) == (1, 1), "what the archive still has is left"
     first = next(key for method, key in sent.deleted if method == "delete_object")
     assert first.endswith("bagit.txt"), "no half of a bag ever looks whole"
+    assert not copy.uploads(), "nor is a part left that a killed copy has sent"
     left = copy.objects()
     assert {path for path in left if deleted.id in path} == {f"_deleted/{folder_of(rclone, deleted).rstrip('/')}.json"}
     assert any(kept.id in path for path in left)
