@@ -77,7 +77,7 @@ class StoreAccess:
     @cached_property
     def client(self) -> BaseClient:
         """The client, whose connections are kept until `close`."""
-        return new_s3_client(self._connections, keys=self._settings.store_keys)
+        return new_s3_client(self._connections, **self._settings.store_access)
 
     def store(self, stop: Event, patience_s: float | None = None) -> Store:
         """Return the archive's bucket.

@@ -41,6 +41,8 @@ ArchiverError
  │   ├─ NothingSelected          a restore is not told what to bring
  │   ├─ TargetUnusable           where a restore is to bring it: no room, no permission, no such bucket
  │   ├─ RestoreIncomplete        something could not be restored: all else was
+ │   ├─ CopyUnusable             where the second copy is to lie: no permission, no such bucket, the archive itself
+ │   ├─ CopyIncomplete           the second copy lacks something, or holds something else
  │   ├─ NotInBag                 an archived recording has no such file
  │   └─ ExtraNotInstalled        an optional part of this project is not installed
  └─ RetryableError           the same call may succeed later, and carries on from what is stored
@@ -54,6 +56,7 @@ ArchiverError
      ├─ StoreUnavailable         the store is away, or throttles
      │   └─ UploadVanished       a multipart upload that somebody else ended
      ├─ TargetUnavailable        the other store, where a restore is to bring it
+     ├─ CopyUnavailable          the store of the second copy
      ├─ StoredWrong              what the store received or holds is not what was sent
      ├─ KeyUnavailable           the public key of RealtimeKit's webhooks
      ├─ AuditUnfinished          an audit could not read what it was to read: nothing is known of that
@@ -91,6 +94,7 @@ from tasks.errors.base import (
     Unforeseen,
     describe_unforeseen,
 )
+from tasks.errors.copying import CopyIncomplete, CopyUnavailable, CopyUnusable
 from tasks.errors.realtimekit import (
     AnswerTooLarge,
     AnswerWithoutData,
@@ -158,6 +162,9 @@ __all__ = [
     "CatalogMissing",
     "CatalogNewer",
     "ConnectionInsecure",
+    "CopyIncomplete",
+    "CopyUnavailable",
+    "CopyUnusable",
     "DamageFound",
     "ExtraNotInstalled",
     "FinalError",
