@@ -176,7 +176,7 @@ def _of_store(
         result = failed(str(refused))
         return None, [Check(store_checks.GROUP, store_checks.BUCKET, lambda: result)]
     store_checks.note_dates(client, clocks)
-    scratch = ScratchPrefix(client, archive.bucket, archive.prefix)
+    scratch = ScratchPrefix(client, archive.bucket, archive.prefix, archive.storage_options)
     app = settings.realtimekit_app_id if settings else ""
     archived = "".join(f"{part}/" for part in (archive.prefix, app) if part)
     return scratch, store_checks.StoreChecks(

@@ -88,7 +88,8 @@ class StoreAccess:
         """
         patience_s = self._settings.transfer_patience if patience_s is None else patience_s
         bucket = self._settings.bucket
-        return Store(self.client, bucket, patience_s, stop, self._throttle, self._capabilities)
+        options = self._settings.storage_options
+        return Store(self.client, bucket, patience_s, stop, self._throttle, self._capabilities, options)
 
     def close(self) -> None:
         """Close the connections."""

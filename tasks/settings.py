@@ -27,10 +27,19 @@ from tasks.secret_sources import (
     take_store_keys,
 )
 from tasks.setting_problems import describe_problems
+from tasks.storage_options import (
+    StorageOptions,
+    parse_acl,
+    parse_encryption,
+    parse_lock,
+    parse_options,
+    parse_storage_class,
+    parse_tags,
+)
 from tasks.text import MIB, register_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 APP_ID = r"[A-Za-z0-9_-]{1,64}"
 """What an app's id looks like: a UUID today, 32 hexadecimal digits in some older accounts; a regular expression.
@@ -89,6 +98,16 @@ def parse_archive_url(url: str) -> tuple[str, str]:
     """
     bucket, _, prefix = _archive_url(url).removeprefix("s3://").partition("/")
     return bucket, prefix
+
+
+def _parsed_by(parse: Callable[[str], object]) -> AfterValidator:
+    """Return what keeps a text as it is, provided that it can be parsed."""
+
+    def check(text: str) -> str:
+        parse(text)
+        return text
+
+    return AfterValidator(check)
 
 
 def _key_url(url: str) -> str:
@@ -153,6 +172,11 @@ class ArchiveSettings(LoadedSettings):
     task_retries: Annotated[int, Field(ge=0, le=20)] = 3
     metrics_folder: str = ""  # where sweep and audit write their figures for Prometheus; empty for nowhere
     archive_credentials: str = ""
+    archive_storage_class: Annotated[str, _parsed_by(parse_storage_class)] = ""
+    archive_sse: Annotated[str, _parsed_by(parse_encryption)] = ""
+    archive_object_lock: Annotated[str, _parsed_by(parse_lock)] = ""
+    archive_tags: Annotated[str, _parsed_by(parse_tags)] = ""
+    archive_acl: Annotated[str, _parsed_by(parse_acl)] = ""
 
     _keys: dict[StoreVariables, StoreKeys | None] = PrivateAttr(default_factory=dict)
 
@@ -165,6 +189,11 @@ class ArchiveSettings(LoadedSettings):
     def store_access(self) -> ClientOptions:
         """How the store's client is made, see `tasks.s3.new_s3_client`: what boto3 does not find by itself."""
         return {"keys": self.store_keys, "profile": "", "endpoint_url": "", "region": ""}
+
+    @property
+    def storage_options(self) -> StorageOptions:
+        """How the objects of the archive are stored."""
+        return parse_options({name: getattr(self, name) for name in ArchiveSettings.model_fields})
 
     @property
     def bucket(self) -> str:

@@ -144,6 +144,8 @@ class FlowsTogether(LoadScopeScheduling):  # type: ignore[misc]
             if PROCESSES.match(nodeid):
                 return "flows, processes"
             return "flows, deployed" if DEPLOYED.match(nodeid) else "flows"
+        if "/test_ceph.py" in nodeid:  # they share a cluster
+            return "ceph"
         return "library" if OF_LIBRARY.match(nodeid) else nodeid
 
     def mark_test_complete(self, node: Any, item_index: int, duration: float = 0) -> None:

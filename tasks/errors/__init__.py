@@ -26,6 +26,8 @@ ArchiverError
  │   ├─ ObjectTooLarge           a small file of the archive that is none
  │   ├─ ArchiveDamaged           committed, but not whole
  │   ├─ ReplacementSmaller       an overwrite that would delete the only copy of something
+ │   ├─ ArchiveLocked            the store keeps an archive from being replaced, until when
+ │   ├─ LocksUnsupported         archives are to be locked, and the bucket has no Object Lock
  │   ├─ WebhookMalformed         signed, but not as documented
  │   ├─ WebhookNotTaken          registered, but not as it was sent
  │   ├─ CatalogMissing           there is no catalog
@@ -75,11 +77,13 @@ from __future__ import annotations
 from tasks.errors.alarms import AlarmsMissing, AlarmUndelivered
 from tasks.errors.archive import (
     ArchiveDamaged,
+    ArchiveLocked,
     AuditUnfinished,
     CannotHandOut,
     CatalogMissing,
     CatalogNewer,
     DamageFound,
+    LocksUnsupported,
     NotArchived,
     NotInArchive,
     ReplacementSmaller,
@@ -156,6 +160,7 @@ __all__ = [
     "ApiThrottled",
     "ApiUnavailable",
     "ArchiveDamaged",
+    "ArchiveLocked",
     "ArchiverError",
     "AuditUnfinished",
     "CannotHandOut",
@@ -170,6 +175,7 @@ __all__ = [
     "FinalError",
     "KeyUnavailable",
     "LinkRefused",
+    "LocksUnsupported",
     "NotArchived",
     "NotInArchive",
     "NotInBag",
