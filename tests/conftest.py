@@ -54,7 +54,7 @@ ON_DUTY = (
     # tried with it by the tests of `s3`, `transfer`, `doctor` and the torture suite.
     r"tests/(archive|audit|catalog|end_to_end|restore)/.*\[swift",
     # Scenario by scenario; the tests of each wing try the same faults one by one.
-    r"torture/(source|store)/test_catalogue.py::test_it_ends_as_it_must",
+    r"torture/(source|store)/test_(catalogue|api_shapes).py::test_it_ends_as_it_must",
     r"torture/runs/test_deaths.py::.*-swift\]",
     r"test_transfer.py::test_sources_without_ranges_.*\[swift-.*-[02]\]",
     r"torture/sessions/test_catalogue.py::.*(-swift|session-(?!at-once|never|api)\S*-rclone)\]",
