@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ByteSize, TypeAdapter
 
-from tests.benchmarks import cold, contest, growth, idle, many, source, trouble
+from tests.benchmarks import audit, cold, contest, growth, idle, many, source, trouble
 from tests.benchmarks.figures import Result
 from tests.benchmarks.plot import draw
 from tests.benchmarks.stage import STORES, Stage, say
@@ -36,6 +36,7 @@ SCENARIOS: Mapping[str, Callable[[Stage], Result]] = {
     "trouble": trouble.trouble,
     "cold": cold.cold,
     "growth": growth.growth,
+    "audit": audit.audit,
 }
 USUAL = "rclone"
 """The store whose results are called by the scenario alone."""
