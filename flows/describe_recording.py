@@ -27,6 +27,7 @@ from tasks.realtimekit import UUID_PATTERN, parse_recording_id
 from tasks.s3 import Store, new_s3_client
 from tasks.settings import ArchiveSettings, load_settings
 from tasks.text import human_size
+from tasks.workers import A_FEW
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 BUDGET = 64 * 1024 * 1024
 """Bytes of one media file that may be read; a few MB are usual, whatever its size."""
-CONNECTIONS = 2
+CONNECTIONS = A_FEW  # a bag is opened with so many requests at once
 
 
 def describe(
@@ -62,7 +63,7 @@ def describe(
     engine.prepare_process()
     run = engine.with_retries(settings)
     client = new_s3_client(CONNECTIONS, keys=settings.store_keys)
-    store = Store(client, settings.bucket, settings.transfer_patience)
+    store = Store(client, settings.bucket, settings.transfer_patience, options=settings.storage_options)
 
     archived = run(find_archive, store, settings.archive_url, archive_url, recording_id)
     lasted_s = duration_s or archived.duration_s or 0.0

@@ -54,6 +54,7 @@ from tasks.archive.layout import (
 from tasks.archive.lookup import ArchivedBag, InspectedBag, inspect_bag, open_bag
 from tasks.archive.models import NOT_IN_THE_EVENT, ArchivedFile, ArchivedRecording, MissingPiece, StoredFile
 from tasks.archive.partial import can_be_completed, can_be_whole, describe_missing, read_missing
+from tasks.archive.retention import require_unlocked
 from tasks.archive.session_bag import SessionArchive
 from tasks.archive.session_lookup import (
     SessionBag,
@@ -71,8 +72,8 @@ from tasks.archive.session_models import (
 )
 from tasks.archive.session_pieces import upload_path_of
 from tasks.archive.session_versions import UPLOADS_MISSING, Version
-from tasks.archive.upload_journal import UploadJournal
-from tasks.archive.verify import is_marked, read_back
+from tasks.archive.upload_journal import STORED_AS, UploadJournal
+from tasks.archive.verify import is_made_of, is_marked, read_back
 
 __all__ = [
     "AUDIT",
@@ -84,6 +85,7 @@ __all__ = [
     "PARTICIPANTS",
     "PAYLOAD",
     "SESSION_DETAILS",
+    "STORED_AS",
     "TAG_MANIFEST",
     "UPLOADS_MISSING",
     "Archive",
@@ -124,6 +126,7 @@ __all__ = [
     "held_at",
     "inspect_bag",
     "is_a_folder",
+    "is_made_of",
     "is_marked",
     "is_of_another_program",
     "is_safe_path",
@@ -141,6 +144,7 @@ __all__ = [
     "poster_key",
     "read_back",
     "read_missing",
+    "require_unlocked",
     "session_days",
     "session_folders",
     "session_looks_key",

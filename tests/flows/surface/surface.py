@@ -52,6 +52,7 @@ FLOWS = (
     "update_catalog",
     "archive_session",
     "restore_recording",
+    "copy_archive",
 )
 SETTINGS = {
     "archive_recording": "Settings",
@@ -64,6 +65,7 @@ SETTINGS = {
     "update_catalog": "ArchiveSettings",
     "find_recordings": "ArchiveSettings",
     "restore_recording": "RestoreSettings",
+    "copy_archive": "CopySettings",
     "library": "LibrarySettings",
 }
 """Which settings each command reads, by what its module calls them."""
@@ -187,6 +189,8 @@ def _publish_figures(engine: PrefectEngine) -> None:
     of_sweep, of_audit = sweep.load_settings(sweep.Settings, None), audit.load_settings(audit.AuditSettings, None)
     sweep.publish_figures(engine, of_sweep, sweep.figures_of(swept, ["app"], looked_at_all=True))
     audit.publish_figures(engine, of_audit, audit.figures_of(audited, looked_at_all=True))
+    copy = _module("copy_archive")
+    copy.emit_copied(engine, example(result_of(flow_of("copy_archive"))))
 
 
 def artifacts() -> list[dict[str, str]]:
@@ -214,6 +218,8 @@ def _publishing(patch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
     described = example(result_of(describe.describe_recording), recording_id=ID)
     restore = _module("restore_recording")
     brought = example(result_of(restore.restore_recording))
+    copy = _module("copy_archive")
+    copied = example(result_of(copy.copy_archive))
     return [
         lambda: archive.publish_report(engine, ID, "report"),
         lambda: engine.publish_session(example(result_of(flow_of("archive_session")), session_id=ID)),
@@ -223,6 +229,7 @@ def _publishing(patch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
         lambda: describe.publish_description(engine, described, b""),
         doctor.doctor.fn,
         lambda: restore.publish_table(engine, brought),
+        lambda: copy.publish_table(engine, copied),
     ]
 
 
