@@ -63,7 +63,7 @@ def main() -> int:
     given.out.mkdir(parents=True, exist_ok=True)
     kept = _kept(given.out)
     failed = []
-    with Stage(given.store, given.rounds, given.size, given.quick) as stage:
+    with Stage(given.store, given.rounds, given.size, given.quick, given.large) as stage:
         for name in given.only or SCENARIOS:
             say(f"{name} …")
             try:
@@ -93,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", type=Path, default=Path("benchmarks"), metavar="DIR",
         help="for benchmarks.json, .md, .png; other scenarios there stay; default: %(default)s/")  # fmt: skip
     add("--quick", action="store_true", help="one round, small sizes: to see that it works")
+    add("--large", action="store_true", help="memory: for 10 GB, too; takes an hour, and 22 GB of memory or disk")
     add("--list", action="store_true", help="name the scenarios")
     add("--publish", action="store_true",
         help="measure nothing: write the results in DIR into .readme/ and tests/benchmarks/README.md")  # fmt: skip
