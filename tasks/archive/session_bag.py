@@ -24,6 +24,7 @@ from tasks.archive.models import ArchivedFile
 from tasks.archive.session_lookup import committed_versions, find_newest, list_versions
 from tasks.archive.session_models import ArchivedMeetingSession
 from tasks.archive.session_versions import merge, read_versions
+from tasks.archive.tombstones import require_session_not_deleted
 from tasks.errors import StoredWrong, StoreRefused, TransferStopped
 from tasks.s3 import bare_etag
 
@@ -84,6 +85,10 @@ class SessionArchive:
         """Return the newest version that is committed and whole; None if there is none."""
         return find_newest(self._store, self.folder(session), self._log)
 
+    def require_not_deleted(self, session: MeetingSession, marker: str = "") -> None:
+        """Check that the session's documents were not deleted on purpose; see `tombstones.require_not_deleted`."""
+        require_session_not_deleted(self._store, self.folder(session), marker)
+
     def content(self, version: Version, path: str) -> bytes | None:
         """Return a payload file of a version; None if it is not there, or is not what the version's manifest states."""
         return version.content(self._store, path)
@@ -96,6 +101,7 @@ class SessionArchive:
 
         Raises:
             StoredWrong: no version could be written that is whole.
+            DeletedOnPurpose: the session's documents were deleted.
             StoreRefused, StoreUnavailable: the store.
         """
         numbers: set[int] = set()  # of the versions that this run has written
@@ -163,7 +169,9 @@ class SessionArchive:
             sent[name] = _md5(content)
             self._store.put(folder + name, content, bag.tag_type(name))
         self._require_stored(folder, state, tags, sent)
+        self.require_not_deleted(session)
         self._store.put(folder + layout.MARKER, marker, bag.tag_type(layout.MARKER), if_absent=True)
+        self.require_not_deleted(session, folder + layout.MARKER)
 
     def _put_piece(self, folder: str, session: MeetingSession, piece: Piece) -> str:
         content = piece.read(self._store)
