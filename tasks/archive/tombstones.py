@@ -99,6 +99,10 @@ class Tombstone(BaseModel):
         """When it was deleted, or when that began."""
         return self.deleted_at or self.begun_at
 
+    def is_locked(self, now: datetime) -> bool:
+        """Tell whether locks of the store keep all that is left, and still do at a time."""
+        return bool(self.remains) and all(its.until is not None and its.until > now for its in self.remains)
+
     def describe(self) -> str:
         """Return a sentence for people, without a dot at its end."""
         begun = "deletion begun" if self.state == "begun" else "deleted on purpose"

@@ -14,6 +14,7 @@ from tasks.s3.presigned import PresignedDownloads, content_disposition
 from tasks.s3.read_ahead import Reader, open_reader
 from tasks.s3.storage_class import StorageClass, ThawTier
 from tasks.s3.throttle import Throttle
+from tasks.s3.versions import Lock, ObjectVersion
 
 __all__ = [
     "ALREADY_EXISTS",
@@ -24,6 +25,8 @@ __all__ = [
     "NOT_SUPPORTED",
     "WITH_CRC64NVME",
     "Bucket",
+    "Lock",
+    "ObjectVersion",
     "Part",
     "PartRange",
     "PresignedDownloads",
