@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -110,11 +109,6 @@ class Expiring:
     def begun(self) -> list[str]:
         """Return what names unfinished deletions."""
         return self.bench.stored_keys("archive/_deleted/_begun/")
-
-
-def new_id() -> str:
-    """Return an id of nothing."""
-    return str(uuid.uuid4())
 
 
 def is_without_names(tombstone: Tombstone, *names: str) -> bool:
