@@ -88,7 +88,7 @@ class BagRestore:
         self._contents = contents = self._read() if self._chosen.folder else None
         if contents is None:
             if not self._problems:
-                self._note("not archived", "", "no bag of it is in the archive")
+                self._note("not archived", "", self._chosen.deleted or "no bag of it is in the archive")
             return BagOutcome(self._result(whole=False), "", tuple(self._archived.thawing))
         self._problems += contents.problems
         whole = self._restore(contents)
