@@ -52,8 +52,16 @@ UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 @pytest.fixture
 def quick_retries(here: World, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001 - its settings come first
     monkeypatch.setattr("tasks.orchestration.engine.RETRY_DELAYS_S", [0.0])
-    monkeypatch.setenv("TRANSFER_PATIENCE", "0.001")
     monkeypatch.setenv("TASK_RETRIES", "2")
+
+
+@pytest.fixture
+def impatient(quick_retries: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001 - both are wanted
+    """Let each stage give up at its second failure: the pause after it is longer than patience.
+
+    Even less patience would take a good answer that comes a moment late, on a busy machine, for one that trickles.
+    """
+    monkeypatch.setenv("TRANSFER_PATIENCE", "0.2")
 
 
 def archived_files(world: World) -> dict[str, tuple[int, str]]:
@@ -292,7 +300,7 @@ def _source_away(world: World) -> StandInRecording:
     return world.add()
 
 
-@pytest.mark.usefixtures("quick_retries")
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(("prepare", "error"), [(_away, ApiUnavailable), (_source_away, SourceUnavailable)])
 def test_a_failure_that_may_pass_is_retried_as_often_as_the_settings_say(
     here: World,
@@ -311,7 +319,7 @@ def test_a_failure_that_may_pass_is_retried_as_often_as_the_settings_say(
     assert asked[1] == 3 * asked[0] > 0
 
 
-@pytest.mark.usefixtures("quick_retries")
+@pytest.mark.usefixtures("impatient")
 def test_a_retry_brings_home_what_the_first_attempt_could_not(here: World) -> None:
     recording = here.add()
     here.kit.file_faults = [Answer.internal_error(), Answer.internal_error()]

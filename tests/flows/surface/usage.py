@@ -335,7 +335,39 @@ USAGES = {
             "register https://hooks.example.com/webhook --name",
         ),
     ),
+    "worker": Usage(
+        accepted=("", "--pool other --limit 1 --name one --health-port 8080", "--limit 1000", "--health-port 0"),
+        refused=("more", "--limit 0", "--limit 1001", "--limit", "--health-port 65536", "--pool", "--no-such-option"),
+    ),
+    "deploy": Usage(accepted=("",), refused=("more", "--no-such-option")),
+    "alarms": Usage(
+        accepted=(
+            "",
+            "--to prefect:slack-webhook/one",
+            "--to -",
+            "--sweep-within 20",
+            "--sweep-within 720",
+            "--sweep-within 0",
+            "--test",
+            "--list",
+            "--remove",
+            "--to https://hooks.example.com/one --test --sweep-within 60",
+        ),
+        refused=(
+            "more",
+            "--to",
+            "--sweep-within 19",
+            "--sweep-within 721",
+            "--sweep-within soon",
+            "--list --remove",
+            "--list --test",
+            "--remove --test",
+            "--no-such-option",
+        ),
+    ),
 }
+AT_THE_DOOR = frozenset({"register", "work", "alarms", "_deploy"})
+"""Functions at which the work of a command without a flow begins."""
 
 
 def usage_of(command: str) -> dict[str, Any]:
@@ -426,8 +458,8 @@ def _at_the_door(module: Any) -> Iterator[None]:
         patch.setattr(uvicorn.Server, "run", serve)
         patch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
         patch.setattr(server, "prefect_at_hand", nullcontext)
-        if hasattr(module, "register"):
-            patch.setattr(module, "register", _begins(module.register))
+        for name in AT_THE_DOOR & set(dir(module)):
+            patch.setattr(module, name, _begins(getattr(module, name)))
         if hasattr(module, "links_to"):
             patch.setattr(module, "links_to", link)
         if hasattr(module, "find_rows"):
