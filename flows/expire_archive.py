@@ -98,7 +98,9 @@ def expire(
     expiry = _Expiry(engine, session, plan, request, by.strip())
     report = expiry.run(max_deletions, dry_run=not delete)
     report = report.model_copy(update={"seconds": round(time.monotonic() - began, 3)})
-    publish(engine, settings, report)
+    publish_table(engine, report)
+    if delete:
+        emit_completed(engine, settings, report)
     if problems := describe_problems(report):
         error = DeletionIncomplete(problems)
         error.result = report
@@ -177,17 +179,20 @@ def emit_deleted(engine: Engine, deleted: Deleted) -> None:
     engine.emit(event, deleted.id, deleted.model_dump(mode="json"), deleted.kind)
 
 
-def publish(engine: Engine, settings: ArchiveSettings, report: ExpiryReport) -> None:
-    """Log what there is to say, emit the event of the run, and leave a table in Prefect's UI."""
+def publish_table(engine: Engine, report: ExpiryReport) -> None:
+    """Log what there is to say, and leave a table in Prefect's UI."""
     for notice in report.notices:
         engine.log.warning("%s.", notice[:1].upper() + notice[1:])
     description = f"{summarize(report)}."
     engine.log.info("%s", description)
     engine.publish_table("expire-archive-plan" if report.dry_run else "expire-archive", rows(report), description)
-    if not report.dry_run:
-        figures = report.model_dump(mode="json", exclude={"deleted", "unfinished", "held", "failed", "notices"})
-        counts = {name: len(getattr(report, name)) for name in ("deleted", "unfinished", "held", "failed")}
-        engine.emit(EXPIRED, settings.archive_url.removeprefix("s3://"), figures | counts, "expiry")
+
+
+def emit_completed(engine: Engine, settings: ArchiveSettings, report: ExpiryReport) -> None:
+    """Emit the event of a run that has come to its end, with numbers in place of lists."""
+    figures = report.model_dump(mode="json", exclude={"deleted", "unfinished", "held", "failed", "notices"})
+    counts = {name: len(getattr(report, name)) for name in ("deleted", "unfinished", "held", "failed")}
+    engine.emit(EXPIRED, settings.archive_url.removeprefix("s3://"), figures | counts, "expiry")
 
 
 def main(arguments: list[str] | None = None) -> int:

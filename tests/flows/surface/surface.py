@@ -190,7 +190,7 @@ def _emit_events_of_expiry(engine: PrefectEngine) -> None:
     (of_deletion, *_) = get_args(model.model_fields["deleted"].annotation)
     for kind in ("recording", "session"):
         expire.emit_deleted(engine, example(of_deletion, id=ID, kind=kind, cause="policy"))
-    expire.publish(engine, expire.load_settings(expire.ArchiveSettings, None), example(model))
+    expire.emit_completed(engine, expire.load_settings(expire.ArchiveSettings, None), example(model))
 
 
 def _publish_figures(engine: PrefectEngine) -> None:
@@ -225,7 +225,7 @@ def _publishing(patch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
     swept, audited = result_of(sweep.sweep_recordings), result_of(audit.audit_archive)
     described = example(result_of(describe.describe_recording), recording_id=ID)
     restore, expire = _module("restore_recording"), _module("expire_archive")
-    expired, settings = result_of(expire.expire_archive), SimpleNamespace(archive_url="s3://bucket/pre")
+    expired = result_of(expire.expire_archive)
     brought = example(result_of(restore.restore_recording))
     return [
         lambda: archive.publish_report(engine, ID, "report"),
@@ -236,8 +236,8 @@ def _publishing(patch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
         lambda: describe.publish_description(engine, described, b""),
         doctor.doctor.fn,
         lambda: restore.publish_table(engine, brought),
-        lambda: expire.publish(engine, settings, example(expired)),
-        lambda: expire.publish(engine, settings, example(expired, dry_run=True)),
+        lambda: expire.publish_table(engine, example(expired)),
+        lambda: expire.publish_table(engine, example(expired, dry_run=True)),
     ]
 
 
