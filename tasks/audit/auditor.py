@@ -77,7 +77,9 @@ class Audit:
         findings.records |= {record.folder: record for record in self._unwritten}
         context.log.info("%d bags in the archive, %d known.", len(findings.holdings.bags), len(findings.records))
         findings.forgotten = []
-        findings.deletions = find_unfinished(context, findings.holdings.bags, app_ids)
+        held = findings.holdings
+        here = (*held.bags, *held.no_bags, *held.descriptions, *held.posters)
+        findings.deletions = find_unfinished(context, here, app_ids)
         self._look_for_lost_markers(context)
         self._look_for_lost_bags(context)
         closer = [held for held in findings.holdings.bags.values() if is_suspicious(held, findings.records)]

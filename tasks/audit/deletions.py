@@ -29,16 +29,16 @@ def find_deletion(context: AuditContext, folder: str) -> Tombstone | None:
     return tombstone if tombstone is not None and tombstone.is_in_force else None
 
 
-def find_unfinished(context: AuditContext, bags: Iterable[str], app_ids: Collection[str]) -> list[Tombstone]:
-    """Return the tombstones of deletions that are not finished, or of which a bag is here again.
+def find_unfinished(context: AuditContext, folders: Iterable[str], app_ids: Collection[str]) -> list[Tombstone]:
+    """Return the tombstones of deletions that are not finished, or of which something is here again.
 
     Args:
         context: of the audit.
-        bags: folders of all bags.
+        folders: of all bags, of what is no bag, and of what was made from recordings.
         app_ids: whose deletions; none for all.
     """
-    here = {layout.session_of(folder) or folder for folder in bags}
+    here = {layout.session_of(folder) or folder for folder in folders}
     back = {folder for folder, _ in list_tombstones(context.store, context.root) if folder in here}
-    folders = sorted({*list_begun(context.store, context.root), *back})
-    wanted = [folder for folder in folders if not app_ids or folder.partition("/")[0] in app_ids]
+    known = sorted({*list_begun(context.store, context.root), *back})
+    wanted = [folder for folder in known if not app_ids or folder.partition("/")[0] in app_ids]
     return [tombstone for folder in wanted if (tombstone := find_deletion(context, folder)) is not None]

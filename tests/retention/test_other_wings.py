@@ -66,7 +66,7 @@ def test_an_audit_takes_a_deletion_for_none_of_its_damage_and_tells_of_one_that_
     half = audited_by(bench.run(), later=2 * TWO_DAYS)
     assert (half.findings, half.told) == ({}, [])
     assert half.notices == {"deletion not finished"}
-    (notice,) = half.report.notices
+    (notice,) = half.report.notices  # of the recording alone
     assert "deletion begun on" in notice.detail
     assert "by Kim: asked for" in notice.detail
 
