@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from tasks.retention.deletion import Cause, Target
+from tasks.retention.deletion import Cause
 from tasks.retention.models import Deleted, ExpiryReport, Held
 from tasks.retention.policy import Policy, parse_policy, policy_key
+from tasks.retention.removal import Target
 from tasks.retention.report import (
     describe_deleted,
     describe_held,

@@ -9,9 +9,10 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from tasks.archive import find_tombstone, list_begun, list_tombstones
-from tasks.retention.deletion import Cause, Deletion, Target
+from tasks.retention.deletion import Cause, Deletion
 from tasks.retention.facts import Facts
 from tasks.retention.policy import policy_key, read_policy
+from tasks.retention.removal import Target
 from tasks.retention.selection import Kept, Selection, Selector
 from tasks.workers import a_few_at_a_time
 
