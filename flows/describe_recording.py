@@ -63,7 +63,7 @@ def describe(
     engine.prepare_process()
     run = engine.with_retries(settings)
     client = new_s3_client(CONNECTIONS, keys=settings.store_keys)
-    store = Store(client, settings.bucket, settings.transfer_patience)
+    store = Store(client, settings.bucket, settings.transfer_patience, options=settings.storage_options)
 
     archived = run(find_archive, store, settings.archive_url, archive_url, recording_id)
     lasted_s = duration_s or archived.duration_s or 0.0

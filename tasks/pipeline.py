@@ -158,7 +158,9 @@ def transfer_media(session: Session, recording: Recording, options: Options) -> 
             require_not_deleted(attempt.store, attempt.archive.folder(recording))
         transfer = attempt.transfer(recording, tally)
         payloads = attempt.payloads(recording, accept_size=options.accept_size)
+        attempt.archive.require_lockable()
         if options.overwrite:  # of what is archived, nothing is in danger
+            attempt.archive.require_unlocked(recording)
             if not options.partial:
                 require_media(recording)
             by_name = options.partial or options.keep_names

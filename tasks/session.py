@@ -77,7 +77,7 @@ class StoreAccess:
     @cached_property
     def client(self) -> BaseClient:
         """The client, whose connections are kept until `close`."""
-        return new_s3_client(self._connections, keys=self._settings.store_keys)
+        return new_s3_client(self._connections, **self._settings.store_access)
 
     def store(self, stop: Event, patience_s: float | None = None) -> Store:
         """Return the archive's bucket.
@@ -88,7 +88,8 @@ class StoreAccess:
         """
         patience_s = self._settings.transfer_patience if patience_s is None else patience_s
         bucket = self._settings.bucket
-        return Store(self.client, bucket, patience_s, stop, self._throttle, self._capabilities)
+        options = self._settings.storage_options
+        return Store(self.client, bucket, patience_s, stop, self._throttle, self._capabilities, options)
 
     def close(self) -> None:
         """Close the connections."""

@@ -68,6 +68,11 @@ def test_all_problems_are_named_at_once_and_no_values() -> None:
         "TRANSFER_PATIENCE": "-17171",
         "TASK_RETRIES": "17171",
         "POLL_INTERVAL": "nan",
+        "ARCHIVE_STORAGE_CLASS": "leak canary",
+        "ARCHIVE_SSE": "leak",
+        "ARCHIVE_OBJECT_LOCK": "leak:17171",
+        "ARCHIVE_TAGS": "leak",
+        "ARCHIVE_ACL": "leak",
     }
     found = problems(**wrong)
     assert found.keys() == wrong.keys()

@@ -55,6 +55,7 @@ from tasks.archive.layout import (
 from tasks.archive.lookup import ArchivedBag, InspectedBag, inspect_bag, open_bag
 from tasks.archive.models import NOT_IN_THE_EVENT, ArchivedFile, ArchivedRecording, MissingPiece, StoredFile
 from tasks.archive.partial import can_be_completed, can_be_whole, describe_missing, read_missing
+from tasks.archive.retention import require_unlocked
 from tasks.archive.session_bag import SessionArchive
 from tasks.archive.session_lookup import (
     SessionBag,
@@ -90,8 +91,8 @@ from tasks.archive.tombstones import (
     tombstone_key,
     write_tombstone,
 )
-from tasks.archive.upload_journal import UploadJournal
-from tasks.archive.verify import is_marked, read_back
+from tasks.archive.upload_journal import STORED_AS, UploadJournal
+from tasks.archive.verify import is_made_of, is_marked, read_back
 
 __all__ = [
     "AUDIT",
@@ -104,6 +105,7 @@ __all__ = [
     "PAYLOAD",
     "RETENTION",
     "SESSION_DETAILS",
+    "STORED_AS",
     "TAG_MANIFEST",
     "UPLOADS_MISSING",
     "Archive",
@@ -153,6 +155,7 @@ __all__ = [
     "held_at",
     "inspect_bag",
     "is_a_folder",
+    "is_made_of",
     "is_marked",
     "is_of_another_program",
     "is_safe_path",
@@ -173,6 +176,7 @@ __all__ = [
     "read_back",
     "read_missing",
     "require_not_deleted",
+    "require_unlocked",
     "revoke_session_tombstones",
     "revoke_tombstone",
     "session_days",

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 from tasks.archive import bag, layout
 from tasks.archive.lookup import describe_files, find_bag
 from tasks.archive.models import ArchivedFile, ArchivedRecording
+from tasks.archive.retention import lock_all, require_lockable, require_unlocked
 from tasks.archive.tombstones import require_not_deleted
 from tasks.archive.upload_journal import UploadJournal
 from tasks.archive.verify import read_back
 from tasks.errors import ArchiveDamaged, ObjectTooLarge, ReplacementSmaller, StoredWrong
 from tasks.realtimekit import parse_archived
-from tasks.s3 import bare_etag
+from tasks.s3 import UNLOCKED, bare_etag
 from tasks.text import redact_details
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from tasks.archive.lookup import InspectedBag
     from tasks.archive.models import StoredFile
     from tasks.realtimekit import Recording
-    from tasks.s3 import Store, StoredObject
+    from tasks.s3 import Retention, Store, StoredObject
     from tasks.text import Log
 
 COMMIT_ATTEMPTS = 3
@@ -103,6 +104,7 @@ class Archive:
             StoredWrong: a file is not there as transferred, or other runs kept on writing something else.
             ReplacementSmaller: an interrupted run has left an archive without its marker that has more files.
             DeletedOnPurpose: the recording was deleted meanwhile.
+            ArchiveLocked: another run has committed other files, and locked them.
         """
         files = [item.file for item in stored]
         findings = sorted([*missing, *(finding for item in stored for finding in item.findings)])
@@ -117,6 +119,8 @@ class Archive:
                 described = files if committed == checksums else self._described(recording, committed)
                 return self._archived(recording, described, findings)
             if committed is not None:
+                if committed:  # what is damaged is mended all the same: its locked versions stay below
+                    self.require_unlocked(recording)
                 self.withdraw(recording)  # nothing may pass for a bag while its tag files are replaced
                 payload = self.listed(recording, layout.PAYLOAD)
             elif layout.MANIFEST in listed:  # of a bag that was withdrawn, or nearly committed
@@ -126,9 +130,10 @@ class Archive:
                 tags = _tag_files(recording, files, findings)
                 marker = {layout.MARKER: tags.pop(layout.MARKER)}
                 self._write(recording, tags)
+                retention = UNLOCKED if missing else self._lock(recording, [*checksums, *tags])
                 self._require_payload_still(recording, stored, self.listed(recording, layout.PAYLOAD))
                 require_not_deleted(self._store, self.folder(recording))
-                self._write(recording, marker)
+                self._write(recording, marker, retention)
                 require_not_deleted(self._store, self.folder(recording), self.folder(recording) + layout.MARKER)
         raise StoredWrong(self.url(recording), "the bag that was written", "another one")
 
@@ -164,6 +169,21 @@ class Archive:
         if lost:
             names = [what if "/" in what else f"{n} of {what}/" for what, n in lost.items()]
             raise ReplacementSmaller(self.url(recording), ", ".join(names))
+
+    def require_lockable(self) -> None:
+        """Check that what is to be locked can be locked; see `tasks.archive.retention`."""
+        require_lockable(self._store)
+
+    def require_unlocked(self, recording: Recording) -> None:
+        """Check that the store keeps no archive of the recording from being replaced.
+
+        Raises:
+            ArchiveLocked: it does.
+        """
+        folder, paths = self.folder(recording), [layout.MARKER]
+        with suppress(ValueError, ObjectTooLarge):
+            paths += bag.parse_manifest(self._store.get(folder + layout.MANIFEST) or b"")
+        require_unlocked(self._store, self.url(recording), [folder + path for path in paths])
 
     def withdraw(self, recording: Recording) -> None:
         """Take back the marker, so that the folder is no bag while its files are replaced."""
@@ -216,10 +236,15 @@ class Archive:
             return {}, {}
         return (whole.checksums, whole.listed) if whole else (None, {})
 
-    def _write(self, recording: Recording, tags: Mapping[str, bytes]) -> None:
+    def _write(self, recording: Recording, tags: Mapping[str, bytes], retention: Retention = UNLOCKED) -> None:
         folder = self.folder(recording)
         for name, content in tags.items():
-            self._store.put(folder + name, content, bag.tag_type(name), if_absent=name == layout.MARKER)
+            kept, of = name == layout.MARKER, bag.tag_type(name)
+            if self._store.put(folder + name, content, of, if_absent=kept, retention=retention):
+                self._store.require_locked(folder + name, retention)
+
+    def _lock(self, recording: Recording, paths: Iterable[str]) -> Retention:
+        return lock_all(self._store, [self.folder(recording) + path for path in paths])
 
     def _whole(self, recording: Recording) -> InspectedBag | None:
         return find_bag(self._store, self.folder(recording), self.url(recording))

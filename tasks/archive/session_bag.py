@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from tasks.archive import bag, layout
 from tasks.archive.models import ArchivedFile
+from tasks.archive.retention import lock_all, require_lockable
 from tasks.archive.session_lookup import committed_versions, find_newest, list_versions
 from tasks.archive.session_models import ArchivedMeetingSession
 from tasks.archive.session_versions import merge, read_versions
@@ -103,7 +104,9 @@ class SessionArchive:
             StoredWrong: no version could be written that is whole.
             DeletedOnPurpose: the session's documents were deleted.
             StoreRefused, StoreUnavailable: the store.
+            LocksUnsupported: versions are to be locked, and the bucket has no Object Lock.
         """
+        require_lockable(self._store)
         numbers: set[int] = set()  # of the versions that this run has written
         for _ in range(ATTEMPTS):
             look = self._look(contents.session)
@@ -160,7 +163,7 @@ class SessionArchive:
             self._store.delete(left)
 
     def _write(self, session: MeetingSession, number: int, state: SessionState) -> None:
-        """Write a version: payload, tag files, and the marker once all of it is proved to be there."""
+        """Write a version: payload, tag files, their locks, and the marker once all of it is proved to be there."""
         folder = layout.version_folder(self.folder(session), number)
         sent = {path: self._put_piece(folder, session, piece) for path, piece in state.pieces.items()}
         tags = state.tag_files()
@@ -168,10 +171,13 @@ class SessionArchive:
         for name, content in tags.items():
             sent[name] = _md5(content)
             self._store.put(folder + name, content, bag.tag_type(name))
+        retention = lock_all(self._store, [folder + path for path in sent])
         self._require_stored(folder, state, tags, sent)
         self.require_not_deleted(session)
-        self._store.put(folder + layout.MARKER, marker, bag.tag_type(layout.MARKER), if_absent=True)
-        self.require_not_deleted(session, folder + layout.MARKER)
+        marker_key, content_type = folder + layout.MARKER, bag.tag_type(layout.MARKER)
+        if self._store.put(marker_key, marker, content_type, if_absent=True, retention=retention):
+            self._store.require_locked(marker_key, retention)
+        self.require_not_deleted(session, marker_key)
 
     def _put_piece(self, folder: str, session: MeetingSession, piece: Piece) -> str:
         content = piece.read(self._store)

@@ -36,6 +36,8 @@ LARGEST_RECORD = 64 * 1024
 """Bytes; ours have less than one in a hundred of that."""
 TOLD = 5
 """Things that could not be cleared away, to be named."""
+STORED_AS = "stored-as"
+"""What says, in a record and in the metadata of an object, with which options it is stored."""
 TAKEN_BACK = b"{}"
 """The content of a record that may not be deleted, once it counts no more."""
 
@@ -66,7 +68,7 @@ class UploadJournal:
         best: tuple[Upload, dict[int, Part]] | None = None
         for upload in self._listed(key):
             record = self._record(self._record_key(upload))
-            if upload.key == key and record is not None and origin.items() <= record.items():
+            if upload.key == key and record is not None and self._is_alike(record, origin):
                 parts = self._store.parts(upload)
                 if best is None or len(parts) > len(best[1]):
                     # What was announced when it began holds, whether listings repeat it or not.
@@ -74,12 +76,17 @@ class UploadJournal:
                     best = replace(upload, checksummed=announced), parts
         return best
 
+    def _is_alike(self, record: Mapping[str, object], origin: Mapping[str, str | int]) -> bool:
+        """Tell whether an upload is of the same origin, and of what is stored as the settings say now."""
+        return origin.items() <= record.items() and record.get(STORED_AS, "") == self._store.options.fingerprint
+
     def begin(
         self, key: str, origin: Mapping[str, str | int], content_type: str, metadata: Mapping[str, str]
     ) -> Upload:
         """Begin an upload and record its origin."""
         upload = self._store.begin_upload(key, content_type, metadata)
         record = {**origin, "key": key, "upload_id": upload.id, "checksummed": upload.checksummed}
+        record |= {STORED_AS: self._store.options.fingerprint}
         try:
             self._store.put(self._record_key(upload), json.dumps(record).encode(), "application/json")
         except BaseException:

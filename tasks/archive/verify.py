@@ -31,6 +31,19 @@ def is_marked(stored: StoredObject, metadata: Mapping[str, str]) -> bool:
     return bool(proves) and all(stored.metadata.get(name) == value for name, value in metadata.items())
 
 
+def is_made_of(stored: StoredObject, parts: Sequence[Part]) -> bool:
+    """Tell whether the store's own checksum, or its ETag, proves that an object is made of these very parts."""
+    if not parts or sum(part.size for part in parts) != stored.size:
+        return False
+    if stored.crc64 is not None:
+        return stored.crc64 == combine_crc64((part.crc64, part.size) for part in parts)
+    try:
+        digests = b"".join(bytes.fromhex(bare_etag(part.etag)) for part in parts)
+    except ValueError:
+        return False
+    return bare_etag(stored.etag) == f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"
+
+
 def read_back(
     store: Store,
     stored: StoredObject,
@@ -50,8 +63,10 @@ def read_back(
         evidence: is fed with the bytes, anew at each reading.
 
     Raises:
-        StoredWrong: it is not what was sent, or not whole.
+        StoredWrong: it is not what was sent, or not whole; or its storage class lets nobody read it.
     """
+    if stored.storage_class.is_cold:
+        raise StoredWrong(stored.key, "an object that can be read back", f"one in {stored.storage_class}")
     known = list(parts) or _supposed(stored, part_size)
     if sum(part.size for part in known) != stored.size:
         raise StoredWrong(stored.key, f"{sum(part.size for part in known)} bytes", f"{stored.size} bytes")

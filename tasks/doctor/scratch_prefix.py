@@ -18,11 +18,14 @@ from typing import TYPE_CHECKING, Any, cast
 from tasks.archive import AUDIT
 from tasks.errors import ArchiverError, TransferStopped
 from tasks.s3 import Store, Upload
+from tasks.storage_options import AS_THE_BUCKET_HAS_IT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from botocore.client import BaseClient
+
+    from tasks.storage_options import StorageOptions
 
 PATIENCE_S = 2.0
 FORGOTTEN_AFTER = timedelta(hours=1)
@@ -38,15 +41,18 @@ class ScratchPrefix:
         client: see `tasks.s3.client.new_s3_client`.
         bucket: the bucket's name.
         prefix: the archive's key prefix, without slashes at its ends; may be empty.
+        options: how objects are stored.
     """
 
-    def __init__(self, client: BaseClient, bucket: str, prefix: str) -> None:
+    def __init__(
+        self, client: BaseClient, bucket: str, prefix: str, options: StorageOptions = AS_THE_BUCKET_HAS_IT
+    ) -> None:
         self.bucket = bucket
         self.stop = Event()
         self._audit = "/".join(part for part in (prefix, AUDIT) if part)
         self.prefix = f"{self._audit}/doctor-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}/"
         self.client = cast("Any", _Gated(client, self._call))  # like boto3's, it has its methods at run time only
-        self.store = Store(self.client, bucket, PATIENCE_S, self.stop)
+        self.store = Store(self.client, bucket, PATIENCE_S, self.stop, options=options)
         self._own = Store(client, bucket, PATIENCE_S)
         self._changed = Condition()
         self._under_way = 0

@@ -15,6 +15,7 @@ import boto3
 from botocore.exceptions import BotoCoreError
 
 from tasks.doctor.runner import Check, failed, ok, warning
+from tasks.doctor.storage_checks import StorageChecks
 from tasks.errors import ArchiverError, StoreRefused, StoreUnavailable, UploadVanished
 from tasks.retry import backoff
 from tasks.s3 import (
@@ -49,6 +50,7 @@ UNEQUAL = (5 * MIB, 5 * MIB + 1, 1)
 """Bytes of parts: the smallest that all stores take, another length in the middle, and any at the end."""
 SLOW = 2 * MIB
 """Bytes a second: an hour's recording of 300 MB takes longer than two minutes then."""
+_MAKING = frozenset({"put_object", "create_multipart_upload"})
 _BODY, _OTHER = b"what is sent", b"what is not"
 _CONTENT_TYPE = "application/octet-stream"
 _SLOW = "See whether the line is fast enough: an hour of video is about 300 MB."
@@ -77,6 +79,7 @@ class StoreChecks:
         endpoint: the store's address, for people.
         register: given the credentials that are in use, which are nowhere to be shown.
         keys: from files or Prefect blocks; None if boto3 finds them by itself.
+        profile: of AWS's configuration, if boto3 is to look for them there.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class StoreChecks:
         endpoint: str,
         register: Callable[[Iterable[str | None]], None],
         keys: StoreKeys | None = None,
+        profile: str = "",
     ) -> None:
         self._scratch = scratch
         self._store = scratch.store
@@ -94,6 +98,7 @@ class StoreChecks:
         self._endpoint = endpoint
         self._register = register
         self._keys = keys
+        self._profile = profile
 
     def checks(self) -> list[Check]:
         """Return what there is to look at."""
@@ -110,6 +115,7 @@ class StoreChecks:
             Check(GROUP, DELETE, self.check_delete, (WRITE,), after=("read",)),
             *(Check(GROUP, name, look, (WRITE,)) for name, look in tried.items()),
             Check(GROUP, "unequal parts", self.check_unequal_parts, (WRITE,), late=slow),
+            *StorageChecks(GROUP, self._scratch, self._send).checks(BUCKET),
         ]
 
     def check_credentials(self) -> CheckResult:
@@ -118,7 +124,7 @@ class StoreChecks:
             self._register([self._keys.access_key, self._keys.secret_key, self._keys.token])
             return ok(f"found ({self._keys.origin}), for {self._endpoint}")
         try:
-            credentials = boto3.Session().get_credentials()
+            credentials = boto3.Session(profile_name=self._profile or None).get_credentials()
             keys = credentials.get_frozen_credentials() if credentials else None
         except BotoCoreError as error:
             return failed(
@@ -144,6 +150,8 @@ class StoreChecks:
             stored = self._store.verify(key, len(_BODY), crc64(_BODY))
         except (StoreRefused, StoreUnavailable) as error:
             advice = error.hint if isinstance(error, StoreRefused) else _RIGHTS
+            if isinstance(error, StoreRefused) and self._store.options.request:
+                advice = "See which of the options of how it is stored is refused."
             return failed(f"the bucket may be listed, but not written: {_describe_error(error)}", advice)
         if stored.content_type != _CONTENT_TYPE or stored.metadata.get("doctor") != "1":
             return warning("an object keeps neither type nor metadata", "Go by the bags' manifests: they say it all.")
@@ -302,6 +310,11 @@ class StoreChecks:
         return answer
 
     def _call(self, method: str, name: str, **request: object) -> dict[str, Any] | ArchiverError:
+        """Call boto3, with the options that the policy of a bucket may demand; see `_send`."""
+        options = self._store.options.request if method in _MAKING else {}
+        return self._send(method, name, **options, **request)
+
+    def _send(self, method: str, name: str, **request: object) -> dict[str, Any] | ArchiverError:
         """Call boto3, and return a refusal: here it is an answer.
 
         Raises:

@@ -26,6 +26,8 @@ ArchiverError
  │   ├─ ObjectTooLarge           a small file of the archive that is none
  │   ├─ ArchiveDamaged           committed, but not whole
  │   ├─ ReplacementSmaller       an overwrite that would delete the only copy of something
+ │   ├─ ArchiveLocked            the store keeps an archive from being replaced, until when
+ │   ├─ LocksUnsupported         archives are to be locked, and the bucket has no Object Lock
  │   ├─ WebhookMalformed         signed, but not as documented
  │   ├─ WebhookNotTaken          registered, but not as it was sent
  │   ├─ CatalogMissing           there is no catalog
@@ -46,6 +48,8 @@ ArchiverError
  │   ├─ NothingSelected          a restore is not told what to bring
  │   ├─ TargetUnusable           where a restore is to bring it: no room, no permission, no such bucket
  │   ├─ RestoreIncomplete        something could not be restored: all else was
+ │   ├─ CopyUnusable             where the second copy is to lie: no permission, no such bucket, the archive itself
+ │   ├─ CopyIncomplete           the second copy lacks something, or holds something else
  │   ├─ NotInBag                 an archived recording has no such file
  │   └─ ExtraNotInstalled        an optional part of this project is not installed
  └─ RetryableError           the same call may succeed later, and carries on from what is stored
@@ -59,6 +63,7 @@ ArchiverError
      ├─ StoreUnavailable         the store is away, or throttles
      │   └─ UploadVanished       a multipart upload that somebody else ended
      ├─ TargetUnavailable        the other store, where a restore is to bring it
+     ├─ CopyUnavailable          the store of the second copy
      ├─ StoredWrong              what the store received or holds is not what was sent
      ├─ KeyUnavailable           the public key of RealtimeKit's webhooks
      ├─ AuditUnfinished          an audit could not read what it was to read: nothing is known of that
@@ -77,6 +82,7 @@ from __future__ import annotations
 from tasks.errors.alarms import AlarmsMissing, AlarmUndelivered
 from tasks.errors.archive import (
     ArchiveDamaged,
+    ArchiveLocked,
     AuditUnfinished,
     CannotHandOut,
     CatalogMissing,
@@ -84,6 +90,7 @@ from tasks.errors.archive import (
     DamageFound,
     DeletedOnPurpose,
     DeletionIncomplete,
+    LocksUnsupported,
     NotArchived,
     NotInArchive,
     PolicyInvalid,
@@ -101,6 +108,7 @@ from tasks.errors.base import (
     Unforeseen,
     describe_unforeseen,
 )
+from tasks.errors.copying import CopyIncomplete, CopyUnavailable, CopyUnusable
 from tasks.errors.realtimekit import (
     AnswerTooLarge,
     AnswerWithoutData,
@@ -162,12 +170,16 @@ __all__ = [
     "ApiThrottled",
     "ApiUnavailable",
     "ArchiveDamaged",
+    "ArchiveLocked",
     "ArchiverError",
     "AuditUnfinished",
     "CannotHandOut",
     "CatalogMissing",
     "CatalogNewer",
     "ConnectionInsecure",
+    "CopyIncomplete",
+    "CopyUnavailable",
+    "CopyUnusable",
     "DamageFound",
     "DeletedOnPurpose",
     "DeletionIncomplete",
@@ -175,6 +187,7 @@ __all__ = [
     "FinalError",
     "KeyUnavailable",
     "LinkRefused",
+    "LocksUnsupported",
     "NotArchived",
     "NotInArchive",
     "NotInBag",

@@ -34,6 +34,35 @@ class ReplacementSmaller(FinalError):
         )
 
 
+class ArchiveLocked(FinalError):
+    """The store keeps an archive from being replaced or deleted."""
+
+    def __init__(self, archive_url: str, lock: str) -> None:
+        super().__init__(archive_url, lock)
+        self.archive_url, self.lock = archive_url, lock
+
+    def _message(self) -> str:
+        return (
+            f"{self.archive_url} is locked: {self.lock}. Nothing was replaced. Overwrite it after that. If "
+            "it is damaged, the locked versions of its files are still in the bucket: delete the versions and delete "
+            "markers above them."
+        )
+
+
+class LocksUnsupported(FinalError):
+    """Archives are to be locked in a bucket that knows no locks."""
+
+    def __init__(self, bucket_url: str) -> None:
+        super().__init__(bucket_url)
+        self.bucket_url = bucket_url
+
+    def _message(self) -> str:
+        return (
+            f"{self.bucket_url} has no Object Lock, and ARCHIVE_OBJECT_LOCK is set: nothing is archived there. Turn "
+            "Object Lock on (with most stores, when the bucket is made), or leave ARCHIVE_OBJECT_LOCK empty."
+        )
+
+
 class NotInArchive(FinalError):
     """An address is not that of a recording in the archive: nothing is read or written there."""
 

@@ -80,6 +80,15 @@ _STORE_HINTS = {
         "The object is in an archived storage class, such as GLACIER: it has to be asked for, and is readable hours "
         "later. uv run python -m flows.restore_recording has --thaw DAYS for that."
     ),
+    "InvalidStorageClass": "Correct ARCHIVE_STORAGE_CLASS: the store has no such class.",
+    "AccessControlListNotSupported": "The bucket takes no ACL: leave ARCHIVE_ACL empty.",
+    "InvalidTag": "Correct ARCHIVE_TAGS.",
+    "KMS.NotFoundException": "Correct ARCHIVE_SSE: there is no such key.",
+    "KMS.DisabledException": "Enable the key that ARCHIVE_SSE names, or name another one.",
+    "NotImplemented": (
+        "The store does not know what it was asked for. If ARCHIVE_SSE, ARCHIVE_TAGS, ARCHIVE_ACL or another option of "
+        "how recordings are stored is set, uv run python -m flows.doctor says which one."
+    ),
     "BucketInEndpoint": "ARCHIVE_URL alone names the bucket.",
     "400": "Check AWS_ENDPOINT_URL_S3, https:// or http:// too, the other AWS_* settings, and any proxy in between.",
     "413": (

@@ -91,6 +91,10 @@ class BagRestore:
                 self._note("not archived", "", self._why_not())
             return BagOutcome(self._result(whole=False), "", tuple(self._archived.thawing))
         self._problems += contents.problems
+        if self._context.whole_only and contents.findings:
+            for finding in contents.findings if not contents.problems else ():
+                self._note("damaged", "", finding)
+            return BagOutcome(self._result(whole=False), contents.session_id)
         whole = self._restore(contents)
         return BagOutcome(self._result(whole=whole), contents.session_id, tuple(self._archived.thawing))
 

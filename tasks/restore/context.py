@@ -31,6 +31,7 @@ class RestoreContext:
     thaw_tier: ThawTier = "standard"  # how fast they are to be readable
     wait_until: float = 0.0  # by the monotonic clock, for objects that are asked for
     derived: bool = False  # bring what lies beside a recording's bag, too
+    whole_only: bool = False  # bring nothing of a bag that is damaged, as far as its tag files and its listing show
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,11 @@ from tasks.s3.multipart import Part, Store, Upload
 from tasks.s3.part_ranges import PartRange, fill_buffers, grow_part_size, part_ranges
 from tasks.s3.presigned import PresignedDownloads, content_disposition
 from tasks.s3.read_ahead import Reader, open_reader
+from tasks.s3.retention import UNLOCKED, Retention
 from tasks.s3.storage_class import StorageClass, ThawTier
 from tasks.s3.throttle import Throttle
 from tasks.s3.versions import Lock, ObjectVersion
+from tasks.storage_options import StorageOptions
 
 __all__ = [
     "ALREADY_EXISTS",
@@ -23,6 +25,7 @@ __all__ = [
     "MAX_BODIES",
     "MIN_PARTS_TO_DETECT",
     "NOT_SUPPORTED",
+    "UNLOCKED",
     "WITH_CRC64NVME",
     "Bucket",
     "Lock",
@@ -31,7 +34,9 @@ __all__ = [
     "PartRange",
     "PresignedDownloads",
     "Reader",
+    "Retention",
     "StorageClass",
+    "StorageOptions",
     "Store",
     "StoreCapabilities",
     "StoredObject",

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import ObjectTooLarge, StoredWrong, StoreRefused, StoreUnavailable
-from tasks.s3.caller import Calls
 from tasks.s3.checksums import Body, bare_etag, decode_crc64, encode_md5
 from tasks.s3.error_codes import (
     ALREADY_EXISTS,
@@ -23,6 +22,8 @@ from tasks.s3.error_codes import (
     WITHOUT_REASON,
     describe_error,
 )
+from tasks.s3.object_locks import ObjectLocks
+from tasks.s3.retention import UNLOCKED, parse_retention
 from tasks.s3.storage_class import NO_CLASS, parse_storage_class
 from tasks.text import MIB
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from tasks.s3.retention import Retention
     from tasks.s3.storage_class import StorageClass, ThawTier
 
 READ_CHUNK = 256 * 1024
@@ -52,10 +54,11 @@ class StoredObject:
     metadata: Mapping[str, str] = field(default_factory=dict)
     crc64: int | None = None
     storage_class: StorageClass = NO_CLASS  # from `head` only
+    retention: Retention = UNLOCKED  # from `head` only
     modified: datetime | None = None  # from listings only
 
 
-class Bucket(Calls):
+class Bucket(ObjectLocks):
     """The objects of one bucket; each call is retried while patience lasts."""
 
     @property
@@ -71,13 +74,18 @@ class Bucket(Calls):
         metadata: Mapping[str, str] | None = None,
         *,
         if_absent: bool = False,
+        media: bool = False,
+        retention: Retention = UNLOCKED,
     ) -> bool:
         """Store an object with its MD5 in one request, and tell whether the object was written.
 
         Args:
             if_absent: keep an object that exists, and return False, on stores that support `If-None-Match`.
+            media: a file of a recording, which goes into the storage class of the options.
+            retention: lock the object as it appears.
         """
         sent = {"Body": body, "ContentType": content_type, "Metadata": metadata or {}, "ContentMD5": encode_md5(body)}
+        sent |= (self.options.request_for_media if media else self.options.request) | retention.request
         conditional = if_absent and self._capabilities.takes_if_none_match
         try:
             self._ask("put_object", key, **sent, **({"IfNoneMatch": "*"} if conditional else {}))
@@ -104,7 +112,7 @@ class Bucket(Calls):
         crc64 = decode_crc64(answer.get("ChecksumCRC64NVME")) if whole else None
         content_type = answer.get("ContentType", "")
         size, etag, storage_class = answer["ContentLength"], answer["ETag"], parse_storage_class(answer)
-        return StoredObject(key, size, etag, content_type, metadata, crc64, storage_class)
+        return StoredObject(key, size, etag, content_type, metadata, crc64, storage_class, parse_retention(answer))
 
     def _head_with_reason(self, key: str) -> dict[str, Any]:
         """Return an object's description; after a refusal of HEAD, which has no reason, a GET finds the reason."""

@@ -23,11 +23,14 @@ from tasks.s3.error_codes import (
     translate_error,
 )
 from tasks.s3.throttle import Throttle
+from tasks.storage_options import AS_THE_BUCKET_HAS_IT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from botocore.client import BaseClient
+
+    from tasks.storage_options import StorageOptions
 
 FIRST_CONTACT_S = 15.0
 """Seconds of patience until the store has answered once: a wrong endpoint should be reported at once."""
@@ -46,6 +49,7 @@ class Calls:
         stop: set to end all waiting at once.
         throttle: shared by all threads that call the store; None if this is the only caller.
         capabilities: of the store, shared in the same way.
+        options: how objects are stored.
     """
 
     def __init__(
@@ -56,11 +60,13 @@ class Calls:
         stop: Event | None = None,
         throttle: Throttle | None = None,
         capabilities: StoreCapabilities | None = None,
+        options: StorageOptions = AS_THE_BUCKET_HAS_IT,
     ) -> None:
         self._s3 = client
         self._throttle = throttle or Throttle(MAX_BODIES)
         self._capabilities = capabilities or StoreCapabilities()
         self.bucket = bucket
+        self.options = options
         self._stop = stop or Event()
         self._patience = Patience(patience_s, self._stop)
         self._patience_s = patience_s

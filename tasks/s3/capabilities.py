@@ -11,6 +11,7 @@ refuses a part with a wrong CRC64NVME (400 BadDigest), and rclone accepts it, as
 from __future__ import annotations
 
 from threading import Lock
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tasks.errors import ArchiverError, StoredWrong
@@ -18,7 +19,7 @@ from tasks.s3.checksums import crc64, encode_crc64
 from tasks.s3.error_codes import CALL_FAILURES, is_foreign, translate_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from botocore.client import BaseClient
 
@@ -49,6 +50,8 @@ class StoreCapabilities:
         """For CompleteMultipartUpload, where some stores ignore it."""
         self.takes_crc64 = True
         """For multipart uploads, their parts and their completion."""
+        self.has_object_lock = False
+        """Of the bucket; False as well if nobody has asked."""
         self._asking = Lock()
         self._verifies_crc64: bool | None = None
 
@@ -57,13 +60,16 @@ class StoreCapabilities:
         """Whether detection has shown that the store verifies the CRC64NVME of parts."""
         return self._verifies_crc64 is True and self.takes_crc64
 
-    def detect(self, client: BaseClient, bucket: str, key: str) -> None:
+    def detect(
+        self, client: BaseClient, bucket: str, key: str, options: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         """Detect what the store verifies, once; threads that call meanwhile wait for the result.
 
         Args:
             client: the store's.
             bucket: the bucket's name.
             key: at which the upload is begun and aborted.
+            options: with which uploads are begun: the policy of a bucket may demand them.
         """
 
         def call(method: str, **request: object) -> dict[str, Any] | ArchiverError:
@@ -76,18 +82,19 @@ class StoreCapabilities:
 
         with self._asking:
             if self._verifies_crc64 is None:
-                self._verifies_crc64 = verifies_crc64(call)
+                self._verifies_crc64 = verifies_crc64(call, options)
 
 
-def verifies_crc64(call: Call) -> bool:
+def verifies_crc64(call: Call, options: Mapping[str, str] = MappingProxyType({})) -> bool:
     """Tell whether a store refuses a part with a wrong CRC64NVME, and accepts the same part with the right one.
 
     Every other answer counts as no. The upload that this needs is aborted.
 
     Args:
         call: calls the store, always for the same key, at which no object is made.
+        options: with which the upload is begun.
     """
-    begun = call("create_multipart_upload", **WITH_CRC64NVME)
+    begun = call("create_multipart_upload", **WITH_CRC64NVME, **options)
     if isinstance(begun, ArchiverError) or is_foreign("create_multipart_upload", begun):
         return False
     upload = {"UploadId": begun["UploadId"]}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.errors import StoreRefused, UploadVanished
 from tasks.s3.capabilities import WITH_CRC64NVME
 from tasks.s3.checksums import Body, combine_crc64, crc64, decode_crc64, encode_crc64, encode_md5, is_md5_of
-from tasks.s3.error_codes import NOT_SUPPORTED
+from tasks.s3.error_codes import NOT_FOUND, NOT_SUPPORTED
 from tasks.s3.versions import VersionedBucket
 
 if TYPE_CHECKING:
@@ -48,15 +48,15 @@ class Store(VersionedBucket):
 
     def without_retries(self) -> Store:
         """Return the same bucket for the cleanup after a failure: each call is tried once, also after a stop."""
-        return Store(self._s3, self.bucket, 0.0, None, self._throttle, self._capabilities)
+        return Store(self._s3, self.bucket, 0.0, None, self._throttle, self._capabilities, self.options)
 
     def detect_capabilities(self, key: str) -> None:
         """Detect by a small upload to a key whether the store verifies CRC64NVME of parts without announcing it."""
-        self._capabilities.detect(self._s3, self.bucket, key)
+        self._capabilities.detect(self._s3, self.bucket, key, self.options.request)
 
     def begin_upload(self, key: str, content_type: str, metadata: Mapping[str, str]) -> Upload:
-        """Begin a multipart upload, with CRC64NVME of the full object unless the store refuses it."""
-        described = {"ContentType": content_type, "Metadata": metadata}
+        """Begin a multipart upload of media, with CRC64NVME of the full object unless the store refuses it."""
+        described = {"ContentType": content_type, "Metadata": metadata, **self.options.request_for_media}
         checksum = WITH_CRC64NVME if self._capabilities.takes_crc64 else {}
         try:
             answer = self._ask("create_multipart_upload", key, **described, **checksum)
@@ -104,10 +104,15 @@ class Store(VersionedBucket):
         """
         parts: dict[int, Part] = {}
         places = {"PartNumberMarker": "NextPartNumberMarker"}
-        for page in self._pages("list_parts", upload.key, places, UploadId=upload.id):
-            for item in page.get("Parts", ()):
-                crc = decode_crc64(item.get("ChecksumCRC64NVME"))
-                parts[item["PartNumber"]] = Part(item["PartNumber"], item["Size"], item["ETag"], crc)
+        try:
+            for page in self._pages("list_parts", upload.key, places, UploadId=upload.id):
+                for item in page.get("Parts", ()):
+                    crc = decode_crc64(item.get("ChecksumCRC64NVME"))
+                    parts[item["PartNumber"]] = Part(item["PartNumber"], item["Size"], item["ETag"], crc)
+        except StoreRefused as refused:
+            if refused.code not in NOT_FOUND:  # Ceph's answer for an upload that is over
+                raise
+            raise UploadVanished("list_parts", self._at(upload.key), refused.message) from None
         return parts
 
     def put_part(self, upload: Upload, number: int, body: Body) -> Part:

@@ -13,7 +13,7 @@ from threading import Semaphore
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from tasks.archive import is_marked, read_back
+from tasks.archive import STORED_AS, is_marked, read_back
 from tasks.errors import SizeDisagrees, SourceChanged, TransferStopped, UploadVanished, VideoEmpty
 from tasks.evidence import Evidence
 from tasks.s3 import PartRange, crc64, fill_buffers, grow_part_size, part_ranges
@@ -53,6 +53,14 @@ class FileTransfer:
 
     @property
     def is_resumable(self) -> bool:
+        """Whether another run can carry on an upload: its parts can be proved, and read back once they are an object.
+
+        Of what an earlier run has stored, only reading it back tells the SHA-256.
+        """
+        return self._is_ranged and not self._store.options.is_unreadable
+
+    @property
+    def _is_ranged(self) -> bool:
         """Whether the parts of an upload could ever be proved to be of this source."""
         return self._found is not None and self._found.ranged
 
@@ -77,7 +85,7 @@ class FileTransfer:
         origin: dict[str, str | int] = {"etag": source.etag, "size": source.size, "part_size": part_size}
         single = source.size <= part_size and not keep_existing
         # A single part goes in one request, if at all: there is next to nothing that an upload could have left of it.
-        if source.ranged and not single and (left := self._journal.resumable(self._payload.key, origin)):
+        if self.is_resumable and not single and (left := self._journal.resumable(self._payload.key, origin)):
             return self._upload_parts(facts, part_size, *left)
         # Of a large file the store is asked again: another run may have stored it since, and fetching costs more.
         there = None if keep_existing or (absent and single) else self._store.head(self._payload.key)
@@ -101,6 +109,8 @@ class FileTransfer:
         metadata = {name: _short(value) for name, value in payload.metadata.items() if value}
         if source.ranged:
             metadata["source-etag"] = _short(source.etag)
+        if stored_as := self._store.options.fingerprint:
+            metadata[STORED_AS] = stored_as
         weak = not source.ranged and announced is None
         return FileFacts(payload, source.size, _content_type(source, payload), metadata, weak, accepted)
 
@@ -122,7 +132,9 @@ class FileTransfer:
 
     def _reuse(self, facts: FileFacts, part_size: int, stored: StoredObject) -> ProvedFile | None:
         """Return the file as an earlier run has stored it, once reading it back has proved it; None if it has not."""
-        if not self.is_resumable or stored.size != facts.size or not is_marked(stored, facts.metadata):
+        if not self._is_ranged or stored.size != facts.size or not is_marked(stored, facts.metadata):
+            return None
+        if stored.storage_class.is_cold or stored.metadata.get(STORED_AS, "") != self._store.options.fingerprint:
             return None
         # Of a bag that was withdrawn, maybe because it was damaged, only what its own manifest confirms is good.
         stated = self._journal.manifest_sha256(self._payload.key)
@@ -145,7 +157,7 @@ class FileTransfer:
             sha256 = hashlib.sha256(body).hexdigest()
             evidence.feed(body)
             metadata = {**facts.metadata, "sha256": sha256}
-            if not self._store.put(key, body, facts.content_type, metadata, if_absent=if_absent):
+            if not self._store.put(key, body, facts.content_type, metadata, if_absent=if_absent, media=True):
                 raise UploadVanished("put_object", key, "another run has stored it meanwhile")
             stored = self._store.verify(key, len(body), crc64(body))
             require_bytes(self._store, stored, facts.size, metadata, sha256)
@@ -179,7 +191,7 @@ class FileTransfer:
 
         A source without ranges is read by this thread, in order.
         """
-        ranged, context = self.is_resumable, self._context
+        ranged, context = self._is_ranged, self._context
 
         def buffers() -> Iterator[bytearray]:
             for part in missing:
@@ -215,7 +227,7 @@ class FileTransfer:
         return stored, digest.hexdigest(len(missing)) if hashed else ""
 
     def _chunks(self, start: int, stop: int) -> Iterator[bytes]:
-        for chunk in self._source.read(start, stop) if self.is_resumable else self._source.read_all():
+        for chunk in self._source.read(start, stop) if self._is_ranged else self._source.read_all():
             self._context.progress.advance(self._payload.path, len(chunk))
             yield chunk
 

@@ -113,6 +113,7 @@ class Transfer:
         Raises:
             NothingToDownload: the API names files that it hands out no URL for; all others are stored, and stay.
             UploadVanished: what was to replace an archive is there no more; the old one stays.
+            ArchiveLocked: the store keeps what is archived from being replaced.
             ArchiverError: whatever completing a file, or `Archive.commit`, raises.
         """
         if not overwrite:
@@ -125,6 +126,7 @@ class Transfer:
         # Without a marker, the old archive was withdrawn, and completing may have begun.
         if overwrite and archive.journal(recording).is_committed():
             files = self._secure(files)  # the old archive gives way to nothing less than a whole new one
+            archive.require_unlocked(recording)  # another run may have locked it since
             archive.withdraw(recording)
         listed = archive.listed(recording)
         proved = self._prove(files, listed)

@@ -38,6 +38,7 @@ OURS = {
     "describe-recording/after-archive",
     "update-catalog/hourly",
     "restore-recording/on-demand",
+    "copy-archive/daily",
     "doctor/on-a-worker",
 }
 SECRET = re.compile(r"token|secret|password|access_key", re.IGNORECASE)

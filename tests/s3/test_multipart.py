@@ -14,7 +14,7 @@ from tasks.errors import StoredWrong, StoreRefused, UploadVanished
 from tasks.s3.checksums import combine_crc64, encode_crc64
 from tasks.s3.client import new_s3_client
 from tasks.s3.multipart import Part, Store, Upload
-from tests.support.meddling import losing_the_answer, once, refusal
+from tests.support.meddling import losing_the_answer, once, raising, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -205,6 +205,13 @@ def test_the_same_bytes_stored_again_in_a_completed_upload_do_its_object_no_harm
         assert store.put_part(upload, number, body).etag == parts[number - 1].etag
     assert store.complete(upload, parts) == done
     assert b"".join(store.read(done)) == b"".join(bodies)
+
+
+def test_an_upload_that_a_store_calls_no_key_counts_as_vanished(rclone: Archiving) -> None:
+    """Ceph lists the parts of an upload that is over with NoSuchKey."""
+    store = rclone.run(once("list_parts", raising(refusal("NoSuchKey", 404)))).store
+    with pytest.raises(UploadVanished):
+        store.parts(Upload("key", "id"))
 
 
 def test_an_object_whose_parts_are_gone_is_told_from_one_that_is_whole(swift: Archiving) -> None:

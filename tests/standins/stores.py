@@ -43,7 +43,7 @@ class Store(ABC):
     def __init__(self, folder: Path) -> None:
         """Choose a free port for a store over `folder`; nothing runs yet."""
         self.folder = folder.resolve()
-        self._reservation = _reserve_port()
+        self._reservation = reserve_port()
         self.port: int = self._reservation.getsockname()[1]
         self.endpoint_url = f"http://{_LOOPBACK}:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -101,7 +101,7 @@ class Store(ABC):
         self.folder.mkdir(parents=True, exist_ok=True)
         self._output = tempfile.TemporaryFile()  # noqa: SIM115  (it lives as long as the process)
         self._process = _spawn(self._command(), self._output)
-        self._watcher = _watch(self._process.pid)
+        self._watcher = watch(self._process.pid)
         try:
             self._await_answer()
         except BaseException:
@@ -208,7 +208,7 @@ def rclone_executable() -> Path:
     raise FileNotFoundError(message)
 
 
-def _reserve_port() -> socket.socket:
+def reserve_port() -> socket.socket:
     """Bind a socket to a free port, which nobody gets by chance for as long as the socket lives, listening or not."""
     reservation = socket.socket()
     if sys.platform != "win32":
@@ -231,7 +231,7 @@ def _spawn(command: list[str], output: IO[bytes]) -> subprocess.Popen[bytes]:
     )
 
 
-def _watch(pid: int) -> subprocess.Popen[bytes] | None:
+def watch(pid: int) -> subprocess.Popen[bytes] | None:
     """Start a shell that kills the server should we die before it; Windows goes without."""
     if os.name != "posix":
         return None

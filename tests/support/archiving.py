@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from tests.standins.stores import Store as StoreServer
 
 LOG = logging.getLogger(__name__)
-SMALLEST_PART = {"swift": 5 * MIB, "rclone": 128 * 1024}
+SMALLEST_PART = {"swift": 5 * MIB, "ceph": 5 * MIB, "rclone": 128 * 1024}
 """Bytes by store: Swift is as strict as Amazon, and with rclone tests may be quick."""
 
 
@@ -61,9 +61,11 @@ class Setup:
     prefix: str = "archive"
     accept_size: bool = False
     partial: bool = False
+    storage: Mapping[str, str] = field(default_factory=dict)  # settings of how it is stored
 
     def settings(self) -> Settings:
         """Return settings that say the same; not checked, as parts may be smaller here than in production."""
+        storage: Mapping[str, Any] = self.storage
         return Settings.model_construct(
             archive_url=f"s3://{self.bucket}/{self.prefix}".rstrip("/"),
             cloudflare_api_token=SecretStr(self.token),
@@ -74,6 +76,7 @@ class Setup:
             transfer_part_size=ByteSize(self.part_size),
             transfer_patience=self.patience_s,
             stall_timeout=self.stall_s,
+            **storage,
         )
 
     def text(self) -> str:

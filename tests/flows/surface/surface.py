@@ -53,6 +53,7 @@ FLOWS = (
     "archive_session",
     "restore_recording",
     "expire_archive",
+    "copy_archive",
 )
 SETTINGS = {
     "archive_recording": "Settings",
@@ -66,6 +67,7 @@ SETTINGS = {
     "find_recordings": "ArchiveSettings",
     "restore_recording": "RestoreSettings",
     "expire_archive": "ArchiveSettings",
+    "copy_archive": "CopySettings",
     "library": "LibrarySettings",
 }
 """Which settings each command reads, by what its module calls them."""
@@ -199,6 +201,8 @@ def _publish_figures(engine: PrefectEngine) -> None:
     of_sweep, of_audit = sweep.load_settings(sweep.Settings, None), audit.load_settings(audit.AuditSettings, None)
     sweep.publish_figures(engine, of_sweep, sweep.figures_of(swept, ["app"], looked_at_all=True))
     audit.publish_figures(engine, of_audit, audit.figures_of(audited, looked_at_all=True))
+    copy = _module("copy_archive")
+    copy.emit_copied(engine, example(result_of(flow_of("copy_archive"))))
 
 
 def artifacts() -> list[dict[str, str]]:
@@ -227,6 +231,8 @@ def _publishing(patch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
     restore, expire = _module("restore_recording"), _module("expire_archive")
     expired = result_of(expire.expire_archive)
     brought = example(result_of(restore.restore_recording))
+    copy = _module("copy_archive")
+    copied = example(result_of(copy.copy_archive))
     return [
         lambda: archive.publish_report(engine, ID, "report"),
         lambda: engine.publish_session(example(result_of(flow_of("archive_session")), session_id=ID)),
@@ -238,6 +244,7 @@ def _publishing(patch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
         lambda: restore.publish_table(engine, brought),
         lambda: expire.publish_table(engine, example(expired)),
         lambda: expire.publish_table(engine, example(expired, dry_run=True)),
+        lambda: copy.publish_table(engine, copied),
     ]
 
 

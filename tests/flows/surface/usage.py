@@ -37,6 +37,7 @@ SETTINGS = {
     "CLOUDFLARE_ACCOUNT_ID": "account",
     "REALTIMEKIT_APP_ID": "app",
     "ARCHIVE_URL": "s3://bucket/pre",
+    "ARCHIVE_COPY_URL": "s3://second/copy",
     "AWS_ACCESS_KEY_ID": "key",
     "AWS_SECRET_ACCESS_KEY": "secret",
 }
@@ -158,6 +159,7 @@ USAGES = {
             "--within-days 3660",
             "--app-id one --app-id two",
             "--no-deep --max-gigabytes 1 --max-minutes 2 --within-days 3",
+            "--of-copy --max-minutes 5",
         ),
         refused=(
             "more",
@@ -233,6 +235,24 @@ USAGES = {
             "--max-duration -1",
             "--damaged=no",
             "--no-such-option",
+        ),
+    ),
+    "copy_archive": Usage(
+        accepted=(
+            "",
+            "--compare",
+            "--max-bags 10 --max-deletions=3",
+            f"--replace {ID} --replace {ID.upper()}",
+            "--app-id one --app-id two",
+        ),
+        refused=(
+            "more",
+            "--max-bags -1",
+            "--max-bags",
+            "--max-deletions many",
+            "--replace not-an-id",
+            "--app-id ''",
+            "--delete",
         ),
     ),
     "restore_recording": Usage(
