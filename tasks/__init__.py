@@ -24,6 +24,7 @@
     7      sweep                                                       what is not archived yet
     7      audit                                                       whether the archive is what it was
     7      catalog                                                     a table of all recordings, for anybody's tools
+    7      retention                                                   what is deleted on purpose, when and why
     7      restore                                                     recordings back to a folder or another bucket
     7      media                                                       what the files are
     7      doctor                                                      whether recordings will arrive

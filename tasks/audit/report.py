@@ -249,6 +249,11 @@ def _find_notices(findings: AuditFindings, url: str) -> Iterator[Notice]:
     for held in sorted(findings.forgotten, key=lambda held: held.folder):
         detail = f"no bagit.txt, and nothing written since {held.newest:%Y-%m-%d %H:%M} UTC"
         yield Notice(what="half done and forgotten", where=f"{url}/{shown(held.folder)}", detail=detail)
+    for tombstone in findings.deletions:
+        is_back = tombstone.state == "deleted" or (tombstone.state == "hidden" and tombstone.folder in holdings.bags)
+        what = "deleted, and here again" if is_back else "deletion not finished"
+        detail = f"{tombstone.describe()}; flows.expire_archive --delete finishes it"
+        yield Notice(what=what, where=f"{url}/{shown(tombstone.folder)}", detail=shown(detail))
     for upload in sorted(findings.abandoned, key=lambda upload: upload.key):
         where = f"s3://{url.removeprefix('s3://').partition('/')[0]}/{shown(upload.key)}"
         detail = f"begun {upload.begun:%Y-%m-%d}: nobody can finish it, abort it"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tasks.archive import held_at, layout, months_held
+from tasks.archive import held_at, layout, months_held, session_of
 from tasks.copying.bag_copy import (
     ANOTHER,
     compare_manifests,
@@ -19,7 +19,13 @@ from tasks.copying.bag_copy import (
 )
 from tasks.copying.listing import list_month
 from tasks.copying.models import CopyProblem
-from tasks.copying.tombstones import deleted_folders, is_deleted, is_derived_of_deleted, list_tombstones
+from tasks.copying.tombstones import (
+    deleted_folders,
+    find_revoked,
+    is_deleted,
+    is_derived_of_deleted,
+    list_tombstones,
+)
 from tasks.restore import BAGS_AT_ONCE
 from tasks.workers import A_FEW, Pool
 
@@ -103,6 +109,8 @@ class ArchiveCopy:
         first = list_month(context.first, context.first_root, month)
         with context.at_copy():
             copy = list_month(context.copy, context.copy_root, month)
+        here = {session_of(bag.folder) or bag.folder for bag in first.bags.values() if bag.is_bag}
+        self._deleted -= find_revoked(context.first, context.first_root, here & self._deleted)
         bags = [bag for bag in first.bags.values() if bag.is_bag and not is_deleted(bag.folder, self._deleted)]
         if self._options.compare:
             self._compare(bags, copy)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tasks.archive import layout, session_of
+from tasks.archive import find_tombstone, layout, session_of
+from tasks.errors import TombstoneUnreadable
 from tasks.settings import APP_ID
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from tasks.s3 import Bucket, StoredObject
 
-DELETED = "_deleted"
+DELETED = layout.DELETED
 """The folder of tombstones, in an archive's root; no app has such an id."""
 _TOMBSTONE = re.compile(rf"{DELETED}/(?P<folder>{APP_ID}/[0-9]{{4}}/[0-9]{{2}}/[0-9]{{2}}/.+)\.json")
 
@@ -42,6 +43,25 @@ def deleted_folders(paths: Iterable[str]) -> frozenset[str]:
         paths: of tombstones.
     """
     return frozenset(f"{match['folder']}/" for path in paths if (match := _TOMBSTONE.fullmatch(path)))
+
+
+def find_revoked(bucket: Bucket, root: str, folders: Iterable[str]) -> frozenset[str]:
+    """Return the folders whose tombstones say that a person wanted it archived again.
+
+    Args:
+        bucket: where the archive is.
+        root: its key prefix, with a slash at its end, or empty.
+        folders: of what is in the archive although there are tombstones.
+    """
+    return frozenset(folder for folder in folders if _is_revoked(bucket, root + folder))
+
+
+def _is_revoked(bucket: Bucket, folder: str) -> bool:
+    try:
+        tombstone = find_tombstone(bucket, folder)
+    except TombstoneUnreadable:  # then it counts
+        return False
+    return tombstone is not None and not tombstone.is_in_force
 
 
 def is_deleted(folder: str, deleted: Collection[str]) -> bool:

@@ -38,6 +38,11 @@ ArchiverError
  │   ├─ PrefectRefused           Prefect's server, or Cloud, does not take our credentials
  │   ├─ AlarmsMissing            nobody has set up the alarms, or nobody can
  │   ├─ NotReady                 a checkup found what will keep recordings from arriving
+ │   ├─ DeletedOnPurpose         a tombstone says so: it is not archived again by itself
+ │   ├─ TombstoneUnreadable      nobody knows what was deleted
+ │   ├─ PolicyInvalid            the policy of retention cannot be relied on: nothing is deleted
+ │   ├─ RequestUnclear           a request for a deletion: nothing is deleted
+ │   ├─ DeletionIncomplete       something could not be deleted: all else was
  │   ├─ NotInArchive             an address that is not one of the archive's
  │   ├─ NotArchived              no committed archive is there
  │   ├─ NothingSelected          a restore is not told what to bring
@@ -83,11 +88,16 @@ from tasks.errors.archive import (
     CatalogMissing,
     CatalogNewer,
     DamageFound,
+    DeletedOnPurpose,
+    DeletionIncomplete,
     LocksUnsupported,
     NotArchived,
     NotInArchive,
+    PolicyInvalid,
     ReplacementSmaller,
+    RequestUnclear,
     SweepIncomplete,
+    TombstoneUnreadable,
 )
 from tasks.errors.base import (
     ArchiverError,
@@ -171,6 +181,8 @@ __all__ = [
     "CopyUnavailable",
     "CopyUnusable",
     "DamageFound",
+    "DeletedOnPurpose",
+    "DeletionIncomplete",
     "ExtraNotInstalled",
     "FinalError",
     "KeyUnavailable",
@@ -184,6 +196,7 @@ __all__ = [
     "NothingSelected",
     "NothingToDownload",
     "ObjectTooLarge",
+    "PolicyInvalid",
     "PrefectRefused",
     "PrefectUnavailable",
     "RangesUnproved",
@@ -191,6 +204,7 @@ __all__ = [
     "RecordingIdInvalid",
     "RecordingNotFound",
     "ReplacementSmaller",
+    "RequestUnclear",
     "RestoreIncomplete",
     "RetryableError",
     "SessionIdInvalid",
@@ -210,6 +224,7 @@ __all__ = [
     "SweepIncomplete",
     "TargetUnavailable",
     "TargetUnusable",
+    "TombstoneUnreadable",
     "TookTooLong",
     "TransferStopped",
     "Unforeseen",

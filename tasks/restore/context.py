@@ -41,3 +41,4 @@ class ChosenBag:
     kind: Literal["recording", "session"]
     id: str
     folder: str  # below the archive's root, with a slash at its end; empty if there is none
+    deleted: str = ""  # when, by whom and why it was deleted on purpose, if there is none for that reason

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.archive import layout
+from tasks.archive import Tombstone, layout
 from tasks.copying import archive_copy, describe_problems
 from tasks.errors import CopyUnusable, StoreRefused
 from tasks.restore import bucket_target
@@ -222,6 +222,18 @@ def test_what_was_deleted_on_purpose_is_not_copied_and_deleted_from_the_copy_onl
     left = copy.objects()
     assert {path for path in left if deleted.id in path} == {f"_deleted/{folder_of(rclone, deleted).rstrip('/')}.json"}
     assert any(kept.id in path for path in left)
+
+
+def test_what_a_person_wanted_archived_again_after_a_deletion_is_copied(rclone: Archiving, copy: SecondCopy) -> None:
+    recording = archived(rclone)
+    folder, now = folder_of(rclone, recording), datetime.now(UTC)
+    tombstone = Tombstone(
+        kind="recording", id=recording.id, app_id=folder.partition("/")[0], folder=folder, state="revoked",
+        cause="request", reason="asked for", by="Kim", begun_at=now,
+    )  # fmt: skip
+    put(rclone, f"_deleted/{folder.rstrip('/')}.json", tombstone.model_dump_json().encode())
+    assert copy.run().copied == 1
+    assert copy.objects() == archive_of(rclone)
 
 
 def test_what_the_archive_lost_is_named_and_stays_in_the_copy(rclone: Archiving, copy: SecondCopy) -> None:

@@ -337,13 +337,14 @@ def test_a_retry_brings_home_what_the_first_attempt_could_not(here: World) -> No
 
 def test_the_form_explains_and_checks_every_parameter() -> None:
     shown = archive_flow.parameters.model_dump()["properties"]
-    assert set(shown) == {"recording_id", "wait_timeout", "overwrite", "accept_size", "partial", "session", "app_id"}
+    wanted = {"recording_id", "wait_timeout", "overwrite", "accept_size", "partial", "session", "app_id"}
+    assert set(shown) == wanted | {"despite_deletion"}
     assert all(len(parameter["description"]) > 20 for parameter in shown.values())
     assert (shown["app_id"]["type"], shown["app_id"]["default"]) == ("string", "")
     assert shown["recording_id"]["pattern"].startswith("^[0-9a-fA-F]{8}-")
     assert (shown["wait_timeout"]["minimum"], shown["wait_timeout"]["maximum"]) == (0, 86_400)
     assert shown["wait_timeout"]["default"] == 600
-    for name in ("overwrite", "accept_size", "partial"):
+    for name in ("overwrite", "accept_size", "partial", "despite_deletion"):
         assert shown[name] == shown[name] | {"type": "boolean", "default": False}
     assert shown["session"] == shown["session"] | {"type": "boolean", "default": True}
     assert archive_flow.parameters.model_dump()["required"] == ["recording_id"]

@@ -37,6 +37,7 @@ COMMANDS: dict[str, list[str]] = {
     "doctor": ["--json"],
     "update_catalog": [],
     "find_recordings": [],
+    "expire_archive": [],
     "restore_recording": ["182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e", "to"],
     "copy_archive": ["--compare"],
 }

@@ -52,6 +52,7 @@ FLOWS = (
     "update_catalog",
     "archive_session",
     "restore_recording",
+    "expire_archive",
     "copy_archive",
 )
 SETTINGS = {
@@ -65,6 +66,7 @@ SETTINGS = {
     "update_catalog": "ArchiveSettings",
     "find_recordings": "ArchiveSettings",
     "restore_recording": "RestoreSettings",
+    "expire_archive": "ArchiveSettings",
     "copy_archive": "CopySettings",
     "library": "LibrarySettings",
 }
@@ -165,6 +167,7 @@ def events() -> dict[str, Any]:
         with pytest.MonkeyPatch.context() as settings:
             set_up(settings)
             _publish_figures(engine)
+            _emit_events_of_expiry(engine)
     return {
         event.event: {
             "resource": dict(event.resource),
@@ -181,6 +184,15 @@ def _emit_events_of_sweep(engine: PrefectEngine) -> None:
     (of_recording, *_) = get_args(model.model_fields["lost"].annotation)
     recording = example(of_recording, recording_id=ID)
     sweep.emit_events(engine, example(model, at_risk=(recording,), lost=(recording,)), sweep.Scope(datetime.now(UTC)))
+
+
+def _emit_events_of_expiry(engine: PrefectEngine) -> None:
+    """Emit what a deletion emits, of a recording and of a session, and what the run emits."""
+    expire, model = _module("expire_archive"), result_of(flow_of("expire_archive"))
+    (of_deletion, *_) = get_args(model.model_fields["deleted"].annotation)
+    for kind in ("recording", "session"):
+        expire.emit_deleted(engine, example(of_deletion, id=ID, kind=kind, cause="policy"))
+    expire.emit_completed(engine, expire.load_settings(expire.ArchiveSettings, None), example(model))
 
 
 def _publish_figures(engine: PrefectEngine) -> None:
@@ -216,7 +228,8 @@ def _publishing(patch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
     patch.setattr(doctor, "examine", lambda *_: sound)
     swept, audited = result_of(sweep.sweep_recordings), result_of(audit.audit_archive)
     described = example(result_of(describe.describe_recording), recording_id=ID)
-    restore = _module("restore_recording")
+    restore, expire = _module("restore_recording"), _module("expire_archive")
+    expired = result_of(expire.expire_archive)
     brought = example(result_of(restore.restore_recording))
     copy = _module("copy_archive")
     copied = example(result_of(copy.copy_archive))
@@ -229,6 +242,8 @@ def _publishing(patch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
         lambda: describe.publish_description(engine, described, b""),
         doctor.doctor.fn,
         lambda: restore.publish_table(engine, brought),
+        lambda: expire.publish_table(engine, example(expired)),
+        lambda: expire.publish_table(engine, example(expired, dry_run=True)),
         lambda: copy.publish_table(engine, copied),
     ]
 

@@ -292,6 +292,24 @@ USAGES = {
             f"{ID} to --no-such-option",
         ),
     ),
+    "expire_archive": Usage(
+        accepted=(
+            "",
+            "--delete --max-deletions 5",
+            f"--recording-id {ID} --recording-id {ID.upper()} --reason 'asked for' --by Kim",
+            "--participant-id user-1 --participant-name 'Mary Ann' --reason r --by b --delete",
+        ),
+        refused=(
+            "more",
+            "--delete=no",
+            "--no-delete",
+            "--max-deletions 0",
+            "--max-deletions 100001",
+            "--recording-id not-an-id",
+            "--participant-id ''",
+            "--no-such-option",
+        ),
+    ),
     "library": Usage(
         accepted=("", "--host ::1", "--host=localhost", "--port 80", "--port=0", "--port 65535 --host 127.0.0.2"),
         refused=("more", "--host", "--host 0.0.0.0", "--port", "--port -1", "--port 65536", "--no-such-option"),
