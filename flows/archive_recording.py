@@ -1,7 +1,7 @@
 """One recording, from its id to a verified, committed archive.
 
 uv run python -m flows.archive_recording RECORDING_ID [--wait-timeout SECONDS] [--overwrite] [--accept-size] [--partial]
-    [--no-session] [--app-id ID]
+    [--no-session] [--app-id ID] [--despite-deletion]
 """
 # ruff: noqa: E402
 # (a command has ended before Prefect is imported, unless it runs as a flow)
@@ -42,6 +42,7 @@ def archive(
     partial: bool = False,
     session: bool = True,
     app_id: Annotated[OptionalAppId, Metavar("ID")] = "",
+    despite_deletion: bool = False,
 ) -> ArchivedRecording:
     """Bring one recording home: wait until it is uploaded, transfer and verify its files, archive them.
 
@@ -58,10 +59,11 @@ def archive(
         session: Archive what is there of the recording's session, too: transcript, chat, summary, participants. That
             comes after the recording, and never fails the run. Run it again later for what has come since.
         app_id: The recording's app, if it is another RealtimeKit app of the account than that of the settings.
+        despite_deletion: Archive it although it was deleted on purpose. The record of the deletion says so.
     """
     recording_id = parse_recording_id(recording_id)
     settings = load_settings(Settings)
-    options = Options(wait_timeout, overwrite, accept_size, partial)
+    options = Options(wait_timeout, overwrite, accept_size, partial, despite_deletion=despite_deletion)
     with engine.open_session(settings) as own:
         clients = own.for_app(app_id)
         outcome = pipeline.archive_recording(clients, recording_id, options, engine.with_retries(settings))
@@ -118,11 +120,12 @@ if __name__ == "__main__":
 
 from typing import Any
 
-from prefect import State, flow
+from prefect import State
 
 from tasks import cli
 from tasks.errors import NotUploadedInTime
 from tasks.orchestration.engine import PrefectEngine
+from tasks.orchestration.flow import flow
 from tasks.orchestration.reschedule import reschedule
 
 

@@ -31,6 +31,7 @@ def archive(
     captions: bool = True,
     recorded_only: bool = False,
     app_id: Annotated[OptionalAppId, Metavar("ID")] = "",
+    despite_deletion: bool = False,
 ) -> ArchivedMeetingSession:
     """Archive what is there of a meeting's session, and write a new version only if anything is new.
 
@@ -44,10 +45,15 @@ def archive(
         captions: Write captions (WebVTT) and plain text of the transcript beside the archive of each recording.
         recorded_only: Archive nothing of a session that has no recording. The webhook asks for this.
         app_id: The session's app, if it is another RealtimeKit app of the account than that of the settings.
+        despite_deletion: Archive it although it was deleted on purpose. The record of the deletion says so.
     """
     settings = load_settings(Settings)
     options = MeetingSessionOptions(
-        peer_events=peer_events, uploads=uploads, captions=captions, recorded_only=recorded_only
+        peer_events=peer_events,
+        uploads=uploads,
+        captions=captions,
+        recorded_only=recorded_only,
+        despite_deletion=despite_deletion,
     )
     with engine.open_session(settings) as own:
         archived = archive_meeting_session(
@@ -74,10 +80,9 @@ if __name__ == "__main__":
 
 from typing import Any
 
-from prefect import flow
-
 from tasks import cli
 from tasks.orchestration.engine import PrefectEngine
+from tasks.orchestration.flow import flow
 
 
 @flow(name="archive-session", flow_run_name="archive session {session_id}", persist_result=False)

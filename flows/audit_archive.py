@@ -31,11 +31,12 @@ from tasks.audit import (
     summary,
     survey_archive,
 )
+from tasks.copy_settings import CopySettings
 from tasks.engine import ALARM_LABEL, AUDITED, DAMAGED, Engine
 from tasks.errors import ArchiverError, AuditUnfinished, DamageFound
 from tasks.s3 import MAX_BODIES, new_s3_client
 from tasks.session import SPARE_CONNECTIONS, StoreAccess
-from tasks.settings import AppId, AuditSettings, load_settings
+from tasks.settings import AppId, ArchiveSettings, AuditSettings, load_settings
 
 if TYPE_CHECKING:
     from tasks.audit import Damage, DamagedRecording
@@ -59,6 +60,7 @@ def audit(
     max_minutes: Minutes = MAX_MINUTES,
     within_days: Days = WITHIN_DAYS,
     app_ids: tuple[AppId, ...] = (),
+    of_copy: bool = False,
 ) -> AuditReport:
     """Prove that what was archived is still what was archived: read a share of it again, another share each time.
 
@@ -72,22 +74,23 @@ def audit(
         max_minutes: Begin no further recording or session after so many minutes. What is begun is finished.
         within_days: The report says how many recordings and sessions were read again within so many days.
         app_ids: RealtimeKit apps whose recordings and sessions to look at. None for all that is in the archive.
+        of_copy: Look at the second copy (ARCHIVE_COPY_URL) in place of the archive; its audits are recorded there.
 
     Raises:
         DamageFound: recordings or sessions are no longer what was archived; the result is in it.
         AuditUnfinished: the store did not answer; what was found until then is in it.
     """
-    settings = load_settings(AuditSettings)
+    settings = load_settings(CopySettings).of_copy() if of_copy else load_settings(AuditSettings)
     engine.prepare_process()
-    s3 = new_s3_client(2 * settings.transfer_concurrency + SPARE_CONNECTIONS, keys=settings.store_keys)
+    s3 = new_s3_client(2 * settings.transfer_concurrency + SPARE_CONNECTIONS, **settings.store_access)
     session = AuditSession(settings, StoreAccess(settings, s3, bodies=MAX_BODIES), engine.log)
-    url, app_id = settings.archive_url, settings.realtimekit_app_id
+    url, app_id = settings.archive_url, getattr(settings, "realtimekit_app_id", "")
     budget = Budget(max_gigabytes * GB, max_minutes * 60)
 
     numbers = count(1)
 
     def note(damage: Damage) -> None:
-        emit_damaged(engine, describe_damage(damage, url, datetime.now(UTC), app_id), next(numbers))
+        emit_damaged(engine, describe_damage(damage, url, datetime.now(UTC), app_id, copy=of_copy), next(numbers))
 
     findings, unfinished = Audit(datetime.now(UTC), note), ""
     engine.with_retries(settings)(survey_archive, session, findings, app_ids)
@@ -96,7 +99,9 @@ def audit(
             engine.with_retries(settings)(reread_recordings, session, findings, budget)
         except ArchiverError as error:
             unfinished = str(error)
-    result = report(findings.findings, url, datetime.now(UTC), within_days, app_id, deep=deep, unfinished=unfinished)
+    result = report(
+        findings.findings, url, datetime.now(UTC), within_days, app_id, deep=deep, unfinished=unfinished, copy=of_copy
+    )
     publish_table(engine, result)
     publish_figures(engine, settings, figures_of(result, looked_at_all=not app_ids))
     _require_all_well(result)
@@ -130,7 +135,7 @@ def publish_table(engine: Engine, result: AuditReport) -> None:
     engine.publish_table("audit-archive", rows(result), description)
 
 
-def publish_figures(engine: Engine, settings: AuditSettings, figures: AuditFigures) -> None:
+def publish_figures(engine: Engine, settings: ArchiveSettings, figures: AuditFigures) -> None:
     """Emit the event of an audit that has come to its end, and write its figures for Prometheus where that is wanted.
 
     An audit of some apps replaces no figures of the whole archive in the file.
@@ -169,10 +174,9 @@ if __name__ == "__main__":
 
 from typing import Any
 
-from prefect import flow
-
 from tasks import cli
 from tasks.orchestration.engine import PrefectEngine
+from tasks.orchestration.flow import flow
 
 
 def _run_name() -> str:

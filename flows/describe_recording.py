@@ -27,6 +27,7 @@ from tasks.realtimekit import UUID_PATTERN, parse_recording_id
 from tasks.s3 import Store, new_s3_client
 from tasks.settings import ArchiveSettings, load_settings
 from tasks.text import human_size
+from tasks.workers import A_FEW
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 BUDGET = 64 * 1024 * 1024
 """Bytes of one media file that may be read; a few MB are usual, whatever its size."""
-CONNECTIONS = 2
+CONNECTIONS = A_FEW  # a bag is opened with so many requests at once
 
 
 def describe(
@@ -190,10 +191,11 @@ if __name__ == "__main__":
 
 from typing import Any
 
-from prefect import State, flow
+from prefect import State
 from prefect.states import Completed
 
 from tasks.orchestration.engine import PrefectEngine
+from tasks.orchestration.flow import flow
 
 FINDINGS = "Findings"
 """The name of the state in which a run ends that has something to tell: an automation may listen for it."""

@@ -23,6 +23,8 @@ from tasks import cli, command
 from tasks.arguments import parse_for
 from tasks.cancellation import Cancellation, OpenConnections
 from tasks.cli import DONE, FAILED, INTERRUPTED, in_ascii, print_line, say
+from tasks.copy_settings import CopyStoreSettings
+from tasks.copying import copy_checks
 from tasks.doctor import (
     Check,
     Checkup,
@@ -87,7 +89,8 @@ def examine(report: Callable[[Finding], None], app_ids: Sequence[str] = ()) -> C
     with ExitStack() as stack:
         checks += _of_cloudflare(settings, app_ids, clocks, stack)
         scratch, of_store = _of_store(settings, archive, clocks, redactor)
-        checks += of_store
+        copys_scratch, of_copy = _of_copy(archive, redactor)
+        checks += [*of_store, *of_copy]
         checks += _of_prefect()
         known = {check.name for check in checks}
         after = tuple(name for name in (cloudflare_checks.API, store_checks.BUCKET) if name in known)
@@ -95,7 +98,7 @@ def examine(report: Callable[[Finding], None], app_ids: Sequence[str] = ()) -> C
         try:
             findings = run_checks(checks, WITHIN_S, report, redactor)
         finally:
-            left = _cleared(scratch)
+            left = _cleared([one for one in (scratch, copys_scratch) if one is not None])
     if left:
         told = f"could not be cleared away: {', '.join(left)}"
         finding = Finding(
@@ -181,27 +184,45 @@ def _of_store(
     ).checks()
 
 
+def _of_copy(archive: ArchiveSettings | None, redactor: Redactor) -> tuple[ScratchPrefix | None, list[Check]]:
+    """Return what to look at in the store of the second copy, if there is to be one."""
+    if archive is None:
+        return None, []
+    try:
+        settings = load_settings(CopyStoreSettings)
+        return copy_checks(settings, redactor.add) if settings.archive_copy_url else (None, [])
+    except (SettingsInvalid, PrefectUnavailable, PrefectRefused, ConnectionInsecure, StoreRefused) as wrong:
+        problems = wrong.problems if isinstance(wrong, SettingsInvalid) else (str(wrong),)
+        result = failed("; ".join(problems))
+        return None, [Check("Second copy", "copy's settings", lambda: result)]
+
+
 def _needing_settings(group: str, name: str) -> Check:
     return Check(group, name, lambda: ok(""), needs=(SETTINGS,))
 
 
-def _cleared(scratch: ScratchPrefix | None) -> list[str]:
-    """Clear the scratch prefix away, in bounded time though the store may be away, and return what is left there."""
-    if scratch is None:
-        return []
-    left = [f"s3://{scratch.bucket}/{scratch.prefix}"]
+def _cleared(scratches: Sequence[ScratchPrefix]) -> list[str]:
+    """Clear scratch prefixes away, in bounded time though a store may be away, and return what is left there."""
+    left = {scratch: [f"s3://{scratch.bucket}/{scratch.prefix}"] for scratch in scratches}
 
-    def clear() -> None:
-        left[:] = scratch.close(CLEARED_WITHIN_S / 2)
+    def clear(scratch: ScratchPrefix) -> None:
+        left[scratch] = scratch.close(CLEARED_WITHIN_S / 2)
 
-    clearing = Thread(target=clear, daemon=True)
-    clearing.start()
+    clearing = [Thread(target=clear, args=(scratch,), daemon=True) for scratch in scratches]
+    for thread in clearing:
+        thread.start()
+    until = time.monotonic() + CLEARED_WITHIN_S
     try:
-        clearing.join(CLEARED_WITHIN_S)
+        _join(clearing, until)
     except BaseException:
-        clearing.join(CLEARED_WITHIN_S)
+        _join(clearing, until)
         raise
-    return list(left)
+    return [key for keys in left.values() for key in keys]
+
+
+def _join(threads: Sequence[Thread], until: float) -> None:
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
 
 
 class _Ended(BaseException):
@@ -274,9 +295,8 @@ if __name__ == "__main__":
     sys.exit(main())
 
 
-from prefect import flow
-
 from tasks.orchestration.engine import PrefectEngine
+from tasks.orchestration.flow import flow
 
 
 @flow(name="doctor", persist_result=False)

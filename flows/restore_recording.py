@@ -280,9 +280,8 @@ if __name__ == "__main__":
     sys.exit(main())
 
 
-from prefect import flow
-
 from tasks.orchestration.engine import PrefectEngine
+from tasks.orchestration.flow import flow
 
 
 @flow(name="restore-recording", flow_run_name="restore to {to}", persist_result=False)

@@ -181,11 +181,12 @@ if __name__ == "__main__":
 
 from typing import Any
 
-from prefect import State, flow
+from prefect import State
 from prefect.states import Completed
 
 from tasks import cli
 from tasks.orchestration.engine import PrefectEngine
+from tasks.orchestration.flow import flow
 from tasks.orchestration.run_history import find_earlier_run
 
 

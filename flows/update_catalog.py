@@ -122,10 +122,9 @@ if __name__ == "__main__":
 
 from typing import Any
 
-from prefect import flow
-
 from tasks import cli
 from tasks.orchestration.engine import PrefectEngine
+from tasks.orchestration.flow import flow
 
 
 @flow(name="update-catalog", persist_result=False)

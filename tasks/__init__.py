@@ -8,7 +8,7 @@
     1      storage_options                                             how objects are stored: class, lock, encryption
     1      figures                                                     what an operator plots, for Prometheus
     2      environment settings retry cancellation workers tls         what all others stand on
-    2      secret_sources setting_problems                             secrets in files and in Prefect blocks
+    2      copy_settings secret_sources setting_problems               secrets in files and in Prefect blocks
     2      process_tuning                                              what is set once for a process
     2      worker_drain                                                how a worker of Prefect's ends
     2      prefect_settings run_history                                Prefect, as far as is known without it
@@ -24,9 +24,11 @@
     7      sweep                                                       what is not archived yet
     7      audit                                                       whether the archive is what it was
     7      catalog                                                     a table of all recordings, for anybody's tools
+    7      retention                                                   what is deleted on purpose, when and why
     7      restore                                                     recordings back to a folder or another bucket
     7      media                                                       what the files are
     7      doctor                                                      whether recordings will arrive
+    8      copying                                                     a second copy of the archive
     8      library                                                     a page to find, watch and download recordings
     8      orchestration                                               the only wing that imports Prefect
     9      command                                                     a command, with Prefect or without it

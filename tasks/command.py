@@ -64,6 +64,7 @@ def run(body: Callable[..., BaseModel], flow: str, settings: type[BaseSettings],
     """Run a command whose parameters are known; see `main`."""
 
     def call() -> BaseModel:
+        prefect_settings.choose_client_retries()
         if is_server_configured():
             return _run_flow(flow, settings, parameters)
         with logging_on_stderr():

@@ -48,6 +48,10 @@ AT_RISK = "realtimekit.recording.at-risk"
 LOST = "realtimekit.recording.lost"
 SWEPT = "realtimekit.sweep.completed"
 AUDITED = "realtimekit.audit.completed"
+DELETED = "realtimekit.recording.deleted"
+SESSION_DELETED = "realtimekit.session.deleted"
+EXPIRED = "realtimekit.expiry.completed"
+COPIED = "realtimekit.copy.completed"
 ALARM_LABEL = "realtimekit.alarm"
 """A label of the resources of events that not always ask for a person: `yes` or `no`."""
 WHOLE_LABEL = "realtimekit.looked-at-all"
@@ -185,7 +189,7 @@ class Engine:
             event: the event's name.
             its_id: whose event it is; becomes the event's resource.
             payload: with every key, always: Prefect's event templates fail without a trace on one that is missing.
-            kind: `recording`, `session`, `sweep` or `audit`.
+            kind: `recording`, `session`, `sweep`, `audit`, `copy` or `expiry`.
             labels: more labels of the resource, by which an automation selects events.
         """
 

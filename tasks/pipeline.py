@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, ParamSpec, Protocol, TypeVar
 
-from tasks.archive import can_be_completed
+from tasks.archive import can_be_completed, require_not_deleted, revoke_tombstone
 from tasks.errors import ArchiverError, TransferStopped
 from tasks.realtimekit import require_media, require_some_media
 from tasks.text import human_size
@@ -49,6 +49,7 @@ class Options:
     accept_size: bool = False  # take another size than the API announces, if the source holds it twice alike
     partial: bool = False  # archive without the files that have no usable URL
     keep_names: bool = False  # with overwrite: replace no archive that has a track of another name
+    despite_deletion: bool = False  # archive it although it was deleted on purpose
 
 
 class RunStage(Protocol):
@@ -88,6 +89,8 @@ def archive_recording(
     """
     options = options or Options()
     recording = run(fetch_details, session, recording_id)
+    if options.despite_deletion:
+        run(revoke_deletion, session, recording)
     # Before the wait: of a recording whose seven days are over, only the archive is left.
     if not options.overwrite and (archived := run(find_archive, session, recording)):
         if not can_be_completed(archived, recording):
@@ -113,12 +116,26 @@ def fetch_details(session: Session, recording_id: str) -> Recording:
 
 
 def find_archive(session: Session, recording: Recording) -> ArchivedRecording | None:
-    """Look whether the recording is archived, and whole; nothing in the store is changed."""
+    """Look whether the recording is archived, and whole; nothing in the store is changed.
+
+    Raises:
+        DeletedOnPurpose: it is not archived, as it was deleted.
+    """
     with session.attempt() as attempt:
         archived = attempt.archive.find(recording)
+        if archived is None:
+            require_not_deleted(attempt.store, attempt.archive.folder(recording))
     if archived is not None:
         session.log.info("Already archived, and whole: %s", archived.archive_url)
     return archived
+
+
+def revoke_deletion(session: Session, recording: Recording) -> None:
+    """Let a recording be archived again that was deleted on purpose; its tombstone says so from then on."""
+    with session.attempt() as attempt:
+        folder = attempt.archive.folder(recording)
+        if revoke_tombstone(attempt.store, session.settings.root, folder, datetime.now(UTC)):
+            session.log.warning("Recording %s was deleted on purpose, and is archived again.", recording.id)
 
 
 def wait_until_uploaded(session: Session, recording: Recording, timeout_s: float) -> Recording:
@@ -137,6 +154,8 @@ def transfer_media(session: Session, recording: Recording, options: Options) -> 
     """
     tally = session.new_tally()
     with session.attempt() as attempt, show_progress(tally, session.views(recording)):
+        if options.overwrite:  # else it was checked when no archive was found
+            require_not_deleted(attempt.store, attempt.archive.folder(recording))
         transfer = attempt.transfer(recording, tally)
         payloads = attempt.payloads(recording, accept_size=options.accept_size)
         attempt.archive.require_lockable()

@@ -10,7 +10,9 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,9 @@ WORK_POOL = "recordings"
 """The work pool of the deployments in prefect.yaml."""
 API_URL = ("api", "url")
 LOGGING_LEVEL = ("logging", "level")
+CLIENT_MAX_RETRIES = ("client", "max_retries")
+CLIENT_RETRIES = 3
+"""After 2, 4 and 8 s. Prefect's own five take a minute, and it asks twice; the archive needs none of it."""
 LOGGING_ROOT_LEVEL = ("logging", "root_level")
 TEST_MODES = ("TEST_MODE", "UNIT_TEST_MODE", "TESTING_UNIT_TEST_MODE", "TESTING_TEST_MODE")
 """In which Prefect reads no profile, each with PREFECT_ before it."""
@@ -37,6 +42,16 @@ def may_name_a_server() -> bool:
         return any(values(API_URL))
     except (OSError, ValueError):  # no permission; neither UTF-8 nor TOML
         return True
+
+
+def choose_client_retries() -> None:
+    """Have Prefect's client give up early, as suits a person who waits, unless another number is chosen.
+
+    Once Prefect is imported, this is too late, and `tasks.orchestration.server` changes the setting. That makes Prefect
+    read all of its settings again, which is 7 % of the processor time until a command's first request.
+    """
+    if "prefect" not in sys.modules and not first_value(CLIENT_MAX_RETRIES):
+        os.environ["PREFECT_CLIENT_MAX_RETRIES"] = str(CLIENT_RETRIES)
 
 
 def first_value(setting: tuple[str, str]) -> str:
@@ -84,7 +99,13 @@ def _text(value: object) -> Iterator[str]:
 
 def _toml(path: str | Path) -> dict[str, Any]:
     path = Path(path)
-    return tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return _parse(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+@cache
+def _parse(text: str) -> dict[str, Any]:
+    """Parse a file once, which is read for each setting: a long pyproject.toml takes some milliseconds."""
+    return tomllib.loads(text)
 
 
 def _table(tables: Mapping[str, Any], *names: str) -> Mapping[str, Any]:

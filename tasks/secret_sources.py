@@ -12,7 +12,7 @@ import stat
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tasks import prefect_settings
 from tasks.errors import ArchiverError
@@ -21,18 +21,37 @@ from tasks.text import register_secrets, safe_line
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-STORE_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+class StoreVariables(NamedTuple):
+    """The variables that say with which keys a store is reached."""
+
+    keys: tuple[str, str, str]  # of the access key's id, of its secret, and of the session's token
+    credentials: str  # names a block with all of the keys
+    known_to_boto3: bool  # which finds the keys by itself, if they stand in the environment
+
+
+ARCHIVE_STORE = StoreVariables(
+    ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"), "ARCHIVE_CREDENTIALS", known_to_boto3=True
+)
+COPY_STORE = StoreVariables(
+    ("ARCHIVE_COPY_ACCESS_KEY_ID", "ARCHIVE_COPY_SECRET_ACCESS_KEY", "ARCHIVE_COPY_SESSION_TOKEN"),
+    "ARCHIVE_COPY_CREDENTIALS",
+    known_to_boto3=False,
+)
+"""Of the store with the second copy, if the keys of the archive's store are not to be used there."""
+STORES = (ARCHIVE_STORE, COPY_STORE)
+STORE_KEYS = ARCHIVE_STORE.keys
 FILE_VARIABLES = {
-    f"{name}_FILE": name for name in ("CLOUDFLARE_API_TOKEN", *STORE_KEYS, "LIBRARY_PASSWORD", "ALARMS_TO")
+    f"{name}_FILE": name
+    for name in ("CLOUDFLARE_API_TOKEN", *STORE_KEYS, *COPY_STORE.keys, "LIBRARY_PASSWORD", "ALARMS_TO")
 }
 """Variables that name a file, and whose value the file holds. Others, such as AWS_CONFIG_FILE, are boto3's own."""
-CREDENTIALS = "ARCHIVE_CREDENTIALS"
-"""Names a block with all keys of the store."""
+_CREDENTIALS = frozenset(store.credentials for store in STORES)
 LARGEST_FILE = 64 * 1024
 """Bytes: more than any secret has, and less than what somebody names by mistake."""
 SECRET, AWS_CREDENTIALS = "secret", "aws-credentials"
 """Types of blocks, as Prefect has them in a block's address."""
-BLOCK_FIELDS = dict(zip(STORE_KEYS, ("aws_access_key_id", "aws_secret_access_key", "aws_session_token"), strict=True))
+BLOCK_FIELDS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 _REFERENCE = re.compile(r"prefect:([a-z0-9-]{1,100})/([A-Za-z0-9][A-Za-z0-9_-]{0,199})")
 _KEY = re.compile(r"[!-~]+")
 
@@ -92,14 +111,15 @@ class StoreKeys:
     token: str = field(repr=False)
     origin: str
     _variables: Variables = field(repr=False, compare=False)
+    _store: StoreVariables = field(default=ARCHIVE_STORE, repr=False)
 
     def renew(self) -> StoreKeys | None:
         """Read the keys again where they came from; None while they cannot be read."""
         try:
-            secrets = find_secrets((*STORE_KEYS, CREDENTIALS), self._variables)
+            secrets = find_secrets((*self._store.keys, self._store.credentials), self._variables)
         except ArchiverError:  # Prefect's server is away
             return None
-        keys = take_store_keys(secrets, self._variables)
+        keys = take_store_keys(secrets, self._variables, self._store)
         return None if secrets.problems else keys
 
 
@@ -126,8 +146,9 @@ def find_secrets(names: Collection[str], variables: Variables) -> Secrets:
             _take_block(secrets, name, variables)
         elif name in files and value:
             secrets.origins[name] = variables.origin(name)
-    if CREDENTIALS in names and variables[CREDENTIALS]:
-        _take_credentials(secrets, variables)
+    for store in STORES:
+        if store.credentials in names and variables[store.credentials]:
+            _take_credentials(secrets, variables, store)
     register_secrets(secrets.values.values())
     return secrets
 
@@ -135,7 +156,7 @@ def find_secrets(names: Collection[str], variables: Variables) -> Secrets:
 def _stands_in_a_block(name: str, value: str) -> bool:
     if name == "ALARMS_TO" and not _address(value).startswith(f"{SECRET}/"):
         return False  # it names the notification block that sends the alarms
-    return name != CREDENTIALS and is_reference(value)
+    return name not in _CREDENTIALS and is_reference(value)
 
 
 def _take_file(secrets: Secrets, name: str, variable: str, path: str) -> None:
@@ -183,22 +204,22 @@ def _take_block(secrets: Secrets, name: str, variables: Variables) -> None:
         secrets.values[name], secrets.origins[name] = str(text), f"the Prefect block {_address(value)}"
 
 
-def _take_credentials(secrets: Secrets, variables: Variables) -> None:
-    value = variables[CREDENTIALS]
-    others = [name for name in (*STORE_KEYS, *FILE_VARIABLES) if variables[name] and name.startswith("AWS_")]
+def _take_credentials(secrets: Secrets, variables: Variables, store: StoreVariables) -> None:
+    name, value = store.credentials, variables[store.credentials]
+    others = [key for key in (*store.keys, *(f"{key}_FILE" for key in store.keys)) if variables[key]]
     data, problem = (
         _read_block(value, AWS_CREDENTIALS, variables)
         if not others
         else ({}, f"is set, and so is {others[0]}; keep one of them")
     )
-    keys = {name: str(data.get(field) or "") for name, field in BLOCK_FIELDS.items()}
+    keys = {key: str(data.get(field) or "") for key, field in zip(store.keys, BLOCK_FIELDS, strict=True)}
     if not problem and not all(list(keys.values())[:2]):
         problem = f"the block {_address(value)} holds no access key with its secret"
     if problem:
-        secrets.problems[CREDENTIALS] = f"{CREDENTIALS}: {problem}"
+        secrets.problems[name] = f"{name}: {problem}"
         return
-    secrets.values |= {name: key for name, key in keys.items() if key}
-    secrets.origins |= {name: f"the Prefect block {_address(value)}" for name, key in keys.items() if key}
+    secrets.values |= {key: text for key, text in keys.items() if text}
+    secrets.origins |= {key: f"the Prefect block {_address(value)}" for key, text in keys.items() if text}
 
 
 def _address(value: str) -> str:
@@ -238,21 +259,30 @@ def _server() -> Any:
     return server if server.is_configured() else None
 
 
-def take_store_keys(secrets: Secrets, variables: Variables) -> StoreKeys | None:
-    """Take the store's keys out of what was read; None if boto3 finds them by itself."""
-    elsewhere = [name for name in STORE_KEYS if name in secrets.values]
-    if not elsewhere:
+def take_store_keys(secrets: Secrets, variables: Variables, store: StoreVariables = ARCHIVE_STORE) -> StoreKeys | None:
+    """Take a store's keys out of what was read; None if boto3 finds them by itself, or if none are set.
+
+    Args:
+        secrets: as they were read.
+        variables: as they are set.
+        store: whose keys.
+    """
+    ours = [name for name in store.keys if name in secrets.values or (variables[name] and not store.known_to_boto3)]
+    if not ours:
         return None
-    keys = [secrets.values.pop(name, variables[name]).strip() for name in STORE_KEYS]
-    for name, key in zip(STORE_KEYS, keys, strict=True):
+    keys = [secrets.values.pop(name, variables[name]).strip() for name in store.keys]
+    for name, key in zip(store.keys, keys, strict=True):
         if name in secrets.problems:
             continue
-        if not key and name != STORE_KEYS[2]:
-            secrets.problems[name] = (
-                f"{name}: is missing, although {elsewhere[0]} comes from {secrets.origins[elsewhere[0]]}"
-            )
+        if not key and name != store.keys[2]:
+            secrets.problems[name] = f"{name}: is missing, although {ours[0]} comes from {_origin(secrets, ours[0])}"
         elif key and not _KEY.fullmatch(key):
-            origin = f" (from {secrets.origins[name]})" if name in elsewhere else ""
+            origin = f" (from {_origin(secrets, name)})" if name in ours else ""
             secrets.problems[name] = f"{name}: must be printable ASCII without blanks and line ends{origin}"
-    places = variables.only((*STORE_KEYS, *(f"{name}_FILE" for name in STORE_KEYS), CREDENTIALS))
-    return StoreKeys(keys[0], keys[1], keys[2], secrets.origins[elsewhere[-1]], places)
+    places = variables.only((*store.keys, *(f"{name}_FILE" for name in store.keys), store.credentials))
+    return StoreKeys(keys[0], keys[1], keys[2], _origin(secrets, ours[-1]), places, store)
+
+
+def _origin(secrets: Secrets, name: str) -> str:
+    """Return where a key comes from, in words; of one that could not be read, the problem says more."""
+    return secrets.origins.get(name, "the settings")

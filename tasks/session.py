@@ -77,7 +77,7 @@ class StoreAccess:
     @cached_property
     def client(self) -> BaseClient:
         """The client, whose connections are kept until `close`."""
-        return new_s3_client(self._connections, keys=self._settings.store_keys)
+        return new_s3_client(self._connections, **self._settings.store_access)
 
     def store(self, stop: Event, patience_s: float | None = None) -> Store:
         """Return the archive's bucket.
@@ -128,8 +128,11 @@ class Session:
         self.sits_out_blocks = True
         self._views = views
         self._owns_store_access = store_access is None
-        self.api_http = httpx.Client(timeout=min(API_TIMEOUT_S, settings.stall_timeout), cookies=new_empty_cookie_jar())
-        self.source_http = new_http_client(settings.stall_timeout)
+        certificates = httpx.create_ssl_context()  # for both: to read the file of all certificates takes a while
+        self.api_http = httpx.Client(
+            timeout=min(API_TIMEOUT_S, settings.stall_timeout), cookies=new_empty_cookie_jar(), verify=certificates
+        )
+        self.source_http = new_http_client(settings.stall_timeout, certificates)
         self.connections = OpenConnections(self.api_http, self.source_http)
 
     def for_app(self, app_id: str) -> Session:

@@ -18,9 +18,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.archive import ArchivedMeetingSession, SessionRecording, captions_key, transcript_text_key
+from tasks.archive import (
+    ArchivedMeetingSession,
+    SessionRecording,
+    captions_key,
+    find_deleted,
+    revoke_session_tombstones,
+    transcript_text_key,
+)
 from tasks.documents import parse_transcript, plain_text, web_vtt
-from tasks.errors import ArchiverError, SessionLive, SessionNotFound, TransferStopped
+from tasks.errors import ArchiverError, DeletedOnPurpose, SessionLive, SessionNotFound, TransferStopped
 from tasks.pipeline import run_once
 from tasks.realtimekit import parse_session_id
 from tasks.session_contents import ContentsFetcher
@@ -55,6 +62,7 @@ class MeetingSessionOptions:
     captions: bool = True  # write captions beside the recordings' bags
     participants: bool = True  # ask for the participants; else the archive keeps those that it has
     recorded_only: bool = False  # archive nothing of a session without a recording
+    despite_deletion: bool = False  # archive it although it was deleted on purpose
 
 
 class SessionOutcome(NamedTuple):
@@ -80,11 +88,14 @@ def archive_meeting_session(
     Raises:
         SessionIdInvalid, SessionNotFound: there is no such session.
         SessionLive: the session has not ended.
+        DeletedOnPurpose: what belongs to the session was deleted.
         ArchiverError: API or store; final or worth retrying, as the error says. A document that is late, missing or
             broken raises nothing: the result names it.
     """
     options = options or MeetingSessionOptions()
     meeting = run(fetch_meeting_session, session, session_id)
+    if options.despite_deletion:
+        run(revoke_session_deletion, session, meeting)
     if options.recorded_only and not run(list_recordings, session, meeting):
         session.log.info("%s", UNRECORDED)
         return ArchivedMeetingSession(
@@ -129,7 +140,7 @@ def archive_session_of_recording(
     except TransferStopped:
         raise
     except ArchiverError as error:
-        is_usual = isinstance(error, SessionLive | SessionNotFound)
+        is_usual = isinstance(error, SessionLive | SessionNotFound | DeletedOnPurpose)
         log = session.log.info if is_usual else session.log.warning
         log("Not all of session %s is archived. %s", recording.session_id, error)
         return outcome._replace(failure=str(error))
@@ -170,6 +181,14 @@ def fetch_meeting_session(session: Session, session_id: str) -> MeetingSession:
     return meeting
 
 
+def revoke_session_deletion(session: Session, meeting: MeetingSession) -> None:
+    """Let a session's documents be archived again that were deleted on purpose; the tombstone says so from then on."""
+    with session.attempt() as attempt:
+        folder = attempt.session_archive.folder(meeting)
+        if revoke_session_tombstones(attempt.store, session.settings.root, folder, datetime.now(UTC)):
+            session.log.warning("Session %s was deleted on purpose, and is archived again.", meeting.id)
+
+
 def list_recordings(session: Session, meeting: MeetingSession) -> Sequence[SessionRecording]:
     """List the recordings of a session."""
     with session.attempt() as attempt:
@@ -186,8 +205,12 @@ def fetch_contents(
         meeting: the meeting's session.
         options: what a person wants.
         recording: one of the session's that is known without asking.
+
+    Raises:
+        DeletedOnPurpose: what belongs to the session was deleted.
     """
     with session.attempt() as attempt:
+        attempt.session_archive.require_not_deleted(meeting)
         contents = ContentsFetcher(attempt, meeting, datetime.now(UTC), recording).fetch(
             peer_events=options.peer_events, uploads=options.uploads, participants=options.participants
         )
@@ -223,9 +246,10 @@ def write_captions(session: Session, meeting: MeetingSession, recordings: Sequen
     written: list[str] = []
     with session.attempt() as attempt:
         transcript = _archived_transcript(attempt, meeting)
+        deleted = find_deleted(attempt.store, (its.folder for its in recordings)) if transcript else {}
         for recording in recordings if transcript else ():
             for key, content_type, text in _captions(transcript, meeting, recording):
-                if attempt.store.get(key) != text:
+                if recording.folder not in deleted and attempt.store.get(key) != text:
                     attempt.store.put(key, text, content_type)
                     written.append(key)
     for key in written:

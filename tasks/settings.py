@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict, TypeVar
 
 import httpx
 from pydantic import AfterValidator, ByteSize, Field, PrivateAttr, SecretStr, ValidationError
@@ -17,7 +17,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tasks import environment
 from tasks.errors import SettingsInvalid
-from tasks.secret_sources import CREDENTIALS, STORE_KEYS, StoreKeys, Variables, find_secrets, take_store_keys
+from tasks.secret_sources import (
+    ARCHIVE_STORE,
+    STORES,
+    StoreKeys,
+    StoreVariables,
+    Variables,
+    find_secrets,
+    take_store_keys,
+)
 from tasks.setting_problems import describe_problems
 from tasks.storage_options import (
     StorageOptions,
@@ -64,7 +72,12 @@ def _api_base(url: str) -> str:
     return url.rstrip("/")
 
 
-def _optional_endpoint(url: str) -> str:
+def optional_endpoint(url: str) -> str:
+    """Return a store's address as it is used, or an empty text.
+
+    Raises:
+        ValueError: it is no http(s) URL.
+    """
     return _api_base(url) if url else url
 
 
@@ -120,6 +133,15 @@ _FROM_ENVIRONMENT = SettingsConfigDict(
 )
 
 
+class ClientOptions(TypedDict):
+    """How a store's client is made, but for the number of its connections."""
+
+    keys: StoreKeys | None
+    profile: str
+    endpoint_url: str
+    region: str
+
+
 def same_app(first: str, second: str) -> bool:
     """Tell whether two ids are of one app: Cloudflare has UUIDs with hyphens and without."""
     return first.replace("-", "").lower() == second.replace("-", "").lower()
@@ -156,12 +178,17 @@ class ArchiveSettings(LoadedSettings):
     archive_tags: Annotated[str, _parsed_by(parse_tags)] = ""
     archive_acl: Annotated[str, _parsed_by(parse_acl)] = ""
 
-    _store_keys: StoreKeys | None = PrivateAttr(default=None)
+    _keys: dict[StoreVariables, StoreKeys | None] = PrivateAttr(default_factory=dict)
 
     @property
     def store_keys(self) -> StoreKeys | None:
         """The keys of the store, if they come from files or blocks; None if boto3 finds them by itself."""
-        return self._store_keys
+        return self._keys.get(ARCHIVE_STORE)
+
+    @property
+    def store_access(self) -> ClientOptions:
+        """How the store's client is made, see `tasks.s3.new_s3_client`: what boto3 does not find by itself."""
+        return {"keys": self.store_keys, "profile": "", "endpoint_url": "", "region": ""}
 
     @property
     def storage_options(self) -> StorageOptions:
@@ -194,7 +221,7 @@ class RestoreSettings(ArchiveSettings):
     """What a restore needs to know: the archive, and, for a target in another store, how that one is reached."""
 
     restore_profile: str = ""  # of AWS's configuration
-    restore_endpoint_url: Annotated[str, AfterValidator(_optional_endpoint)] = ""
+    restore_endpoint_url: Annotated[str, AfterValidator(optional_endpoint)] = ""
 
 
 class ApiSettings(LoadedSettings):
@@ -254,7 +281,8 @@ def load_settings(kind: type[S], env_file: str | None = ".env") -> S:
     register_secrets((*environment.secrets(), *environment.secrets(lines)))
     problems += environment.problems()
     secrets = find_secrets(_wanted(kind), variables)
-    keys = take_store_keys(secrets, variables)
+    wanted = [store for store in STORES if store.credentials.lower() in kind.model_fields]
+    keys = {store: take_store_keys(secrets, variables, store) for store in wanted}
     given = {name.lower() for name, value in os.environ.items() if value}
     completing: dict[str, Any] = {name.lower(): value for name, value in lines.items() if name.lower() not in given}
     completing |= {name.lower(): value for name, value in secrets.values.items()}
@@ -268,14 +296,14 @@ def load_settings(kind: type[S], env_file: str | None = ".env") -> S:
     if isinstance(settings, LoadedSettings):
         settings._origins = secrets.origins  # noqa: SLF001 - nobody else sets them
     if isinstance(settings, ArchiveSettings):
-        settings._store_keys = keys  # noqa: SLF001
+        settings._keys = keys  # noqa: SLF001
     return settings
 
 
 def _wanted(kind: type[BaseSettings]) -> list[str]:
     """Return the names of the variables that settings may have from elsewhere: no more is read than is needed."""
     fields = [name.upper() for name in kind.model_fields]
-    return [*fields, *STORE_KEYS] if CREDENTIALS in fields else fields
+    return [*fields, *(key for store in STORES if store.credentials in fields for key in store.keys)]
 
 
 def unreadable(env_file: str) -> list[str]:

@@ -6,13 +6,20 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h11
 import httpx
 import pytest
 
 from tasks.process_tuning import READ_BYTES, read_bodies_directly
+from tests.support.certificates import self_signed
 from tests.support.impostor import impersonating
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.impostor import Impostor
 
 PROJECT = Path(__file__).parents[1]
 HEAPS = """
@@ -44,6 +51,16 @@ frozen, later = gc.get_freeze_count(), [[number] for number in range(1000)]
 settle()
 print(frozen > 1000, gc.get_freeze_count() == frozen, gc.is_tracked(later[0]))
 """
+START = """
+import gc, sys
+from tasks.process_tuning import settle, start_quickly
+usual = gc.get_threshold()
+start_quickly()
+import httpx
+started = gc.get_threshold()
+settle()
+print(started > usual, gc.get_threshold() == usual, "httpx._main" in sys.modules, callable(httpx.main))
+"""
 
 
 def said(program: str, *arguments: str) -> str:
@@ -61,6 +78,10 @@ def test_what_is_there_is_frozen_once_and_what_comes_later_is_not() -> None:
     assert said(FROZEN).split() == ["True", "True", "True"]
 
 
+def test_a_command_starts_with_a_rare_collection_of_garbage_and_without_the_command_line_of_httpx() -> None:
+    assert said(START).split() == ["True", "True", "False", "True"]
+
+
 def test_settling_does_no_harm_where_the_c_library_knows_no_heaps() -> None:
     program = "import ctypes; ctypes.CDLL = lambda name: object(); "
     program += "from tasks.process_tuning import settle; settle(); print('ok')"
@@ -70,13 +91,26 @@ def test_settling_does_no_harm_where_the_c_library_knows_no_heaps() -> None:
 BODY = bytes(range(256)) * (4 * READ_BYTES // 256)
 LENGTH = f"Content-Length: {len(BODY)}\r\n".encode()
 HEAD = b"HTTP/1.1 200 OK\r\n"
+TLS_RECORD = 16 * 1024
+"""Bytes, of which OpenSSL hands out no more at once."""
 
 
-def fetch(*answers: bytes) -> list[bytes | str]:
-    """Return the bodies of answers in turn, or what httpx says of them."""
+@pytest.fixture(params=["http", "https"])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Impostor]:
+    certificate = self_signed(tmp_path / "certificate.pem") if request.param == "https" else None
+    with impersonating(certificate) as server:
+        yield server
+
+
+def new_client(server: Impostor) -> httpx.Client:
     read_bodies_directly()
-    with impersonating() as server, httpx.Client(base_url=server.origin) as client:
-        server.answers = list(answers)
+    return httpx.Client(base_url=server.origin, verify=False)  # noqa: S501 - what is tried here are bodies
+
+
+def fetch(server: Impostor, *answers: bytes) -> list[bytes | str]:
+    """Return the bodies of answers in turn, or what httpx says of them."""
+    server.answers = list(answers)
+    with new_client(server) as client:
         return [_fetch(client) for _ in answers]
 
 
@@ -88,7 +122,9 @@ def _fetch(client: httpx.Client) -> bytes | str:
         return str(error)
 
 
-def test_h11_sees_the_begin_of_a_body_of_known_length_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_h11_sees_the_begin_of_a_body_of_known_length_and_no_more(
+    server: Impostor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     received: list[int] = []
     receive = h11.Connection.receive_data
 
@@ -97,8 +133,19 @@ def test_h11_sees_the_begin_of_a_body_of_known_length_and_no_more(monkeypatch: p
         receive(self, data)
 
     monkeypatch.setattr(h11.Connection, "receive_data", count)
-    assert fetch(HEAD + LENGTH + b"\r\n" + BODY) == [BODY]
+    assert fetch(server, HEAD + LENGTH + b"\r\n" + BODY) == [BODY]
     assert len(received) == 1
+
+
+@pytest.mark.parametrize("server", ["https"], indirect=True)
+def test_of_an_encrypted_body_what_has_come_is_one_piece(server: Impostor) -> None:
+    body = BODY[: 6 * TLS_RECORD]
+    server.answers = [HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body]
+    with new_client(server) as client, client.stream("GET", "/") as response:
+        server.sent.acquire()
+        pieces = list(response.iter_raw())
+    assert b"".join(pieces) == body
+    assert max(map(len, pieces)) > TLS_RECORD
 
 
 @pytest.mark.parametrize(
@@ -115,13 +162,13 @@ def test_h11_sees_the_begin_of_a_body_of_known_length_and_no_more(monkeypatch: p
     ],
     ids=["whole", "short", "nothing", "long", "chunked", "chunked and short", "until the end", "empty"],
 )
-def test_a_body_is_read_as_h11_reads_it(head: bytes, body: bytes, outcome: bytes | str) -> None:
-    (answer,) = fetch(HEAD + head + b"\r\n" + body)
+def test_a_body_is_read_as_h11_reads_it(server: Impostor, head: bytes, body: bytes, outcome: bytes | str) -> None:
+    (answer,) = fetch(server, HEAD + head + b"\r\n" + body)
     assert outcome in answer if isinstance(outcome, str) and isinstance(answer, str) else answer == outcome
 
 
 @pytest.mark.parametrize("body", [b"right", BODY], ids=["small", "large"])
-def test_what_follows_an_answer_unasked_is_not_taken_for_the_next_answer(body: bytes) -> None:
+def test_what_follows_an_answer_unasked_is_not_taken_for_the_next_answer(server: Impostor, body: bytes) -> None:
     length = f"Content-Length: {len(body)}\r\n\r\n".encode()
     wrong = HEAD + b"Content-Length: 5\r\n\r\nwrong"
-    assert fetch(HEAD + length + body + wrong, HEAD + length + body) == [body, body]
+    assert fetch(server, HEAD + length + body + wrong, HEAD + length + body) == [body, body]

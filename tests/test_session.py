@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -34,6 +36,21 @@ def settings(rclone: Archiving, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 def connections(session: Session) -> list[Any]:
     return [one for one in session.connections._sockets if one.fileno() != -1]
+
+
+def test_the_certificates_are_read_once_for_api_and_sources(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads = count()
+    load = ssl.SSLContext.load_verify_locations
+
+    def load_and_count(context: ssl.SSLContext, *args: Any, **kwargs: Any) -> None:
+        next(loads)
+        load(context, *args, **kwargs)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", load_and_count)
+    with closing(Session(settings, LOG)):
+        assert next(loads) == 1
 
 
 def test_a_stage_that_ends_well_leaves_its_connection_to_the_next(settings: Settings, rclone: Archiving) -> None:

@@ -14,6 +14,7 @@ from tasks.archive import bag, layout
 from tasks.archive.lookup import describe_files, find_bag
 from tasks.archive.models import ArchivedFile, ArchivedRecording
 from tasks.archive.retention import lock_all, require_lockable, require_unlocked
+from tasks.archive.tombstones import require_not_deleted
 from tasks.archive.upload_journal import UploadJournal
 from tasks.archive.verify import read_back
 from tasks.errors import ArchiveDamaged, ObjectTooLarge, ReplacementSmaller, StoredWrong
@@ -102,6 +103,7 @@ class Archive:
         Raises:
             StoredWrong: a file is not there as transferred, or other runs kept on writing something else.
             ReplacementSmaller: an interrupted run has left an archive without its marker that has more files.
+            DeletedOnPurpose: the recording was deleted meanwhile.
             ArchiveLocked: another run has committed other files, and locked them.
         """
         files = [item.file for item in stored]
@@ -130,7 +132,9 @@ class Archive:
                 self._write(recording, tags)
                 retention = UNLOCKED if missing else self._lock(recording, [*checksums, *tags])
                 self._require_payload_still(recording, stored, self.listed(recording, layout.PAYLOAD))
+                require_not_deleted(self._store, self.folder(recording))
                 self._write(recording, marker, retention)
+                require_not_deleted(self._store, self.folder(recording), self.folder(recording) + layout.MARKER)
         raise StoredWrong(self.url(recording), "the bag that was written", "another one")
 
     def listed(self, recording: Recording, below: str = "") -> dict[str, StoredObject]:

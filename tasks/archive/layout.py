@@ -17,6 +17,10 @@ The highest version that has the marker counts; an earlier one is never changed.
 {prefix}/_audit/…                                         what was audited when
 {prefix}/_catalog/app_id={id}/month={YYYY-MM}/recordings.parquet    the catalog of a month's recordings; derived
 {prefix}/_sessions/{app_id}.json                          when sweeps asked for which session's documents; can be lost
+{prefix}/_deleted/{app_id}/{YYYY}/{MM}/{DD}/{recording_id}.json    a tombstone: what was deleted on purpose, and why
+{prefix}/_deleted/{app_id}/{YYYY}/{MM}/{DD}/session-{session_id}.json    the same of a session's documents
+{prefix}/_deleted/_begun/{app_id}/…                       names the tombstones of deletions that are not finished
+{prefix}/_retention/policy.toml                           how long recordings are kept; an operator writes it
 """
 
 from __future__ import annotations
@@ -53,7 +57,11 @@ SESSIONS = "_sessions"
 """What sweeps know of the sessions of the last days; no app has such an id either."""
 SESSION_DAYS = (0, -1, -2, 1)
 """From the day of a recording to that of its session."""
-NO_APPS = frozenset({f"{AUDIT}/", f"{CATALOG}/", f"{SESSIONS}/"})
+DELETED = "_deleted"
+"""What was deleted on purpose; no app has such an id either."""
+RETENTION = "_retention"
+"""How long recordings are kept; no app has such an id either."""
+NO_APPS = frozenset({f"{AUDIT}/", f"{CATALOG}/", f"{SESSIONS}/", f"{DELETED}/", f"{RETENTION}/"})
 """Folders in the archive's root that are about the archive, and no app's."""
 DESCRIPTION = ".description.json"
 CAPTIONS = ".vtt"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tasks.archive import bag, layout
 from tasks.archive.bag_verifier import find_damage
 from tasks.archive.models import ArchivedFile
+from tasks.archive.tombstones import require_not_deleted
 from tasks.errors import ArchiveDamaged, NotArchived, NotInArchive, ObjectTooLarge
 from tasks.realtimekit import parse_archived
 from tasks.text import human_size
@@ -149,6 +150,7 @@ def open_bag(bucket: Bucket, root: str, archive_url: str, recording_id: str) -> 
     Raises:
         NotInArchive: the address is not one of that recording in this archive.
         NotArchived: there is no committed archive.
+        DeletedOnPurpose: there is none, as it was deleted.
         ArchiveDamaged: there is one, and it is not whole.
     """
     url = archive_url.rstrip("/") + "/"
@@ -158,6 +160,7 @@ def open_bag(bucket: Bucket, root: str, archive_url: str, recording_id: str) -> 
     folder = url.removeprefix(f"s3://{bucket.bucket}/")
     whole = find_bag(bucket, folder, url)
     if whole is None:
+        require_not_deleted(bucket, folder)
         raise NotArchived(url)
     checksums = dict(sorted(whole.checksums.items()))
     files = {file.path: (file, stored) for file, stored in describe_files(bucket, folder, url, checksums)}

@@ -25,6 +25,7 @@ from tasks.archive.retention import lock_all, require_lockable
 from tasks.archive.session_lookup import committed_versions, find_newest, list_versions
 from tasks.archive.session_models import ArchivedMeetingSession
 from tasks.archive.session_versions import merge, read_versions
+from tasks.archive.tombstones import require_session_not_deleted
 from tasks.errors import StoredWrong, StoreRefused, TransferStopped
 from tasks.s3 import bare_etag
 
@@ -85,6 +86,10 @@ class SessionArchive:
         """Return the newest version that is committed and whole; None if there is none."""
         return find_newest(self._store, self.folder(session), self._log)
 
+    def require_not_deleted(self, session: MeetingSession, marker: str = "") -> None:
+        """Check that the session's documents were not deleted on purpose; see `tombstones.require_not_deleted`."""
+        require_session_not_deleted(self._store, self.folder(session), marker)
+
     def content(self, version: Version, path: str) -> bytes | None:
         """Return a payload file of a version; None if it is not there, or is not what the version's manifest states."""
         return version.content(self._store, path)
@@ -97,6 +102,7 @@ class SessionArchive:
 
         Raises:
             StoredWrong: no version could be written that is whole.
+            DeletedOnPurpose: the session's documents were deleted.
             StoreRefused, StoreUnavailable: the store.
             LocksUnsupported: versions are to be locked, and the bucket has no Object Lock.
         """
@@ -167,9 +173,11 @@ class SessionArchive:
             self._store.put(folder + name, content, bag.tag_type(name))
         retention = lock_all(self._store, [folder + path for path in sent])
         self._require_stored(folder, state, tags, sent)
+        self.require_not_deleted(session)
         marker_key, content_type = folder + layout.MARKER, bag.tag_type(layout.MARKER)
         if self._store.put(marker_key, marker, content_type, if_absent=True, retention=retention):
             self._store.require_locked(marker_key, retention)
+        self.require_not_deleted(session, marker_key)
 
     def _put_piece(self, folder: str, session: MeetingSession, piece: Piece) -> str:
         content = piece.read(self._store)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from tasks.archive import Finding, Held, held_at, layout, newest_versions, shown, survey
 from tasks.audit.archived_classes import CHANGED, hides_change, is_known_damage
 from tasks.audit.bag_checks import find_abandoned, is_idle, is_suspicious, verify_held
+from tasks.audit.deletions import find_deletion, find_unfinished
 from tasks.audit.findings import AuditFindings, Damage
 from tasks.audit.fixity import Verification
 from tasks.audit.log import Record
@@ -76,6 +77,9 @@ class Audit:
         findings.records |= {record.folder: record for record in self._unwritten}
         context.log.info("%d bags in the archive, %d known.", len(findings.holdings.bags), len(findings.records))
         findings.forgotten = []
+        held = findings.holdings
+        here = (*held.bags, *held.no_bags, *held.descriptions, *held.posters)
+        findings.deletions = find_unfinished(context, here, app_ids)
         self._look_for_lost_markers(context)
         self._look_for_lost_bags(context)
         closer = [held for held in findings.holdings.bags.values() if is_suspicious(held, findings.records)]
@@ -107,6 +111,8 @@ class Audit:
             record = self.findings.records.get(held.folder)
             was_bag = held.was_bag or (record is not None and record.outcome != "gone")
             idle = held.newest is not None and held.newest < since
+            if (was_bag or idle) and find_deletion(context, held.folder):
+                continue
             if was_bag and not (idle and is_idle(context, held.folder, since)):
                 self.findings.unsettled.add(held.folder)
             elif was_bag:
@@ -116,7 +122,7 @@ class Audit:
                 self.findings.forgotten.append(held)
 
     def _look_for_lost_bags(self, context: AuditContext) -> None:
-        """Report recorded bags that are gone; once only, as somebody may have deleted them on purpose."""
+        """Report recorded bags that are gone without a tombstone; once only, as they may be gone on purpose."""
         holdings = self.findings.holdings
         for folder, record in list(self.findings.records.items()):
             if folder in holdings.bags or folder in holdings.no_bags or record.outcome == "gone":
@@ -126,6 +132,9 @@ class Audit:
                 continue
             size = f"{record.objects} objects, {human_size(record.size)}"
             held = held_at(folder)
+            if find_deletion(context, folder):
+                self._record(self._make_record(held, Verification("damaged"), read=False, outcome="gone"))
+                continue
             lost = f"nothing: the whole {'version' if held.is_session else 'recording'} is gone"
             gone = Finding(kind="missing", path="", expected=size, found=lost)
             self._damage(held, Verification("damaged", (gone,)), read=False, outcome="gone")

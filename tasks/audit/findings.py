@@ -11,7 +11,7 @@ from tasks.audit.schedule import is_new
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tasks.archive import Held
+    from tasks.archive import Held, Tombstone
     from tasks.audit.log import Record
     from tasks.s3 import Upload
 
@@ -39,6 +39,7 @@ class AuditFindings:
     passed_over: set[str] = field(default_factory=set)  # folders with files in an archived storage class
     unsettled: set[str] = field(default_factory=set)  # folders that were written to or deleted during the audit
     forgotten: list[Held] = field(default_factory=list)  # folders without a marker that no run writes to
+    deletions: list[Tombstone] = field(default_factory=list)  # on purpose, and not finished, or here again
     abandoned: list[Upload] = field(default_factory=list)  # that no run can complete
     reread: set[str] = field(default_factory=set)  # folders whose payload was read by this audit
     read: int = 0  # bytes

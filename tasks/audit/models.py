@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.archive import Finding  # noqa: TC001 - pydantic reads it when the model is made
 
+REPLACES_COPY = "uv run python -m flows.copy_archive --replace"
+"""The beginning of the command that mends the second copy."""
+
 
 class DamagedRecording(BaseModel):
     """A recording that is no longer what was archived; also the event's payload."""
@@ -33,6 +36,8 @@ class DamagedRecording(BaseModel):
     @property
     def to_do(self) -> str:
         """What a person can do about it."""
+        if self.command.startswith(REPLACES_COPY):
+            return f"copy it again, if the archive's is whole: {self.command}"
         if self.command:
             return f"bring it home again: {self.command}"
         return "the original is no longer at its source: look for a copy" if self.app_id else "look for a copy"
@@ -57,6 +62,8 @@ class DamagedSession(DamagedRecording):
     @property
     def to_do(self) -> str:
         """What a person can do about it."""
+        if self.command:
+            return super().to_do
         if self.superseded:
             return "a newer version beside it counts: look whether that one holds the same files"
         # A run believes the manifest, and so does not notice altered bytes; a missing file is noticed.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tasks.archive import held_at, layout, shown
 from tasks.audit.models import (
+    REPLACES_COPY,
     AuditReport,
     Coverage,
     DamagedRecording,
@@ -56,7 +57,15 @@ class _Folders:
 
 
 def report(
-    findings: AuditFindings, url: str, now: datetime, within_days: int, app_id: str, *, deep: bool, unfinished: str = ""
+    findings: AuditFindings,
+    url: str,
+    now: datetime,
+    within_days: int,
+    app_id: str,
+    *,
+    deep: bool,
+    unfinished: str = "",
+    copy: bool = False,
 ) -> AuditReport:
     """Return the report of an audit.
 
@@ -68,9 +77,10 @@ def report(
         app_id: the app that this machine's settings name; empty if none.
         deep: whether payload was read.
         unfinished: why the audit ended early; empty if it did not.
+        copy: it is an audit of the second copy.
     """
     damages = sorted([*findings.damaged.values(), *findings.known_damage()], key=lambda damage: damage.held.folder)
-    damaged = [describe_damage(damage, url, now, app_id) for damage in damages]
+    damaged = [describe_damage(damage, url, now, app_id, copy=copy) for damage in damages]
     bags, reread = _Folders.of(findings, findings.holdings.bags), _Folders.of(findings, findings.reread)
     return AuditReport(
         archive_url=url,
@@ -179,7 +189,7 @@ def _describe_unread_sessions(findings: AuditFindings, url: str) -> Iterator[Unr
             yield UnreadSession(session_id=held.session_id, version=version, archive_url=where, reason=reason)
 
 
-def describe_damage(damage: Damage, url: str, now: datetime, app_id: str) -> DamagedRecording:
+def describe_damage(damage: Damage, url: str, now: datetime, app_id: str, *, copy: bool = False) -> DamagedRecording:
     """Return the report of a damaged recording, or of a damaged version of a session.
 
     Args:
@@ -187,12 +197,15 @@ def describe_damage(damage: Damage, url: str, now: datetime, app_id: str) -> Dam
         url: the archive's, as ARCHIVE_URL has it.
         now: the time for which is told whether the original still exists.
         app_id: the app that this machine's settings name; empty if none.
+        copy: it is of the second copy, which the archive can mend.
     """
     held, record = damage.held, damage.record
     expires = _source_expires(damage) if held.ours else None
     there = expires is not None and now < expires and not held.is_session
     other_app = f"REALTIMEKIT_APP_ID={held.app_id} " if app_id and app_id != held.app_id else ""
     command = f"{other_app}uv run python -m flows.archive_recording {held.recording_id} --overwrite"
+    if copy and held.ours:
+        there, command = True, f"{REPLACES_COPY} {held.session_id or held.recording_id}"
     model = DamagedSession if held.is_session else DamagedRecording
     return model(
         recording_id=shown(held.recording_id),
@@ -236,6 +249,11 @@ def _find_notices(findings: AuditFindings, url: str) -> Iterator[Notice]:
     for held in sorted(findings.forgotten, key=lambda held: held.folder):
         detail = f"no bagit.txt, and nothing written since {held.newest:%Y-%m-%d %H:%M} UTC"
         yield Notice(what="half done and forgotten", where=f"{url}/{shown(held.folder)}", detail=detail)
+    for tombstone in findings.deletions:
+        is_back = tombstone.state == "deleted" or (tombstone.state == "hidden" and tombstone.folder in holdings.bags)
+        what = "deleted, and here again" if is_back else "deletion not finished"
+        detail = f"{tombstone.describe()}; flows.expire_archive --delete finishes it"
+        yield Notice(what=what, where=f"{url}/{shown(tombstone.folder)}", detail=shown(detail))
     for upload in sorted(findings.abandoned, key=lambda upload: upload.key):
         where = f"s3://{url.removeprefix('s3://').partition('/')[0]}/{shown(upload.key)}"
         detail = f"begun {upload.begun:%Y-%m-%d}: nobody can finish it, abort it"

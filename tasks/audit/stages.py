@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tasks.audit.schedule import Budget
     from tasks.s3 import Store
     from tasks.session import StoreAccess
-    from tasks.settings import AuditSettings
+    from tasks.settings import ArchiveSettings
     from tasks.text import Log
 
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class AuditSession:
     """What all stages of an audit share."""
 
-    settings: AuditSettings
+    settings: ArchiveSettings
     store_access: StoreAccess  # with connections for twice as many as the settings let read at once
     log: Log
 

@@ -79,6 +79,7 @@ class StoreChecks:
         endpoint: the store's address, for people.
         register: given the credentials that are in use, which are nowhere to be shown.
         keys: from files or Prefect blocks; None if boto3 finds them by itself.
+        profile: of AWS's configuration, if boto3 is to look for them there.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class StoreChecks:
         endpoint: str,
         register: Callable[[Iterable[str | None]], None],
         keys: StoreKeys | None = None,
+        profile: str = "",
     ) -> None:
         self._scratch = scratch
         self._store = scratch.store
@@ -96,6 +98,7 @@ class StoreChecks:
         self._endpoint = endpoint
         self._register = register
         self._keys = keys
+        self._profile = profile
 
     def checks(self) -> list[Check]:
         """Return what there is to look at."""
@@ -121,7 +124,7 @@ class StoreChecks:
             self._register([self._keys.access_key, self._keys.secret_key, self._keys.token])
             return ok(f"found ({self._keys.origin}), for {self._endpoint}")
         try:
-            credentials = boto3.Session().get_credentials()
+            credentials = boto3.Session(profile_name=self._profile or None).get_credentials()
             keys = credentials.get_frozen_credentials() if credentials else None
         except BotoCoreError as error:
             return failed(

@@ -21,16 +21,18 @@ from tasks.tls import explain_distrust
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from ssl import SSLContext
 
 CONNECT_TIMEOUT_S = 10.0
 MAX_REDIRECTS = 5
 
 
-def new_http_client(stall_timeout_s: float) -> httpx.Client:
+def new_http_client(stall_timeout_s: float, certificates: SSLContext | None = None) -> httpx.Client:
     """Return a client for presigned URLs, which asks for bytes without content coding.
 
     Args:
         stall_timeout_s: seconds without a byte after which a connection counts as dead.
+        certificates: that are trusted; None for those that httpx finds.
     """
     quiet_http_logs()
     read_bodies_directly()
@@ -41,6 +43,7 @@ def new_http_client(stall_timeout_s: float) -> httpx.Client:
         max_redirects=MAX_REDIRECTS,
         timeout=httpx.Timeout(stall_timeout_s, connect=min(CONNECT_TIMEOUT_S, stall_timeout_s), pool=None),
         limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
+        verify=certificates or True,
     )
 
 

@@ -38,11 +38,18 @@ ArchiverError
  │   ├─ PrefectRefused           Prefect's server, or Cloud, does not take our credentials
  │   ├─ AlarmsMissing            nobody has set up the alarms, or nobody can
  │   ├─ NotReady                 a checkup found what will keep recordings from arriving
+ │   ├─ DeletedOnPurpose         a tombstone says so: it is not archived again by itself
+ │   ├─ TombstoneUnreadable      nobody knows what was deleted
+ │   ├─ PolicyInvalid            the policy of retention cannot be relied on: nothing is deleted
+ │   ├─ RequestUnclear           a request for a deletion: nothing is deleted
+ │   ├─ DeletionIncomplete       something could not be deleted: all else was
  │   ├─ NotInArchive             an address that is not one of the archive's
  │   ├─ NotArchived              no committed archive is there
  │   ├─ NothingSelected          a restore is not told what to bring
  │   ├─ TargetUnusable           where a restore is to bring it: no room, no permission, no such bucket
  │   ├─ RestoreIncomplete        something could not be restored: all else was
+ │   ├─ CopyUnusable             where the second copy is to lie: no permission, no such bucket, the archive itself
+ │   ├─ CopyIncomplete           the second copy lacks something, or holds something else
  │   ├─ NotInBag                 an archived recording has no such file
  │   └─ ExtraNotInstalled        an optional part of this project is not installed
  └─ RetryableError           the same call may succeed later, and carries on from what is stored
@@ -56,6 +63,7 @@ ArchiverError
      ├─ StoreUnavailable         the store is away, or throttles
      │   └─ UploadVanished       a multipart upload that somebody else ended
      ├─ TargetUnavailable        the other store, where a restore is to bring it
+     ├─ CopyUnavailable          the store of the second copy
      ├─ StoredWrong              what the store received or holds is not what was sent
      ├─ KeyUnavailable           the public key of RealtimeKit's webhooks
      ├─ AuditUnfinished          an audit could not read what it was to read: nothing is known of that
@@ -80,11 +88,16 @@ from tasks.errors.archive import (
     CatalogMissing,
     CatalogNewer,
     DamageFound,
+    DeletedOnPurpose,
+    DeletionIncomplete,
     LocksUnsupported,
     NotArchived,
     NotInArchive,
+    PolicyInvalid,
     ReplacementSmaller,
+    RequestUnclear,
     SweepIncomplete,
+    TombstoneUnreadable,
 )
 from tasks.errors.base import (
     ArchiverError,
@@ -95,6 +108,7 @@ from tasks.errors.base import (
     Unforeseen,
     describe_unforeseen,
 )
+from tasks.errors.copying import CopyIncomplete, CopyUnavailable, CopyUnusable
 from tasks.errors.realtimekit import (
     AnswerTooLarge,
     AnswerWithoutData,
@@ -163,7 +177,12 @@ __all__ = [
     "CatalogMissing",
     "CatalogNewer",
     "ConnectionInsecure",
+    "CopyIncomplete",
+    "CopyUnavailable",
+    "CopyUnusable",
     "DamageFound",
+    "DeletedOnPurpose",
+    "DeletionIncomplete",
     "ExtraNotInstalled",
     "FinalError",
     "KeyUnavailable",
@@ -177,6 +196,7 @@ __all__ = [
     "NothingSelected",
     "NothingToDownload",
     "ObjectTooLarge",
+    "PolicyInvalid",
     "PrefectRefused",
     "PrefectUnavailable",
     "RangesUnproved",
@@ -184,6 +204,7 @@ __all__ = [
     "RecordingIdInvalid",
     "RecordingNotFound",
     "ReplacementSmaller",
+    "RequestUnclear",
     "RestoreIncomplete",
     "RetryableError",
     "SessionIdInvalid",
@@ -203,6 +224,7 @@ __all__ = [
     "SweepIncomplete",
     "TargetUnavailable",
     "TargetUnusable",
+    "TombstoneUnreadable",
     "TookTooLong",
     "TransferStopped",
     "Unforeseen",

@@ -88,6 +88,69 @@ class NotArchived(FinalError):
         return f"{self.archive_url} holds no archive: there is no bagit.txt. Archive the recording first."
 
 
+class DeletedOnPurpose(FinalError):
+    """A recording, or what belongs to a session, was deleted on purpose, and is not archived again by itself."""
+
+    def __init__(self, kind: str, its_id: str, when: str, by: str, reason: str) -> None:
+        super().__init__(kind, its_id, when, by, reason)
+        self.kind, self.its_id, self.when, self.by, self.reason = kind, its_id, when, by, reason
+
+    def _message(self) -> str:
+        return (
+            f"The {self.kind} {self.its_id} was deleted on purpose on {self.when} by {self.by}: {self.reason}. "
+            "It is not archived again, unless a person asks for that with --despite-deletion."
+        )
+
+
+class TombstoneUnreadable(FinalError):
+    """The record of a deletion cannot be read, so that nobody knows what was deleted."""
+
+    def __init__(self, target: str, problem: str) -> None:
+        super().__init__(target, problem)
+        self.target, self.problem = target, problem
+
+    def _message(self) -> str:
+        return (
+            f"{self.target} is to say what was deleted on purpose, and cannot be read: {self.problem}. Nothing is "
+            "archived or deleted there until a person has looked: a newer version of this program may have written it."
+        )
+
+
+class PolicyInvalid(FinalError):
+    """The policy of retention is not well-formed, or means something that is not there: nothing is deleted."""
+
+    def __init__(self, target: str, problems: tuple[str, ...]) -> None:
+        super().__init__(target, problems)
+        self.target, self.problems = target, problems
+
+    def _message(self) -> str:
+        listed = "\n".join(f"  - {problem}" for problem in self.problems)
+        return f"Nothing was deleted, as {self.target} is not to be relied on:\n{listed}"
+
+
+class RequestUnclear(FinalError):
+    """A request for a deletion does not say what it means, or means what is not there: nothing is deleted."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+    def _message(self) -> str:
+        listed = "\n".join(f"  - {problem}" for problem in self.problems)
+        return f"Nothing was deleted, as the request is not clear:\n{listed}"
+
+
+class DeletionIncomplete(FinalError):
+    """Something that was to be deleted is still there; all else was deleted."""
+
+    def __init__(self, problems: str) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+    def _message(self) -> str:
+        return f"Not everything was deleted. {self.problems}"
+
+
 class DamageFound(FinalError):
     """An audit found archives that are no longer what was archived."""
 

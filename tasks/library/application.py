@@ -14,7 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from tasks.catalog import Dataset
-from tasks.errors import ArchiverError, CatalogMissing, NotArchived, RetryableError, StoreRefused
+from tasks.errors import ArchiverError, CatalogMissing, DeletedOnPurpose, NotArchived, RetryableError, StoreRefused
 from tasks.library.access import Access
 from tasks.library.catalog_cache import CatalogCache
 from tasks.library.file_answers import PageMissing
@@ -141,6 +141,9 @@ class _Errors:
             return self._pages.message(HTTPStatus.BAD_GATEWAY, "The store refuses", text)
         if isinstance(error, NotArchived):
             return self._pages.message(HTTPStatus.NOT_FOUND, "Not found", "There is no archive of it any more.")
+        if isinstance(error, DeletedOnPurpose):  # by whom and why is not for all readers
+            text = f"It was deleted from the archive on purpose on {error.when}."
+            return self._pages.message(HTTPStatus.GONE, "Deleted", text)
         return self._pages.message(HTTPStatus.CONFLICT, "It cannot be handed out", safe_line(str(error), 1000))
 
     def unforeseen(self, _: Request, __: Exception) -> Response:

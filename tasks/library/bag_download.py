@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 
 from zipstream import ZipStream
 
-from tasks.archive import PAYLOAD, TAG_MANIFEST, inspect_bag, is_safe_path, is_unfinished, parse_manifest
+from tasks.archive import (
+    PAYLOAD,
+    TAG_MANIFEST,
+    inspect_bag,
+    is_safe_path,
+    is_unfinished,
+    parse_manifest,
+    require_not_deleted,
+)
 from tasks.errors import ArchiveDamaged, NotArchived, StoredWrong
 
 if TYPE_CHECKING:
@@ -31,12 +39,14 @@ def zip_bag(bucket: Bucket, folder: str, name: str) -> tuple[Iterator[bytes], in
 
     Raises:
         NotArchived: there is no bag.
+        DeletedOnPurpose: there is none, as it was deleted.
         ArchiveDamaged: the bag is not whole: its files can be had one by one.
         StoreRefused, StoreUnavailable: the store.
     """
     url = f"s3://{bucket.bucket}/{folder}"
     bag = inspect_bag(bucket, folder)
     if bag is None:
+        require_not_deleted(bucket, folder)
         raise NotArchived(url)
     if bag.findings or not all(map(is_safe_path, (*bag.checksums, *_stated_tags(bag)))):
         raise ArchiveDamaged(url, bag.findings or ("a path leads out of the bag",))

@@ -29,7 +29,7 @@ TAG = "realtimekit-alarm"
 """All alarms of this project have this tag, and `TAG:KEY`, which says which of the alarms an automation is."""
 ARMED, TESTED = "realtimekit.alarms.armed", "realtimekit.alarms.tested"
 TEST_RESOURCE = "realtimekit.alarms.test"
-FLOWS = ("sweep-recordings", "audit-archive", "update-catalog")
+FLOWS = ("sweep-recordings", "audit-archive", "update-catalog", "copy-archive", "expire-archive")
 """Whose failed runs ring: those that nobody waits for."""
 POOLS = "recordings*"
 """The work pool, and those of other accounts."""
@@ -110,7 +110,7 @@ def _of_failed_run() -> Alarm:
     return Alarm(
         "run-failed",
         "RealtimeKit: a run failed",
-        "A sweep, an audit or an update of the catalog failed or crashed. Of each flow, at most once in six hours.",
+        "A sweep, audit, update of the catalog, copy or deletion failed or crashed. Of each flow, once in six hours.",
         trigger,
         f"RealtimeKit archiver: {_shown('flow.name')} ended as {_shown('flow_run.state.name')}",
         f"The run {_shown('flow_run.name')} of {_shown('flow.name')} ended as {_shown('flow_run.state.name')}.\n"

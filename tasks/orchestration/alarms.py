@@ -15,6 +15,7 @@ from prefect.exceptions import PrefectException
 
 from tasks.engine import NO_LABELS, WHOLE_LABEL
 from tasks.errors import AlarmsMissing, PrefectUnavailable
+from tasks.orchestration import automations
 from tasks.orchestration.alarm_receiver import OURS, find_block, name_receivers, parse_receiver, provide_block
 from tasks.orchestration.alarm_rules import ARMED, NO_SWEEP, SWEPT_WITHIN, TAG, make_alarms
 from tasks.orchestration.alarm_states import read_alarms, state_of
@@ -77,8 +78,7 @@ class AlarmBook:
             return [f"Made: {alarm.name}. {alarm.description}"]
         lines = []
         wanted = alarm.automation(block_id, enabled=ours[0].enabled)
-        if _content(wanted) != _content(ours[0]):
-            self._client.update_automation(ours[0].id, wanted)
+        if automations.correct(self._client, ours[0], wanted):
             lines = [f"Corrected: {alarm.name}. {alarm.description}"]
         for double in ours[1:]:
             self._client.delete_automation(double.id)
@@ -126,14 +126,6 @@ def block_ids(automations: Sequence[Automation]) -> set[UUID]:
     """Return the ids of the notification blocks that automations use."""
     actions = [action for automation in automations for action in automation.actions]
     return {action.block_document_id for action in actions if isinstance(action, SendNotification)}
-
-
-def _content(automation: object) -> object:
-    """Return what an automation consists of, without what the server adds."""
-    content = automation.model_dump(mode="json", exclude={"id": True, "enabled": True, "trigger": {"id"}})  # type: ignore[attr-defined]
-    for name in ("after", "expect", "for_each"):
-        content["trigger"][name] = sorted(content["trigger"][name])
-    return {name: content[name] for name in ("name", "description", "tags", "trigger", "actions")}
 
 
 def _swept_within(existing: list[Automation]) -> timedelta:

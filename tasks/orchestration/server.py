@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings
 
 from tasks.environment import of_certificates
 from tasks.errors import ArchiverError, ConnectionInsecure, PrefectRefused, PrefectUnavailable, SettingsInvalid
+from tasks.prefect_settings import CLIENT_RETRIES
 from tasks.process_tuning import settle
 from tasks.settings import load_settings
 from tasks.tls import explain_distrust
@@ -34,8 +35,6 @@ S = TypeVar("S", bound=BaseSettings)
 
 REFUSALS = frozenset({401, 403})
 FLUSH_TIMEOUT_S = 5.0
-CLIENT_RETRIES = 3
-"""After 2, 4 and 8 s. Prefect's own five take a minute, and it asks twice; the archive needs none of it."""
 
 
 def is_configured() -> bool:
@@ -54,7 +53,8 @@ def prefect_at_hand() -> Iterator[None]:
         PrefectUnavailable: it does not answer.
     """
     settle()  # before there are threads, which get heaps of their own
-    with temporary_settings(_client_settings()):
+    settings = _client_settings()
+    with temporary_settings(settings) if settings else nullcontext():
         _reach_server()
         try:
             yield

@@ -16,6 +16,7 @@ from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 
+from tasks.orchestration import automations
 from tasks.orchestration.run_history import SILENT
 
 if TYPE_CHECKING:
@@ -57,9 +58,16 @@ def new_automation(within: timedelta = SILENT) -> AutomationCore:
 
 
 def ensure_automation() -> bool:
-    """Make the automation, unless there is one of this name; return whether it was made."""
+    """Make the automation, or bring up to date what an older version made; return whether anything was changed.
+
+    After how long a run counts as dead, and whether the automation is switched on, stay as somebody has set them.
+    """
     with get_client(sync_client=True) as client:
-        if client.read_automations_by_name(NAME):
-            return False
-        client.create_automation(new_automation())
-        return True
+        existing = client.read_automations_by_name(NAME)
+        if not existing:
+            client.create_automation(new_automation())
+            return True
+        first = existing[0]
+        within = first.trigger.within if isinstance(first.trigger, EventTrigger) else SILENT
+        wanted = new_automation(within).model_copy(update={"enabled": first.enabled})
+        return automations.correct(client, first, wanted)

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 LARGEST_SIZE = 2**63
 LONGEST_URL = 65_536
 """Characters; httpx takes no more."""
+_PLAIN_URL = re.compile(r"(?P<origin>https?://[^/\\]+)(?P<path>(?:/[A-Za-z0-9_~-][A-Za-z0-9_.~-]*)*/?)")
+"""No path that httpx would write in another way: nothing in percent, and no segment that begins with a dot."""
 YEARS = range(2000, 9000)
 """Some systems write "no time" as the year 1 or 1970, and "never" as 9999."""
 
@@ -54,16 +56,37 @@ def as_url(value: object) -> str:
     return text if usable else ""
 
 
+class Address(NamedTuple):
+    """What a URL says up to its query."""
+
+    scheme: str
+    host: str
+    path: str
+
+
 @lru_cache(maxsize=8)
-def parse_url(url: str) -> httpx.URL:
+def parse_url(url: str) -> Address:
     """Parse a URL up to its query: that of a presigned one would take longer than all else that is done to a recording.
+
+    A plain path is what it is. httpx looks at each character of a URL, which took a third of the time of a list of ten
+    thousand recordings; the URLs of a list have few origins.
 
     Raises:
         InvalidURL: it is none; the rest can only be wrong by a control character, or too long.
     """
     if len(url) > LONGEST_URL or re.search(r"[\x00-\x1f\x7f]", url):
         raise httpx.InvalidURL("a control character, or too long")
-    return httpx.URL(re.split(r"[?#]", url, maxsplit=1)[0])
+    address = re.split(r"[?#]", url, maxsplit=1)[0]
+    if plain := _PLAIN_URL.fullmatch(address):
+        origin = _parse(plain["origin"])
+        return Address(origin.scheme, origin.host, plain["path"] or "/")
+    parsed = _parse(address)
+    return Address(parsed.scheme, parsed.host, parsed.path)
+
+
+@lru_cache(maxsize=8)
+def _parse(url: str) -> httpx.URL:
+    return httpx.URL(url)
 
 
 def name_in_url(url: str) -> str:

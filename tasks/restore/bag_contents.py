@@ -65,6 +65,7 @@ def read_bag(bucket: Bucket, folder: str) -> BagContents | None:
         tuple(reading.problems),
         recording.session_id if recording else "",
         Sums.of(inspected.listed.values()).versions,
+        inspected.findings,
     )
 
 

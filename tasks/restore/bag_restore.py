@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.archive import layout, shown
+from tasks.archive import find_tombstone, layout, shown
 from tasks.errors import StoredWrong, StoreRefused, StoreUnavailable
 from tasks.restore.bag_contents import read_bag, read_derived
 from tasks.restore.file_reading import FileReading, describe
@@ -88,11 +88,22 @@ class BagRestore:
         self._contents = contents = self._read() if self._chosen.folder else None
         if contents is None:
             if not self._problems:
-                self._note("not archived", "", "no bag of it is in the archive")
+                self._note("not archived", "", self._why_not())
             return BagOutcome(self._result(whole=False), "", tuple(self._archived.thawing))
         self._problems += contents.problems
+        if self._context.whole_only and contents.findings:
+            for finding in contents.findings if not contents.problems else ():
+                self._note("damaged", "", finding)
+            return BagOutcome(self._result(whole=False), contents.session_id)
         whole = self._restore(contents)
         return BagOutcome(self._result(whole=whole), contents.session_id, tuple(self._archived.thawing))
+
+    def _why_not(self) -> str:
+        """Return why there is no bag: a catalog may name one that was deleted since."""
+        deleted = find_tombstone(self._bucket, self._folder) if self._chosen.folder else None
+        if deleted is not None and deleted.is_in_force:
+            return deleted.describe()
+        return self._chosen.deleted or "no bag of it is in the archive"
 
     def has_changed(self) -> bool:
         """Tell whether the bag is another one now."""

@@ -25,7 +25,16 @@ from tasks.errors import (
     UploadVanished,
 )
 from tasks.restore.target import MOST_STRANGERS, READINGS, FileDamaged, FileUnplaceable, State
-from tasks.s3 import ALREADY_EXISTS, Part, bare_etag, crc64, fill_buffers, grow_part_size, part_ranges
+from tasks.s3 import (
+    ALREADY_EXISTS,
+    MIN_PARTS_TO_DETECT,
+    Part,
+    bare_etag,
+    crc64,
+    fill_buffers,
+    grow_part_size,
+    part_ranges,
+)
 from tasks.text import MIB
 
 if TYPE_CHECKING:
@@ -165,6 +174,7 @@ class BucketTarget:
                 left = self._left_upload(key) if adopt else None
                 upload = left or self._store.begin_upload(key, file.content_type, _metadata(file))
                 there = self._store.parts(upload) if left else {}
+                self._detect_capabilities(upload, len(ranges) - len(there))
             try:
                 parts, sha256 = self._send(upload, chain([first], bodies), there)
             except (StoredWrong, StoreRefused):
@@ -213,6 +223,14 @@ class BucketTarget:
         """Return the newest upload that a killed run has left for a key."""
         left = [upload for upload in self._store.list_uploads_if_supported(key) or () if upload.key == key]
         return max(left, key=lambda upload: (str(upload.begun), upload.id), default=None)
+
+    def _detect_capabilities(self, upload: Upload, missing: int) -> None:
+        """Find out once what the store verifies without announcing it, if that many missing parts are worth it.
+
+        It takes an upload that is aborted at once: at a key of its own, as one that a killed run leaves is no file's.
+        """
+        if not upload.checksummed and missing >= MIN_PARTS_TO_DETECT:
+            self._store.detect_capabilities(f"{self._prefix}{layout.UNFINISHED}/is-it-verified")
 
     def _abort(self, upload: Upload) -> None:
         with suppress(ArchiverError):

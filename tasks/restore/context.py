@@ -31,6 +31,7 @@ class RestoreContext:
     thaw_tier: ThawTier = "standard"  # how fast they are to be readable
     wait_until: float = 0.0  # by the monotonic clock, for objects that are asked for
     derived: bool = False  # bring what lies beside a recording's bag, too
+    whole_only: bool = False  # bring nothing of a bag that is damaged, as far as its tag files and its listing show
 
 
 @dataclass(frozen=True)
@@ -40,3 +41,4 @@ class ChosenBag:
     kind: Literal["recording", "session"]
     id: str
     folder: str  # below the archive's root, with a slash at its end; empty if there is none
+    deleted: str = ""  # when, by whom and why it was deleted on purpose, if there is none for that reason

@@ -70,7 +70,7 @@ def make_links(
         lifetime_s: seconds until the links end.
 
     Raises:
-        NotArchived: there is no bag of the recording.
+        NotArchived: there is no bag of the recording; it may have been deleted on purpose.
         NotInBag: the bag has no such file.
     """
     folder = root + recording.folder

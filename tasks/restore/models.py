@@ -88,3 +88,4 @@ class BagContents:
     problems: tuple[Problem, ...]
     session_id: str  # of a recording; empty if nothing tells it
     versions: int  # of all objects in the folder, see `tasks.archive.Sums`
+    findings: tuple[str, ...] = ()  # what is wrong with the bag, as far as its tag files and its listing show

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.archive import committed_versions, layout, list_versions, months_held, session_folders
+from tasks.archive import committed_versions, find_by_id, layout, list_versions, months_held, session_folders
 from tasks.restore.context import ChosenBag
 from tasks.workers import a_few_at_a_time
 
@@ -34,7 +34,12 @@ def find_recordings(
             wanted[recording_id] = folder
     if missing := {recording_id for recording_id, folder in wanted.items() if not folder}:
         wanted |= _find_by_listing(bucket, root, missing, log)
-    return [ChosenBag("recording", recording_id, folder) for recording_id, folder in wanted.items()]
+    lost = [recording_id for recording_id, folder in wanted.items() if not folder]
+    deleted = {its_id: its.describe() for its_id, its in find_by_id(bucket, root, lost).items()}
+    return [
+        ChosenBag("recording", recording_id, folder, deleted.get(recording_id, ""))
+        for recording_id, folder in wanted.items()
+    ]
 
 
 def id_of(folder: str) -> str:

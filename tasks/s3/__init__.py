@@ -15,6 +15,7 @@ from tasks.s3.read_ahead import Reader, open_reader
 from tasks.s3.retention import UNLOCKED, Retention
 from tasks.s3.storage_class import StorageClass, ThawTier
 from tasks.s3.throttle import Throttle
+from tasks.s3.versions import Lock, ObjectVersion
 from tasks.storage_options import StorageOptions
 
 __all__ = [
@@ -27,6 +28,8 @@ __all__ = [
     "UNLOCKED",
     "WITH_CRC64NVME",
     "Bucket",
+    "Lock",
+    "ObjectVersion",
     "Part",
     "PartRange",
     "PresignedDownloads",

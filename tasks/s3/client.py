@@ -39,6 +39,7 @@ def new_s3_client(
     keys: StoreKeys | None = None,
     profile: str = "",
     endpoint_url: str = "",
+    region: str = "",
 ) -> BaseClient:
     """Return a boto3 client that reads its credentials, region and endpoint as boto3 always does.
 
@@ -51,6 +52,7 @@ def new_s3_client(
         keys: from files or Prefect blocks; None for what boto3 finds by itself.
         profile: of AWS's configuration: its credentials, region and endpoint count, and not those of the environment.
         endpoint_url: of the store; it counts more than what is configured.
+        region: of the bucket; it counts more than what is configured, too.
     """
     config = Config(
         # Without these two boto3 adds checksum trailers that some stores refuse and one kept inside the object.
@@ -73,12 +75,14 @@ def new_s3_client(
         core.register_component("credential_provider", provider)
         session = boto3.Session(botocore_session=core)
         config = config.merge(Config(s3={"payload_signing_enabled": signed}, user_agent=_compose_user_agent(core)))
-        region = session.region_name or os.environ.get("AWS_REGION")
+        configured = session.region_name or os.environ.get("AWS_REGION")
         if profile:
-            region = core.get_scoped_config().get("region", region)
+            configured = core.get_scoped_config().get("region", configured)
             endpoint_url = endpoint_url or _endpoint_of_profile(core)
             config = config.merge(Config(ignore_configured_endpoint_urls=True))  # type: ignore[call-arg]
-        client: BaseClient = session.client("s3", region_name=region, config=config, endpoint_url=endpoint_url or None)
+        client: BaseClient = session.client(
+            "s3", region_name=region or configured, config=config, endpoint_url=endpoint_url or None
+        )
         client.meta.events.register("before-call.s3.HeadBucket", _refuse_second_redirect)
         client.meta.events.register_last("before-call.s3", _remove_expect)
         if isinstance(credentials := core.get_credentials(), RenewedCredentials):

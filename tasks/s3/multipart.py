@@ -11,14 +11,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import StoreRefused, UploadVanished
-from tasks.s3.bucket import Bucket, StoredObject
 from tasks.s3.capabilities import WITH_CRC64NVME
 from tasks.s3.checksums import Body, combine_crc64, crc64, decode_crc64, encode_crc64, encode_md5, is_md5_of
 from tasks.s3.error_codes import NOT_FOUND, NOT_SUPPORTED
+from tasks.s3.versions import VersionedBucket
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
+
+    from tasks.s3.bucket import StoredObject
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class Upload:
     begun: datetime | None = field(default=None, compare=False)  # from listings only
 
 
-class Store(Bucket):
-    """A bucket with its multipart uploads."""
+class Store(VersionedBucket):
+    """A bucket with its multipart uploads, and with older versions of its objects."""
 
     def without_retries(self) -> Store:
         """Return the same bucket for the cleanup after a failure: each call is tried once, also after a stop."""

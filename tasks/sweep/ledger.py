@@ -51,6 +51,7 @@ class Ledger:
         self._lists["not_downloadable"] = [self._swept(listed, listed.obstacle) for listed in plan.not_downloadable]
         self._lists["still_to_come"] = [self._swept(listed, listed.status) for listed in plan.coming]
         self._lists["stuck"] = [self._swept(listed, listed.status) for listed in plan.stuck]
+        self._lists["deleted"] = [self._swept(listed, f"{known}.") for listed, known in plan.deleted]
         self._lists["errored"] = [self._swept(listed) for listed in plan.errored]
         self._partly = {listed.id for listed, _ in plan.partial}
         again = self._partly & {listed.id for listed in plan.to_archive}

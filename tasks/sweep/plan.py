@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from tasks.archive import can_be_whole, read_missing, stored_files
+from tasks.archive import can_be_whole, find_deleted, read_missing, stored_files
 from tasks.errors import SessionIdInvalid
 from tasks.realtimekit import RETENTION, RecordingStatus, parse_session_id
 from tasks.sweep.scope import UNDER_WAY
@@ -46,6 +46,7 @@ class Plan:
     errored: tuple[ListedRecording, ...] = ()  # no file will ever come
     not_downloadable: tuple[ListedRecording, ...] = ()
     lost: tuple[ListedRecording, ...] = ()  # expired, and not archived
+    deleted: tuple[tuple[ListedRecording, str], ...] = ()  # not archived, as it was deleted on purpose: what is known
     sessions: tuple[SeenSession, ...] = ()  # of all recordings that are no longer under way
 
 
@@ -147,9 +148,13 @@ def plan_sweep(api: RealtimeKit, archive: Archive, store: Store, app_id: str, sc
     stored = stored_files(store, {listed.id: listed.folder for listed in uploaded})
     archived = {recording_id: folder.files for recording_id, folder in stored.items() if folder.is_bag}
     kept = {recording_id: folder.files for recording_id, folder in stored.items() if not folder.is_bag}
-    recordings = verify_empty(api, recordings, archived, scope.now)
-    recordings = list(ignore_kept_back_urls(api, recordings, archived))
-    return make_plan(recordings, archived, kept, _read_partial(store, recordings, archived, scope.told))
+    deleted = find_deleted(store, (listed.folder for listed in uploaded if listed.id not in archived))
+    alive = [listed for listed in recordings if listed.folder not in deleted]
+    alive = verify_empty(api, alive, archived, scope.now)
+    alive = list(ignore_kept_back_urls(api, alive, archived))
+    plan = make_plan(alive, archived, kept, _read_partial(store, alive, archived, scope.told))
+    gone = ((listed, deleted[listed.folder].describe()) for listed in recordings if listed.folder in deleted)
+    return replace(plan, deleted=tuple(gone))
 
 
 def _read_partial(
@@ -193,5 +198,6 @@ def merge_plans(plans: Iterable[Plan]) -> Plan:
         errored=join(lambda plan: plan.errored),
         not_downloadable=join(lambda plan: plan.not_downloadable),
         lost=join(lambda plan: plan.lost),
+        deleted=tuple(listed for plan in plans for listed in plan.deleted),
         sessions=tuple(session for plan in plans for session in plan.sessions),
     )

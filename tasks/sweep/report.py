@@ -90,6 +90,7 @@ class Sweep(BaseModel):
     figures: TransferFigures = TransferFigures()  # of the recordings that this sweep has transferred
     seconds: float = 0.0  # that the sweep took
     apps_failed: tuple[SweptApp, ...] = ()  # could not be looked at: nothing is known of their recordings
+    deleted: tuple[Swept, ...] = ()  # deleted from the archive on purpose: not archived again
 
 
 COLUMNS = {
@@ -105,6 +106,7 @@ COLUMNS = {
     "gained_files": "gained files: run archive-recording with overwrite",
     "archived": "archived",
     "still_to_come": "still to come",
+    "deleted": "deleted on purpose",
 }
 SESSION_COLUMNS = {
     "sessions_overdue": "OVERDUE: not all of the session has come",
@@ -176,7 +178,8 @@ def figures_of(sweep: Sweep, app_ids: Sequence[str], *, looked_at_all: bool) -> 
         app_ids: of the apps that it looked at.
         looked_at_all: see `SweepFigures`.
     """
-    lists = ("at_risk", *COLUMNS, "sessions_archived", "sessions_failed", "sessions_overdue")
+    counted = (name for name in COLUMNS if name != "deleted")
+    lists = ("at_risk", *counted, "sessions_archived", "sessions_failed", "sessions_overdue")
     return SweepFigures(
         **sweep.figures.model_dump(),
         **{name: len(getattr(sweep, name)) for name in lists},

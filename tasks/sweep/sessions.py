@@ -15,6 +15,7 @@ from tasks.errors import (
     ApiRefused,
     ApiUnavailable,
     ArchiverError,
+    DeletedOnPurpose,
     SessionLive,
     SessionNotFound,
     TookTooLong,
@@ -123,6 +124,9 @@ class SessionSweep:
             raise
         except SessionNotFound as unknown:
             return self._note_unknown(due, unknown)
+        except DeletedOnPurpose as deleted:
+            self.session.log.info("%s", deleted)
+            return SessionLook(self.scope.now, due.ended, archived=True)
         except ArchiverError as error:
             self._refused = isinstance(error, ApiRefused) and error.status in _UNAUTHORIZED
             self._away = self._away + 1 if isinstance(error, ApiUnavailable) else 0

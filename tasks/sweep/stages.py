@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tasks import pipeline
 from tasks.archive import missing_labels
 from tasks.cancellation import CancellationGroup
-from tasks.errors import ArchiverError, NothingToDownload, NotUploadedInTime, SourceGone
+from tasks.errors import ArchiverError, DeletedOnPurpose, NothingToDownload, NotUploadedInTime, SourceGone
 from tasks.session import Session
 from tasks.sweep.plan import merge_plans, plan_sweep
 from tasks.text import human_size
@@ -133,6 +133,8 @@ def _outcome_of_failure(error: BaseException) -> Outcome:
             return "not_downloadable", error.reason
         case NotUploadedInTime():
             return "still_to_come", error.status
+        case DeletedOnPurpose():
+            return "deleted", str(error)
         case ArchiverError():
             return "failed", str(error)
         case _:  # the text of what nobody foresaw may hold anything

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ByteSize, TypeAdapter
 
-from tests.benchmarks import cold, contest, growth, idle, many, source, trouble
+from tests.benchmarks import audit, cold, contest, growth, idle, many, source, trouble
 from tests.benchmarks.figures import Result
 from tests.benchmarks.plot import draw
 from tests.benchmarks.stage import STORES, Stage, say
@@ -36,6 +36,7 @@ SCENARIOS: Mapping[str, Callable[[Stage], Result]] = {
     "trouble": trouble.trouble,
     "cold": cold.cold,
     "growth": growth.growth,
+    "audit": audit.audit,
 }
 USUAL = "rclone"
 """The store whose results are called by the scenario alone."""
@@ -62,7 +63,7 @@ def main() -> int:
     given.out.mkdir(parents=True, exist_ok=True)
     kept = _kept(given.out)
     failed = []
-    with Stage(given.store, given.rounds, given.size, given.quick) as stage:
+    with Stage(given.store, given.rounds, given.size, given.quick, given.large) as stage:
         for name in given.only or SCENARIOS:
             say(f"{name} …")
             try:
@@ -92,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", type=Path, default=Path("benchmarks"), metavar="DIR",
         help="for benchmarks.json, .md, .png; other scenarios there stay; default: %(default)s/")  # fmt: skip
     add("--quick", action="store_true", help="one round, small sizes: to see that it works")
+    add("--large", action="store_true", help="memory: for 10 GB, too; takes an hour, and 22 GB of memory or disk")
     add("--list", action="store_true", help="name the scenarios")
     add("--publish", action="store_true",
         help="measure nothing: write the results in DIR into .readme/ and tests/benchmarks/README.md")  # fmt: skip

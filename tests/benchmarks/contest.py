@@ -11,6 +11,7 @@ from tests.benchmarks.contestants import LIMIT_S, PLAIN, WHOLE, everybody, versi
 from tests.benchmarks.far import BYTES_PER_S, ROUND_TRIP_S, far
 from tests.benchmarks.figures import CPU, MIB, RSS, WALL, Metric, Result, Row
 from tests.benchmarks.stage import say
+from tests.support.measure import processor_s
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,9 +24,12 @@ if TYPE_CHECKING:
 CAPPED = 25_000_000
 """Bytes per second of a connection, as object stores give them."""
 ROUNDS = 5
-GROWING = (200 * 1000**2, 1000**3, 10 * 1000**3)
+GROWING = (200 * 1000**2, 1000**3)
 """Bytes of recordings whose memory is compared."""
+LARGE = 10 * 1000**3
+"""Bytes of one more such recording, if that is asked for: all contestants take an hour for it."""
 WARM_UP_BYTES = 20 * MIB
+_METRICS = (WALL, CPU, RSS, Metric("store_s", "store's CPU s"))
 
 
 def contest(ground: Ground, contestants: Sequence[Contestant], size: int, rounds: int) -> list[Row]:
@@ -42,11 +46,13 @@ def contest(ground: Ground, contestants: Sequence[Contestant], size: int, rounds
     for number in range(rounds):
         for one in able:
             row = rows[one.name]
+            before = processor_s(ground.store.pid)
             usage = once(ground, one, recording, row)
+            store_s = processor_s(ground.store.pid) - before
             if usage is None:
-                row.add(wall_s=None, cpu_s=None, peak_rss=None)
+                row.add(wall_s=None, cpu_s=None, peak_rss=None, store_s=None)
                 continue
-            row.add(wall_s=usage.wall_s, cpu_s=usage.cpu_s, peak_rss=usage.peak_rss)
+            row.add(wall_s=usage.wall_s, cpu_s=usage.cpu_s, peak_rss=usage.peak_rss, store_s=store_s)
             took = f"{usage.wall_s:8.2f} s  {usage.cpu_s:7.2f} s CPU  {usage.peak_rss / MIB:6.0f} MiB"
             say(f"  {number + 1}/{rounds} {one.name:45} {took}")
     return list(rows.values())
@@ -72,7 +78,7 @@ def capped(stage: Stage) -> Result:
     with stage.ground(3 * size, CAPPED) as ground:
         rows = contest(ground, everybody(), size, stage.times(ROUNDS))
     what = f"{size / MIB:.0f} MiB from a source that gives each connection 25 MB/s"
-    return Result("capped", what, (WALL, CPU, RSS), rows, (WHOLE, PLAIN), versions(stage.programs))
+    return Result("capped", what, _METRICS, rows, (WHOLE, PLAIN), versions(stage.programs))
 
 
 def uncapped(stage: Stage) -> Result:
@@ -81,7 +87,7 @@ def uncapped(stage: Stage) -> Result:
     with stage.ground(3 * size) as ground:
         rows = contest(ground, everybody(), size, stage.times(ROUNDS))
     what = f"{size / MIB:.0f} MiB over loopback, as fast as can be"
-    return Result("uncapped", what, (WALL, CPU, RSS), rows, (WHOLE, PLAIN), versions(stage.programs))
+    return Result("uncapped", what, _METRICS, rows, (WHOLE, PLAIN), versions(stage.programs))
 
 
 def encrypted(stage: Stage) -> Result:
@@ -90,7 +96,7 @@ def encrypted(stage: Stage) -> Result:
     with stage.ground(3 * size, encrypted=True) as ground:
         rows = contest(ground, everybody(), size, stage.times(ROUNDS))
     what = f"{size / MIB:.0f} MiB over loopback, as fast as can be, with https to source and store"
-    return Result("tls", what, (WALL, CPU, RSS), rows, (WHOLE, PLAIN), versions(stage.programs))
+    return Result("tls", what, _METRICS, rows, (WHOLE, PLAIN), versions(stage.programs))
 
 
 def far_away(stage: Stage) -> Result:
@@ -104,12 +110,13 @@ def far_away(stage: Stage) -> Result:
             rows = contest(ground, everybody(), size, stage.times(ROUNDS))
     line = f"{ROUND_TRIP_S * 1000:.0f} ms of round trip and {BYTES_PER_S * 8 / 1e9:.0f} Gbit/s away"
     what = f"{size / MIB:.0f} MiB from a source {line} that gives each connection 25 MB/s; the store is near"
-    return Result("far", what, (WALL, CPU, RSS), rows, (WHOLE, PLAIN), versions(stage.programs))
+    return Result("far", what, _METRICS, rows, (WHOLE, PLAIN), versions(stage.programs))
 
 
 def memory(stage: Stage) -> Result:
-    """Look whether memory grows with the recording: 200 MB, 1 GB, 10 GB."""
-    sizes = [size // 50 for size in GROWING] if stage.quick else [stage.size] if stage.size else list(GROWING)
+    """Look whether memory grows with the recording: 200 MB, 1 GB, and with --large 10 GB."""
+    growing = (*GROWING, LARGE) if stage.large else GROWING
+    sizes = [size // 50 for size in growing] if stage.quick else [stage.size] if stage.size else list(growing)
     together = {one.name: Row(one.name) for one in everybody()}
     for size in sizes:
         say(f"  {size / 1e6:,.0f} MB")

@@ -23,7 +23,8 @@ AT_ONCE = 4
 """The sweep's default."""
 ROUNDS = 5
 QUIET_WITHIN_S = 120.0
-SWEEP = Ours("ours: sweep, whole command", ("-m", "flows.sweep_recordings"))
+SWEEP = Ours("ours: sweep, whole command", ("-m", "flows.sweep_recordings", "--sessions", "none"))
+"""Without sessions, of which the rows beside it do nothing either."""
 ALONE = Ours(
     "ours: the same recordings without Prefect",
     ("-m", "tests.benchmarks.plain", "--at-once", str(AT_ONCE)),

@@ -68,12 +68,14 @@ class Stage:
         rounds: how often each contestant runs; None for each scenario's own number.
         size: bytes of a recording, None for each scenario's own.
         quick: whether it is only to be seen that all works.
+        large: whether memory is also measured for a recording that takes long.
     """
 
     store_name: str
     rounds: int | None = None
     size: int | None = None
     quick: bool = False
+    large: bool = False
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Self:

@@ -112,9 +112,10 @@ def _set_up(world: World, patch: pytest.MonkeyPatch) -> World:
 
 
 @pytest.fixture
-def here(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    """The world, with this very process set up for it."""
-    return _set_up(world, monkeypatch)
+def here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> World:
+    """The world, with this very process set up for it; see `tests.flows.running.either_way`."""
+    is_plain = getattr(request, "param", "") == "plainly"
+    return _set_up(request.getfixturevalue("plain" if is_plain else "world"), monkeypatch)
 
 
 @pytest.fixture

@@ -314,3 +314,27 @@ def test_as_a_flow_it_leaves_a_table_and_fails_if_something_failed(
     monkeypatch.setenv("ARCHIVE_URL", "s3://another-bucket")
     with pytest.raises(NotReady, match="bucket: The object store refused list_objects_v2 on s3://another-bucket"):
         doctor()
+
+
+# The second copy
+
+
+def test_the_second_copys_store_is_looked_at_like_the_archives(
+    alone: World, swift_server: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not [name for name in states() if name.startswith("copy's")]
+    bucket = f"copy-{uuid.uuid4().hex[:12]}"
+    swift_server.client().create_bucket(Bucket=bucket)
+    monkeypatch.setenv("ARCHIVE_COPY_URL", f"s3://{bucket}/copy")
+    monkeypatch.setenv("ARCHIVE_COPY_ENDPOINT_URL", swift_server.endpoint_url)
+    monkeypatch.setenv("ARCHIVE_COPY_ACCESS_KEY_ID", swift_server.access_key)
+    monkeypatch.setenv("ARCHIVE_COPY_SECRET_ACCESS_KEY", swift_server.secret_key)
+    of_copy = {name: status for name, status in states().items() if name.startswith("copy's")}
+    assert set(of_copy.values()) == {"ok"}
+    assert {"copy's place", "copy's bucket", "copy's multipart", "copy's delete"} <= set(of_copy)
+    assert not left(World(alone.kit, swift_server, bucket, "", alone.folder))
+    monkeypatch.setenv("ARCHIVE_COPY_ENDPOINT_URL", alone.store.endpoint_url)
+    monkeypatch.setenv("ARCHIVE_COPY_URL", f"s3://{alone.bucket}/pre/copy")
+    assert states()["copy's place"] == "failed"
+    monkeypatch.setenv("ARCHIVE_COPY_URL", "s3:/wrong")
+    assert states()["copy's settings"] == "failed"

@@ -120,10 +120,15 @@ def test_what_a_worker_had_stored_when_it_ended_is_not_fetched_again(
 
 
 def hurry(world: World) -> None:
-    """Let the sweep be due every few seconds, instead of minutes."""
+    """Let the sweep be due in a moment, instead of minutes, and then once a minute.
+
+    More often than a worker ends them, runs pile up. The server calls each of them late, all at once, and its SQLite,
+    which one writer at a time may lock, answers nobody for up to a minute.
+    """
     deployment = deployment_id(world, "every-15-minutes")
     (schedule,) = asked(world, "GET", f"deployments/{deployment}/schedules")
-    body = {"schedule": {"interval": 5, "anchor_date": "2026-01-01T00:00:00Z"}, "active": True}
+    soon = datetime.now(UTC) + timedelta(seconds=10)
+    body = {"schedule": {"interval": 60, "anchor_date": soon.isoformat()}, "active": True}
     asked(world, "PATCH", f"deployments/{deployment}/schedules/{schedule['id']}", body)
 
 

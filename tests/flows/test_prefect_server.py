@@ -18,7 +18,8 @@ from prefect.settings import (
 )
 
 from tasks.errors import ArchiverError, ConnectionInsecure, PrefectRefused, PrefectUnavailable, SettingsInvalid
-from tasks.orchestration.server import CLIENT_RETRIES, _client_settings, prefect_at_hand, settings_of
+from tasks.orchestration.server import _client_settings, prefect_at_hand, settings_of
+from tasks.prefect_settings import CLIENT_RETRIES
 from tasks.settings import AuditSettings
 
 if TYPE_CHECKING:

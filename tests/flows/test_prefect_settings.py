@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 from prefect.settings import Settings, sources
 
 from tasks import prefect_settings
-from tasks.prefect_settings import LOGGING_LEVEL, first_value, may_name_a_server
+from tasks.prefect_settings import CLIENT_RETRIES, LOGGING_LEVEL, choose_client_retries, first_value, may_name_a_server
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,6 +105,30 @@ def test_no_source_was_added_to_prefects() -> None:
         "NoneType", "EnvFilterSettingsSource", "FilteredDotEnvSettingsSource", "NoneType",
         "PrefectTomlConfigSettingsSource", "PyprojectTomlConfigSettingsSource", "ProfileSettingsTomlLoader",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("environment", "files", "imported", "chosen"),
+    [
+        ({}, {}, False, str(CLIENT_RETRIES)),
+        ({"PREFECT_CLIENT_MAX_RETRIES": "9"}, {}, False, "9"),
+        ({}, {"prefect.toml": "[client]\nmax_retries = 9\n"}, False, None),
+        ({}, {}, True, None),
+    ],
+    ids=["nobody chose", "environment", "prefect.toml", "Prefect has read its settings"],
+)
+def test_the_client_of_a_command_gives_up_early_unless_somebody_chose_otherwise(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, environment: dict[str, str], files: dict[str, str], *,
+    imported: bool, chosen: str | None,
+) -> None:  # fmt: skip
+    set_up(monkeypatch, tmp_path, environment, files)
+    monkeypatch.setenv("PREFECT_CLIENT_MAX_RETRIES", os.environ.get("PREFECT_CLIENT_MAX_RETRIES", ""))  # is set back
+    if not environment:
+        monkeypatch.delenv("PREFECT_CLIENT_MAX_RETRIES")
+    if not imported:
+        monkeypatch.delitem(sys.modules, "prefect")
+    choose_client_retries()
+    assert os.environ.get("PREFECT_CLIENT_MAX_RETRIES") == chosen
 
 
 def test_the_first_source_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

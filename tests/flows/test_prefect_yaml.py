@@ -29,7 +29,7 @@ TOP_LEVEL = {"name", "prefect-version", "definitions", "pull", "deployments"}
 OF_DEPLOYMENT = {
     "name", "description", "entrypoint", "tags", "parameters", "work_pool", "schedules", "triggers",
 }  # fmt: skip
-OF_SCHEDULE = {"cron", "interval", "timezone", "slug"}
+OF_SCHEDULE = {"cron", "interval", "timezone", "slug", "active"}
 OF_TRIGGER = set(DeploymentEventTrigger.model_fields) | {"type"}
 OURS = {
     "archive-recording/on-demand",
@@ -38,6 +38,7 @@ OURS = {
     "describe-recording/after-archive",
     "update-catalog/hourly",
     "restore-recording/on-demand",
+    "copy-archive/daily",
     "doctor/on-a-worker",
 }
 SECRET = re.compile(r"token|secret|password|access_key", re.IGNORECASE)
@@ -96,6 +97,14 @@ def test_the_form_of_the_audit_explains_itself() -> None:
     for name, shown in schema_of(DEPLOYMENTS["audit_archive.py/daily"])["properties"].items():
         assert shown["description"], name
         assert "anyOf" not in shown, name
+
+
+def test_the_retention_is_off_and_shows_only_what_it_would_do() -> None:
+    daily = DEPLOYMENTS["expire_archive.py/daily"]
+    assert daily["parameters"]["delete"] is False
+    assert [schedule["active"] for schedule in daily["schedules"]] == [False]
+    active = [name for name, its in DEPLOYMENTS.items() if any("active" in one for one in its.get("schedules", ()))]
+    assert active == ["expire_archive.py/daily"], "deploying again would undo an operator's pause of any other"
 
 
 @each

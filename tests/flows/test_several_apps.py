@@ -147,7 +147,7 @@ def test_an_api_that_is_away_is_waited_for_once_and_not_for_each_app(
     plain_here: World, another: RealtimeKitStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tasks.engine.RETRY_DELAYS_S", [0.0])
-    monkeypatch.setenv("TRANSFER_PATIENCE", "0.001")
+    monkeypatch.setenv("TRANSFER_PATIENCE", "0.2")
     monkeypatch.setenv("TASK_RETRIES", "3")
     mine = add(plain_here.kit)
     with RealtimeKitStandIn(app_id="third") as third:

@@ -25,7 +25,7 @@ from tasks.errors import ApiRefused, ApiUnavailable, CannotHandOut, StoreUnavail
 from tasks.s3.client import new_s3_client
 from tasks.sweep.report import Sweep, rows
 from tests.flows.duty import asked
-from tests.flows.running import archive_recording, sweep_recordings
+from tests.flows.running import archive_recording, either_way, sweep_recordings
 from tests.flows.world import MIB, World, eventually
 from tests.standins.realtimekit import (
     LEAKY_STORAGE_CONFIG,
@@ -78,6 +78,7 @@ def incomplete(**parameters: Any) -> tuple[SweepIncomplete, Sweep]:
     return raised.value, result
 
 
+@either_way
 def test_what_is_not_archived_is_archived_soonest_expiry_first(here: World) -> None:
     young, old, middle = (aged(here, hours) for hours in (1, 100, 50))
     coming = [aged(here, 1, status="RECORDING"), aged(here, 1, status="UPLOADING")]
@@ -113,6 +114,7 @@ def flow_run(world: World, run_id: str) -> dict[str, Any]:
     return dict(run)
 
 
+@either_way
 @pytest.mark.parametrize("sessions", ["recorded", "none"])
 def test_sessions_come_after_the_recordings_and_stop_none(here: World, sessions: str) -> None:
     recording, broken = aged(here, 30), aged(here, 31)
@@ -155,6 +157,7 @@ def test_each_recording_is_a_task_run_by_its_name_in_the_sweeps_own_flow_run(her
     assert flow_run(here, of_sweep)["name"].startswith("sweep of 20")
 
 
+@either_way
 def test_what_expires_soon_and_is_not_archived_fails_the_run(here: World) -> None:
     urgent = aged(here, WEEK_H - 2, file_size=1)
     later = [aged(here, WEEK_H - 3), aged(here, 5)]
@@ -166,6 +169,7 @@ def test_what_expires_soon_and_is_not_archived_fails_the_run(here: World) -> Non
     assert archived(here) == set()
 
 
+@either_way
 def test_an_empty_video_and_a_file_that_is_missing_are_at_risk_and_not_lost(
     here: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,6 +199,7 @@ def test_a_dry_run_shows_the_plan_and_touches_nothing(here: World) -> None:
     assert any(urgent.id in plan["data"] for plan in plans)
 
 
+@either_way
 def test_recordings_that_arrive_while_it_pages_hide_none(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.realtimekit.app_api.PAGE_SIZES", (5, 1))
     known = [aged(here, 10 + number) for number in range(18)]
@@ -210,6 +215,7 @@ def test_recordings_that_arrive_while_it_pages_hide_none(here: World, monkeypatc
     assert {one.id for one in known} <= set(ids(sweep.left))
 
 
+@either_way
 def test_all_recordings_share_one_client_of_the_store(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []
 
@@ -223,6 +229,7 @@ def test_all_recordings_share_one_client_of_the_store(here: World, monkeypatch: 
     assert len(made) == 1, "each takes a tenth of a second to make, and asks for credentials of its own"
 
 
+@either_way
 def test_what_another_run_archived_since_the_plan_was_made_is_found_and_not_moved_again(here: World) -> None:
     first, second = aged(here, 90), aged(here, 80)
     rival = Setup(
@@ -240,6 +247,7 @@ def test_what_another_run_archived_since_the_plan_was_made_is_found_and_not_move
     assert here.kit.bytes_served(second.video_name) == moved[0].bytes
 
 
+@either_way
 def test_two_sweeps_at_once_archive_everything_between_them(here: World) -> None:
     recordings = {aged(here, 10 + number).id for number in range(4)}
     with ThreadPoolExecutor(2) as threads:
@@ -288,6 +296,7 @@ def test_bad_arguments_are_2(arguments: list[str], capsys: pytest.CaptureFixture
     assert capsys.readouterr().out == ""
 
 
+@either_way
 def test_what_expired_unarchived_is_loud_for_a_while_and_listed_quietly_after_that(here: World) -> None:
     archived_in_time, kept = aged(here, WEEK_H + 2), aged(here, 1)
     sweep_recordings()
@@ -302,6 +311,7 @@ def test_what_expired_unarchived_is_loud_for_a_while_and_listed_quietly_after_th
     assert kept.id in archived(here)
 
 
+@either_way
 def test_what_went_straight_to_the_customers_storage_has_its_own_column_and_fails_nothing(here: World) -> None:
     elsewhere = [
         aged(here, hours, bucket_enabled=False, storage_config=LEAKY_STORAGE_CONFIG, expired=hours > WEEK_H)
@@ -329,6 +339,7 @@ def test_what_is_stuck_or_errored_is_told_by_one_sweep_and_listed_by_all(here: W
     assert (ids(again.stuck), ids(again.errored)) == ([stuck.id, paused.id], [errored.id])
 
 
+@either_way
 def test_an_api_that_knows_four_statuses_only_is_swept_all_the_same(here: World) -> None:
     coming, uploaded = aged(here, 1, status="UPLOADING"), aged(here, 2)
     here.kit.statuses -= {"PAUSED", "ERRORED"}
@@ -336,6 +347,7 @@ def test_an_api_that_knows_four_statuses_only_is_swept_all_the_same(here: World)
     assert (ids(sweep.still_to_come), ids(sweep.archived)) == ([coming.id], [uploaded.id])
 
 
+@either_way
 def test_what_the_filter_of_expired_recordings_forgets_is_archived_all_the_same(here: World) -> None:
     forgotten = aged(here, 20)
 
@@ -346,6 +358,7 @@ def test_what_the_filter_of_expired_recordings_forgets_is_archived_all_the_same(
     assert ids(sweep_recordings().archived) == [forgotten.id]
 
 
+@either_way
 def test_tracks_that_the_list_leaves_out_are_asked_for_one_by_one(here: World) -> None:
     tracks = {"default": {"a.webm": MediaSource(b"\x1a\x45\xdf\xa3track", "audio/webm")}}
     recordings = [aged(here, hours, tracks={} if hours != 40 else tracks) for hours in (50, 45, 40, 35)]
@@ -365,6 +378,7 @@ def test_tracks_that_the_list_leaves_out_are_asked_for_one_by_one(here: World) -
     assert len(sweep.not_downloadable) == 3
 
 
+@either_way
 def test_a_list_that_keeps_urls_back_hides_nothing(here: World) -> None:
     recordings = {aged(here, 5).id, aged(here, 6).id}
 
@@ -379,6 +393,7 @@ def test_a_list_that_keeps_urls_back_hides_nothing(here: World) -> None:
     assert set(ids(sweep_recordings().archived)) == recordings
 
 
+@either_way
 def test_files_that_came_later_are_told_and_not_touched(here: World) -> None:
     recording = aged(here, 5)
     sweep_recordings()
@@ -429,6 +444,7 @@ def asked_of(folders: list[str], asked: list[str]) -> list[str]:
     return folders
 
 
+@either_way
 def test_a_size_that_a_person_accepted_is_not_accepted_by_the_sweep_and_the_partial_archive_stays(here: World) -> None:
     its = {"audio": MediaSource(b"lat\0r", "audio/mpeg"), "details": {"audio_download_url": "not a URL"}}
     recording = aged(here, 5, file_size=1, **its)
@@ -456,6 +472,7 @@ def test_what_a_partial_archive_lacks_is_loud_after_its_time_though_the_api_name
         recording.expired, recording.details = True, {"download_url": None}
 
 
+@either_way
 def test_several_apps_are_swept_together(here: World) -> None:
     mine = aged(here, 20)
     with RealtimeKitStandIn(app_id="another") as other:
@@ -471,6 +488,7 @@ def test_several_apps_are_swept_together(here: World) -> None:
     assert {key.split("/")[1] for key in keys(here)} == {here.kit.app_id, "another"}
 
 
+@either_way
 def test_it_looks_only_at_what_it_is_asked_to(here: World) -> None:
     young, old = aged(here, 2), aged(here, 20)
     assert ids(sweep_recordings(dry_run=True, invoked_within_hours=10).left) == [young.id]

@@ -131,6 +131,22 @@ def test_an_upload_that_was_left_for_another_content_lends_its_checksum_to_no_ob
     assert not uploads(bench, bucket)
 
 
+def test_parts_go_with_the_checksum_that_the_store_verifies(bench: Archiving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bucket_target, "PART_SIZE", bench.part)
+    monkeypatch.setattr(bucket_target, "MIN_PARTS_TO_DETECT", 2)
+    recording, bucket, sums = archived(bench, 2 * bench.part), new_bucket(bench), set[str]()
+
+    def note(method: str, request: dict[str, Any], send: Callable[[], Any]) -> Any:
+        if method == "upload_part" and "/data/" in request["Key"]:
+            sums.update(request.keys() & {"ChecksumCRC64NVME", "ContentMD5"})
+        return send()
+
+    meddled_target(bench, monkeypatch, note)
+    assert only(restored(bench, f"s3://{bucket}", recording)).whole
+    assert sums == {"ChecksumCRC64NVME" if bench.server.name == "swift" else "ContentMD5"}
+    assert not uploads(bench, bucket)
+
+
 @pytest.mark.parametrize("parts", [1, 3])
 def test_of_a_damaged_file_nothing_is_left_there(
     rclone: Archiving, monkeypatch: pytest.MonkeyPatch, parts: int

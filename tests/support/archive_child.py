@@ -47,8 +47,10 @@ class Death:
                 die()
             if self.how == "within":
                 Timer(self.delay_s, die).start()
-            send()
-            return die()
+            try:
+                return send()
+            finally:
+                die()
 
         return meddle
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socketserver
+import ssl
 import threading
 from contextlib import contextmanager
 from functools import partial
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 MANY = 12
 """Requests that no single call needs, if it is answered always the same."""
@@ -25,6 +27,8 @@ class Impostor(socketserver.ThreadingTCPServer):
         self.origin = f"http://127.0.0.1:{self.server_address[1]}"
         self.answers: list[bytes] = [b""]
         self.asked = 0
+        self.sent = threading.Semaphore(0)
+        """Released for each answer that is on its way as a whole."""
         self._counting = threading.Lock()
 
     def next_answer(self) -> bytes:
@@ -50,12 +54,22 @@ class _Turn(socketserver.StreamRequestHandler):
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self.rfile.read(size)
         self.wfile.write(self.server.next_answer())
+        self.server.sent.release()
 
 
 @contextmanager
-def impersonating() -> Iterator[Impostor]:
-    """Run an impostor."""
+def impersonating(certificate: Path | None = None) -> Iterator[Impostor]:
+    """Run an impostor.
+
+    Args:
+        certificate: a file with a certificate and its key; None for http.
+    """
     with Impostor() as server:
+        if certificate:
+            encryption = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            encryption.load_cert_chain(certificate)
+            server.socket = encryption.wrap_socket(server.socket, server_side=True)
+            server.origin = server.origin.replace("http:", "https:")
         thread = threading.Thread(target=partial(server.serve_forever, 0.01))
         thread.start()
         try:

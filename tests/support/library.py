@@ -135,6 +135,4 @@ def serving(bench: Archiving, host: str = "127.0.0.1", **settings: str) -> Itera
         finally:
             server.should_exit = True
             thread.join(20)
-            server.force_exit = True  # were it to wait for somebody who stays
-            thread.join(20)
             assert not thread.is_alive()

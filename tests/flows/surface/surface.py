@@ -52,6 +52,8 @@ FLOWS = (
     "update_catalog",
     "archive_session",
     "restore_recording",
+    "expire_archive",
+    "copy_archive",
 )
 SETTINGS = {
     "archive_recording": "Settings",
@@ -64,6 +66,8 @@ SETTINGS = {
     "update_catalog": "ArchiveSettings",
     "find_recordings": "ArchiveSettings",
     "restore_recording": "RestoreSettings",
+    "expire_archive": "ArchiveSettings",
+    "copy_archive": "CopySettings",
     "library": "LibrarySettings",
 }
 """Which settings each command reads, by what its module calls them."""
@@ -163,6 +167,7 @@ def events() -> dict[str, Any]:
         with pytest.MonkeyPatch.context() as settings:
             set_up(settings)
             _publish_figures(engine)
+            _emit_events_of_expiry(engine)
     return {
         event.event: {
             "resource": dict(event.resource),
@@ -181,12 +186,23 @@ def _emit_events_of_sweep(engine: PrefectEngine) -> None:
     sweep.emit_events(engine, example(model, at_risk=(recording,), lost=(recording,)), sweep.Scope(datetime.now(UTC)))
 
 
+def _emit_events_of_expiry(engine: PrefectEngine) -> None:
+    """Emit what a deletion emits, of a recording and of a session, and what the run emits."""
+    expire, model = _module("expire_archive"), result_of(flow_of("expire_archive"))
+    (of_deletion, *_) = get_args(model.model_fields["deleted"].annotation)
+    for kind in ("recording", "session"):
+        expire.emit_deleted(engine, example(of_deletion, id=ID, kind=kind, cause="policy"))
+    expire.emit_completed(engine, expire.load_settings(expire.ArchiveSettings, None), example(model))
+
+
 def _publish_figures(engine: PrefectEngine) -> None:
     sweep, audit = _module("sweep_recordings"), _module("audit_archive")
     swept, audited = (example(result_of(flow_of(name))) for name in ("sweep_recordings", "audit_archive"))
     of_sweep, of_audit = sweep.load_settings(sweep.Settings, None), audit.load_settings(audit.AuditSettings, None)
     sweep.publish_figures(engine, of_sweep, sweep.figures_of(swept, ["app"], looked_at_all=True))
     audit.publish_figures(engine, of_audit, audit.figures_of(audited, looked_at_all=True))
+    copy = _module("copy_archive")
+    copy.emit_copied(engine, example(result_of(flow_of("copy_archive"))))
 
 
 def artifacts() -> list[dict[str, str]]:
@@ -212,8 +228,11 @@ def _publishing(patch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
     patch.setattr(doctor, "examine", lambda *_: sound)
     swept, audited = result_of(sweep.sweep_recordings), result_of(audit.audit_archive)
     described = example(result_of(describe.describe_recording), recording_id=ID)
-    restore = _module("restore_recording")
+    restore, expire = _module("restore_recording"), _module("expire_archive")
+    expired = result_of(expire.expire_archive)
     brought = example(result_of(restore.restore_recording))
+    copy = _module("copy_archive")
+    copied = example(result_of(copy.copy_archive))
     return [
         lambda: archive.publish_report(engine, ID, "report"),
         lambda: engine.publish_session(example(result_of(flow_of("archive_session")), session_id=ID)),
@@ -223,6 +242,9 @@ def _publishing(patch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
         lambda: describe.publish_description(engine, described, b""),
         doctor.doctor.fn,
         lambda: restore.publish_table(engine, brought),
+        lambda: expire.publish_table(engine, example(expired)),
+        lambda: expire.publish_table(engine, example(expired, dry_run=True)),
+        lambda: copy.publish_table(engine, copied),
     ]
 
 

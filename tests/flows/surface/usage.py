@@ -37,6 +37,7 @@ SETTINGS = {
     "CLOUDFLARE_ACCOUNT_ID": "account",
     "REALTIMEKIT_APP_ID": "app",
     "ARCHIVE_URL": "s3://bucket/pre",
+    "ARCHIVE_COPY_URL": "s3://second/copy",
     "AWS_ACCESS_KEY_ID": "key",
     "AWS_SECRET_ACCESS_KEY": "secret",
 }
@@ -158,6 +159,7 @@ USAGES = {
             "--within-days 3660",
             "--app-id one --app-id two",
             "--no-deep --max-gigabytes 1 --max-minutes 2 --within-days 3",
+            "--of-copy --max-minutes 5",
         ),
         refused=(
             "more",
@@ -235,6 +237,24 @@ USAGES = {
             "--no-such-option",
         ),
     ),
+    "copy_archive": Usage(
+        accepted=(
+            "",
+            "--compare",
+            "--max-bags 10 --max-deletions=3",
+            f"--replace {ID} --replace {ID.upper()}",
+            "--app-id one --app-id two",
+        ),
+        refused=(
+            "more",
+            "--max-bags -1",
+            "--max-bags",
+            "--max-deletions many",
+            "--replace not-an-id",
+            "--app-id ''",
+            "--delete",
+        ),
+    ),
     "restore_recording": Usage(
         accepted=(
             f"{ID} to",
@@ -270,6 +290,24 @@ USAGES = {
             f"{ID} to --link 2d",
             "--link 2d",
             f"{ID} to --no-such-option",
+        ),
+    ),
+    "expire_archive": Usage(
+        accepted=(
+            "",
+            "--delete --max-deletions 5",
+            f"--recording-id {ID} --recording-id {ID.upper()} --reason 'asked for' --by Kim",
+            "--participant-id user-1 --participant-name 'Mary Ann' --reason r --by b --delete",
+        ),
+        refused=(
+            "more",
+            "--delete=no",
+            "--no-delete",
+            "--max-deletions 0",
+            "--max-deletions 100001",
+            "--recording-id not-an-id",
+            "--participant-id ''",
+            "--no-such-option",
         ),
     ),
     "library": Usage(
@@ -317,7 +355,39 @@ USAGES = {
             "register https://hooks.example.com/webhook --name",
         ),
     ),
+    "worker": Usage(
+        accepted=("", "--pool other --limit 1 --name one --health-port 8080", "--limit 1000", "--health-port 0"),
+        refused=("more", "--limit 0", "--limit 1001", "--limit", "--health-port 65536", "--pool", "--no-such-option"),
+    ),
+    "deploy": Usage(accepted=("",), refused=("more", "--no-such-option")),
+    "alarms": Usage(
+        accepted=(
+            "",
+            "--to prefect:slack-webhook/one",
+            "--to -",
+            "--sweep-within 20",
+            "--sweep-within 720",
+            "--sweep-within 0",
+            "--test",
+            "--list",
+            "--remove",
+            "--to https://hooks.example.com/one --test --sweep-within 60",
+        ),
+        refused=(
+            "more",
+            "--to",
+            "--sweep-within 19",
+            "--sweep-within 721",
+            "--sweep-within soon",
+            "--list --remove",
+            "--list --test",
+            "--remove --test",
+            "--no-such-option",
+        ),
+    ),
 }
+AT_THE_DOOR = frozenset({"register", "work", "alarms", "_deploy"})
+"""Functions at which the work of a command without a flow begins."""
 
 
 def usage_of(command: str) -> dict[str, Any]:
@@ -408,8 +478,8 @@ def _at_the_door(module: Any) -> Iterator[None]:
         patch.setattr(uvicorn.Server, "run", serve)
         patch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
         patch.setattr(server, "prefect_at_hand", nullcontext)
-        if hasattr(module, "register"):
-            patch.setattr(module, "register", _begins(module.register))
+        for name in AT_THE_DOOR & set(dir(module)):
+            patch.setattr(module, name, _begins(getattr(module, name)))
         if hasattr(module, "links_to"):
             patch.setattr(module, "links_to", link)
         if hasattr(module, "find_rows"):

@@ -1,0 +1,301 @@
+"""Tombstones: what was deleted on purpose, when, why and by whom. A tombstone keeps runs from archiving it again.
+
+A tombstone is written before anything is deleted, and says then that the deletion has begun. It holds no names of
+people or files: checksums and sizes are enough to recognise a copy, and to prove what is gone. Unfinished deletions
+are also named below `_deleted/_begun/`, so that the next run finds them without reading all tombstones.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from tasks.archive import layout
+from tasks.errors import DeletedOnPurpose, ObjectTooLarge, TombstoneUnreadable
+from tasks.text import MIB
+from tasks.workers import a_few_at_a_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tasks.s3 import Bucket, StoredObject
+
+BEGUN_FOLDER = "_begun"
+LARGEST = 4 * MIB
+"""Bytes of a tombstone; a recording of ten thousand tracks has one of 1.3 MiB."""
+SUFFIX = ".json"
+
+State = Literal["begun", "hidden", "deleted", "revoked"]
+"""begun: not finished, and some or all of it may be there. hidden: nothing is visible, but the store keeps older
+versions. deleted: all of it is gone. revoked: a person wanted it archived again."""
+
+
+class DeletedFile(BaseModel):
+    """A payload file, without its name, which may be that of a person."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: str  # video, audio, tracks, transcript, chat, summary, uploads
+    size: int | None  # bytes; None if it was not there
+    sha256: str  # as the manifest stated
+
+
+class DeletedBag(BaseModel):
+    """A bag, as it was before its deletion."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: int = 0  # of a session; 0 for a recording's bag
+    was_committed: bool = False  # it had the marker
+    manifest_sha256: str = ""  # of manifest-sha256.txt; empty if there was none that could be read
+    files: tuple[DeletedFile, ...] = ()
+
+
+class Remains(BaseModel):
+    """Objects that the store did not let go."""
+
+    model_config = ConfigDict(frozen=True)
+
+    reason: str
+    objects: int  # current ones, or older versions of objects
+    until: AwareDatetime | None = None  # when the last lock ends, if the store tells
+
+
+class Tombstone(BaseModel):
+    """What was deleted on purpose."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: Literal[1] = 1
+    kind: Literal["recording", "session"]
+    id: str
+    app_id: str
+    folder: str  # below the archive's root, with a slash at its end
+    session_id: str = ""  # of a recording
+    state: State
+    cause: Literal["policy", "request"]
+    reason: str
+    by: str
+    begun_at: AwareDatetime
+    deleted_at: AwareDatetime | None = None
+    revoked_at: AwareDatetime | None = None
+    objects: int = 0  # that were there when the deletion began, of bags and of what was made from them
+    bytes: int = 0
+    bags: tuple[DeletedBag, ...] = ()
+    with_sessions: tuple[str, ...] = ()  # folders of the sessions whose documents are deleted with the recording
+    versions_deleted: int | None = None  # older versions; None if the store keeps none, or does not tell
+    remains: tuple[Remains, ...] = Field(default=())
+
+    @property
+    def is_in_force(self) -> bool:
+        """Whether the tombstone keeps runs from archiving."""
+        return self.state != "revoked"
+
+    @property
+    def when(self) -> datetime:
+        """When it was deleted, or when that began."""
+        return self.deleted_at or self.begun_at
+
+    def is_locked(self, now: datetime) -> bool:
+        """Tell whether locks of the store keep all that is left, and still do at a time."""
+        return bool(self.remains) and all(its.until is not None and its.until > now for its in self.remains)
+
+    def describe(self) -> str:
+        """Return a sentence for people, without a dot at its end."""
+        begun = "deletion begun" if self.state == "begun" else "deleted on purpose"
+        return f"{begun} on {self.when:%Y-%m-%d} by {self.by}: {self.reason}"
+
+    def error(self) -> DeletedOnPurpose:
+        """Return the error of a run that was to archive it."""
+        return DeletedOnPurpose(self.kind, self.id, f"{self.when:%Y-%m-%d}", self.by, self.reason)
+
+
+def tombstone_key(folder: str) -> str:
+    """Return the key of a tombstone.
+
+    Args:
+        folder: key prefix of the recording's bag or of the session's versions, with a slash at its end.
+    """
+    root, below = _split(folder)
+    return f"{root}{layout.DELETED}/{below}{SUFFIX}"
+
+
+def begun_key(folder: str) -> str:
+    """Return the key of the object that names an unfinished deletion; argument as for `tombstone_key`."""
+    root, below = _split(folder)
+    return f"{root}{layout.DELETED}/{BEGUN_FOLDER}/{below}"
+
+
+def _split(folder: str) -> tuple[str, str]:
+    """Return the archive's root, and what is below it without a slash at its end: app, three parts of a day, name."""
+    parts = folder.rstrip("/").split("/")
+    root = "/".join(parts[:-5])
+    return f"{root}/" if root else "", "/".join(parts[-5:])
+
+
+def parse_tombstone(content: bytes, target: str) -> Tombstone:
+    """Read a tombstone.
+
+    Args:
+        content: of the object.
+        target: where it is, for people.
+
+    Raises:
+        TombstoneUnreadable: it is none, or one of a newer version of this program.
+    """
+    try:
+        return Tombstone.model_validate_json(content)
+    except ValidationError as invalid:
+        fields = ", ".join(".".join(map(str, error["loc"])) or "JSON" for error in invalid.errors()[:3])
+        raise TombstoneUnreadable(target, f"not well-formed: {fields}") from None
+
+
+def find_tombstone(bucket: Bucket, folder: str) -> Tombstone | None:
+    """Return the tombstone of a recording or a session, in force or not; None if there is none.
+
+    Args:
+        bucket: where the archive is.
+        folder: see `tombstone_key`.
+
+    Raises:
+        TombstoneUnreadable: there is something that cannot be read.
+    """
+    key = tombstone_key(folder)
+    target = f"s3://{bucket.bucket}/{key}"
+    try:
+        content = bucket.get(key, LARGEST)
+    except ObjectTooLarge:
+        raise TombstoneUnreadable(target, f"it has more than {LARGEST:,} bytes") from None
+    return None if content is None else parse_tombstone(content, target)
+
+
+def write_tombstone(bucket: Bucket, root: str, tombstone: Tombstone) -> None:
+    """Write a tombstone.
+
+    Args:
+        bucket: where the archive is.
+        root: its key prefix, with a slash at its end, or empty.
+        tombstone: as it is to be.
+    """
+    content = tombstone.model_dump_json(indent=1).encode() + b"\n"
+    bucket.put(tombstone_key(root + tombstone.folder), content, "application/json")
+
+
+def require_not_deleted(bucket: Bucket, folder: str, marker: str = "") -> None:
+    """Check that no tombstone in force says that a recording was deleted on purpose.
+
+    Args:
+        bucket: where the archive is.
+        folder: the recording's key prefix, with a slash at its end.
+        marker: key of a marker that was just written, and is taken back if the check fails. A deletion that began
+            before the marker was written may have missed it; one that begins after this check finds it.
+
+    Raises:
+        DeletedOnPurpose: there is such a tombstone.
+    """
+    _require_none(bucket, (find_tombstone(bucket, folder),), marker)
+
+
+def require_session_not_deleted(bucket: Bucket, folder: str, marker: str = "") -> None:
+    """Check the same of a session.
+
+    Args:
+        bucket: where the archive is.
+        folder: the session's key prefix, with a slash at its end.
+        marker: see `require_not_deleted`.
+    """
+    root, below = _split(folder)
+    if bucket.level(f"{root}{layout.DELETED}/{below.split('/')[0]}/")[0]:  # one request, where nothing was deleted
+        _require_none(bucket, a_few_at_a_time(lambda its: find_tombstone(bucket, its), _days_of(folder)), marker)
+
+
+def _require_none(bucket: Bucket, found: Iterable[Tombstone | None], marker: str) -> None:
+    in_force = next((tombstone for tombstone in found if tombstone and tombstone.is_in_force), None)
+    if in_force is not None:
+        bucket.delete([marker] if marker else [])
+        raise in_force.error()
+
+
+def _days_of(folder: str) -> list[str]:
+    """Return the folders under one of which a session's tombstone lies.
+
+    A session of which nothing was archived has its tombstone under the day of its recording.
+    """
+    root, below = _split(folder)
+    app_id, year, month, day, name = below.split("/")
+    days = [f"{year}/{month}/{day}"]
+    with suppress(ValueError, OverflowError):
+        began = date(int(year), int(month), int(day))
+        days = [f"{began - timedelta(days=offset):%Y/%m/%d}" for offset in layout.SESSION_DAYS]
+    return [f"{root}{app_id}/{its}/{name}/" for its in days]
+
+
+def revoke_tombstone(bucket: Bucket, root: str, folder: str, now: datetime) -> bool:
+    """Let a recording or a session be archived again, as a person wants it; tell whether a tombstone was in force.
+
+    Args:
+        bucket: where the archive is.
+        root: its key prefix, with a slash at its end, or empty.
+        folder: see `tombstone_key`.
+        now: the time of the revocation.
+    """
+    tombstone = find_tombstone(bucket, folder)
+    if tombstone is None or not tombstone.is_in_force:
+        return False
+    write_tombstone(bucket, root, tombstone.model_copy(update={"state": "revoked", "revoked_at": now}))
+    bucket.delete([begun_key(folder)])
+    return True
+
+
+def revoke_session_tombstones(bucket: Bucket, root: str, folder: str, now: datetime) -> bool:
+    """Let a session's documents be archived again; arguments as for `revoke_tombstone`."""
+    revoked = [revoke_tombstone(bucket, root, its, now) for its in _days_of(folder)]
+    return any(revoked)
+
+
+def find_deleted(bucket: Bucket, folders: Iterable[str]) -> dict[str, Tombstone]:
+    """Return the tombstones in force of those recordings that have one, by folder; one request for each day.
+
+    Args:
+        bucket: where the archive is.
+        folders: see `tombstone_key`.
+    """
+    by_key = {tombstone_key(folder): folder for folder in folders}
+    days = sorted({key.rpartition("/")[0] + "/" for key in by_key})
+    listed = [stored.key for day in a_few_at_a_time(lambda day: list(bucket.list(day)), days) for stored in day]
+    known = [by_key[key] for key in listed if key in by_key]
+    read = zip(known, a_few_at_a_time(lambda folder: find_tombstone(bucket, folder), known), strict=True)
+    return {folder: tombstone for folder, tombstone in read if tombstone is not None and tombstone.is_in_force}
+
+
+def list_tombstones(bucket: Bucket, root: str) -> Iterator[tuple[str, StoredObject]]:
+    """Yield the folder that each tombstone is about, below the archive's root, with the tombstone's object.
+
+    Args:
+        bucket: where the archive is.
+        root: its key prefix, with a slash at its end, or empty.
+    """
+    above = f"{root}{layout.DELETED}/"
+    for stored in bucket.list(above):
+        below = stored.key.removeprefix(above)
+        if not below.startswith(f"{BEGUN_FOLDER}/") and below.endswith(SUFFIX) and below.count("/") == 4:
+            yield f"{below.removesuffix(SUFFIX)}/", stored
+
+
+def list_begun(bucket: Bucket, root: str) -> list[str]:
+    """Return the folders of unfinished deletions, below the archive's root; arguments as for `list_tombstones`."""
+    above = f"{root}{layout.DELETED}/{BEGUN_FOLDER}/"
+    return [f"{stored.key.removeprefix(above)}/" for stored in bucket.list(above) if stored.key.count("/") >= 4]
+
+
+def find_by_id(bucket: Bucket, root: str, recording_ids: Iterable[str]) -> dict[str, Tombstone]:
+    """Return the tombstones in force of recordings whose days nobody knows, by id: all tombstones are listed."""
+    wanted = set(recording_ids)
+    if not wanted or not bucket.level(f"{root}{layout.DELETED}/")[0]:
+        return {}
+    folders = [folder for folder, _ in list_tombstones(bucket, root) if folder.split("/")[-2] in wanted]
+    found = [find_tombstone(bucket, root + folder) for folder in folders]
+    return {tombstone.id: tombstone for tombstone in found if tombstone is not None and tombstone.is_in_force}

@@ -1,0 +1,276 @@
+"""Which recordings and sessions are to be deleted: by the policy, or by a request. Nothing is changed here.
+
+A session's documents go with the last of its recordings: as long as another recording of the session stays in the
+archive, or may be one of the session as far as anybody knows, they stay. Sessions without recordings go by their age.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from tasks.archive import find_by_id
+from tasks.errors import PolicyInvalid, RequestUnclear
+from tasks.retention.facts import FactsReader
+from tasks.retention.listing import Folder, Neighbours, list_folders
+from tasks.retention.policy import is_over
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from tasks.retention.policy import Policy
+    from tasks.s3 import Bucket
+
+DOCUMENTS_MAY_COME = timedelta(days=10)
+"""For so long after a recording, RealtimeKit may hand out documents of the recording's session."""
+LONG_AGO = date.min
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person wants deleted now, whatever its age."""
+
+    recording_ids: tuple[str, ...] = ()
+    participant_ids: tuple[str, ...] = field(default=(), repr=False)
+    participant_names: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is asked for."""
+        return not (self.recording_ids or self.participant_ids or self.participant_names)
+
+    @property
+    def asks_for_people(self) -> bool:
+        """Whether it is about people."""
+        return bool(self.participant_ids or self.participant_names)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A recording with the sessions whose documents go with it, or a session that has no recording."""
+
+    folder: Folder
+    session_id: str
+    reason: str
+    sessions: tuple[str, ...] = ()  # folders, below the archive's root; of those of which nothing is archived, too
+
+    @property
+    def order(self) -> tuple[date, str]:
+        """The sort key, oldest first."""
+        return self.folder.day or LONG_AGO, self.folder.path
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What would be deleted, but is kept."""
+
+    folder: Folder
+    reason: str
+
+
+@dataclass
+class Selection:
+    """What is to be deleted, oldest first, and what there is to tell of the others."""
+
+    candidates: list[Candidate] = field(default_factory=list)
+    held: list[Kept] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    looked_at: int = 0  # recordings and sessions of the archive
+
+
+class Selector:
+    """Decides what is to be deleted.
+
+    Args:
+        bucket: where the archive is.
+        root: its key prefix, with a slash at its end, or empty.
+        today: the UTC day of the run.
+    """
+
+    def __init__(self, bucket: Bucket, root: str, today: date) -> None:
+        self._bucket = bucket
+        self._root = root
+        self._today = today
+        self.folders = list_folders(bucket, root)
+        self._near = Neighbours(self.folders.values())
+        self._facts = FactsReader(bucket, root, self.folders)
+
+    def by_policy(self, policy: Policy, target: str) -> Selection:
+        """Select what the policy lets go.
+
+        Args:
+            policy: as the operator wrote it.
+            target: where it is, for people.
+
+        Raises:
+            PolicyInvalid: a rule or a hold means nothing in the archive.
+        """
+        selection = self._selection()
+        self._require_matches(policy, target)
+        due: dict[str, str] = {}
+        for folder in self._old_enough(policy):
+            (facts,) = self._facts.with_meetings([folder])
+            days, why = policy.keep_days_of(facts)
+            if folder.day is None or not is_over(folder.day, days, self._today):
+                continue
+            if hold := policy.hold_of(facts):
+                selection.held.append(Kept(folder, hold))
+            else:
+                due[folder.path] = f"kept for more than {days} days, as {why} says"
+        timeless = sum(folder.day is None for folder in self.folders.values())
+        if timeless:
+            selection.notices.append(
+                f"{timeless} recordings or sessions without any time are kept: their age is unknown"
+            )
+        selection.candidates = self._with_sessions(due)
+        return selection
+
+    def by_request(self, request: Request, policy: Policy | None, reason: str, *, finishing: bool) -> Selection:
+        """Select what a person wants deleted; what the policy holds stays.
+
+        Args:
+            request: what is asked for.
+            policy: for its holds; None if there is none.
+            reason: why it is asked for.
+            finishing: deletions that began earlier are not finished, and may be those of the same people.
+
+        Raises:
+            RequestUnclear: an id or a name means nothing in the archive.
+        """
+        selection = self._selection()
+        wanted = self._of_ids(request.recording_ids, selection)
+        if request.asks_for_people:
+            wanted |= self._of_people(request, selection, finishing=finishing)
+        folders = [self.folders[path] for path in sorted(wanted)]
+        for folder, facts in zip(folders, self._facts.with_meetings(folders), strict=True):
+            if policy is not None and (hold := policy.hold_of(facts)):
+                selection.held.append(Kept(folder, hold))
+                wanted.discard(folder.path)
+        selection.candidates = self._with_sessions(dict.fromkeys(wanted, reason))
+        self._tell_sessions_that_stay(selection, wanted)
+        return selection
+
+    def _tell_sessions_that_stay(self, selection: Selection, wanted: Collection[str]) -> None:
+        """Tell of the documents of sessions that a request means, or touches, and that other recordings keep."""
+        going = {path for candidate in selection.candidates for path in (candidate.folder.path, *candidate.sessions)}
+        why = "its documents are those of a recording that stays, too"
+        for path in sorted(set(wanted) - going):
+            selection.held.append(Kept(self.folders[path], why))
+        touched = {
+            session.path
+            for candidate in selection.candidates
+            for session in self._facts.sessions_of(candidate.folder, candidate.session_id)
+        }
+        for path in sorted(touched - going - set(wanted)):
+            selection.notices.append(f"session {self.folders[path].id} is kept: {why}")
+
+    def _selection(self) -> Selection:
+        return Selection(looked_at=len(self.folders))
+
+    def _old_enough(self, policy: Policy) -> list[Folder]:
+        """Return the folders that any rule may let go, by their days alone; a few are read at the same time."""
+        old = [
+            folder
+            for folder in self.folders.values()
+            if folder.day and is_over(folder.day, policy.shortest_days(folder.app_id), self._today)
+        ]
+        self._facts.with_meetings(old)
+        return sorted(old, key=lambda folder: folder.path)
+
+    def _require_matches(self, policy: Policy, target: str) -> None:
+        """Check that all rules and holds mean something: all of the archive is read only if one seems not to."""
+        unmatched = list(policy.must_match())
+        everything = list(self.folders.values())
+        for folders in (self._old_enough(policy), everything):
+            if unmatched:
+                facts = self._facts.with_meetings(folders)
+                unmatched = [entry for entry in unmatched if not any(entry.matches(its) for its in facts)]
+        if unmatched:
+            hint = "nothing in the archive is like that: correct it, or write may_match_nothing = true"
+            raise PolicyInvalid(target, tuple(f"{entry.target}: {hint}" for entry in unmatched))
+
+    def _of_ids(self, recording_ids: Iterable[str], selection: Selection) -> set[str]:
+        by_id: dict[str, list[str]] = {}
+        for folder in self.folders.values():
+            if folder.kind == "recording":
+                by_id.setdefault(folder.id, []).append(folder.path)
+        unknown = [recording_id for recording_id in recording_ids if recording_id not in by_id]
+        deleted = find_by_id(self._bucket, self._root, unknown)
+        selection.notices += [f"recording {its_id}: {stone.describe()}" for its_id, stone in deleted.items()]
+        if problems := [f"recording {its_id} is not in the archive" for its_id in unknown if its_id not in deleted]:
+            raise RequestUnclear(tuple(problems))
+        return {path for recording_id in recording_ids for path in by_id.get(recording_id, ())}
+
+    def _of_people(self, request: Request, selection: Selection, *, finishing: bool) -> set[str]:
+        """Return the folders of sessions in which people took part, and of the recordings of these sessions."""
+        folders = list(self.folders.values())
+        facts = dict(zip((folder.path for folder in folders), self._facts.read(folders), strict=True))
+        ids, names = set(request.participant_ids), set(request.participant_names)
+        mine = {path for path, its in facts.items() if ids & its.person_ids or names & its.person_names}
+        known_ids, known_names = (
+            {text for path in mine for text in getattr(facts[path], name)} for name in ("person_ids", "person_names")
+        )
+        problems = ["participant_ids: an id is of nobody in the archive"] if ids - known_ids else []
+        problems += ["participant_names: a name is of nobody in the archive"] if names - known_names else []
+        if problems and not finishing:
+            raise RequestUnclear(tuple(problems))
+        selection.notices += problems
+        for folder in folders:
+            of_sessions = self._facts.sessions_of(folder, facts[folder.path].session_id)
+            mine |= {folder.path} if any(session.path in mine for session in of_sessions) else set()
+        self._tell_unknown(folders, selection)
+        return mine
+
+    def _tell_unknown(self, folders: Collection[Folder], selection: Selection) -> None:
+        """Tell of the recordings of which the archive does not say who took part."""
+        unknown = [folder.id for folder in folders if folder.kind == "recording" and not self._knows_people(folder)]
+        if unknown:
+            named = ", ".join(sorted(unknown)[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
+            selection.notices.append(f"the archive does not say who took part in {len(unknown)} recordings: {named}")
+
+    def _knows_people(self, recording: Folder) -> bool:
+        sessions = self._facts.sessions_of(recording, self._facts.of(recording).session_id)
+        return any(self._facts.of(session).has_people for session in sessions)
+
+    def _with_sessions(self, due: Mapping[str, str]) -> list[Candidate]:
+        """Return the candidates, oldest first, each session with the last of its recordings.
+
+        Args:
+            due: reasons by the paths of folders.
+        """
+        recordings = sorted(
+            (self.folders[path] for path in due if self.folders[path].kind == "recording"),
+            key=lambda folder: (folder.day or LONG_AGO, folder.path),
+        )
+        last = {session: folder.path for folder in recordings for session in self._sessions_going(folder, due)}
+        going: dict[str, list[str]] = {}  # sessions by the recording that they go with, the last of theirs
+        for session, path in sorted(last.items()):
+            going.setdefault(path, []).append(session)
+        candidates = [
+            Candidate(folder, self._facts.of(folder).session_id, due[folder.path], tuple(going.get(folder.path, ())))
+            for folder in recordings
+        ]
+        alone = [self.folders[path] for path in due if self.folders[path].kind == "session" and path not in last]
+        candidates += [Candidate(its, its.id, due[its.path]) for its in alone if not self._has_others(its, due)]
+        return sorted(candidates, key=lambda candidate: candidate.order)
+
+    def _sessions_going(self, recording: Folder, due: Collection[str]) -> list[str]:
+        """Return the folders of a recording's session, if no other recording needs them."""
+        session_id = self._facts.of(recording).session_id
+        if not session_id:
+            return []
+        archived = self._facts.sessions_of(recording, session_id)
+        if archived:
+            return [session.path for session in archived if not self._has_others(session, due)]
+        if recording.day is None or self._today - recording.day > DOCUMENTS_MAY_COME:
+            return []
+        of_nothing = Folder(f"{recording.path.rpartition(recording.name)[0]}session-{session_id}/")
+        return [] if self._has_others(of_nothing, due) else [of_nothing.path]
+
+    def _has_others(self, session: Folder, due: Collection[str]) -> bool:
+        """Tell whether a recording that stays is of a session, or may be as far as anybody knows."""
+        near = [folder for folder in self._near.recordings_near(session) if folder.path not in due]
+        return any(
+            its.session_id == session.id or (its.unknown and not its.session_id) for its in self._facts.read(near)
+        )

@@ -1,0 +1,124 @@
+"""The stages of a run of the retention, and what they work with."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import Event
+from typing import TYPE_CHECKING
+
+from tasks.archive import find_tombstone, list_begun, list_tombstones
+from tasks.retention.deletion import Cause, Deletion
+from tasks.retention.facts import Facts
+from tasks.retention.policy import policy_key, read_policy
+from tasks.retention.removal import Target
+from tasks.retention.selection import Kept, Selection, Selector
+from tasks.workers import a_few_at_a_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tasks.archive import Tombstone
+    from tasks.retention.policy import Policy
+    from tasks.retention.selection import Candidate, Request
+    from tasks.s3 import Store
+    from tasks.session import StoreAccess
+    from tasks.settings import ArchiveSettings
+    from tasks.text import Log
+
+
+@dataclass(frozen=True)
+class RetentionSession:
+    """What all stages of a run share."""
+
+    settings: ArchiveSettings
+    store_access: StoreAccess
+    log: Log
+
+    @contextmanager
+    def attempt(self) -> Iterator[Store]:
+        """Give the store for one attempt at a stage."""
+        stop = Event()
+        try:
+            yield self.store_access.store(stop)
+        finally:
+            stop.set()
+
+
+@dataclass
+class RetentionPlan:
+    """What is to be done."""
+
+    policy: Policy | None = None
+    policy_sha256: str = ""
+    selection: Selection = field(default_factory=Selection)
+    unfinished: list[Tombstone] = field(default_factory=list)  # deletions that began earlier
+    locked: list[Tombstone] = field(default_factory=list)  # of these, what a lock of the store keeps
+
+
+def plan_deletions(session: RetentionSession, request: Request, reason: str) -> RetentionPlan:
+    """Decide what is to be deleted, and find the deletions that are not finished; nothing is changed.
+
+    Raises:
+        PolicyInvalid, RequestUnclear: nothing is to be deleted, then.
+        StoreRefused, StoreUnavailable: the archive cannot be listed.
+    """
+    now = datetime.now(UTC)
+    root = session.settings.root
+    with session.attempt() as store:
+        known = read_policy(store, root)
+        policy, sha256 = known or (None, "")
+        selector = Selector(store, root, now.date())
+        plan = RetentionPlan(policy, sha256, Selection(looked_at=len(selector.folders)))
+        unfinished = _find_unfinished(store, root, selector)
+        if not request.is_empty:
+            plan.selection = selector.by_request(request, policy, reason, finishing=bool(unfinished))
+        elif policy is not None:
+            plan.selection = selector.by_policy(policy, f"s3://{store.bucket}/{policy_key(root)}")
+        for tombstone in unfinished:
+            _sort_in(tombstone, selector, plan, now)
+        return plan
+
+
+def _find_unfinished(store: Store, root: str, selector: Selector) -> list[Tombstone]:
+    """Return the tombstones of deletions that are not finished: they have begun, or something has come back since."""
+    back = [folder for folder, _ in list_tombstones(store, root) if folder in selector.folders]
+    folders = sorted({*list_begun(store, root), *back})
+    found = a_few_at_a_time(lambda folder: find_tombstone(store, root + folder), folders)
+    return [tombstone for tombstone in found if tombstone is not None and tombstone.is_in_force]
+
+
+def _sort_in(tombstone: Tombstone, selector: Selector, plan: RetentionPlan, now: datetime) -> None:
+    """Note what is to become of an unfinished deletion: a hold or a lock of the store keeps it, or it is finished."""
+    selection, folder = plan.selection, selector.folders.get(tombstone.folder)
+    facts = Facts(tombstone.kind, tombstone.id, tombstone.app_id)
+    hold = plan.policy.hold_of(facts, or_may=False) if plan.policy else ""
+    same = [candidate for candidate in selection.candidates if candidate.folder.path == tombstone.folder]
+    if hold and folder is not None:
+        selection.held.append(Kept(folder, f"{hold}; its deletion began on {tombstone.begun_at:%Y-%m-%d}"))
+    elif folder is None and tombstone.is_locked(now):
+        plan.locked.append(tombstone)
+    else:
+        sessions = (*tombstone.with_sessions, *(path for candidate in same for path in candidate.sessions))
+        plan.unfinished.append(tombstone.model_copy(update={"with_sessions": tuple(dict.fromkeys(sessions))}))
+    selection.candidates = [candidate for candidate in selection.candidates if candidate not in same]
+
+
+def delete_recording(session: RetentionSession, target: Target, cause: Cause) -> list[Tombstone]:
+    """Delete a recording, with the documents of its session where they go with it; return what came of it."""
+    with session.attempt() as store:
+        deletion = Deletion(store, session.settings.root, datetime.now(UTC), session.log)
+        return deletion.delete(target, cause)
+
+
+def target_of(candidate: Candidate) -> Target:
+    """Return what is to be deleted for a candidate."""
+    folder = candidate.folder
+    return Target(folder.kind, folder.id, folder.path, candidate.session_id, candidate.sessions)
+
+
+def target_again(tombstone: Tombstone) -> tuple[Target, Cause]:
+    """Return what a tombstone says is to be deleted, and why."""
+    target = Target(tombstone.kind, tombstone.id, tombstone.folder, tombstone.session_id, tombstone.with_sessions)
+    return target, Cause(tombstone.cause, tombstone.reason, tombstone.by)
