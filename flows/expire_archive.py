@@ -210,10 +210,9 @@ if __name__ == "__main__":
 
 from typing import Any
 
-from prefect import flow
-
 from tasks import cli
 from tasks.orchestration.engine import PrefectEngine
+from tasks.orchestration.flow import flow
 
 
 def _run_name() -> str:

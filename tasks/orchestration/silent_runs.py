@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 NAME = "realtimekit-archiver: end silent runs"
 FLOWS = (
     "archive-recording", "archive-session", "sweep-recordings", "audit-archive", "describe-recording",
-    "update-catalog", "restore-recording", "doctor",
+    "update-catalog", "restore-recording", "copy-archive", "expire-archive", "doctor",
 )  # fmt: skip
 """Whose runs are ended. Other projects on the same server may have turned heartbeats off, or have older clients."""
 _RUN = "prefect.flow-run"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FOR_A_SMALL_RECORDING = (
     ("get_object bagit.txt", "it is not archived yet"),
+    ("get_object _deleted/", "it was not deleted on purpose, so that the transfer is not in vain"),
     ("head_object data/video/", "no earlier run has stored the file"),
     ("head_object bagit.txt", "the file that is about to be written is in no bag of another run"),
     ("put_object data/video/", "the file"),
@@ -30,7 +31,9 @@ FOR_A_SMALL_RECORDING = (
     ("put_object manifest-sha256.txt", "the checksums"),
     ("put_object tagmanifest-sha256.txt", "the checksums of these"),
     ("list_objects_v2 data/", "no other run has replaced a file since it was verified"),
+    ("get_object _deleted/", "nobody has deleted it on purpose meanwhile"),
     ("put_object bagit.txt", "the marker"),
+    ("get_object _deleted/", "nor just before there was a marker, which a deletion would have taken away"),
     ("get_object bagit.txt", "the bag is read as a stranger would read it"),
     ("get_object bag-info.txt", "of two runs at once, no tag file is of the other"),
     ("get_object manifest-sha256.txt", "the same"),
@@ -39,6 +42,7 @@ FOR_A_SMALL_RECORDING = (
     ("list_objects_v2 ", "what the bag states lies there, and nothing else"),
 )
 """Requests to the store, with what no promise could be kept without."""
+DELETED = "_deleted/"
 FILES = ("bag-info.txt", "bagit.txt", "manifest-sha256.txt", "recording.json", "tagmanifest-sha256.txt",
          "data/audio/audio.mp3", "data/video/video.mp4")  # fmt: skip
 
@@ -53,7 +57,11 @@ class Requests:
     def __call__(self, method: str, request: dict[str, Any], send: Callable[[], Any]) -> Any:
         """Note one, and let it pass."""
         path = str(request.get("Key", request.get("Prefix", ""))).removeprefix(self._folder)
-        self.made.append(f"{method} {path.rpartition('/')[0]}/" if path.startswith("data/") else f"{method} {path}")
+        if path.startswith("data/"):
+            path = f"{path.rpartition('/')[0]}/"
+        elif DELETED in path:
+            path = DELETED
+        self.made.append(f"{method} {path}")
         return send()
 
 
