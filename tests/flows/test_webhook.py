@@ -153,13 +153,20 @@ def test_another_announcement_of_the_same_recording_is_another_run(deployed: str
     assert len(runs(deployed, recording_id)) == 2
 
 
+@pytest.mark.timeout(240)  # the patience of the receiver, twice
 def test_concurrent_duplicates_are_one_run(deployed: str, signer: Signer) -> None:
     recording_id = new_id()
     body, headers = signer.delivery(status_update(recording_id))
 
+    async def deliver(client: httpx.AsyncClient) -> httpx.Response:
+        """Deliver it as RealtimeKit does: again, if Prefect's server, whose SQLite is locked at times, was silent."""
+        answer = await client.post("/webhook", content=body, headers=headers)
+        if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+            answer = await client.post("/webhook", content=body, headers=headers)
+        return answer
+
     async def ask(client: httpx.AsyncClient) -> None:
-        posts = [client.post("/webhook", content=body, headers=headers) for _ in range(12)]
-        answers = await asyncio.gather(*posts)
+        answers = await asyncio.gather(*[deliver(client) for _ in range(12)])
         assert {answer.status_code for answer in answers} == {202}
         assert len({answer.json()["flow_run_id"] for answer in answers}) == 1
 
