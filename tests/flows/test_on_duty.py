@@ -185,6 +185,7 @@ def _seconds(earlier: str, later: str) -> float:
 
 def test_a_webhook_brings_a_sessions_documents_and_a_later_one_what_came_since(on_duty: World) -> None:
     session = on_duty.kit.add_session(StandInSession())
+    on_duty.add(meeting_id=session.meeting_id, details={"session_id": session.id})  # without one, nothing is archived
     session.summary = StandInDocument(MediaSource(b"# Decisions", "text/plain"), "summary.txt", looks_before=1)
     with worker(on_duty), Signer() as signer, listening(on_duty, signer) as (_, address):
         for version, event in enumerate(("meeting.ended", "meeting.summary"), 1):
