@@ -95,8 +95,11 @@ class Expiring:
 
     def tombstone(self, folder: str) -> Tombstone | None:
         """Return the tombstone of what lay in a folder."""
-        content = self.bench.objects().get(tombstone_key(folder))
-        return None if content is None else Tombstone.model_validate_json(content)
+        key = tombstone_key(folder)
+        if key not in self.bench.stored_keys(key):
+            return None
+        content = self.bench.s3.get_object(Bucket=self.bench.bucket, Key=key)["Body"].read()
+        return Tombstone.model_validate_json(content)
 
     def put(self, key: str, content: bytes = b"x") -> None:
         """Put an object into the bucket."""
