@@ -26,7 +26,7 @@ from tasks.orchestration.prefect_checks import PrefectChecks
 from tasks.s3.multipart import Store as StoreOfOurs
 from tests.flows.duty import asked
 from tests.flows.test_prefect_yaml import DEPLOYMENTS
-from tests.flows.world import PROJECT, World, eventually
+from tests.flows.world import PROJECT, World, eventually, new_world
 from tests.standins.realtimekit import Stall
 
 if TYPE_CHECKING:
@@ -45,9 +45,7 @@ def alone(
     kit: RealtimeKitStandIn, any_server: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[World]:
     """An API and a bucket, with this very process set up for them, and no Prefect server."""
-    bucket = f"bucket-{uuid.uuid4().hex[:12]}"
-    any_server.client().create_bucket(Bucket=bucket)
-    world = World(kit, any_server, bucket, "", tmp_path)
+    world = new_world(kit, any_server, "", tmp_path)
     world.add(invoked_time=datetime.now(UTC) - timedelta(hours=1))
     for name, value in world.settings().items():
         monkeypatch.setenv(name, value)

@@ -169,7 +169,9 @@ class World:
 
 
 def new_world(kit: RealtimeKitStandIn, store: Store, prefect_api: str, folder: Path) -> World:
-    """Return a world with no recordings yet, and an empty bucket."""
+    """Return a world with no recordings yet, and an empty bucket; a store that a test has killed is started again."""
+    if not store.running:
+        store.start()
     bucket = f"bucket-{uuid.uuid4().hex[:12]}"
     store.client().create_bucket(Bucket=bucket)
     return World(kit, store, bucket, prefect_api, folder)
