@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tests.standins.archived_classes import ArchivedClasses
     from tests.standins.realtimekit import StandInRecording
     from tests.support.archiving import Archiving
+    from tests.torture.store.proxy import StoreProxy
 
 
 def archived(bench: Archiving, size: int = 1000, **more: Any) -> StandInRecording:
@@ -308,6 +309,19 @@ def test_the_same_place_is_no_second_copy(rclone: Archiving) -> None:
         with pytest.raises(CopyUnusable, match="lie in the same place of one bucket"):
             SecondCopy(rclone, rclone.s3, rclone.bucket).run(different=place)
     assert SecondCopy(rclone, rclone.s3, rclone.bucket).run().copied == 1
+
+
+def test_another_address_of_the_archives_store_is_no_second_copy_and_nothing_is_deleted_by_it(
+    rclone: Archiving, proxy: StoreProxy
+) -> None:
+    recording = archived(rclone)
+    proxy.start_over()
+    before = archive_of(rclone)
+    same = SecondCopy(rclone, client_of(rclone.server), rclone.bucket, "archive")
+    for replace in (frozenset({recording.id}), frozenset[str]()):
+        with pytest.raises(CopyUnusable, match="one store has two names"):
+            same.run(replace=replace)
+        assert archive_of(rclone) == before
 
 
 def test_whose_store_is_away_or_refuses_is_told(rclone: Archiving, copy: SecondCopy) -> None:
