@@ -197,6 +197,25 @@ def test_another_bag_in_the_copy_is_named_and_replaced_only_on_demand_once_the_a
     assert copy.objects()[f"{folder}bagit.txt"]
 
 
+@pytest.mark.parametrize("etag", ['""', '"1000-stored"'])
+def test_listings_that_tell_nothing_of_contents_prove_no_two_bags_to_be_the_same(
+    rclone: Archiving, copy: SecondCopy, etag: str
+) -> None:
+    recording = archived(rclone)
+    copy.run()
+    recording.video = MediaSource(SyntheticContent(1000, seed=7), "video/mp4")
+    rclone.archived(recording, overwrite=True)
+
+    def conceal(method: str, _request: dict[str, Any], send: Callable[[], Any]) -> Any:
+        answer = send()
+        for listed in answer.get("Contents", ()) if method == "list_objects_v2" else ():
+            listed["ETag"] = etag
+        return answer
+
+    (failure,) = copy.run(conceal, conceal).failures
+    assert failure.problems[0].kind == "another"
+
+
 def test_damage_in_the_copy_is_told_and_what_it_lost_is_brought_again(rclone: Archiving, copy: SecondCopy) -> None:
     lost, cut = archived(rclone), archived(rclone, 2000)
     copy.run()
