@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tasks.archive import bag, layout
 from tasks.archive.lookup import describe_files, find_bag
 from tasks.archive.models import ArchivedFile, ArchivedRecording
-from tasks.archive.retention import lock_all, require_lockable, require_unlocked
+from tasks.archive.retention import lock_all, put_marker, require_lockable, require_unlocked
 from tasks.archive.tombstones import require_not_deleted
 from tasks.archive.upload_journal import UploadJournal
 from tasks.archive.verify import read_back
@@ -239,9 +239,10 @@ class Archive:
     def _write(self, recording: Recording, tags: Mapping[str, bytes], retention: Retention = UNLOCKED) -> None:
         folder = self.folder(recording)
         for name, content in tags.items():
-            kept, of = name == layout.MARKER, bag.tag_type(name)
-            if self._store.put(folder + name, content, of, if_absent=kept, retention=retention):
-                self._store.require_locked(folder + name, retention)
+            if name == layout.MARKER:
+                put_marker(self._store, folder + name, content, bag.tag_type(name), retention)
+            else:
+                self._store.put(folder + name, content, bag.tag_type(name))
 
     def _lock(self, recording: Recording, paths: Iterable[str]) -> Retention:
         return lock_all(self._store, [self.folder(recording) + path for path in paths])

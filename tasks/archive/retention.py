@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from tasks.errors import ArchiveLocked, LocksUnsupported
+from tasks.errors import ArchiveLocked, LocksUnsupported, StoredWrong, StoreRefused
 from tasks.s3 import UNLOCKED, Retention
 from tasks.workers import a_few_at_a_time
 
@@ -44,6 +44,24 @@ def lock_all(bucket: Bucket, keys: Iterable[str]) -> Retention:
     retention = Retention(lock.mode, lock.until(datetime.now(UTC)))
     a_few_at_a_time(lambda key: bucket.lock(key, retention), list(keys))
     return retention
+
+
+def put_marker(bucket: Bucket, key: str, content: bytes, content_type: str, retention: Retention) -> None:
+    """Write a bag's marker with its lock, unless there is a marker.
+
+    A marker that the store has not locked is taken back: the next run would find a bag, and all would seem well.
+
+    Raises:
+        StoreRefused: these credentials may not ask for locks.
+        StoredWrong: the store does not state the lock that it took.
+    """
+    if not bucket.put(key, content, content_type, if_absent=True, retention=retention):
+        return
+    try:
+        bucket.require_locked(key, retention)
+    except (StoredWrong, StoreRefused):
+        bucket.delete([key])
+        raise
 
 
 def require_unlocked(bucket: Bucket, url: str, keys: Sequence[str]) -> None:

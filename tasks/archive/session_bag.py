@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from tasks.archive import bag, layout
 from tasks.archive.models import ArchivedFile
-from tasks.archive.retention import lock_all, require_lockable
+from tasks.archive.retention import lock_all, put_marker, require_lockable
 from tasks.archive.session_lookup import committed_versions, find_newest, list_versions
 from tasks.archive.session_models import ArchivedMeetingSession
 from tasks.archive.session_versions import merge, read_versions
@@ -174,9 +174,8 @@ class SessionArchive:
         retention = lock_all(self._store, [folder + path for path in sent])
         self._require_stored(folder, state, tags, sent)
         self.require_not_deleted(session)
-        marker_key, content_type = folder + layout.MARKER, bag.tag_type(layout.MARKER)
-        if self._store.put(marker_key, marker, content_type, if_absent=True, retention=retention):
-            self._store.require_locked(marker_key, retention)
+        marker_key = folder + layout.MARKER
+        put_marker(self._store, marker_key, marker, bag.tag_type(layout.MARKER), retention)
         self.require_not_deleted(session, marker_key)
 
     def _put_piece(self, folder: str, session: MeetingSession, piece: Piece) -> str:

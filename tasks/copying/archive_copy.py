@@ -23,6 +23,7 @@ from tasks.copying.tombstones import (
     deleted_folders,
     find_revoked,
     is_deleted,
+    is_deletion_certain,
     is_derived_of_deleted,
     list_tombstones,
 )
@@ -110,7 +111,8 @@ class ArchiveCopy:
         with context.at_copy():
             copy = list_month(context.copy, context.copy_root, month)
         here = {session_of(bag.folder) or bag.folder for bag in first.bags.values() if bag.is_bag}
-        self._deleted -= find_revoked(context.first, context.first_root, here & self._deleted)
+        there = {session_of(folder) or folder for folder in copy.bags} - here
+        self._deleted -= find_revoked(context, here & self._deleted, there & self._deleted)
         bags = [bag for bag in first.bags.values() if bag.is_bag and not is_deleted(bag.folder, self._deleted)]
         if self._options.compare:
             self._compare(bags, copy)
@@ -214,7 +216,8 @@ class ArchiveCopy:
     def _settle_deleted(self, bag: ListedBag, copy: ListedMonth, *, is_archived: bool) -> None:
         """Delete from the copy what was deleted from the archive, if that is wanted; else report it."""
         findings, options = self._findings, self._options
-        if options.compare or is_archived or findings.removed >= options.max_deletions:
+        is_wanted = not (options.compare or is_archived) and findings.removed < options.max_deletions
+        if not is_wanted or not is_deletion_certain(self._context, bag.folder):
             findings.deleted.add(bag.folder)
             return
         derived = [stored for path, stored in copy.derived.items() if layout.derived_folder(path) == bag.folder]

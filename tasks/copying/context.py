@@ -63,6 +63,12 @@ class CopySession:
         """Check that the two archives are two."""
         require_two_places(self.settings, self.store_access, self.copy_settings, self.copy_access)
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether buckets and prefixes are the same, so that two addresses may be those of one store."""
+        first, copy = self.settings, self.copy_settings
+        return first.bucket == copy.bucket and (first.root.startswith(copy.root) or copy.root.startswith(first.root))
+
     @contextmanager
     def attempt(self) -> Iterator[CopyContext]:
         """Give what one attempt at a stage works with; all of it ends with the block."""

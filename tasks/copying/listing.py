@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
     from tasks.archive import Month
     from tasks.s3 import Bucket, StoredObject
+
+_MD5 = re.compile("[0-9a-fA-F]{32}")
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ def list_month(bucket: Bucket, root: str, month: Month) -> ListedMonth:
 def has_same_content(first: StoredObject, second: StoredObject) -> bool:
     """Tell whether two objects of one size hold the same, as far as listings show.
 
-    An ETag is the MD5 of what was stored in one request, in most stores. Others give any, and never the same twice.
+    An ETag is the MD5 of what was stored in one request, in most stores. Others give any, and never the same twice; or
+    none at all, which tells nothing.
     """
-    return first.size == second.size and bare_etag(first.etag) == bare_etag(second.etag)
+    etag = bare_etag(first.etag)
+    return bool(_MD5.fullmatch(etag)) and first.size == second.size and etag == bare_etag(second.etag)

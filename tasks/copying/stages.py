@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.copying.archive_copy import ArchiveCopy
+from tasks.copying.places import require_apart
 
 if TYPE_CHECKING:
     from tasks.copying.archive_copy import CopyOptions
@@ -25,4 +26,6 @@ def copy_bags(session: CopySession, findings: CopyFindings, options: CopyOptions
         CopyUnusable, CopyUnavailable: the copy's store.
     """
     with session.attempt() as context:
+        if (options.replace or session.is_doubtful) and not options.compare:
+            require_apart(context)
         ArchiveCopy(context, findings, options).run()

@@ -8,13 +8,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tasks.archive import find_tombstone, layout, session_of
+from tasks.archive import find_tombstone, layout, session_of, shown
 from tasks.errors import TombstoneUnreadable
 from tasks.settings import APP_ID
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from tasks.archive import Tombstone
+    from tasks.copying.context import CopyContext
     from tasks.s3 import Bucket, StoredObject
 
 DELETED = layout.DELETED
@@ -45,23 +47,57 @@ def deleted_folders(paths: Iterable[str]) -> frozenset[str]:
     return frozenset(f"{match['folder']}/" for path in paths if (match := _TOMBSTONE.fullmatch(path)))
 
 
-def find_revoked(bucket: Bucket, root: str, folders: Iterable[str]) -> frozenset[str]:
-    """Return the folders whose tombstones say that a person wanted it archived again.
+def find_revoked(context: CopyContext, archived: Iterable[str], only_in_copy: Iterable[str]) -> frozenset[str]:
+    """Return the folders of which no tombstone in force says any longer that they were deleted.
 
     Args:
-        bucket: where the archive is.
-        root: its key prefix, with a slash at its end, or empty.
-        folders: of what is in the archive although there are tombstones.
+        context: of the run.
+        archived: folders of what is in the archive: what the copy alone says of them does not count.
+        only_in_copy: folders of what is in the copy alone.
     """
-    return frozenset(folder for folder in folders if _is_revoked(bucket, root + folder))
+    revoked = {folder for folder in archived if not _is_in_force(context.first, context.first_root + folder)}
+    return frozenset(revoked | {folder for folder in only_in_copy if _is_revoked(context, folder)})
 
 
-def _is_revoked(bucket: Bucket, folder: str) -> bool:
+def _is_in_force(bucket: Bucket, folder: str) -> bool:
     try:
         tombstone = find_tombstone(bucket, folder)
     except TombstoneUnreadable:  # then it counts
+        return True
+    return tombstone is not None and tombstone.is_in_force
+
+
+def _is_revoked(context: CopyContext, folder: str) -> bool:
+    try:
+        tombstone = _find_in_either(context, folder)
+    except TombstoneUnreadable:
         return False
     return tombstone is not None and not tombstone.is_in_force
+
+
+def is_deletion_certain(context: CopyContext, folder: str) -> bool:
+    """Tell whether a bag may be deleted from the copy: a tombstone that can be read is in force now.
+
+    A person may have revoked the tombstone since it was listed, while the copy's bag is the last one.
+
+    Args:
+        context: of the run.
+        folder: of the bag, below the roots, with a slash at its end.
+    """
+    try:
+        tombstone = _find_in_either(context, session_of(folder) or folder)
+    except TombstoneUnreadable as unreadable:
+        context.log.warning("Not deleted from the copy: %s: %s", shown(folder), unreadable)
+        return False
+    return tombstone is not None and tombstone.is_in_force
+
+
+def _find_in_either(context: CopyContext, folder: str) -> Tombstone | None:
+    """Return the archive's tombstone, or the copy's if the archive has none."""
+    if (tombstone := find_tombstone(context.first, context.first_root + folder)) is not None:
+        return tombstone
+    with context.at_copy():
+        return find_tombstone(context.copy, context.copy_root + folder)
 
 
 def is_deleted(folder: str, deleted: Collection[str]) -> bool:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tests.standins.archived_classes import ArchivedClasses
     from tests.standins.realtimekit import StandInRecording
     from tests.support.archiving import Archiving
+    from tests.torture.store.proxy import StoreProxy
 
 
 def archived(bench: Archiving, size: int = 1000, **more: Any) -> StandInRecording:
@@ -36,6 +37,22 @@ def archived(bench: Archiving, size: int = 1000, **more: Any) -> StandInRecordin
 def folder_of(bench: Archiving, recording: StandInRecording) -> str:
     """Return a recording's folder below the archive's root."""
     return bench.folder(recording).removeprefix("archive/")
+
+
+def tombstone_of(bench: Archiving, recording: StandInRecording, state: str) -> tuple[str, bytes]:
+    """Return the path of a recording's tombstone, below the archive's root, and its content."""
+    folder = folder_of(bench, recording)
+    tombstone = Tombstone.model_validate({
+        "kind": "recording", "id": recording.id, "app_id": folder.partition("/")[0], "folder": folder, "state": state,
+        "cause": "request", "reason": "asked for", "by": "Kim", "begun_at": datetime.now(UTC),
+    })  # fmt: skip
+    return f"_deleted/{folder.rstrip('/')}.json", tombstone.model_dump_json().encode()
+
+
+def lose(bench: Archiving, recording: StandInRecording) -> None:
+    """Delete a recording's bag from the archive, and leave its tombstone."""
+    for path in [path for path in archive_of(bench) if path.startswith(folder_of(bench, recording))]:
+        bench.s3.delete_object(Bucket=bench.bucket, Key=f"archive/{path}")
 
 
 def put(bench: Archiving, path: str, content: bytes) -> None:
@@ -180,6 +197,25 @@ def test_another_bag_in_the_copy_is_named_and_replaced_only_on_demand_once_the_a
     assert copy.objects()[f"{folder}bagit.txt"]
 
 
+@pytest.mark.parametrize("etag", ['""', '"1000-stored"'])
+def test_listings_that_tell_nothing_of_contents_prove_no_two_bags_to_be_the_same(
+    rclone: Archiving, copy: SecondCopy, etag: str
+) -> None:
+    recording = archived(rclone)
+    copy.run()
+    recording.video = MediaSource(SyntheticContent(1000, seed=7), "video/mp4")
+    rclone.archived(recording, overwrite=True)
+
+    def conceal(method: str, _request: dict[str, Any], send: Callable[[], Any]) -> Any:
+        answer = send()
+        for listed in answer.get("Contents", ()) if method == "list_objects_v2" else ():
+            listed["ETag"] = etag
+        return answer
+
+    (failure,) = copy.run(conceal, conceal).failures
+    assert failure.problems[0].kind == "another"
+
+
 def test_damage_in_the_copy_is_told_and_what_it_lost_is_brought_again(rclone: Archiving, copy: SecondCopy) -> None:
     lost, cut = archived(rclone), archived(rclone, 2000)
     copy.run()
@@ -200,11 +236,10 @@ def test_what_was_deleted_on_purpose_is_not_copied_and_deleted_from_the_copy_onl
     kept, deleted, half, never = archived(rclone), archived(rclone), archived(rclone), archived(rclone)
     copy.run()
     for recording in (deleted, half, never):
-        put(rclone, f"_deleted/{folder_of(rclone, recording).rstrip('/')}.json", b"{}")
+        put(rclone, *tombstone_of(rclone, recording, "deleted"))
     put(rclone, folder_of(rclone, half).rstrip("/") + layout.POSTER, b"derived")
     copy.put(folder_of(rclone, deleted).rstrip("/") + layout.POSTER, b"derived")
-    for path in [path for path in archive_of(rclone) if deleted.id in path and not path.startswith("_deleted/")]:
-        rclone.s3.delete_object(Bucket=rclone.bucket, Key=f"archive/{path}")
+    lose(rclone, deleted)
     for path in [path for path in copy.objects() if never.id in path]:
         copy.delete(path)
     report = copy.run()
@@ -226,14 +261,35 @@ def test_what_was_deleted_on_purpose_is_not_copied_and_deleted_from_the_copy_onl
 
 def test_what_a_person_wanted_archived_again_after_a_deletion_is_copied(rclone: Archiving, copy: SecondCopy) -> None:
     recording = archived(rclone)
-    folder, now = folder_of(rclone, recording), datetime.now(UTC)
-    tombstone = Tombstone(
-        kind="recording", id=recording.id, app_id=folder.partition("/")[0], folder=folder, state="revoked",
-        cause="request", reason="asked for", by="Kim", begun_at=now,
-    )  # fmt: skip
-    put(rclone, f"_deleted/{folder.rstrip('/')}.json", tombstone.model_dump_json().encode())
+    put(rclone, *tombstone_of(rclone, recording, "revoked"))
     assert copy.run().copied == 1
     assert copy.objects() == archive_of(rclone)
+
+
+@pytest.mark.parametrize("state", ["revoked", "unreadable"])
+def test_without_a_tombstone_in_force_the_last_bag_of_a_recording_stays_in_the_copy(
+    rclone: Archiving, copy: SecondCopy, state: str
+) -> None:
+    recording = archived(rclone)
+    copy.run()
+    lose(rclone, recording)  # a run that is to archive it again may wait for hours, or find it gone
+    path, content = tombstone_of(rclone, recording, "revoked")
+    put(rclone, path, content if state == "revoked" else content[:-1])
+    report = copy.run(max_deletions=5)
+    assert f"{folder_of(rclone, recording)}bagit.txt" in copy.objects()
+    assert (report.removed, report.only_in_copy, report.deleted_in_archive) == (
+        0,
+        state == "revoked",
+        state == "unreadable",
+    )
+
+
+def test_a_tombstone_that_the_copy_alone_has_keeps_nothing_of_the_archive_from_it(
+    rclone: Archiving, copy: SecondCopy
+) -> None:
+    recording = archived(rclone)
+    copy.put(*tombstone_of(rclone, recording, "deleted"))
+    assert copy.run().copied == 1
 
 
 def test_what_the_archive_lost_is_named_and_stays_in_the_copy(rclone: Archiving, copy: SecondCopy) -> None:
@@ -272,6 +328,19 @@ def test_the_same_place_is_no_second_copy(rclone: Archiving) -> None:
         with pytest.raises(CopyUnusable, match="lie in the same place of one bucket"):
             SecondCopy(rclone, rclone.s3, rclone.bucket).run(different=place)
     assert SecondCopy(rclone, rclone.s3, rclone.bucket).run().copied == 1
+
+
+def test_another_address_of_the_archives_store_is_no_second_copy_and_nothing_is_deleted_by_it(
+    rclone: Archiving, proxy: StoreProxy
+) -> None:
+    recording = archived(rclone)
+    proxy.start_over()
+    before = archive_of(rclone)
+    same = SecondCopy(rclone, client_of(rclone.server), rclone.bucket, "archive")
+    for replace in (frozenset({recording.id}), frozenset[str]()):
+        with pytest.raises(CopyUnusable, match="one store has two names"):
+            same.run(replace=replace)
+        assert archive_of(rclone) == before
 
 
 def test_whose_store_is_away_or_refuses_is_told(rclone: Archiving, copy: SecondCopy) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tasks.archive import is_made_of
-from tasks.errors import ArchiveLocked, LocksUnsupported, StoreRefused
+from tasks.errors import ArchiveLocked, LocksUnsupported, StoredWrong, StoreRefused
 from tasks.s3 import Part, StoredObject, crc64
 from tests.standins.object_locks import ObjectLocks
 from tests.support.archiving import Run
@@ -153,6 +153,26 @@ def test_a_lock_that_head_conceals_counts_for_whoever_locks(rclone: Archiving, p
     proxy.start_over(lambda request: None if request.operation == "HeadObject" else locks(request))
     with pytest.raises(ArchiveLocked):
         through(rclone, LOCKED).archived(recording.id, overwrite=True)
+
+
+def test_a_store_that_ignores_the_lock_of_the_marker_never_holds_a_bag(
+    rclone: Archiving, proxy: StoreProxy, locks: ObjectLocks
+) -> None:
+    def ignore(request: StoreRequest) -> Fault | None:
+        fault = locks(request)
+        if request.operation == "PutObject" and "retention" not in request.query:
+            locks.locked.pop(request.key, None)
+        return fault
+
+    proxy.start_over(ignore)
+    recording, meeting = rclone.add(1000), Meeting.at(rclone)
+    meeting.put("transcript", transcript("Hello"))
+    for _ in range(2):
+        with pytest.raises(StoredWrong, match="expected the lock COMPLIANCE until"):
+            through(rclone, LOCKED).archived(recording.id)
+        with pytest.raises(StoredWrong, match="expected the lock COMPLIANCE until"):
+            through(rclone, LOCKED).archived_session(meeting.id)
+    assert not [key for key in rclone.stored_keys() if key.endswith("bagit.txt")]
 
 
 def test_of_two_runs_that_overwrite_the_later_one_finds_the_lock_of_the_first(
