@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tasks.copying.findings import CopyFindings
     from tasks.copying.listing import ListedBag, ListedMonth
 
+DISPUTED = "the copy has a tombstone of it, and the archive has none"
 LAG = timedelta(days=1)
 """For how long a store that replicates by itself may lack a bag before that is a failure."""
 
@@ -68,6 +69,7 @@ class ArchiveCopy:
         self._options = options
         self._begun = len(findings.copied)
         self._deleted: frozenset[str] = frozenset()
+        self._disputed: frozenset[str] = frozenset()  # the copy alone says so
         self._wanted = set(options.replace)  # ids that no bag had so far
 
     def run(self) -> None:
@@ -99,7 +101,10 @@ class ArchiveCopy:
         first = list_tombstones(context.first, context.first_root, app_ids)
         with context.at_copy():
             copies = list_tombstones(context.copy, context.copy_root, app_ids)
-        self._deleted = deleted_folders([*first, *copies])
+        self._deleted, self._disputed = (
+            deleted_folders([*first, *copies]),
+            deleted_folders(copies.keys() - first.keys()),
+        )
         if not self._options.compare:
             with Pool(A_FEW, context.stop) as pool:
                 sizes = pool.map(lambda path: copy_small_file(context, path, first[path], copies), first)
@@ -110,9 +115,9 @@ class ArchiveCopy:
         first = list_month(context.first, context.first_root, month)
         with context.at_copy():
             copy = list_month(context.copy, context.copy_root, month)
-        here = {session_of(bag.folder) or bag.folder for bag in first.bags.values() if bag.is_bag}
-        there = {session_of(folder) or folder for folder in copy.bags} - here
-        self._deleted -= find_revoked(context, here & self._deleted, there & self._deleted)
+        held = {session_of(folder) or folder for folder in (*first.bags, *copy.bags)}
+        self._deleted -= find_revoked(context, held & self._deleted)
+        self._note_disputed(first)
         bags = [bag for bag in first.bags.values() if bag.is_bag and not is_deleted(bag.folder, self._deleted)]
         if self._options.compare:
             self._compare(bags, copy)
@@ -120,6 +125,12 @@ class ArchiveCopy:
             self._copy_bags(bags, copy)
             self._copy_derived(first, copy)
         self._look_at_what_only_the_copy_has(first, copy)
+
+    def _note_disputed(self, first: ListedMonth) -> None:
+        """Note what the archive has although the copy alone has a tombstone of it: that is for a person to settle."""
+        for folder in (bag.folder for bag in first.bags.values() if bag.is_bag):
+            if is_deleted(folder, self._deleted & self._disputed):
+                self._findings.note_failure(folder, [CopyProblem(kind="deleted in the copy", path="", detail=DISPUTED)])
 
     def _copy_bags(self, bags: Sequence[ListedBag], copy: ListedMonth) -> None:
         context, findings = self._context, self._findings

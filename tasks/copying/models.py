@@ -10,7 +10,7 @@ class CopyProblem(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    kind: str  # a problem of a restore, or: damaged in the copy, another, missing in the copy
+    kind: str  # a problem of a restore, or: damaged in the copy, another, missing or deleted in the copy
     path: str  # within the bag, fit to be shown; empty for all of the bag
     detail: str
 

@@ -35,6 +35,8 @@ _NEXT = {
     "archived class": "Objects in an archived storage class (GLACIER, DEEP_ARCHIVE) cannot be read now: have them "
     "asked for by flows.restore_recording with --thaw DAYS, and copy them within these days",
     "missing in the copy": "The copy lacks bags: copy them, or look why the store does not replicate them",
+    "deleted in the copy": "A tombstone is in the copy alone, so what it names is not copied: put the "
+    "tombstone into the archive's _deleted/ and delete the bag, or take it out of the copy's",
     "not archived": "Not archived: correct the ids, or ARCHIVE_URL",
 }
 

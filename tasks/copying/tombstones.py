@@ -47,24 +47,14 @@ def deleted_folders(paths: Iterable[str]) -> frozenset[str]:
     return frozenset(f"{match['folder']}/" for path in paths if (match := _TOMBSTONE.fullmatch(path)))
 
 
-def find_revoked(context: CopyContext, archived: Iterable[str], only_in_copy: Iterable[str]) -> frozenset[str]:
-    """Return the folders of which no tombstone in force says any longer that they were deleted.
+def find_revoked(context: CopyContext, folders: Iterable[str]) -> frozenset[str]:
+    """Return the folders whose tombstones say that a person wanted it archived again.
 
     Args:
         context: of the run.
-        archived: folders of what is in the archive: what the copy alone says of them does not count.
-        only_in_copy: folders of what is in the copy alone.
+        folders: of what is in one of the two although there are tombstones.
     """
-    revoked = {folder for folder in archived if not _is_in_force(context.first, context.first_root + folder)}
-    return frozenset(revoked | {folder for folder in only_in_copy if _is_revoked(context, folder)})
-
-
-def _is_in_force(bucket: Bucket, folder: str) -> bool:
-    try:
-        tombstone = find_tombstone(bucket, folder)
-    except TombstoneUnreadable:  # then it counts
-        return True
-    return tombstone is not None and tombstone.is_in_force
+    return frozenset(folder for folder in folders if _is_revoked(context, folder))
 
 
 def _is_revoked(context: CopyContext, folder: str) -> bool:

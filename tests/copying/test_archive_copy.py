@@ -284,11 +284,18 @@ def test_without_a_tombstone_in_force_the_last_bag_of_a_recording_stays_in_the_c
     )
 
 
-def test_a_tombstone_that_the_copy_alone_has_keeps_nothing_of_the_archive_from_it(
+def test_what_the_copy_alone_says_was_deleted_is_never_left_out_without_a_word(
     rclone: Archiving, copy: SecondCopy
 ) -> None:
     recording = archived(rclone)
-    copy.put(*tombstone_of(rclone, recording, "deleted"))
+    path, content = tombstone_of(rclone, recording, "deleted")
+    copy.put(path, content)
+    for compare in (True, False):
+        report = copy.run(compare=compare)
+        (failure,) = report.failures
+        assert (failure.problems[0].kind, failure.folder) == ("deleted in the copy", folder_of(rclone, recording))
+        assert "in the copy alone" in describe_problems(report)
+    copy.delete(path)
     assert copy.run().copied == 1
 
 
