@@ -19,9 +19,9 @@ from tasks.text import MIB
 from tasks.workers import a_few_at_a_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
-    from tasks.s3 import Bucket, StoredObject
+    from tasks.s3 import Bucket
 
 BEGUN_FOLDER = "_begun"
 LARGEST = 4 * MIB
@@ -271,24 +271,35 @@ def find_deleted(bucket: Bucket, folders: Iterable[str]) -> dict[str, Tombstone]
     return {folder: tombstone for folder, tombstone in read if tombstone is not None and tombstone.is_in_force}
 
 
-def list_tombstones(bucket: Bucket, root: str) -> Iterator[tuple[str, StoredObject]]:
-    """Yield the folder that each tombstone is about, below the archive's root, with the tombstone's object.
+def list_unfinished(bucket: Bucket, root: str, here: Container[str]) -> list[str]:
+    """Return the folders of deletions that are not finished, below the archive's root, sorted.
+
+    They have begun, or something of what they are about is in the archive again. Tombstones are listed, and not read.
 
     Args:
         bucket: where the archive is.
         root: its key prefix, with a slash at its end, or empty.
+        here: the folders of what is in the archive, below its root, with a slash at their ends.
     """
+    begun, known = f"{BEGUN_FOLDER}/", set()
+    for key, below in _list_deleted(bucket, root):
+        if below.startswith(begun):
+            known |= {f"{below.removeprefix(begun)}/"} if key.count("/") >= 4 else set()
+        elif (folder := _folder_of(below)) and folder in here:
+            known.add(folder)
+    return sorted(known)
+
+
+def _list_deleted(bucket: Bucket, root: str) -> Iterator[tuple[str, str]]:
+    """Yield the key of each object below `_deleted/`, and what of the key is below that."""
     above = f"{root}{layout.DELETED}/"
-    for stored in bucket.list(above):
-        below = stored.key.removeprefix(above)
-        if not below.startswith(f"{BEGUN_FOLDER}/") and below.endswith(SUFFIX) and below.count("/") == 4:
-            yield f"{below.removesuffix(SUFFIX)}/", stored
+    return ((stored.key, stored.key.removeprefix(above)) for stored in bucket.list(above))
 
 
-def list_begun(bucket: Bucket, root: str) -> list[str]:
-    """Return the folders of unfinished deletions, below the archive's root; arguments as for `list_tombstones`."""
-    above = f"{root}{layout.DELETED}/{BEGUN_FOLDER}/"
-    return [f"{stored.key.removeprefix(above)}/" for stored in bucket.list(above) if stored.key.count("/") >= 4]
+def _folder_of(below: str) -> str:
+    """Return the folder that a tombstone is about, from its key below `_deleted/`; empty if it is no tombstone's."""
+    is_tombstone = not below.startswith(f"{BEGUN_FOLDER}/") and below.endswith(SUFFIX) and below.count("/") == 4
+    return f"{below.removesuffix(SUFFIX)}/" if is_tombstone else ""
 
 
 def find_by_id(bucket: Bucket, root: str, recording_ids: Iterable[str]) -> dict[str, Tombstone]:
@@ -296,6 +307,7 @@ def find_by_id(bucket: Bucket, root: str, recording_ids: Iterable[str]) -> dict[
     wanted = set(recording_ids)
     if not wanted or not bucket.level(f"{root}{layout.DELETED}/")[0]:
         return {}
-    folders = [folder for folder, _ in list_tombstones(bucket, root) if folder.split("/")[-2] in wanted]
+    listed = (_folder_of(below) for _, below in _list_deleted(bucket, root))
+    folders = [folder for folder in listed if folder and folder.split("/")[-2] in wanted]
     found = [find_tombstone(bucket, root + folder) for folder in folders]
     return {tombstone.id: tombstone for tombstone in found if tombstone is not None and tombstone.is_in_force}

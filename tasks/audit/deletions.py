@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.archive import find_tombstone, layout, list_begun, list_tombstones
+from tasks.archive import find_tombstone, layout, list_unfinished
 from tasks.errors import TombstoneUnreadable
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ def find_unfinished(context: AuditContext, folders: Iterable[str], app_ids: Coll
         app_ids: whose deletions; none for all.
     """
     here = {layout.session_of(folder) or folder for folder in folders}
-    back = {folder for folder, _ in list_tombstones(context.store, context.root) if folder in here}
-    known = sorted({*list_begun(context.store, context.root), *back})
+    known = list_unfinished(context.store, context.root, here)
     wanted = [folder for folder in known if not app_ids or folder.partition("/")[0] in app_ids]
     return [tombstone for folder in wanted if (tombstone := find_deletion(context, folder)) is not None]

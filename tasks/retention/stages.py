@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from threading import Event
 from typing import TYPE_CHECKING
 
-from tasks.archive import find_tombstone, list_begun, list_tombstones
+from tasks.archive import find_tombstone, list_unfinished
 from tasks.retention.deletion import Cause, Deletion
 from tasks.retention.facts import Facts
 from tasks.retention.policy import policy_key, read_policy
@@ -83,8 +83,7 @@ def plan_deletions(session: RetentionSession, request: Request, reason: str) -> 
 
 def _find_unfinished(store: Store, root: str, selector: Selector) -> list[Tombstone]:
     """Return the tombstones of deletions that are not finished: they have begun, or something has come back since."""
-    back = [folder for folder, _ in list_tombstones(store, root) if folder in selector.folders]
-    folders = sorted({*list_begun(store, root), *back})
+    folders = list_unfinished(store, root, selector.folders)
     found = a_few_at_a_time(lambda folder: find_tombstone(store, root + folder), folders)
     return [tombstone for tombstone in found if tombstone is not None and tombstone.is_in_force]
 
