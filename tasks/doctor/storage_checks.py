@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tasks.doctor.runner import Check, CheckResult, failed, ok, warning
 from tasks.errors import ArchiverError, StoreRefused, StoreUnavailable
-from tasks.s3 import Retention, encode_md5
+from tasks.s3 import UNLOCKED, Retention, encode_md5, parse_stated_retention
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -155,8 +155,8 @@ class StorageChecks:
             stated = self._ask("get_object_retention", name)
             if _is_denied(stated):
                 return failed("set, but it may not be asked for", "The credentials need GetObjectRetention.")
-            state = {} if isinstance(stated, ArchiverError) else stated.get("Retention") or {}
-            if not Retention(str(state.get("Mode") or ""), state.get("RetainUntilDate")).covers(retention):
+            lock = UNLOCKED if isinstance(stated, ArchiverError) else parse_stated_retention(stated)
+            if not lock.covers(retention):
                 return failed("ignored: the store takes it, and does not state it", advice)
         return self._check_kept(wanted, tried["lock-at-once"])
 

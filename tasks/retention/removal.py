@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tasks.archive import Remains, UploadJournal, layout
 from tasks.errors import StoreRefused
+from tasks.s3 import UNLOCKED
 from tasks.workers import a_few_at_a_time
 
 if TYPE_CHECKING:
@@ -161,10 +162,10 @@ class Remover:
 
     def _explain(self, what: str, refused: StoreRefused, version: ObjectVersion | None) -> Remains:
         """Return why the store does not let an object go; with the date, if a lock keeps it."""
-        lock = self._store.find_lock(version) if version is not None else None
-        if lock is None:
+        lock = self._store.find_lock(version) if version is not None else UNLOCKED
+        if lock == UNLOCKED:
             return Remains(reason=f"{what} ({refused.code})", objects=1)
-        kind = "a legal hold" if lock.is_legal_hold else "a lock"
+        kind = "a legal hold" if lock.legal_hold else "a lock"
         return Remains(reason=f"{kind} of the store keeps older versions", objects=1, until=lock.until)
 
 

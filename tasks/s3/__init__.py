@@ -12,10 +12,10 @@ from tasks.s3.multipart import Part, Store, Upload
 from tasks.s3.part_ranges import PartRange, fill_buffers, grow_part_size, part_ranges
 from tasks.s3.presigned import PresignedDownloads, content_disposition
 from tasks.s3.read_ahead import Reader, open_reader
-from tasks.s3.retention import UNLOCKED, Retention
+from tasks.s3.retention import UNLOCKED, Retention, parse_stated_retention
 from tasks.s3.storage_class import StorageClass, ThawTier
 from tasks.s3.throttle import Throttle
-from tasks.s3.versions import Lock, ObjectVersion
+from tasks.s3.versions import ObjectVersion
 from tasks.storage_options import StorageOptions
 
 __all__ = [
@@ -28,7 +28,6 @@ __all__ = [
     "UNLOCKED",
     "WITH_CRC64NVME",
     "Bucket",
-    "Lock",
     "ObjectVersion",
     "Part",
     "PartRange",
@@ -54,6 +53,7 @@ __all__ = [
     "grow_part_size",
     "new_s3_client",
     "open_reader",
+    "parse_stated_retention",
     "part_ranges",
     "translate_error",
     "verifies_crc64",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tasks.errors import StoredWrong, StoreRefused
 from tasks.s3.caller import Calls
 from tasks.s3.error_codes import NOT_FOUND, NOT_SUPPORTED
-from tasks.s3.retention import UNLOCKED, WITHOUT_LOCKS, Retention
+from tasks.s3.retention import UNLOCKED, WITHOUT_LOCKS, Retention, parse_stated_retention
 
 
 class ObjectLocks(Calls):
@@ -63,5 +63,4 @@ class ObjectLocks(Calls):
             if refused.code not in WITHOUT_LOCKS | NOT_FOUND | NOT_SUPPORTED:
                 raise
             return UNLOCKED
-        stated = answer.get("Retention") or {}
-        return Retention(str(stated.get("Mode") or ""), stated.get("RetainUntilDate"))
+        return parse_stated_retention(answer)

@@ -55,6 +55,12 @@ class Retention:
 UNLOCKED = Retention()
 
 
+def parse_stated_retention(answer: Mapping[str, Any]) -> Retention:
+    """Return the lock that an answer to GetObjectRetention states; of legal holds, the answer says nothing."""
+    stated = answer.get("Retention") or {}
+    return Retention(str(stated.get("Mode") or ""), stated.get("RetainUntilDate"))
+
+
 def parse_retention(answer: Mapping[str, Any]) -> Retention:
     """Return the lock that an answer to HEAD states."""
     until = answer.get("ObjectLockRetainUntilDate")

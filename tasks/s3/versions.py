@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from tasks.errors import StoreRefused
 from tasks.s3.bucket import Bucket
 from tasks.s3.error_codes import NOT_SUPPORTED
+from tasks.s3.retention import UNLOCKED, parse_retention
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from tasks.s3.retention import Retention
 
 _NEXT_PAGE = {"KeyMarker": "NextKeyMarker", "VersionIdMarker": "NextVersionIdMarker"}
 
@@ -25,14 +26,6 @@ class ObjectVersion:
     key: str
     id: str = field(repr=False)
     is_delete_marker: bool = False
-
-
-@dataclass(frozen=True)
-class Lock:
-    """What keeps a version from being deleted."""
-
-    until: datetime | None  # None for a legal hold, which has no end, or if the store does not tell
-    is_legal_hold: bool = False
 
 
 class VersionedBucket(Bucket):
@@ -71,14 +64,11 @@ class VersionedBucket(Bucket):
         """
         self._ask("delete_object", version.key, VersionId=version.id)
 
-    def find_lock(self, version: ObjectVersion) -> Lock | None:
-        """Return the lock on a version, as far as the store tells; None if there is none, or it does not tell."""
+    def find_lock(self, version: ObjectVersion) -> Retention:
+        """Return the lock on a version, as far as the store tells."""
         if version.is_delete_marker:
-            return None
+            return UNLOCKED
         try:
-            answer = self._ask("head_object", version.key, VersionId=version.id)
+            return parse_retention(self._ask("head_object", version.key, VersionId=version.id))
         except StoreRefused:
-            return None
-        is_held = answer.get("ObjectLockLegalHoldStatus") == "ON"
-        until = answer.get("ObjectLockRetainUntilDate")
-        return Lock(until, is_held) if until or is_held else None
+            return UNLOCKED
