@@ -161,7 +161,7 @@ def find_tombstone(bucket: Bucket, folder: str) -> Tombstone | None:
         folder: see `tombstone_key`.
 
     Raises:
-        TombstoneUnreadable: there is something that cannot be read.
+        TombstoneUnreadable: there is something that cannot be read, or that is about something else.
     """
     key = tombstone_key(folder)
     target = f"s3://{bucket.bucket}/{key}"
@@ -169,7 +169,20 @@ def find_tombstone(bucket: Bucket, folder: str) -> Tombstone | None:
         content = bucket.get(key, LARGEST)
     except ObjectTooLarge:
         raise TombstoneUnreadable(target, f"it has more than {LARGEST:,} bytes") from None
-    return None if content is None else parse_tombstone(content, target)
+    return None if content is None else _require_its_own(parse_tombstone(content, target), folder, target)
+
+
+def _require_its_own(tombstone: Tombstone, folder: str, target: str) -> Tombstone:
+    """Check that a tombstone is about the folder at which it lies, as runs delete what it names."""
+    _, below = _split(folder)
+    app_id, *_, name = below.split("/")
+    kind = "session" if name.startswith("session-") else "recording"
+    stated = (tombstone.folder, tombstone.app_id, tombstone.kind, tombstone.id)
+    if stated != (f"{below}/", app_id, kind, name.removeprefix("session-")):
+        raise TombstoneUnreadable(target, "it is about something else than its key says")
+    if not all(layout.is_session_folder(its, app_id) for its in tombstone.with_sessions):
+        raise TombstoneUnreadable(target, "what is deleted with it is no session of its app")
+    return tombstone
 
 
 def write_tombstone(bucket: Bucket, root: str, tombstone: Tombstone) -> None:
