@@ -269,8 +269,10 @@ def revoke_session_tombstones(bucket: Bucket, root: str, folder: str, now: datet
     return any(revoked)
 
 
-def find_deleted(bucket: Bucket, folders: Iterable[str]) -> dict[str, Tombstone]:
+def find_deleted(bucket: Bucket, folders: Iterable[str]) -> dict[str, Tombstone | None]:
     """Return the tombstones in force of those recordings that have one, by folder; one request for each day.
+
+    One that cannot be read is None: it says nothing of the others.
 
     Args:
         bucket: where the archive is.
@@ -280,8 +282,17 @@ def find_deleted(bucket: Bucket, folders: Iterable[str]) -> dict[str, Tombstone]
     days = sorted({key.rpartition("/")[0] + "/" for key in by_key})
     listed = [stored.key for day in a_few_at_a_time(lambda day: list(bucket.list(day)), days) for stored in day]
     known = [by_key[key] for key in listed if key in by_key]
-    read = zip(known, a_few_at_a_time(lambda folder: find_tombstone(bucket, folder), known), strict=True)
-    return {folder: tombstone for folder, tombstone in read if tombstone is not None and tombstone.is_in_force}
+    read = zip(known, a_few_at_a_time(lambda folder: _find_in_force(bucket, folder), known), strict=True)
+    return {folder: tombstone for folder, (is_there, tombstone) in read if is_there}
+
+
+def _find_in_force(bucket: Bucket, folder: str) -> tuple[bool, Tombstone | None]:
+    """Tell whether a tombstone may be in force, and return it if it can be read."""
+    try:
+        tombstone = find_tombstone(bucket, folder)
+    except TombstoneUnreadable:
+        return True, None
+    return (True, tombstone) if tombstone is not None and tombstone.is_in_force else (False, None)
 
 
 def list_tombstones(bucket: Bucket, root: str) -> Iterator[tuple[str, StoredObject]]:

@@ -1,7 +1,8 @@
-"""Tombstones that are not what they should be delete nothing."""
+"""Tombstones that are not what they should be delete nothing, and keep nobody's recordings from the archive."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,3 +43,16 @@ def test_a_tombstone_that_names_another_folder_than_its_own_deletes_nothing_ther
     with pytest.raises(TombstoneUnreadable):
         expiring.run()
     assert expiring.rest() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"format": 2}'])
+def test_a_tombstone_that_cannot_be_read_keeps_no_other_recording_from_the_archive(
+    expiring: Expiring, content: bytes
+) -> None:
+    bench = expiring.bench
+    unreadable, other = bench.add(100), bench.add(100)
+    expiring.put(f"archive/_deleted/{bench.folder(unreadable).removeprefix('archive/').rstrip('/')}.json", content)
+    plan = bench.run().planned(datetime.now(UTC))
+    assert other.id in [listed.id for listed in plan.to_archive]
+    with pytest.raises(TombstoneUnreadable):
+        bench.archived(unreadable)
