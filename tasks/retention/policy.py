@@ -114,7 +114,7 @@ class Rule(_Strict):
         if self.app_id is not None and not same_app(self.app_id, facts.app_id):
             return False
         if self.meeting_id is not None:
-            return _is_in(self.meeting_id, facts.meeting_ids, or_may=or_may)
+            return _is_of_meeting(self.meeting_id, facts, or_may=or_may)
         return self.title is None or _is_in(self.title, facts.titles, or_may=or_may)
 
 
@@ -142,7 +142,12 @@ class Hold(_Strict):
         """Tell whether it is about a recording or a session; arguments as for `Rule.matches`."""
         if self.recording_id is not None:
             return facts.kind == "recording" and self.recording_id == facts.id
-        return self.meeting_id is not None and _is_in(self.meeting_id, facts.meeting_ids, or_may=or_may)
+        return self.meeting_id is not None and _is_of_meeting(self.meeting_id, facts, or_may=or_may)
+
+
+def _is_of_meeting(meeting_id: str, facts: Facts, *, or_may: bool) -> bool:
+    """Compare the ids of meetings: they are UUIDs, which people may write in capitals."""
+    return _is_in(meeting_id.casefold(), {its.casefold() for its in facts.meeting_ids}, or_may=or_may)
 
 
 def _is_in(wanted: str, known: Collection[str], *, or_may: bool) -> bool:
