@@ -212,9 +212,13 @@ class Policy(_Strict):
                 return f"may be held by {hold.target}, as nobody knows of which meeting it is"
         return ""
 
+    def holds_that_must_match(self) -> Iterator[Hold]:
+        """Yield the holds that have to mean something in the archive."""
+        yield from (hold for hold in self.holds if not hold.may_match_nothing)
+
     def must_match(self) -> Iterator[Rule | Hold]:
         """Yield the rules and holds that have to mean something in the archive."""
-        yield from (hold for hold in self.holds if not hold.may_match_nothing)
+        yield from self.holds_that_must_match()
         yield from (rule for rule in self.rules if not rule.may_match_nothing)
 
 

@@ -14,12 +14,12 @@ from tasks.archive import find_by_id
 from tasks.errors import PolicyInvalid, RequestUnclear
 from tasks.retention.facts import FactsReader
 from tasks.retention.listing import Folder, Neighbours, list_folders
-from tasks.retention.policy import is_over
+from tasks.retention.policy import Hold, is_over
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from tasks.retention.policy import Policy
+    from tasks.retention.policy import Policy, Rule
     from tasks.s3 import Bucket
 
 DOCUMENTS_MAY_COME = timedelta(days=10)
@@ -107,7 +107,7 @@ class Selector:
             PolicyInvalid: a rule or a hold means nothing in the archive.
         """
         selection = self._selection()
-        self._require_matches(policy, target)
+        self._require_matches(policy.must_match(), target, self._old_enough(policy))
         due: dict[str, str] = {}
         for folder in self._old_enough(policy):
             (facts,) = self._facts.with_meetings([folder])
@@ -126,23 +126,29 @@ class Selector:
         selection.candidates = self._with_sessions(due)
         return selection
 
-    def by_request(self, request: Request, policy: Policy | None, reason: str, *, finishing: bool) -> Selection:
+    def by_request(
+        self, request: Request, policy: Policy | None, target: str, reason: str, *, finishing: bool
+    ) -> Selection:
         """Select what a person wants deleted; what the policy holds stays.
 
         Args:
             request: what is asked for.
             policy: for its holds; None if there is none.
+            target: where the policy is, for people.
             reason: why it is asked for.
             finishing: deletions that began earlier are not finished, and may be those of the same people.
 
         Raises:
             RequestUnclear: an id or a name means nothing in the archive.
+            PolicyInvalid: a hold means nothing in the archive, so that what is asked for may be what it was to keep.
         """
         selection = self._selection()
         wanted = self._of_ids(request.recording_ids, selection)
         if request.asks_for_people:
             wanted |= self._of_people(request, selection, finishing=finishing)
         folders = [self.folders[path] for path in sorted(wanted)]
+        if policy is not None:
+            self._require_matches(policy.holds_that_must_match(), target, folders)
         for folder, facts in zip(folders, self._facts.with_meetings(folders), strict=True):
             if policy is not None and (hold := policy.hold_of(facts)):
                 selection.held.append(Kept(folder, hold))
@@ -178,11 +184,18 @@ class Selector:
         self._facts.with_meetings(old)
         return sorted(old, key=lambda folder: folder.path)
 
-    def _require_matches(self, policy: Policy, target: str) -> None:
-        """Check that all rules and holds mean something: all of the archive is read only if one seems not to."""
-        unmatched = list(policy.must_match())
+    def _require_matches(self, entries: Iterable[Rule | Hold], target: str, first: Sequence[Folder]) -> None:
+        """Check that rules and holds mean something: all of the archive is read only if one seems not to.
+
+        Args:
+            entries: rules and holds of the policy.
+            target: where the policy is, for people.
+            first: the folders that are read in any case.
+        """
+        ids = {folder.id for folder in self.folders.values() if folder.kind == "recording"}
+        unmatched = [entry for entry in entries if not (isinstance(entry, Hold) and entry.recording_id in ids)]
         everything = list(self.folders.values())
-        for folders in (self._old_enough(policy), everything):
+        for folders in (first, everything):
             if unmatched:
                 facts = self._facts.with_meetings(folders)
                 unmatched = [entry for entry in unmatched if not any(entry.matches(its) for its in facts)]

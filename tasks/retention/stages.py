@@ -72,10 +72,11 @@ def plan_deletions(session: RetentionSession, request: Request, reason: str) -> 
         selector = Selector(store, root, now.date())
         plan = RetentionPlan(policy, sha256, Selection(looked_at=len(selector.folders)))
         unfinished = _find_unfinished(store, root, selector)
+        target = f"s3://{store.bucket}/{policy_key(root)}"
         if not request.is_empty:
-            plan.selection = selector.by_request(request, policy, reason, finishing=bool(unfinished))
+            plan.selection = selector.by_request(request, policy, target, reason, finishing=bool(unfinished))
         elif policy is not None:
-            plan.selection = selector.by_policy(policy, f"s3://{store.bucket}/{policy_key(root)}")
+            plan.selection = selector.by_policy(policy, target)
         for tombstone in unfinished:
             _sort_in(tombstone, selector, plan, now)
         return plan

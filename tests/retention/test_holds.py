@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tasks.errors import PolicyInvalid
 from tests.support.expiring import WHO, Expiring
 
 if TYPE_CHECKING:
@@ -26,3 +27,12 @@ def test_a_meetings_id_in_capitals_holds_what_a_request_asks_for(expiring: Expir
     report, _ = expiring.incomplete(recording_ids=(recording.id,), **WHO)
     assert [its.id for its in report.held] == [recording.id]
     assert "bagit.txt" in expiring.bench.names(recording)
+
+
+def test_a_hold_that_means_nothing_stops_a_request_too(expiring: Expiring) -> None:
+    recording = expiring.old(1, details=COURT)
+    expiring.policy(HOLD.replace("0a1b2c3d", "0a1b2c3e"))
+    before = expiring.rest()
+    with pytest.raises(PolicyInvalid, match="nothing in the archive is like that"):
+        expiring.run(recording_ids=(recording.id,), **WHO)
+    assert expiring.rest() == before
