@@ -157,6 +157,31 @@ class Selector:
         self._tell_sessions_that_stay(selection, wanted)
         return selection
 
+    def hold_of_rest(self, path: str, policy: Policy | None) -> str:
+        """Return why what an unfinished deletion has left in a folder is held; empty if it is not.
+
+        A session is held with any of its recordings. Of what is no bag any more, it may be unknown for good of which
+        meeting it is: then no hold of a meeting keeps it.
+
+        Args:
+            path: of the folder.
+            policy: for its holds; None if there is none.
+        """
+        folder = self.folders.get(path)
+        if policy is None or folder is None:
+            return ""
+        of_session = self._recordings_of(folder) if folder.kind == "session" else []
+        everything = [folder, *of_session]
+        for its, facts in zip(everything, self._facts.with_meetings(everything), strict=True):
+            if hold := policy.hold_of(facts, or_may=bool(its.bags) and its is folder):
+                return hold if its is folder else f"its documents are those of recording {its.id}, {hold}"
+        return ""
+
+    def _recordings_of(self, session: Folder) -> list[Folder]:
+        near = list(self._near.recordings_near(session))
+        facts = self._facts.read(near)
+        return [folder for folder, its in zip(near, facts, strict=True) if its.session_id == session.id]
+
     def _tell_sessions_that_stay(self, selection: Selection, wanted: Collection[str]) -> None:
         """Tell of the documents of sessions that a request means, or touches, and that other recordings keep."""
         going = {path for candidate in selection.candidates for path in (candidate.folder.path, *candidate.sessions)}

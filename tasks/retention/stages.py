@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from tasks.archive import find_tombstone, list_begun, list_tombstones
 from tasks.retention.deletion import Cause, Deletion
-from tasks.retention.facts import Facts
 from tasks.retention.policy import policy_key, read_policy
 from tasks.retention.removal import Target
 from tasks.retention.selection import Kept, Selection, Selector
@@ -93,16 +92,18 @@ def _find_unfinished(store: Store, root: str, selector: Selector) -> list[Tombst
 def _sort_in(tombstone: Tombstone, selector: Selector, plan: RetentionPlan, now: datetime) -> None:
     """Note what is to become of an unfinished deletion: a hold or a lock of the store keeps it, or it is finished."""
     selection, folder = plan.selection, selector.folders.get(tombstone.folder)
-    facts = Facts(tombstone.kind, tombstone.id, tombstone.app_id)
-    hold = plan.policy.hold_of(facts, or_may=False) if plan.policy else ""
+    hold = selector.hold_of_rest(tombstone.folder, plan.policy)
     same = [candidate for candidate in selection.candidates if candidate.folder.path == tombstone.folder]
     if hold and folder is not None:
         selection.held.append(Kept(folder, f"{hold}; its deletion began on {tombstone.begun_at:%Y-%m-%d}"))
     elif folder is None and tombstone.is_locked(now):
         plan.locked.append(tombstone)
     else:
-        sessions = (*tombstone.with_sessions, *(path for candidate in same for path in candidate.sessions))
-        plan.unfinished.append(tombstone.model_copy(update={"with_sessions": tuple(dict.fromkeys(sessions))}))
+        also = dict.fromkeys((*tombstone.with_sessions, *(path for candidate in same for path in candidate.sessions)))
+        holds = {path: hold for path in also if (hold := selector.hold_of_rest(path, plan.policy))}
+        selection.notices += [f"session {selector.folders[path].id} is kept: {hold}" for path, hold in holds.items()]
+        sessions = tuple(path for path in also if path not in holds)
+        plan.unfinished.append(tombstone.model_copy(update={"with_sessions": sessions}))
     selection.candidates = [candidate for candidate in selection.candidates if candidate not in same]
 
 
