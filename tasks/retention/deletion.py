@@ -92,9 +92,10 @@ class Deletion:
 
     def _begin(self, target: Target, cause: Cause) -> Tombstone | None:
         """Write the tombstone of a deletion that begins or goes on; None if an earlier run has finished it."""
-        before = find_tombstone(self._store, self._root + target.folder)
         objects = self._remover.objects(target)
         bags = self._describe_bags(target, objects)
+        # Looked for last: where there is none by now, no other run had deleted anything of what was listed.
+        before = find_tombstone(self._store, self._root + target.folder)
         if before is not None and before.state == "deleted" and not objects:
             self._store.delete([begun_key(self._root + target.folder)])
             return None
