@@ -122,5 +122,6 @@ def target_of(candidate: Candidate) -> Target:
 
 def target_again(tombstone: Tombstone) -> tuple[Target, Cause]:
     """Return what a tombstone says is to be deleted, and why."""
-    target = Target(tombstone.kind, tombstone.id, tombstone.folder, tombstone.session_id, tombstone.with_sessions)
+    sessions = tombstone.with_sessions
+    target = Target(tombstone.kind, tombstone.id, tombstone.folder, tombstone.session_id, sessions, tombstone.begun_at)
     return target, Cause(tombstone.cause, tombstone.reason, tombstone.by)

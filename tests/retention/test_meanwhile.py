@@ -1,12 +1,13 @@
-"""What happens while a run deletes."""
+"""What happens while a run deletes: another run deletes the same, and a person changes a mind."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.archive import tombstone_key
+from tasks.archive import revoke_tombstone, tombstone_key
 from tests.support.expiring import WHO, Expiring
 from tests.support.meddling import Meddled
 
@@ -50,3 +51,23 @@ def test_a_tombstone_keeps_the_checksums_though_another_run_deletes_all_of_it_me
     assert stone.state == "deleted"
     assert [bag.manifest_sha256 != "" for bag in stone.bags] == [True]
     assert stone.objects > 5
+
+
+def test_what_a_person_wants_archived_again_while_a_run_finishes_deletions_stays(expiring: Expiring) -> None:
+    bench = expiring.bench
+    recordings = sorted((expiring.old(1), expiring.old(1)), key=bench.folder)
+    expiring.run(recording_ids=tuple(its.id for its in recordings), **WHO)
+    for its in recordings:  # as another run has left something there
+        expiring.put(f"{bench.folder(its).rstrip('/')}.poster.jpg")
+    last = recordings[1]
+
+    def archive_again() -> None:
+        assert revoke_tombstone(bench.run().store, "archive/", bench.folder(last), datetime.now(UTC))
+        bench.archived(last)
+
+    meanwhile(expiring, "delete_object", recordings[0].id, 1, archive_again)
+    expiring.run()
+    assert "bagit.txt" in bench.names(last)
+    stone = expiring.tombstone(bench.folder(last))
+    assert stone is not None
+    assert stone.state == "revoked"
