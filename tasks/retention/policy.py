@@ -251,6 +251,15 @@ def read_policy(bucket: Bucket, root: str) -> tuple[Policy, str] | None:
     return None if content is None else (parse_policy(content, target), hashlib.sha256(content).hexdigest())
 
 
+def find_policy_sha256(bucket: Bucket, root: str) -> str:
+    """Return the SHA-256 of the policy as it is now, readable or not; empty if there is none."""
+    try:
+        content = bucket.get(policy_key(root), LARGEST)
+    except ObjectTooLarge:
+        return "too large"
+    return "" if content is None else hashlib.sha256(content).hexdigest()
+
+
 def parse_policy(content: bytes, target: str) -> Policy:
     """Read a policy.
 

@@ -9,8 +9,9 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from tasks.archive import find_tombstone, list_begun, list_tombstones
+from tasks.errors import PolicyChanged
 from tasks.retention.deletion import Cause, Deletion
-from tasks.retention.policy import policy_key, read_policy
+from tasks.retention.policy import find_policy_sha256, policy_key, read_policy
 from tasks.retention.removal import Target
 from tasks.retention.selection import Kept, Selection, Selector
 from tasks.workers import a_few_at_a_time
@@ -107,9 +108,23 @@ def _sort_in(tombstone: Tombstone, selector: Selector, plan: RetentionPlan, now:
     selection.candidates = [candidate for candidate in selection.candidates if candidate not in same]
 
 
-def delete_recording(session: RetentionSession, target: Target, cause: Cause) -> list[Tombstone]:
-    """Delete a recording, with the documents of its session where they go with it; return what came of it."""
+def delete_recording(
+    session: RetentionSession, target: Target, cause: Cause, policy_sha256: str = ""
+) -> list[Tombstone]:
+    """Delete a recording, with the documents of its session where they go with it; return what came of it.
+
+    Args:
+        session: what all stages share.
+        target: what is to be deleted.
+        cause: why.
+        policy_sha256: of the policy by which that was decided; empty if there was none.
+
+    Raises:
+        PolicyChanged: the policy is another one by now, and may hold the recording; nothing is deleted, then.
+    """
     with session.attempt() as store:
+        if find_policy_sha256(store, session.settings.root) != policy_sha256:
+            raise PolicyChanged(f"s3://{store.bucket}/{policy_key(session.settings.root)}")
         deletion = Deletion(store, session.settings.root, datetime.now(UTC), session.log)
         return deletion.delete(target, cause)
 

@@ -1,4 +1,4 @@
-"""What happens while a run deletes: another run deletes the same, and a person changes a mind."""
+"""What happens while a run deletes: another run deletes the same, and a person changes a mind or the policy."""
 
 from __future__ import annotations
 
@@ -71,3 +71,27 @@ def test_what_a_person_wants_archived_again_while_a_run_finishes_deletions_stays
     stone = expiring.tombstone(bench.folder(last))
     assert stone is not None
     assert stone.state == "revoked"
+
+
+@pytest.mark.parametrize("changed", ["held", "gone", "half"])
+def test_a_policy_that_changes_while_a_run_deletes_ends_the_run(expiring: Expiring, changed: str) -> None:
+    bench = expiring.bench
+    first, second, third = (expiring.old(days) for days in (5, 4, 3))
+    expiring.policy("keep_days = 1")
+    key = "archive/_retention/policy.toml"
+
+    def change() -> None:
+        if changed == "gone":
+            bench.s3.delete_object(Bucket=bench.bucket, Key=key)
+        else:
+            hold = f'[[holds]]\nrecording_id = "{second.id}"\nreason = "case"'
+            expiring.policy(f"keep_days = 1\n{hold if changed == 'held' else hold[:20]}")
+
+    meanwhile(expiring, "delete_object", first.id, 1, change)
+    report, problem = expiring.incomplete()
+    assert [its.id for its in report.deleted if its.kind == "recording"] == [first.id]
+    assert (len(report.failed), report.left) == (1, 1)
+    assert "has changed since this run has read it" in problem
+    for its in (second, third):
+        assert "bagit.txt" in bench.names(its)
+        assert expiring.tombstone(bench.folder(its)) is None
