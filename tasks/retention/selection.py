@@ -261,11 +261,15 @@ class Selector:
         return mine
 
     def _tell_unknown(self, folders: Collection[Folder], selection: Selection) -> None:
-        """Tell of the recordings of which the archive does not say who took part."""
-        unknown = [folder.id for folder in folders if folder.kind == "recording" and not self._knows_people(folder)]
-        if unknown:
-            named = ", ".join(sorted(unknown)[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
-            selection.notices.append(f"the archive does not say who took part in {len(unknown)} recordings: {named}")
+        """Tell of what the archive does not say who took part in, or says in a file that cannot be read."""
+        recordings = [folder.id for folder in folders if folder.kind == "recording" and not self._knows_people(folder)]
+        sessions = [folder for folder in folders if folder.kind == "session"]
+        facts = zip(sessions, self._facts.read(sessions), strict=True)
+        unclear = [folder.id for folder, its in facts if its.unknown or not its.has_people]
+        for what, unknown in (("recordings", recordings), ("sessions, or not all of them", unclear)):
+            if unknown:
+                named = ", ".join(sorted(unknown)[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
+                selection.notices.append(f"the archive does not say who took part in {len(unknown)} {what}: {named}")
 
     def _knows_people(self, recording: Folder) -> bool:
         sessions = self._facts.sessions_of(recording, self._facts.of(recording).session_id)

@@ -139,6 +139,17 @@ def test_recordings_of_which_nobody_knows_who_took_part_are_told(expiring: Expir
     assert report.notices == (f"the archive does not say who took part in 1 recordings: {unknown.id}",)
 
 
+def test_sessions_of_which_it_cannot_be_read_who_took_part_are_told(expiring: Expiring) -> None:
+    mine, _ = archived_meeting(expiring.bench)
+    theirs = Meeting.at(expiring.bench)
+    theirs.put("transcript", transcript("Hello"))
+    expiring.bench.run().archived_session(theirs.id)
+    expiring.put(f"{theirs.folder}v0001/participants.json", b"[")
+    report = expiring.run(delete=False, participant_names=("Mary 0",))
+    assert mine.id in str(report.deleted)
+    assert report.notices == (f"the archive does not say who took part in 1 sessions, or not all of them: {theirs.id}",)
+
+
 @pytest.mark.parametrize(
     ("parameters", "problem"),
     [
