@@ -38,7 +38,7 @@ class DeletedFile(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    kind: str  # video, audio, tracks, transcript, chat, summary, uploads
+    kind: str  # video, audio, tracks, transcript, chat, summary, uploads, missing, other
     size: int | None  # bytes; None if it was not there
     sha256: str  # as the manifest stated
 

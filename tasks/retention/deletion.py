@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     from tasks.text import Log
 
 
+KINDS = frozenset({"video", "audio", "tracks", "transcript", "chat", "summary", "uploads", "missing"})
+"""What payload files are, as tombstones say; all else is `other`."""
+
+
 @dataclass(frozen=True)
 class Cause:
     """Why something is deleted, and who wanted it."""
@@ -178,6 +182,7 @@ def _is_called_off(target: Target, tombstone: Tombstone | None) -> bool:
 
 
 def _kind_of(path: str) -> str:
-    """Return what a payload file is, without its name."""
+    """Return what a payload file is, without its name: a bag that others have made may be named after a person."""
     below = path.removeprefix(layout.PAYLOAD)
-    return below.partition("/")[0] if "/" in below else below.partition(".")[0]
+    kind = below.partition("/")[0] if "/" in below else below.partition(".")[0]
+    return kind if kind in KINDS else "other"

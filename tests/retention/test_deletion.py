@@ -177,6 +177,20 @@ def test_half_of_a_recording_that_was_never_committed_is_deleted_too(expiring: E
     assert (deleted.state, expiring.rest(), bench.left_over()) == ("deleted", set(), [])
 
 
+def test_the_tombstone_of_a_bag_that_others_have_made_names_nobody_whom_a_file_is_named_after(
+    expiring: Expiring,
+) -> None:
+    recording = expiring.old(1)
+    folder = expiring.bench.folder(recording)
+    manifest = b"".join(b"%064d  data/%b\n" % (0, path) for path in (b"Mary.mp4", b"Mary/a.mp4"))
+    expiring.put(f"{folder}manifest-sha256.txt", manifest)
+    expiring.run(recording_ids=(recording.id,), **WHO)
+    tombstone = expiring.tombstone(folder)
+    assert tombstone is not None
+    assert [file.kind for file in tombstone.bags[0].files] == ["other", "other"]
+    assert is_without_names(tombstone, "Mary")
+
+
 class Dying:
     """Ends a run as a kill does, after one of its writes to the store: reads leave the same behind."""
 
