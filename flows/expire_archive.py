@@ -20,7 +20,7 @@ from pydantic import AfterValidator, Field
 from tasks import command
 from tasks.arguments import Metavar
 from tasks.engine import DELETED, EXPIRED, SESSION_DELETED, Engine
-from tasks.errors import DeletionIncomplete, FinalError, RequestUnclear
+from tasks.errors import DeletionIncomplete, FinalError, PolicyChanged, RequestUnclear
 from tasks.realtimekit import UUID_PATTERN, parse_recording_id
 from tasks.retention import (
     Cause,
@@ -128,6 +128,8 @@ class _Expiry:
         self._by = by
         self._url = session.settings.archive_url
         self._failed: list[str] = []
+        self._is_stopped = False
+        self._skipped = 0
 
     def run(self, max_deletions: int, *, dry_run: bool) -> ExpiryReport:
         """Delete, or tell what would be deleted."""
@@ -147,7 +149,7 @@ class _Expiry:
             deleted=tuple(deleted),
             unfinished=(*unfinished, *(describe_deleted(tombstone, self._url) for tombstone in plan.locked)),
             held=tuple(describe_held(kept, self._url) for kept in plan.selection.held),
-            left=len(plan.selection.candidates) - len(candidates),
+            left=len(plan.selection.candidates) - len(candidates) + self._skipped,
             failed=tuple(self._failed),
             notices=tuple(plan.selection.notices),
         )
@@ -158,12 +160,16 @@ class _Expiry:
         return Cause("request", reason, self._by)
 
     def _delete(self, target: Target, cause: Cause) -> list[Deleted]:
+        if self._is_stopped:
+            self._skipped += 1
+            return []
         run = self._engine.with_retries(self._session.settings)
         try:
-            tombstones = run(delete_recording, self._session, target, cause)
+            tombstones = run(delete_recording, self._session, target, cause, self._plan.policy_sha256)
         except FinalError as error:  # of this one alone: the others are deleted all the same
             self._engine.log.error("%s %s: %s", target.kind, target.id, error)  # noqa: TRY400 - the text says all
             self._failed.append(f"{target.kind} {target.id}: {error}")
+            self._is_stopped = isinstance(error, PolicyChanged)
             return []
         deleted = [describe_deleted(tombstone, self._url) for tombstone in tombstones]
         for its in deleted:

@@ -118,8 +118,11 @@ ON_DUTY = (
     # What compose.yaml says is read by all other tests of it.
     r"test_compose.py::test_docker_compose_",
     # A deletion that ends at any write, and what other runs and requests come to; each takes archives of meetings.
-    r"retention/test_deletion.py::test_(a_death_|a_sessions_|a_participants_|documents_that_|recordings_of_|what_another_)",
+    r"retention/test_deletion.py::test_(a_death_|(a_)?sessions_|a_participants_|documents_that_|recordings_of_|what_another_)",
     r"retention/test_(deaths|other_wings|versions)\.py::",
+    r"retention/test_meanwhile\.py::",
+    r"retention/test_holds\.py::test_a_(sessions_|held_)",
+    r"retention/test_strange_tombstones\.py::.*\[(another|no slash|sessions)",
     r"retention/test_selection.py::test_a_rule_or_a_hold_that_means_nothing_.*\[(?!\[\[holds\]\].{1,2}meeting)",
     # What the figures are is tried without a server; these wait for events to come to it.
     r"flows/test_metrics.py::",

@@ -253,6 +253,16 @@ def session_of(folder: str) -> str:
     return folder.rstrip("/").rpartition("/")[0] + "/" if version_of(folder) else ""
 
 
+def is_session_folder(folder: str, app_id: str) -> bool:
+    """Tell whether a folder is that of one session of an app.
+
+    Args:
+        folder: below the archive's root, with a slash at its end.
+        app_id: of the app.
+    """
+    return parse_folder(version_folder(folder, 1)) == app_id and bool(session_of(version_folder(folder, 1)))
+
+
 def tag_files(folder: str) -> tuple[str, ...]:
     """Return the names of the tag files that a bag of ours has: a session's has others than a recording's."""
     return SESSION_TAG_FILES if version_of(folder) else TAG_FILES

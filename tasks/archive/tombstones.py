@@ -38,7 +38,7 @@ class DeletedFile(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    kind: str  # video, audio, tracks, transcript, chat, summary, uploads
+    kind: str  # video, audio, tracks, transcript, chat, summary, uploads, missing, other
     size: int | None  # bytes; None if it was not there
     sha256: str  # as the manifest stated
 
@@ -161,7 +161,7 @@ def find_tombstone(bucket: Bucket, folder: str) -> Tombstone | None:
         folder: see `tombstone_key`.
 
     Raises:
-        TombstoneUnreadable: there is something that cannot be read.
+        TombstoneUnreadable: there is something that cannot be read, or that is about something else.
     """
     key = tombstone_key(folder)
     target = f"s3://{bucket.bucket}/{key}"
@@ -169,7 +169,20 @@ def find_tombstone(bucket: Bucket, folder: str) -> Tombstone | None:
         content = bucket.get(key, LARGEST)
     except ObjectTooLarge:
         raise TombstoneUnreadable(target, f"it has more than {LARGEST:,} bytes") from None
-    return None if content is None else parse_tombstone(content, target)
+    return None if content is None else _require_its_own(parse_tombstone(content, target), folder, target)
+
+
+def _require_its_own(tombstone: Tombstone, folder: str, target: str) -> Tombstone:
+    """Check that a tombstone is about the folder at which it lies, as runs delete what it names."""
+    _, below = _split(folder)
+    app_id, *_, name = below.split("/")
+    kind = "session" if name.startswith("session-") else "recording"
+    stated = (tombstone.folder, tombstone.app_id, tombstone.kind, tombstone.id)
+    if stated != (f"{below}/", app_id, kind, name.removeprefix("session-")):
+        raise TombstoneUnreadable(target, "it is about something else than its key says")
+    if not all(layout.is_session_folder(its, app_id) for its in tombstone.with_sessions):
+        raise TombstoneUnreadable(target, "what is deleted with it is no session of its app")
+    return tombstone
 
 
 def write_tombstone(bucket: Bucket, root: str, tombstone: Tombstone) -> None:
@@ -256,8 +269,10 @@ def revoke_session_tombstones(bucket: Bucket, root: str, folder: str, now: datet
     return any(revoked)
 
 
-def find_deleted(bucket: Bucket, folders: Iterable[str]) -> dict[str, Tombstone]:
+def find_deleted(bucket: Bucket, folders: Iterable[str]) -> dict[str, Tombstone | None]:
     """Return the tombstones in force of those recordings that have one, by folder; one request for each day.
+
+    One that cannot be read is None: it says nothing of the others.
 
     Args:
         bucket: where the archive is.
@@ -267,8 +282,17 @@ def find_deleted(bucket: Bucket, folders: Iterable[str]) -> dict[str, Tombstone]
     days = sorted({key.rpartition("/")[0] + "/" for key in by_key})
     listed = [stored.key for day in a_few_at_a_time(lambda day: list(bucket.list(day)), days) for stored in day]
     known = [by_key[key] for key in listed if key in by_key]
-    read = zip(known, a_few_at_a_time(lambda folder: find_tombstone(bucket, folder), known), strict=True)
-    return {folder: tombstone for folder, tombstone in read if tombstone is not None and tombstone.is_in_force}
+    read = zip(known, a_few_at_a_time(lambda folder: _find_in_force(bucket, folder), known), strict=True)
+    return {folder: tombstone for folder, (is_there, tombstone) in read if is_there}
+
+
+def _find_in_force(bucket: Bucket, folder: str) -> tuple[bool, Tombstone | None]:
+    """Tell whether a tombstone may be in force, and return it if it can be read."""
+    try:
+        tombstone = find_tombstone(bucket, folder)
+    except TombstoneUnreadable:
+        return True, None
+    return (True, tombstone) if tombstone is not None and tombstone.is_in_force else (False, None)
 
 
 def list_unfinished(bucket: Bucket, root: str, here: Container[str]) -> list[str]:

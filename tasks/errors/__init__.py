@@ -41,6 +41,7 @@ ArchiverError
  │   ├─ DeletedOnPurpose         a tombstone says so: it is not archived again by itself
  │   ├─ TombstoneUnreadable      nobody knows what was deleted
  │   ├─ PolicyInvalid            the policy of retention cannot be relied on: nothing is deleted
+ │   ├─ PolicyChanged            it is another one than a run began with: nothing more is deleted by that run
  │   ├─ RequestUnclear           a request for a deletion: nothing is deleted
  │   ├─ DeletionIncomplete       something could not be deleted: all else was
  │   ├─ NotInArchive             an address that is not one of the archive's
@@ -93,6 +94,7 @@ from tasks.errors.archive import (
     LocksUnsupported,
     NotArchived,
     NotInArchive,
+    PolicyChanged,
     PolicyInvalid,
     ReplacementSmaller,
     RequestUnclear,
@@ -196,6 +198,7 @@ __all__ = [
     "NothingSelected",
     "NothingToDownload",
     "ObjectTooLarge",
+    "PolicyChanged",
     "PolicyInvalid",
     "PrefectRefused",
     "PrefectUnavailable",

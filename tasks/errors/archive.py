@@ -128,6 +128,20 @@ class PolicyInvalid(FinalError):
         return f"Nothing was deleted, as {self.target} is not to be relied on:\n{listed}"
 
 
+class PolicyChanged(FinalError):
+    """The policy of retention is another one than a run began with: what is left is not deleted by that run."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__(target)
+        self.target = target
+
+    def _message(self) -> str:
+        return (
+            f"{self.target} has changed since this run has read it, or is gone: nothing more was deleted. Look at it, "
+            "and run the same again."
+        )
+
+
 class RequestUnclear(FinalError):
     """A request for a deletion does not say what it means, or means what is not there: nothing is deleted."""
 

@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     from tasks.text import Log
 
 
+KINDS = frozenset({"video", "audio", "tracks", "transcript", "chat", "summary", "uploads", "missing"})
+"""What payload files are, as tombstones say; all else is `other`."""
+
+
 @dataclass(frozen=True)
 class Cause:
     """Why something is deleted, and who wanted it."""
@@ -72,7 +76,9 @@ class Deletion:
             StoreUnavailable, StoreRefused: the store is away, or takes no tombstone.
             TombstoneUnreadable: there is one that nobody can read.
         """
-        targets = [target, *(self._session_target(folder) for folder in target.with_sessions)]
+        if target.begun_at and _is_called_off(target, find_tombstone(self._store, self._root + target.folder)):
+            return []
+        targets = [target, *(self._session_target(folder, target.begun_at) for folder in target.with_sessions)]
         begun = [(each, stone) for each in targets if (stone := self._begin(each, cause)) is not None]
         if not begun or begun[0][0] is not target:  # the recording is gone, and maybe a session was left
             return [self._delete_one(each, stone) for each, stone in begun]
@@ -83,18 +89,21 @@ class Deletion:
         done = [self._delete_one(session, stone) for session, stone in sessions]
         return [self._settle(mine, self._remover.remove_all(target, removal)), *done]
 
-    def _session_target(self, folder: str) -> Target:
-        return Target("session", folder.split("/")[-2].removeprefix("session-"), folder)
+    def _session_target(self, folder: str, begun_at: datetime | None) -> Target:
+        return Target("session", folder.split("/")[-2].removeprefix("session-"), folder, begun_at=begun_at)
 
     def _delete_one(self, target: Target, tombstone: Tombstone) -> Tombstone:
         removal = self._remover.hide_markers(target)
         return self._settle(tombstone, removal if removal.remains else self._remover.remove_all(target, removal))
 
     def _begin(self, target: Target, cause: Cause) -> Tombstone | None:
-        """Write the tombstone of a deletion that begins or goes on; None if an earlier run has finished it."""
-        before = find_tombstone(self._store, self._root + target.folder)
+        """Write the tombstone of a deletion that begins or goes on; None if it is finished, or called off."""
         objects = self._remover.objects(target)
         bags = self._describe_bags(target, objects)
+        # Looked for last: where there is none by now, no other run had deleted anything of what was listed.
+        before = find_tombstone(self._store, self._root + target.folder)
+        if _is_called_off(target, before):
+            return None
         if before is not None and before.state == "deleted" and not objects:
             self._store.delete([begun_key(self._root + target.folder)])
             return None
@@ -166,7 +175,14 @@ class Deletion:
         return bool(self._remover.objects(target))
 
 
+def _is_called_off(target: Target, tombstone: Tombstone | None) -> bool:
+    """Tell whether a person wants back what an unfinished deletion is about, since that deletion began."""
+    revoked_at = tombstone.revoked_at if tombstone is not None else None
+    return target.begun_at is not None and revoked_at is not None and revoked_at >= target.begun_at
+
+
 def _kind_of(path: str) -> str:
-    """Return what a payload file is, without its name."""
+    """Return what a payload file is, without its name: a bag that others have made may be named after a person."""
     below = path.removeprefix(layout.PAYLOAD)
-    return below.partition("/")[0] if "/" in below else below.partition(".")[0]
+    kind = below.partition("/")[0] if "/" in below else below.partition(".")[0]
+    return kind if kind in KINDS else "other"

@@ -114,7 +114,7 @@ class Rule(_Strict):
         if self.app_id is not None and not same_app(self.app_id, facts.app_id):
             return False
         if self.meeting_id is not None:
-            return _is_in(self.meeting_id, facts.meeting_ids, or_may=or_may)
+            return _is_of_meeting(self.meeting_id, facts, or_may=or_may)
         return self.title is None or _is_in(self.title, facts.titles, or_may=or_may)
 
 
@@ -142,7 +142,12 @@ class Hold(_Strict):
         """Tell whether it is about a recording or a session; arguments as for `Rule.matches`."""
         if self.recording_id is not None:
             return facts.kind == "recording" and self.recording_id == facts.id
-        return self.meeting_id is not None and _is_in(self.meeting_id, facts.meeting_ids, or_may=or_may)
+        return self.meeting_id is not None and _is_of_meeting(self.meeting_id, facts, or_may=or_may)
+
+
+def _is_of_meeting(meeting_id: str, facts: Facts, *, or_may: bool) -> bool:
+    """Compare the ids of meetings: they are UUIDs, which people may write in capitals."""
+    return _is_in(meeting_id.casefold(), {its.casefold() for its in facts.meeting_ids}, or_may=or_may)
 
 
 def _is_in(wanted: str, known: Collection[str], *, or_may: bool) -> bool:
@@ -207,9 +212,13 @@ class Policy(_Strict):
                 return f"may be held by {hold.target}, as nobody knows of which meeting it is"
         return ""
 
+    def holds_that_must_match(self) -> Iterator[Hold]:
+        """Yield the holds that have to mean something in the archive."""
+        yield from (hold for hold in self.holds if not hold.may_match_nothing)
+
     def must_match(self) -> Iterator[Rule | Hold]:
         """Yield the rules and holds that have to mean something in the archive."""
-        yield from (hold for hold in self.holds if not hold.may_match_nothing)
+        yield from self.holds_that_must_match()
         yield from (rule for rule in self.rules if not rule.may_match_nothing)
 
 
@@ -240,6 +249,15 @@ def read_policy(bucket: Bucket, root: str) -> tuple[Policy, str] | None:
     except ObjectTooLarge as large:
         raise PolicyInvalid(target, (str(large),)) from None
     return None if content is None else (parse_policy(content, target), hashlib.sha256(content).hexdigest())
+
+
+def find_policy_sha256(bucket: Bucket, root: str) -> str:
+    """Return the SHA-256 of the policy as it is now, readable or not; empty if there is none."""
+    try:
+        content = bucket.get(policy_key(root), LARGEST)
+    except ObjectTooLarge:
+        return "too large"
+    return "" if content is None else hashlib.sha256(content).hexdigest()
 
 
 def parse_policy(content: bytes, target: str) -> Policy:

@@ -12,6 +12,7 @@ from tasks.workers import a_few_at_a_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from tasks.s3 import ObjectVersion, Store, StoredObject
     from tasks.text import Log
@@ -29,6 +30,7 @@ class Target:
     folder: str  # below the archive's root, with a slash at its end
     session_id: str = ""
     with_sessions: tuple[str, ...] = ()
+    begun_at: datetime | None = None  # of an unfinished deletion that goes on; None for a new one
 
     @property
     def app_id(self) -> str:

@@ -14,12 +14,12 @@ from tasks.archive import find_by_id
 from tasks.errors import PolicyInvalid, RequestUnclear
 from tasks.retention.facts import FactsReader
 from tasks.retention.listing import Folder, Neighbours, list_folders
-from tasks.retention.policy import is_over
+from tasks.retention.policy import Hold, is_over
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from tasks.retention.policy import Policy
+    from tasks.retention.policy import Policy, Rule
     from tasks.s3 import Bucket
 
 DOCUMENTS_MAY_COME = timedelta(days=10)
@@ -107,7 +107,7 @@ class Selector:
             PolicyInvalid: a rule or a hold means nothing in the archive.
         """
         selection = self._selection()
-        self._require_matches(policy, target)
+        self._require_matches(policy.must_match(), target, self._old_enough(policy))
         due: dict[str, str] = {}
         for folder in self._old_enough(policy):
             (facts,) = self._facts.with_meetings([folder])
@@ -126,23 +126,29 @@ class Selector:
         selection.candidates = self._with_sessions(due)
         return selection
 
-    def by_request(self, request: Request, policy: Policy | None, reason: str, *, finishing: bool) -> Selection:
+    def by_request(
+        self, request: Request, policy: Policy | None, target: str, reason: str, *, finishing: bool
+    ) -> Selection:
         """Select what a person wants deleted; what the policy holds stays.
 
         Args:
             request: what is asked for.
             policy: for its holds; None if there is none.
+            target: where the policy is, for people.
             reason: why it is asked for.
             finishing: deletions that began earlier are not finished, and may be those of the same people.
 
         Raises:
             RequestUnclear: an id or a name means nothing in the archive.
+            PolicyInvalid: a hold means nothing in the archive, so that what is asked for may be what it was to keep.
         """
         selection = self._selection()
         wanted = self._of_ids(request.recording_ids, selection)
         if request.asks_for_people:
             wanted |= self._of_people(request, selection, finishing=finishing)
         folders = [self.folders[path] for path in sorted(wanted)]
+        if policy is not None:
+            self._require_matches(policy.holds_that_must_match(), target, folders)
         for folder, facts in zip(folders, self._facts.with_meetings(folders), strict=True):
             if policy is not None and (hold := policy.hold_of(facts)):
                 selection.held.append(Kept(folder, hold))
@@ -150,6 +156,31 @@ class Selector:
         selection.candidates = self._with_sessions(dict.fromkeys(wanted, reason))
         self._tell_sessions_that_stay(selection, wanted)
         return selection
+
+    def hold_of_rest(self, path: str, policy: Policy | None) -> str:
+        """Return why what an unfinished deletion has left in a folder is held; empty if it is not.
+
+        A session is held with any of its recordings. Of what is no bag any more, it may be unknown for good of which
+        meeting it is: then no hold of a meeting keeps it.
+
+        Args:
+            path: of the folder.
+            policy: for its holds; None if there is none.
+        """
+        folder = self.folders.get(path)
+        if policy is None or folder is None:
+            return ""
+        of_session = self._recordings_of(folder) if folder.kind == "session" else []
+        everything = [folder, *of_session]
+        for its, facts in zip(everything, self._facts.with_meetings(everything), strict=True):
+            if hold := policy.hold_of(facts, or_may=bool(its.bags) and its is folder):
+                return hold if its is folder else f"its documents are those of recording {its.id}, {hold}"
+        return ""
+
+    def _recordings_of(self, session: Folder) -> list[Folder]:
+        near = list(self._near.recordings_near(session))
+        facts = self._facts.read(near)
+        return [folder for folder, its in zip(near, facts, strict=True) if its.session_id == session.id]
 
     def _tell_sessions_that_stay(self, selection: Selection, wanted: Collection[str]) -> None:
         """Tell of the documents of sessions that a request means, or touches, and that other recordings keep."""
@@ -178,11 +209,18 @@ class Selector:
         self._facts.with_meetings(old)
         return sorted(old, key=lambda folder: folder.path)
 
-    def _require_matches(self, policy: Policy, target: str) -> None:
-        """Check that all rules and holds mean something: all of the archive is read only if one seems not to."""
-        unmatched = list(policy.must_match())
+    def _require_matches(self, entries: Iterable[Rule | Hold], target: str, first: Sequence[Folder]) -> None:
+        """Check that rules and holds mean something: all of the archive is read only if one seems not to.
+
+        Args:
+            entries: rules and holds of the policy.
+            target: where the policy is, for people.
+            first: the folders that are read in any case.
+        """
+        ids = {folder.id for folder in self.folders.values() if folder.kind == "recording"}
+        unmatched = [entry for entry in entries if not (isinstance(entry, Hold) and entry.recording_id in ids)]
         everything = list(self.folders.values())
-        for folders in (self._old_enough(policy), everything):
+        for folders in (first, everything):
             if unmatched:
                 facts = self._facts.with_meetings(folders)
                 unmatched = [entry for entry in unmatched if not any(entry.matches(its) for its in facts)]
@@ -223,11 +261,15 @@ class Selector:
         return mine
 
     def _tell_unknown(self, folders: Collection[Folder], selection: Selection) -> None:
-        """Tell of the recordings of which the archive does not say who took part."""
-        unknown = [folder.id for folder in folders if folder.kind == "recording" and not self._knows_people(folder)]
-        if unknown:
-            named = ", ".join(sorted(unknown)[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
-            selection.notices.append(f"the archive does not say who took part in {len(unknown)} recordings: {named}")
+        """Tell of what the archive does not say who took part in, or says in a file that cannot be read."""
+        recordings = [folder.id for folder in folders if folder.kind == "recording" and not self._knows_people(folder)]
+        sessions = [folder for folder in folders if folder.kind == "session"]
+        facts = zip(sessions, self._facts.read(sessions), strict=True)
+        unclear = [folder.id for folder, its in facts if its.unknown or not its.has_people]
+        for what, unknown in (("recordings", recordings), ("sessions, or not all of them", unclear)):
+            if unknown:
+                named = ", ".join(sorted(unknown)[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
+                selection.notices.append(f"the archive does not say who took part in {len(unknown)} {what}: {named}")
 
     def _knows_people(self, recording: Folder) -> bool:
         sessions = self._facts.sessions_of(recording, self._facts.of(recording).session_id)

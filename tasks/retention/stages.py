@@ -9,9 +9,9 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from tasks.archive import find_tombstone, list_unfinished
+from tasks.errors import PolicyChanged
 from tasks.retention.deletion import Cause, Deletion
-from tasks.retention.facts import Facts
-from tasks.retention.policy import policy_key, read_policy
+from tasks.retention.policy import find_policy_sha256, policy_key, read_policy
 from tasks.retention.removal import Target
 from tasks.retention.selection import Kept, Selection, Selector
 from tasks.workers import a_few_at_a_time
@@ -72,10 +72,11 @@ def plan_deletions(session: RetentionSession, request: Request, reason: str) -> 
         selector = Selector(store, root, now.date())
         plan = RetentionPlan(policy, sha256, Selection(looked_at=len(selector.folders)))
         unfinished = _find_unfinished(store, root, selector)
+        target = f"s3://{store.bucket}/{policy_key(root)}"
         if not request.is_empty:
-            plan.selection = selector.by_request(request, policy, reason, finishing=bool(unfinished))
+            plan.selection = selector.by_request(request, policy, target, reason, finishing=bool(unfinished))
         elif policy is not None:
-            plan.selection = selector.by_policy(policy, f"s3://{store.bucket}/{policy_key(root)}")
+            plan.selection = selector.by_policy(policy, target)
         for tombstone in unfinished:
             _sort_in(tombstone, selector, plan, now)
         return plan
@@ -91,22 +92,38 @@ def _find_unfinished(store: Store, root: str, selector: Selector) -> list[Tombst
 def _sort_in(tombstone: Tombstone, selector: Selector, plan: RetentionPlan, now: datetime) -> None:
     """Note what is to become of an unfinished deletion: a hold or a lock of the store keeps it, or it is finished."""
     selection, folder = plan.selection, selector.folders.get(tombstone.folder)
-    facts = Facts(tombstone.kind, tombstone.id, tombstone.app_id)
-    hold = plan.policy.hold_of(facts, or_may=False) if plan.policy else ""
+    hold = selector.hold_of_rest(tombstone.folder, plan.policy)
     same = [candidate for candidate in selection.candidates if candidate.folder.path == tombstone.folder]
     if hold and folder is not None:
         selection.held.append(Kept(folder, f"{hold}; its deletion began on {tombstone.begun_at:%Y-%m-%d}"))
     elif folder is None and tombstone.is_locked(now):
         plan.locked.append(tombstone)
     else:
-        sessions = (*tombstone.with_sessions, *(path for candidate in same for path in candidate.sessions))
-        plan.unfinished.append(tombstone.model_copy(update={"with_sessions": tuple(dict.fromkeys(sessions))}))
+        also = dict.fromkeys((*tombstone.with_sessions, *(path for candidate in same for path in candidate.sessions)))
+        holds = {path: hold for path in also if (hold := selector.hold_of_rest(path, plan.policy))}
+        selection.notices += [f"session {selector.folders[path].id} is kept: {hold}" for path, hold in holds.items()]
+        sessions = tuple(path for path in also if path not in holds)
+        plan.unfinished.append(tombstone.model_copy(update={"with_sessions": sessions}))
     selection.candidates = [candidate for candidate in selection.candidates if candidate not in same]
 
 
-def delete_recording(session: RetentionSession, target: Target, cause: Cause) -> list[Tombstone]:
-    """Delete a recording, with the documents of its session where they go with it; return what came of it."""
+def delete_recording(
+    session: RetentionSession, target: Target, cause: Cause, policy_sha256: str = ""
+) -> list[Tombstone]:
+    """Delete a recording, with the documents of its session where they go with it; return what came of it.
+
+    Args:
+        session: what all stages share.
+        target: what is to be deleted.
+        cause: why.
+        policy_sha256: of the policy by which that was decided; empty if there was none.
+
+    Raises:
+        PolicyChanged: the policy is another one by now, and may hold the recording; nothing is deleted, then.
+    """
     with session.attempt() as store:
+        if find_policy_sha256(store, session.settings.root) != policy_sha256:
+            raise PolicyChanged(f"s3://{store.bucket}/{policy_key(session.settings.root)}")
         deletion = Deletion(store, session.settings.root, datetime.now(UTC), session.log)
         return deletion.delete(target, cause)
 
@@ -119,5 +136,6 @@ def target_of(candidate: Candidate) -> Target:
 
 def target_again(tombstone: Tombstone) -> tuple[Target, Cause]:
     """Return what a tombstone says is to be deleted, and why."""
-    target = Target(tombstone.kind, tombstone.id, tombstone.folder, tombstone.session_id, tombstone.with_sessions)
+    sessions = tombstone.with_sessions
+    target = Target(tombstone.kind, tombstone.id, tombstone.folder, tombstone.session_id, sessions, tombstone.begun_at)
     return target, Cause(tombstone.cause, tombstone.reason, tombstone.by)

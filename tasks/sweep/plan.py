@@ -148,7 +148,9 @@ def plan_sweep(api: RealtimeKit, archive: Archive, store: Store, app_id: str, sc
     stored = stored_files(store, {listed.id: listed.folder for listed in uploaded})
     archived = {recording_id: folder.files for recording_id, folder in stored.items() if folder.is_bag}
     kept = {recording_id: folder.files for recording_id, folder in stored.items() if not folder.is_bag}
-    deleted = find_deleted(store, (listed.folder for listed in uploaded if listed.id not in archived))
+    found = find_deleted(store, (listed.folder for listed in uploaded if listed.id not in archived))
+    # Of a tombstone that cannot be read, the run that is to archive its recording tells: the others are archived.
+    deleted = {folder: tombstone for folder, tombstone in found.items() if tombstone is not None}
     alive = [listed for listed in recordings if listed.folder not in deleted]
     alive = verify_empty(api, alive, archived, scope.now)
     alive = list(ignore_kept_back_urls(api, alive, archived))

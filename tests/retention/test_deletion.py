@@ -139,6 +139,17 @@ def test_recordings_of_which_nobody_knows_who_took_part_are_told(expiring: Expir
     assert report.notices == (f"the archive does not say who took part in 1 recordings: {unknown.id}",)
 
 
+def test_sessions_of_which_it_cannot_be_read_who_took_part_are_told(expiring: Expiring) -> None:
+    mine, _ = archived_meeting(expiring.bench)
+    theirs = Meeting.at(expiring.bench)
+    theirs.put("transcript", transcript("Hello"))
+    expiring.bench.run().archived_session(theirs.id)
+    expiring.put(f"{theirs.folder}v0001/participants.json", b"[")
+    report = expiring.run(delete=False, participant_names=("Mary 0",))
+    assert mine.id in str(report.deleted)
+    assert report.notices == (f"the archive does not say who took part in 1 sessions, or not all of them: {theirs.id}",)
+
+
 @pytest.mark.parametrize(
     ("parameters", "problem"),
     [
@@ -164,6 +175,20 @@ def test_half_of_a_recording_that_was_never_committed_is_deleted_too(expiring: E
     assert "bagit.txt" not in bench.names(recording)
     (deleted,) = expiring.run(recording_ids=(recording.id,), **WHO).deleted
     assert (deleted.state, expiring.rest(), bench.left_over()) == ("deleted", set(), [])
+
+
+def test_the_tombstone_of_a_bag_that_others_have_made_names_nobody_whom_a_file_is_named_after(
+    expiring: Expiring,
+) -> None:
+    recording = expiring.old(1)
+    folder = expiring.bench.folder(recording)
+    manifest = b"".join(b"%064d  data/%b\n" % (0, path) for path in (b"Mary.mp4", b"Mary/a.mp4"))
+    expiring.put(f"{folder}manifest-sha256.txt", manifest)
+    expiring.run(recording_ids=(recording.id,), **WHO)
+    tombstone = expiring.tombstone(folder)
+    assert tombstone is not None
+    assert [file.kind for file in tombstone.bags[0].files] == ["other", "other"]
+    assert is_without_names(tombstone, "Mary")
 
 
 class Dying:

@@ -1,0 +1,58 @@
+"""Tombstones that are not what they should be delete nothing, and keep nobody's recordings from the archive."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tasks.errors import TombstoneUnreadable
+from tests.support.expiring import WHO, Expiring
+
+if TYPE_CHECKING:
+    from tests.support.archiving import Archiving
+
+
+@pytest.fixture
+def expiring(rclone: Archiving, monkeypatch: pytest.MonkeyPatch) -> Expiring:
+    return Expiring(rclone, monkeypatch)
+
+
+@pytest.mark.parametrize("scope", ["another", "app", "no slash", "sessions"])
+def test_a_tombstone_that_names_another_folder_than_its_own_deletes_nothing_there(
+    expiring: Expiring, scope: str
+) -> None:
+    gone, other = expiring.old(1), expiring.old(1)
+    expiring.run(recording_ids=(gone.id,), **WHO)
+    folder = expiring.bench.folder(gone).removeprefix("archive/")
+    stone = expiring.tombstone(f"archive/{folder}")
+    assert stone is not None
+    others = expiring.bench.folder(other).removeprefix("archive/")
+    app = f"{folder.partition('/')[0]}/"
+    updates: dict[str, dict[str, object]] = {
+        "another": {"folder": others},
+        "app": {"folder": app},
+        "no slash": {"folder": folder.rstrip("/")[:-12]},
+        "sessions": {"with_sessions": (app, others)},
+    }
+    wrong = stone.model_copy(update={"state": "begun"} | updates[scope])
+    expiring.put(f"archive/_deleted/{folder.rstrip('/')}.json", wrong.model_dump_json().encode())
+    expiring.put(f"archive/_deleted/_begun/{folder.rstrip('/')}")
+    before = expiring.rest()
+    with pytest.raises(TombstoneUnreadable):
+        expiring.run()
+    assert expiring.rest() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"format": 2}'])
+def test_a_tombstone_that_cannot_be_read_keeps_no_other_recording_from_the_archive(
+    expiring: Expiring, content: bytes
+) -> None:
+    bench = expiring.bench
+    unreadable, other = bench.add(100), bench.add(100)
+    expiring.put(f"archive/_deleted/{bench.folder(unreadable).removeprefix('archive/').rstrip('/')}.json", content)
+    plan = bench.run().planned(datetime.now(UTC))
+    assert other.id in [listed.id for listed in plan.to_archive]
+    with pytest.raises(TombstoneUnreadable):
+        bench.archived(unreadable)
