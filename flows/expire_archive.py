@@ -127,7 +127,7 @@ class _Expiry:
         self._request = request
         self._by = by
         self._url = session.settings.archive_url
-        self._failed: list[str] = []
+        self._failed = list(plan.unreadable)
         self._is_stopped = False
         self._skipped = 0
 
