@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tasks.doctor.runner import Check, CheckResult, failed, ok, warning
@@ -55,14 +56,18 @@ class StorageChecks:
             needs: the check that must not have failed.
         """
         options = self._options
-        looks: list[tuple[str, object, Callable[[], CheckResult]]] = [
-            ("storage class", options.storage_class, self.check_storage_class),
-            ("encryption", options.encryption, lambda: self.check_encryption(options.encryption)),
-            ("tags", options.tags, self.check_tags),
-            ("ACL", options.acl, self.check_acl),
-            ("object lock", options.lock, lambda: self.check_lock(options.lock)),
-        ]
-        return [Check(self._group, name, look, (needs,)) for name, wanted, look in looks if wanted]
+        looks: dict[str, Callable[[], CheckResult]] = {}
+        if options.storage_class:
+            looks["storage class"] = self.check_storage_class
+        if options.encryption is not None:
+            looks["encryption"] = partial(self.check_encryption, options.encryption)
+        if options.tags:
+            looks["tags"] = self.check_tags
+        if options.acl:
+            looks["ACL"] = self.check_acl
+        if options.lock is not None:
+            looks["object lock"] = partial(self.check_lock, options.lock)
+        return [Check(self._group, name, look, (needs,)) for name, look in looks.items()]
 
     def check_storage_class(self) -> CheckResult:
         """Look whether objects go into the storage class."""
@@ -83,11 +88,11 @@ class StorageChecks:
         )
         return ok(f"honoured: files of recordings are stored as {wanted}, and nothing else{cold}")
 
-    def check_encryption(self, wanted: Encryption | None) -> CheckResult:
+    def check_encryption(self, wanted: Encryption) -> CheckResult:
         """Look whether the store says that objects are encrypted as they should be."""
         heads = self._stored("sse", {"ServerSideEncryption", "SSEKMSKeyId"}, "ARCHIVE_SSE")
-        if wanted is None or isinstance(heads, CheckResult):
-            return heads if isinstance(heads, CheckResult) else ok("")
+        if isinstance(heads, CheckResult):
+            return heads
         advice = f"Have the store encrypt, or {_EMPTY.format('ARCHIVE_SSE')} if that is no duty."
         algorithms = {str(head.get("ServerSideEncryption") or "") for head in heads}
         if algorithms == {""}:
@@ -134,10 +139,10 @@ class StorageChecks:
             return failed("others may read what is stored", "Look what the bucket's own settings make public.")
         return ok(f"taken: {len(stated['Grants'])} grants, none of them to everybody")
 
-    def check_lock(self, wanted: ObjectLock | None) -> CheckResult:
+    def check_lock(self, wanted: ObjectLock) -> CheckResult:
         """Look whether locks are set, stated and kept, with a lock that ends after seconds."""
         advice = f"Take a bucket with Object Lock, or {_EMPTY.format('ARCHIVE_OBJECT_LOCK')}."
-        if wanted is None or not self._scratch.store.supports_locks():
+        if not self._scratch.store.supports_locks():
             return failed("the bucket has no Object Lock: nothing would be archived there", advice)
         stored = self._require("put_object", "lock-later", **_PUT)
         # By the store's own clock: a date that is past there would be refused.
