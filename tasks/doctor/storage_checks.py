@@ -9,20 +9,18 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from tasks.doctor.runner import Check, CheckResult, failed, ok, warning
+from tasks.doctor.trials import describe_refusal, require_answer
 from tasks.errors import ArchiverError, StoreRefused, StoreUnavailable
 from tasks.s3 import UNLOCKED, Retention, encode_md5, parse_stated_retention
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tasks.doctor.scratch_prefix import ScratchPrefix
+    from tasks.doctor.trials import Answer, Trials
     from tasks.storage_options import Encryption, ObjectLock
-
-    Send: TypeAlias = Callable[..., dict[str, Any] | ArchiverError]
-    """Calls the named method of boto3 for an object of the scratch, and returns the answer or the refusal."""
 
 LOCKED_S = 15
 """Seconds for which the probe of locks is locked: more than the checkup takes, and then it can be deleted."""
@@ -39,15 +37,14 @@ class StorageChecks:
 
     Args:
         group: of the checks.
-        scratch: where it is tried.
-        send: sends a request as it is, without the options.
+        trials: sends the requests.
     """
 
-    def __init__(self, group: str, scratch: ScratchPrefix, send: Send) -> None:
+    def __init__(self, group: str, trials: Trials) -> None:
         self._group = group
-        self._scratch = scratch
-        self._options = scratch.store.options
-        self._send = send
+        self._trials = trials
+        self._store = trials.scratch.store
+        self._options = self._store.options
 
     def checks(self, needs: str) -> list[Check]:
         """Return what there is to look at: one check for each option that is set.
@@ -142,9 +139,9 @@ class StorageChecks:
     def check_lock(self, wanted: ObjectLock) -> CheckResult:
         """Look whether locks are set, stated and kept, with a lock that ends after seconds."""
         advice = f"Take a bucket with Object Lock, or {_EMPTY.format('ARCHIVE_OBJECT_LOCK')}."
-        if not self._scratch.store.supports_locks():
+        if not self._store.supports_locks():
             return failed("the bucket has no Object Lock: nothing would be archived there", advice)
-        stored = self._require("put_object", "lock-later", **_PUT)
+        stored = require_answer(self._trials.send("put_object", "lock-later", **_PUT))
         # By the store's own clock: a date that is past there would be refused.
         retention = Retention(wanted.mode, _date_of(stored) + timedelta(seconds=LOCKED_S))
         locked = {"Mode": retention.mode, "RetainUntilDate": retention.until}
@@ -156,7 +153,7 @@ class StorageChecks:
         }
         for name, answer in tried.items():
             if isinstance(answer, ArchiverError):
-                return failed(f"refused: {_describe(answer)}", "The credentials need PutObjectRetention.")
+                return failed(f"refused: {describe_refusal(answer)}", "The credentials need PutObjectRetention.")
             stated = self._ask("get_object_retention", name)
             if _is_denied(stated):
                 return failed("set, but it may not be asked for", "The credentials need GetObjectRetention.")
@@ -165,7 +162,7 @@ class StorageChecks:
                 return failed("ignored: the store takes it, and does not state it", advice)
         return self._check_kept(wanted, tried["lock-at-once"])
 
-    def _check_kept(self, wanted: ObjectLock, stored: dict[str, Any] | ArchiverError) -> CheckResult:
+    def _check_kept(self, wanted: ObjectLock, stored: Answer) -> CheckResult:
         """Look whether a locked version can be deleted, and have what may be deleted in spite of locks deleted."""
         version = {} if isinstance(stored, ArchiverError) else {"VersionId": stored.get("VersionId", "null")}
         if isinstance(self._ask("delete_object", "lock-at-once", **version), dict):
@@ -192,7 +189,7 @@ class StorageChecks:
         if isinstance(heads, ArchiverError):  # maybe for another option
             heads = self._try(name, {key: value for key, value in wanted.items() if key in own})
         if isinstance(heads, ArchiverError):
-            return failed(f"refused: {_describe(heads)}", f"Correct {setting}, or {_EMPTY.format('it')}.")
+            return failed(f"refused: {describe_refusal(heads)}", f"Correct {setting}, or {_EMPTY.format('it')}.")
         return heads
 
     def _try(self, name: str, options: Mapping[str, str]) -> list[dict[str, Any]] | ArchiverError:
@@ -211,25 +208,19 @@ class StorageChecks:
         made = self._ask("complete_multipart_upload", f"{name}-parts", **upload, MultipartUpload=parts)
         if isinstance(made, ArchiverError):
             return made
-        return [self._require("head_object", f"{name}-{kind}") for kind in ("put", "parts")]
+        return [require_answer(self._trials.send("head_object", f"{name}-{kind}")) for kind in ("put", "parts")]
 
     def _takes(self, **made_up: str) -> bool:
         """Tell whether the store takes an option that does not exist."""
         others = {key: value for key, value in self._options.request.items() if key != "SSEKMSKeyId"}
         return isinstance(self._ask("put_object", "made-up", **_PUT, **others | made_up), dict)
 
-    def _ask(self, method: str, name: str, **request: Any) -> dict[str, Any] | ArchiverError:
+    def _ask(self, method: str, name: str, **request: Any) -> Answer:
         """Return the answer, or the failure: some stores answer nonsense to what they do not know."""
         try:
-            return self._send(method, name, **request)
+            return self._trials.send(method, name, **request)
         except StoreUnavailable as away:
             return away
-
-    def _require(self, method: str, name: str, **request: Any) -> dict[str, Any]:
-        answer = self._send(method, name, **request)
-        if isinstance(answer, ArchiverError):
-            raise answer
-        return answer
 
 
 def _is_alias(key_id: str) -> bool:
@@ -237,12 +228,8 @@ def _is_alias(key_id: str) -> bool:
     return "alias/" in key_id
 
 
-def _is_denied(answer: dict[str, Any] | ArchiverError) -> bool:
+def _is_denied(answer: Answer) -> bool:
     return isinstance(answer, StoreRefused) and answer.code in {"AccessDenied", "403"}
-
-
-def _describe(error: ArchiverError) -> str:
-    return f"{error.code}, {error.message}" if isinstance(error, StoreRefused) else str(error)
 
 
 def _date_of(answer: Mapping[str, Any]) -> datetime:
