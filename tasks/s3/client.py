@@ -1,8 +1,7 @@
-"""The client of a store: its time-outs, its credentials, and what botocore does that costs time or breaks stores.
+"""The boto3 client of a store: its time-outs, its credentials, and what boto3 does that costs time or breaks stores.
 
-The client is botocore's: boto3's is the same one with methods that nobody here calls, and takes 20 ms longer to import
-and to make. botocore's defaults are changed where a store refuses them, where they repeat work for each request, or
-where they wait without an end; each hook below says which.
+boto3's defaults are changed where a store refuses them, where they repeat work for each request, or where they wait
+without an end; each hook below says which.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
@@ -42,7 +42,7 @@ def new_s3_client(
     endpoint_url: str = "",
     region: str = "",
 ) -> BaseClient:
-    """Return a client that reads its credentials, region and endpoint as boto3 always does.
+    """Return a boto3 client that reads its credentials, region and endpoint as boto3 always does.
 
     AWS_REGION counts too, as for every other program of Amazon's: boto3 alone knows AWS_DEFAULT_REGION only.
 
@@ -75,13 +75,14 @@ def new_s3_client(
         signed = _asks_for_signed_bodies(core)
         provider = Provider(core.get_component("credential_provider"), profile or None, keys)
         core.register_component("credential_provider", provider)
+        session = boto3.Session(botocore_session=core)
         config = config.merge(Config(s3={"payload_signing_enabled": signed}, user_agent=_compose_user_agent(core)))
-        configured = core.get_config_variable("region") or os.environ.get("AWS_REGION")
+        configured = session.region_name or os.environ.get("AWS_REGION")
         if profile:
             configured = core.get_scoped_config().get("region", configured)
             endpoint_url = endpoint_url or _endpoint_of_profile(core)
             config = config.merge(Config(ignore_configured_endpoint_urls=True))  # type: ignore[call-arg]
-        client: BaseClient = core.create_client(
+        client: BaseClient = session.client(
             "s3", region_name=region or configured, config=config, endpoint_url=endpoint_url or None
         )
         client.meta.events.register("before-call.s3.HeadBucket", _refuse_second_redirect)

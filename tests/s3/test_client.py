@@ -39,7 +39,7 @@ def test_a_store_is_told_which_program_asks_and_the_app_id_if_there_is_one(
     client.meta.events.register("before-send.s3", lambda request, **_: sent.append(request))
     client.head_bucket(Bucket=rclone.bucket)
     (agent,) = [request.headers["User-Agent"].decode() for request in sent]
-    assert agent.startswith("Botocore/")
+    assert agent.startswith("Boto3/")
     assert ("app/mine" in agent) == bool(app_id)
 
 
