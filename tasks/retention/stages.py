@@ -79,6 +79,7 @@ def plan_deletions(session: RetentionSession, request: Request, reason: str) -> 
             plan.selection = selector.by_policy(policy, target)
         for tombstone in unfinished:
             _sort_in(tombstone, selector, plan, now)
+        _leave_sessions_to_recordings(plan)
         return plan
 
 
@@ -115,6 +116,12 @@ def _sort_in(tombstone: Tombstone, selector: Selector, plan: RetentionPlan, now:
         sessions = tuple(path for path in also if path not in holds)
         plan.unfinished.append(tombstone.model_copy(update={"with_sessions": sessions}))
     selection.candidates = [candidate for candidate in selection.candidates if candidate not in same]
+
+
+def _leave_sessions_to_recordings(plan: RetentionPlan) -> None:
+    """Let documents go with their recording, and not by their own tombstones: as long as its marker stays, they do."""
+    going = {path for stone in plan.unfinished if stone.kind == "recording" for path in stone.with_sessions}
+    plan.unfinished = [stone for stone in plan.unfinished if stone.folder not in going]
 
 
 def delete_recording(
