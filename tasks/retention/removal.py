@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from tasks.archive import Remains, UploadJournal, layout
@@ -12,7 +13,6 @@ from tasks.workers import a_few_at_a_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
 
     from tasks.s3 import ObjectVersion, Store, StoredObject
     from tasks.text import Log
@@ -163,12 +163,16 @@ class Remover:
         return None
 
     def _explain(self, what: str, refused: StoreRefused, version: ObjectVersion | None) -> Remains:
-        """Return why the store does not let an object go; with the date, if a lock keeps it."""
+        """Return why the store does not let an object go; with the date, if a lock keeps it.
+
+        A store goes on stating a lock that is over. Nobody knows when a legal hold ends, whatever lock is beside it.
+        """
         lock = self._store.find_lock(version) if version is not None else UNLOCKED
-        if lock == UNLOCKED:
+        if not lock.is_active(datetime.now(UTC)):
             return Remains(reason=f"{what} ({refused.code})", objects=1)
-        kind = "a legal hold" if lock.legal_hold else "a lock"
-        return Remains(reason=f"{kind} of the store keeps older versions", objects=1, until=lock.until)
+        if lock.legal_hold:
+            return Remains(reason="a legal hold of the store keeps older versions", objects=1)
+        return Remains(reason="a lock of the store keeps older versions", objects=1, until=lock.until)
 
 
 def _grouped(remains: Iterable[Remains]) -> list[Remains]:
