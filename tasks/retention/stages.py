@@ -49,6 +49,7 @@ class RetentionSession:
 class RetentionPlan:
     """What is to be done."""
 
+    made_at: datetime
     policy: Policy | None = None
     policy_sha256: str = ""
     selection: Selection = field(default_factory=Selection)
@@ -70,7 +71,7 @@ def plan_deletions(session: RetentionSession, request: Request, reason: str) -> 
         known = read_policy(store, root)
         policy, sha256 = known or (None, "")
         selector = Selector(store, root, now.date())
-        plan = RetentionPlan(policy, sha256, Selection(looked_at=len(selector.folders)))
+        plan = RetentionPlan(now, policy, sha256, Selection(looked_at=len(selector.folders)))
         unfinished = _find_unfinished(store, root, selector, plan)
         target = f"s3://{store.bucket}/{policy_key(root)}"
         if not request.is_empty:
@@ -145,10 +146,10 @@ def delete_recording(
         return deletion.delete(target, cause)
 
 
-def target_of(candidate: Candidate) -> Target:
-    """Return what is to be deleted for a candidate."""
+def target_of(candidate: Candidate, plan: RetentionPlan) -> Target:
+    """Return what is to be deleted for a candidate of a plan."""
     folder = candidate.folder
-    return Target(folder.kind, folder.id, folder.path, candidate.session_id, candidate.sessions)
+    return Target(folder.kind, folder.id, folder.path, candidate.session_id, candidate.sessions, plan.made_at)
 
 
 def target_again(tombstone: Tombstone) -> tuple[Target, Cause]:
