@@ -139,7 +139,7 @@ class _Expiry:
             deleted = [describe_planned(its, self._cause(its.reason), self._url) for its in candidates]
         else:
             unfinished = [one for stone in plan.unfinished for one in self._delete(*target_again(stone))]
-            deleted = [one for its in candidates for one in self._delete(target_of(its), self._cause(its.reason))]
+            deleted = [one for its in candidates for one in self._delete(target_of(its, plan), self._cause(its.reason))]
         return ExpiryReport(
             dry_run=dry_run,
             policy_sha256=plan.policy_sha256,

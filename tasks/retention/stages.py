@@ -49,6 +49,7 @@ class RetentionSession:
 class RetentionPlan:
     """What is to be done."""
 
+    made_at: datetime
     policy: Policy | None = None
     policy_sha256: str = ""
     selection: Selection = field(default_factory=Selection)
@@ -70,7 +71,7 @@ def plan_deletions(session: RetentionSession, request: Request, reason: str) -> 
         known = read_policy(store, root)
         policy, sha256 = known or (None, "")
         selector = Selector(store, root, now.date())
-        plan = RetentionPlan(policy, sha256, Selection(looked_at=len(selector.folders)))
+        plan = RetentionPlan(now, policy, sha256, Selection(looked_at=len(selector.folders)))
         unfinished = _find_unfinished(store, root, selector, plan)
         target = f"s3://{store.bucket}/{policy_key(root)}"
         if not request.is_empty:
@@ -79,6 +80,7 @@ def plan_deletions(session: RetentionSession, request: Request, reason: str) -> 
             plan.selection = selector.by_policy(policy, target)
         for tombstone in unfinished:
             _sort_in(tombstone, selector, plan, now)
+        _leave_sessions_to_recordings(plan)
         return plan
 
 
@@ -117,6 +119,12 @@ def _sort_in(tombstone: Tombstone, selector: Selector, plan: RetentionPlan, now:
     selection.candidates = [candidate for candidate in selection.candidates if candidate not in same]
 
 
+def _leave_sessions_to_recordings(plan: RetentionPlan) -> None:
+    """Let documents go with their recording, and not by their own tombstones: as long as its marker stays, they do."""
+    going = {path for stone in plan.unfinished if stone.kind == "recording" for path in stone.with_sessions}
+    plan.unfinished = [stone for stone in plan.unfinished if stone.folder not in going]
+
+
 def delete_recording(
     session: RetentionSession, target: Target, cause: Cause, policy_sha256: str = ""
 ) -> list[Tombstone]:
@@ -138,10 +146,10 @@ def delete_recording(
         return deletion.delete(target, cause)
 
 
-def target_of(candidate: Candidate) -> Target:
-    """Return what is to be deleted for a candidate."""
+def target_of(candidate: Candidate, plan: RetentionPlan) -> Target:
+    """Return what is to be deleted for a candidate of a plan."""
     folder = candidate.folder
-    return Target(folder.kind, folder.id, folder.path, candidate.session_id, candidate.sessions)
+    return Target(folder.kind, folder.id, folder.path, candidate.session_id, candidate.sessions, plan.made_at)
 
 
 def target_again(tombstone: Tombstone) -> tuple[Target, Cause]:
