@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from tasks import command, pipeline
 from tasks.archive import ArchivedRecording
@@ -19,7 +19,7 @@ from tasks.arguments import Metavar
 from tasks.engine import Engine
 from tasks.errors import ArchiverError, TransferStopped
 from tasks.pipeline import Options
-from tasks.realtimekit import UUID_PATTERN, parse_recording_id
+from tasks.realtimekit import RecordingId, parse_recording_id
 from tasks.session_pipeline import SessionOutcome, archive_session_of_recording
 from tasks.settings import OptionalAppId, Settings, load_settings
 from tasks.transfer import report
@@ -34,7 +34,7 @@ LONGEST_WAIT_S = 86_400
 
 def archive(
     engine: Engine,
-    recording_id: Annotated[str, Field(pattern=UUID_PATTERN), AfterValidator(parse_recording_id)],
+    recording_id: RecordingId,
     *,
     wait_timeout: Annotated[int, Field(ge=0, le=LONGEST_WAIT_S), Metavar("SECONDS")] = WAIT_TIMEOUT_S,
     overwrite: bool = False,

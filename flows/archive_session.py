@@ -11,20 +11,18 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
-
 from tasks import command
 from tasks.archive import ArchivedMeetingSession
 from tasks.arguments import Metavar
 from tasks.engine import Engine
-from tasks.realtimekit import UUID_PATTERN, parse_session_id
+from tasks.realtimekit import SessionId, parse_session_id
 from tasks.session_pipeline import MeetingSessionOptions, archive_meeting_session
 from tasks.settings import OptionalAppId, Settings, load_settings
 
 
 def archive(
     engine: Engine,
-    session_id: Annotated[str, Field(pattern=UUID_PATTERN), AfterValidator(parse_session_id)],
+    session_id: SessionId,
     *,
     peer_events: bool = False,
     uploads: bool = True,

@@ -13,7 +13,7 @@ import time
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from tasks import command
 from tasks.copy_settings import CopySettings, CopyStoreSettings
@@ -31,7 +31,7 @@ from tasks.copying import (
 )
 from tasks.engine import COPIED, Engine
 from tasks.errors import ArchiverError, CopyIncomplete, CopyUnusable, StoreRefused
-from tasks.realtimekit import UUID_PATTERN, parse_recording_id
+from tasks.realtimekit import RecordingId  # noqa: TC001 - the command line and the form come from it
 from tasks.restore import SPARE_CONNECTIONS
 from tasks.s3 import MAX_BODIES, new_s3_client
 from tasks.session import StoreAccess
@@ -40,7 +40,6 @@ from tasks.settings import AppId, load_settings
 MOST = 10_000_000
 
 Count = Annotated[int, Field(ge=0, le=MOST)]
-Id = Annotated[str, Field(pattern=UUID_PATTERN), AfterValidator(parse_recording_id)]
 
 
 def copy(
@@ -49,7 +48,7 @@ def copy(
     compare: bool = False,
     max_bags: Count = 0,
     max_deletions: Count = 0,
-    replace: tuple[Id, ...] = (),
+    replace: tuple[RecordingId, ...] = (),
     app_ids: tuple[AppId, ...] = (),
 ) -> CopyReport:
     """Copy to a second bucket what is not there yet: recordings, sessions, and what was made from them.

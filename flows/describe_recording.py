@@ -23,7 +23,7 @@ from tasks.errors import ArchiverError, RecordingIdInvalid, StoreRefused
 from tasks.media.description import Description, MediaFile, Poster, compare_files, describe_file, render_markdown
 from tasks.media.ranged_file import BlockReader
 from tasks.media.sandbox import examine_file
-from tasks.realtimekit import UUID_PATTERN, parse_recording_id
+from tasks.realtimekit import RecordingId, parse_recording_id
 from tasks.s3 import Store, new_s3_client
 from tasks.settings import ArchiveSettings, load_settings
 from tasks.text import human_size
@@ -42,7 +42,7 @@ CONNECTIONS = A_FEW  # a bag is opened with so many requests at once
 
 def describe(
     engine: Engine,
-    recording_id: Annotated[str, Field(pattern=UUID_PATTERN)],
+    recording_id: RecordingId,
     archive_url: str,
     files: tuple[ArchivedFile, ...] = (),
     bytes: Annotated[int, Field(ge=0)] = 0,  # noqa: A002 - so the event calls it

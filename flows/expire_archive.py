@@ -15,13 +15,13 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from tasks import command
 from tasks.arguments import Metavar
 from tasks.engine import DELETED, EXPIRED, SESSION_DELETED, Engine
 from tasks.errors import DeletionIncomplete, FinalError, PolicyChanged, RequestUnclear
-from tasks.realtimekit import UUID_PATTERN, parse_recording_id
+from tasks.realtimekit import RecordingId, parse_recording_id
 from tasks.retention import (
     Cause,
     Deleted,
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 MAX_DELETIONS = 100
 MOST_DELETIONS = 100_000
 
-RecordingId = Annotated[str, Field(pattern=UUID_PATTERN), AfterValidator(parse_recording_id)]
 PersonId = Annotated[str, Field(min_length=1, max_length=256), Metavar("ID")]
 PersonName = Annotated[str, Field(min_length=1, max_length=256), Metavar("NAME")]
 Text = Annotated[str, Field(max_length=500), Metavar("TEXT")]
@@ -127,7 +126,7 @@ class _Expiry:
         self._request = request
         self._by = by
         self._url = session.settings.archive_url
-        self._failed: list[str] = []
+        self._failed = list(plan.unreadable)
         self._is_stopped = False
         self._skipped = 0
 
@@ -140,7 +139,7 @@ class _Expiry:
             deleted = [describe_planned(its, self._cause(its.reason), self._url) for its in candidates]
         else:
             unfinished = [one for stone in plan.unfinished for one in self._delete(*target_again(stone))]
-            deleted = [one for its in candidates for one in self._delete(target_of(its), self._cause(its.reason))]
+            deleted = [one for its in candidates for one in self._delete(target_of(its, plan), self._cause(its.reason))]
         return ExpiryReport(
             dry_run=dry_run,
             policy_sha256=plan.policy_sha256,

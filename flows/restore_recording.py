@@ -22,7 +22,7 @@ from tasks.arguments import Metavar, Words, parse_for, refuse_usage
 from tasks.catalog import Dataset, Query, find_rows, parse_time, require_time
 from tasks.engine import Engine, logging_on_stderr
 from tasks.errors import CatalogMissing, ExtraNotInstalled, NothingSelected, RecordingIdInvalid, RestoreIncomplete
-from tasks.realtimekit import UUID_PATTERN, parse_recording_id
+from tasks.realtimekit import RecordingId, parse_recording_id
 from tasks.restore import (
     ChosenBag,
     RestoreOptions,
@@ -51,7 +51,6 @@ PROG = "python -m flows.restore_recording"
 MOST_DAYS = 365
 MOST_MINUTES = 7 * 24 * 60
 
-RecordingId = Annotated[str, Field(pattern=UUID_PATTERN), AfterValidator(parse_recording_id)]
 Date = Annotated[str, AfterValidator(require_time), Metavar("DATE")]
 Text = Annotated[str, Metavar("TEXT")]
 Days = Annotated[int, Field(ge=0, le=MOST_DAYS), Metavar("DAYS")]

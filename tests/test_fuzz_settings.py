@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from tasks.errors import RecordingIdInvalid, SettingsInvalid
-from tasks.realtimekit.models import parse_recording_id
+from tasks.realtimekit import parse_recording_id
 from tasks.settings import Settings, load_settings
 from tests.standins.realtimekit import APP_ID
 from tests.support.strategies import damaged, examples, require_presentable

@@ -11,7 +11,7 @@ import pytest
 
 from tasks.archive.inventory import held_at
 from tasks.errors import RecordingIdInvalid, SettingsInvalid
-from tasks.realtimekit.models import parse_recording_id
+from tasks.realtimekit import parse_recording_id
 from tasks.settings import AuditSettings, Settings, load_settings
 from tasks.text.formatting import MIB
 from tests.standins.realtimekit import APP_ID

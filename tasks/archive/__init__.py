@@ -35,14 +35,10 @@ from tasks.archive.layout import (
     RETENTION,
     SESSION_DETAILS,
     TAG_MANIFEST,
-    Month,
     captions_key,
-    days_beside,
     description_key,
     document_path,
     is_unfinished,
-    month_of,
-    parse_catalog_path,
     parse_folder,
     poster_key,
     session_days,
@@ -54,6 +50,7 @@ from tasks.archive.layout import (
 )
 from tasks.archive.lookup import ArchivedBag, InspectedBag, inspect_bag, open_bag
 from tasks.archive.models import NOT_IN_THE_EVENT, ArchivedFile, ArchivedRecording, MissingPiece, StoredFile
+from tasks.archive.months import Month, days_beside, month_of, parse_catalog_path
 from tasks.archive.partial import can_be_completed, can_be_whole, describe_missing, read_missing
 from tasks.archive.retention import require_unlocked
 from tasks.archive.session_bag import SessionArchive

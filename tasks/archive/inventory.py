@@ -12,6 +12,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from tasks.archive import layout
+from tasks.archive.months import Month, is_year, parse_month
 from tasks.s3 import bare_etag
 from tasks.text import redact_text
 from tasks.workers import a_few_at_a_time
@@ -177,7 +178,7 @@ def survey(bucket: Bucket, root: str, below: Collection[str] = ()) -> Holdings:
     return listing.holdings()
 
 
-def months_held(bucket: Bucket, root: str, app_ids: Collection[str] = ()) -> list[layout.Month]:
+def months_held(bucket: Bucket, root: str, app_ids: Collection[str] = ()) -> list[Month]:
     """Return the months that have folders, of all apps; each can be surveyed apart from the others, at the same time.
 
     Args:
@@ -187,8 +188,8 @@ def months_held(bucket: Bucket, root: str, app_ids: Collection[str] = ()) -> lis
     """
     apps = [f"{root}{app_id}/" for app_id in app_ids] or bucket.level(root)[0]
     years = _below(bucket, [app for app in apps if layout.is_app(app.removeprefix(root))])
-    months = _below(bucket, [year for year in years if layout.is_year(year.removeprefix(root))])
-    return [month for folder in months if (month := layout.parse_month(folder.removeprefix(root)))]
+    months = _below(bucket, [year for year in years if is_year(year.removeprefix(root))])
+    return [month for folder in months if (month := parse_month(folder.removeprefix(root)))]
 
 
 def _below(bucket: Bucket, folders: Collection[str]) -> list[str]:

@@ -56,6 +56,8 @@ def put_marker(bucket: Bucket, key: str, content: bytes, content_type: str, rete
         StoredWrong: the store does not state the lock that it took.
     """
     if not bucket.put(key, content, content_type, if_absent=True, retention=retention):
+        if retention.until is not None:  # it may be this one, whose answer was lost, and its lock with it
+            bucket.lock(key, retention)
         return
     try:
         bucket.require_locked(key, retention)

@@ -38,11 +38,15 @@ def require_two_places(
     Raises:
         CopyUnusable: one of them does.
     """
-    if not are_in_one_store(first_access.client, copy_access.client) or first.bucket != copy.bucket:
-        return
-    if first.root.startswith(copy.root) or copy.root.startswith(first.root):
+    if _overlap(first, copy) and are_in_one_store(first_access.client, copy_access.client):
         reason = f"it and the archive {first.archive_url} lie in the same place of one bucket"
         raise CopyUnusable(copy.archive_url, reason, "Name another bucket or prefix in ARCHIVE_COPY_URL.")
+
+
+def _overlap(first: ArchiveSettings, copy: ArchiveSettings) -> bool:
+    """Tell whether one of two archives lies in the other, if they are in one store."""
+    is_nested = first.root.startswith(copy.root) or copy.root.startswith(first.root)
+    return first.bucket == copy.bucket and is_nested
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,7 @@ class CopySession:
     @property
     def is_doubtful(self) -> bool:
         """Whether buckets and prefixes are the same, so that two addresses may be those of one store."""
-        first, copy = self.settings, self.copy_settings
-        return first.bucket == copy.bucket and (first.root.startswith(copy.root) or copy.root.startswith(first.root))
+        return _overlap(self.settings, self.copy_settings)
 
     @contextmanager
     def attempt(self) -> Iterator[CopyContext]:

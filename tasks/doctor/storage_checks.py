@@ -8,20 +8,19 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from tasks.doctor.runner import Check, CheckResult, failed, ok, warning
+from tasks.doctor.trials import describe_refusal, require_answer
 from tasks.errors import ArchiverError, StoreRefused, StoreUnavailable
 from tasks.s3 import UNLOCKED, Retention, encode_md5, parse_stated_retention
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tasks.doctor.scratch_prefix import ScratchPrefix
+    from tasks.doctor.trials import Answer, Trials
     from tasks.storage_options import Encryption, ObjectLock
-
-    Send: TypeAlias = Callable[..., dict[str, Any] | ArchiverError]
-    """Calls the named method of boto3 for an object of the scratch, and returns the answer or the refusal."""
 
 LOCKED_S = 15
 """Seconds for which the probe of locks is locked: more than the checkup takes, and then it can be deleted."""
@@ -38,15 +37,14 @@ class StorageChecks:
 
     Args:
         group: of the checks.
-        scratch: where it is tried.
-        send: sends a request as it is, without the options.
+        trials: sends the requests.
     """
 
-    def __init__(self, group: str, scratch: ScratchPrefix, send: Send) -> None:
+    def __init__(self, group: str, trials: Trials) -> None:
         self._group = group
-        self._scratch = scratch
-        self._options = scratch.store.options
-        self._send = send
+        self._trials = trials
+        self._store = trials.scratch.store
+        self._options = self._store.options
 
     def checks(self, needs: str) -> list[Check]:
         """Return what there is to look at: one check for each option that is set.
@@ -55,14 +53,18 @@ class StorageChecks:
             needs: the check that must not have failed.
         """
         options = self._options
-        looks: list[tuple[str, object, Callable[[], CheckResult]]] = [
-            ("storage class", options.storage_class, self.check_storage_class),
-            ("encryption", options.encryption, lambda: self.check_encryption(options.encryption)),
-            ("tags", options.tags, self.check_tags),
-            ("ACL", options.acl, self.check_acl),
-            ("object lock", options.lock, lambda: self.check_lock(options.lock)),
-        ]
-        return [Check(self._group, name, look, (needs,)) for name, wanted, look in looks if wanted]
+        looks: dict[str, Callable[[], CheckResult]] = {}
+        if options.storage_class:
+            looks["storage class"] = self.check_storage_class
+        if options.encryption is not None:
+            looks["encryption"] = partial(self.check_encryption, options.encryption)
+        if options.tags:
+            looks["tags"] = self.check_tags
+        if options.acl:
+            looks["ACL"] = self.check_acl
+        if options.lock is not None:
+            looks["object lock"] = partial(self.check_lock, options.lock)
+        return [Check(self._group, name, look, (needs,)) for name, look in looks.items()]
 
     def check_storage_class(self) -> CheckResult:
         """Look whether objects go into the storage class."""
@@ -83,11 +85,11 @@ class StorageChecks:
         )
         return ok(f"honoured: files of recordings are stored as {wanted}, and nothing else{cold}")
 
-    def check_encryption(self, wanted: Encryption | None) -> CheckResult:
+    def check_encryption(self, wanted: Encryption) -> CheckResult:
         """Look whether the store says that objects are encrypted as they should be."""
         heads = self._stored("sse", {"ServerSideEncryption", "SSEKMSKeyId"}, "ARCHIVE_SSE")
-        if wanted is None or isinstance(heads, CheckResult):
-            return heads if isinstance(heads, CheckResult) else ok("")
+        if isinstance(heads, CheckResult):
+            return heads
         advice = f"Have the store encrypt, or {_EMPTY.format('ARCHIVE_SSE')} if that is no duty."
         algorithms = {str(head.get("ServerSideEncryption") or "") for head in heads}
         if algorithms == {""}:
@@ -134,12 +136,12 @@ class StorageChecks:
             return failed("others may read what is stored", "Look what the bucket's own settings make public.")
         return ok(f"taken: {len(stated['Grants'])} grants, none of them to everybody")
 
-    def check_lock(self, wanted: ObjectLock | None) -> CheckResult:
+    def check_lock(self, wanted: ObjectLock) -> CheckResult:
         """Look whether locks are set, stated and kept, with a lock that ends after seconds."""
         advice = f"Take a bucket with Object Lock, or {_EMPTY.format('ARCHIVE_OBJECT_LOCK')}."
-        if wanted is None or not self._scratch.store.supports_locks():
+        if not self._store.supports_locks():
             return failed("the bucket has no Object Lock: nothing would be archived there", advice)
-        stored = self._require("put_object", "lock-later", **_PUT)
+        stored = require_answer(self._trials.send("put_object", "lock-later", **_PUT))
         # By the store's own clock: a date that is past there would be refused.
         retention = Retention(wanted.mode, _date_of(stored) + timedelta(seconds=LOCKED_S))
         locked = {"Mode": retention.mode, "RetainUntilDate": retention.until}
@@ -151,7 +153,7 @@ class StorageChecks:
         }
         for name, answer in tried.items():
             if isinstance(answer, ArchiverError):
-                return failed(f"refused: {_describe(answer)}", "The credentials need PutObjectRetention.")
+                return failed(f"refused: {describe_refusal(answer)}", "The credentials need PutObjectRetention.")
             stated = self._ask("get_object_retention", name)
             if _is_denied(stated):
                 return failed("set, but it may not be asked for", "The credentials need GetObjectRetention.")
@@ -160,7 +162,7 @@ class StorageChecks:
                 return failed("ignored: the store takes it, and does not state it", advice)
         return self._check_kept(wanted, tried["lock-at-once"])
 
-    def _check_kept(self, wanted: ObjectLock, stored: dict[str, Any] | ArchiverError) -> CheckResult:
+    def _check_kept(self, wanted: ObjectLock, stored: Answer) -> CheckResult:
         """Look whether a locked version can be deleted, and have what may be deleted in spite of locks deleted."""
         version = {} if isinstance(stored, ArchiverError) else {"VersionId": stored.get("VersionId", "null")}
         if isinstance(self._ask("delete_object", "lock-at-once", **version), dict):
@@ -187,7 +189,7 @@ class StorageChecks:
         if isinstance(heads, ArchiverError):  # maybe for another option
             heads = self._try(name, {key: value for key, value in wanted.items() if key in own})
         if isinstance(heads, ArchiverError):
-            return failed(f"refused: {_describe(heads)}", f"Correct {setting}, or {_EMPTY.format('it')}.")
+            return failed(f"refused: {describe_refusal(heads)}", f"Correct {setting}, or {_EMPTY.format('it')}.")
         return heads
 
     def _try(self, name: str, options: Mapping[str, str]) -> list[dict[str, Any]] | ArchiverError:
@@ -206,25 +208,19 @@ class StorageChecks:
         made = self._ask("complete_multipart_upload", f"{name}-parts", **upload, MultipartUpload=parts)
         if isinstance(made, ArchiverError):
             return made
-        return [self._require("head_object", f"{name}-{kind}") for kind in ("put", "parts")]
+        return [require_answer(self._trials.send("head_object", f"{name}-{kind}")) for kind in ("put", "parts")]
 
     def _takes(self, **made_up: str) -> bool:
         """Tell whether the store takes an option that does not exist."""
         others = {key: value for key, value in self._options.request.items() if key != "SSEKMSKeyId"}
         return isinstance(self._ask("put_object", "made-up", **_PUT, **others | made_up), dict)
 
-    def _ask(self, method: str, name: str, **request: Any) -> dict[str, Any] | ArchiverError:
+    def _ask(self, method: str, name: str, **request: Any) -> Answer:
         """Return the answer, or the failure: some stores answer nonsense to what they do not know."""
         try:
-            return self._send(method, name, **request)
+            return self._trials.send(method, name, **request)
         except StoreUnavailable as away:
             return away
-
-    def _require(self, method: str, name: str, **request: Any) -> dict[str, Any]:
-        answer = self._send(method, name, **request)
-        if isinstance(answer, ArchiverError):
-            raise answer
-        return answer
 
 
 def _is_alias(key_id: str) -> bool:
@@ -232,12 +228,8 @@ def _is_alias(key_id: str) -> bool:
     return "alias/" in key_id
 
 
-def _is_denied(answer: dict[str, Any] | ArchiverError) -> bool:
+def _is_denied(answer: Answer) -> bool:
     return isinstance(answer, StoreRefused) and answer.code in {"AccessDenied", "403"}
-
-
-def _describe(error: ArchiverError) -> str:
-    return f"{error.code}, {error.message}" if isinstance(error, StoreRefused) else str(error)
 
 
 def _date_of(answer: Mapping[str, Any]) -> datetime:

@@ -9,13 +9,12 @@ from tasks.realtimekit.account_apps import AccountApps, App
 from tasks.realtimekit.api_client import Cloudflare, Params
 from tasks.realtimekit.app_api import API_BLOCK_S, API_PATIENCE_S
 from tasks.realtimekit.availability import require_media, require_no_missing_media, require_some_media
+from tasks.realtimekit.ids import RecordingId, SessionId, parse_recording_id, parse_session_id
 from tasks.realtimekit.models import (
     RETENTION,
-    UUID_PATTERN,
     MediaFile,
     Recording,
     RecordingStatus,
-    parse_recording_id,
 )
 from tasks.realtimekit.parsing import parse_archived
 from tasks.realtimekit.recordings import RealtimeKit
@@ -26,7 +25,6 @@ from tasks.realtimekit.session_models import (
     ExpectedDocuments,
     MeetingSession,
     parse_session,
-    parse_session_id,
     without_peer_events,
 )
 from tasks.realtimekit.sessions import MeetingSessions
@@ -36,7 +34,6 @@ __all__ = [
     "API_PATIENCE_S",
     "DOCUMENT_KINDS",
     "RETENTION",
-    "UUID_PATTERN",
     "AccountApps",
     "App",
     "Cloudflare",
@@ -49,7 +46,9 @@ __all__ = [
     "Params",
     "RealtimeKit",
     "Recording",
+    "RecordingId",
     "RecordingStatus",
+    "SessionId",
     "parse_archived",
     "parse_recording_id",
     "parse_session",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
-from tasks.errors import RecordingIdInvalid
 from tasks.realtimekit.tracks import decode_json
 from tasks.text import archivable_line
 
@@ -17,9 +15,6 @@ if TYPE_CHECKING:
 
 RETENTION = timedelta(days=7)
 """How long RealtimeKit keeps a file in its own bucket."""
-
-UUID_PATTERN = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
-"""Of a recording's id, and of a meeting's."""
 
 Kind = Literal["video", "audio", "tracks"]
 
@@ -127,17 +122,6 @@ class Recording:
     def has_left_the_bucket(self, now: datetime) -> bool:
         """Tell whether RealtimeKit's seven days are over."""
         return self.expires is not None and now > self.expires
-
-
-def parse_recording_id(text: str) -> str:
-    """Return a recording's id in its canonical form, lower case without blanks around it.
-
-    Raises:
-        RecordingIdInvalid: it is not a UUID.
-    """
-    if not re.fullmatch(UUID_PATTERN, text.strip()):
-        raise RecordingIdInvalid(text)
-    return text.strip().lower()
 
 
 def _escaped(part: str) -> str:

@@ -8,12 +8,10 @@ Source: https://developers.cloudflare.com/api/resources/realtime_kit/subresource
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
-from tasks.errors import SessionIdInvalid
-from tasks.realtimekit.models import RETENTION, UUID_PATTERN
+from tasks.realtimekit.models import RETENTION
 from tasks.realtimekit.values import as_name, as_object, as_text, as_time, as_url, as_word
 from tasks.text import one_word
 
@@ -95,17 +93,6 @@ class ExpectedDocuments:
     def expects(self, kind: DocumentKind) -> bool | None:
         """Tell whether the meeting's settings ask for a document."""
         return {"transcript": self.transcript, "chat": self.chat, "summary": self.summary}[kind]
-
-
-def parse_session_id(text: str) -> str:
-    """Return a session's id in its canonical form, lower case without blanks around it.
-
-    Raises:
-        SessionIdInvalid: it is not a UUID.
-    """
-    if not re.fullmatch(UUID_PATTERN, text.strip()):
-        raise SessionIdInvalid(text)
-    return text.strip().lower()
 
 
 def parse_session(data: Mapping[str, Any]) -> MeetingSession:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import RecordingIdInvalid, SessionIdInvalid, WebhookMalformed
-from tasks.realtimekit.models import RecordingStatus, parse_recording_id
-from tasks.realtimekit.session_models import parse_session_id
+from tasks.realtimekit.ids import parse_recording_id, parse_session_id
+from tasks.realtimekit.models import RecordingStatus
 from tasks.realtimekit.values import as_object
 
 if TYPE_CHECKING:

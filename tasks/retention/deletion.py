@@ -76,25 +76,34 @@ class Deletion:
             StoreUnavailable, StoreRefused: the store is away, or takes no tombstone.
             TombstoneUnreadable: there is one that nobody can read.
         """
-        if target.begun_at and _is_called_off(target, find_tombstone(self._store, self._root + target.folder)):
-            return []
-        targets = [target, *(self._session_target(folder, target.begun_at) for folder in target.with_sessions)]
+        before = find_tombstone(self._store, self._root + target.folder)
+        if before is not None and _is_called_off(target, before):
+            return [before]
+        targets = [target, *(self._session_target(folder, target.since) for folder in target.with_sessions)]
         begun = [(each, stone) for each in targets if (stone := self._begin(each, cause)) is not None]
         if not begun or begun[0][0] is not target:  # the recording is gone, and maybe a session was left
             return [self._delete_one(each, stone) for each, stone in begun]
         (_, mine), *sessions = begun
         removal = self._remover.hide_markers(target)
-        if removal.remains:
+        if removal.remains or self._is_wanted_back(target):
             return [self._settle(mine, removal), *(stone for _, stone in sessions)]
         done = [self._delete_one(session, stone) for session, stone in sessions]
-        return [self._settle(mine, self._remover.remove_all(target, removal)), *done]
+        return [self._settle(mine, self._remove_all(target, removal)), *done]
 
-    def _session_target(self, folder: str, begun_at: datetime | None) -> Target:
-        return Target("session", folder.split("/")[-2].removeprefix("session-"), folder, begun_at=begun_at)
+    def _session_target(self, folder: str, since: datetime | None) -> Target:
+        return Target("session", folder.split("/")[-2].removeprefix("session-"), folder, since=since)
 
     def _delete_one(self, target: Target, tombstone: Tombstone) -> Tombstone:
         removal = self._remover.hide_markers(target)
-        return self._settle(tombstone, removal if removal.remains else self._remover.remove_all(target, removal))
+        return self._settle(tombstone, removal if removal.remains else self._remove_all(target, removal))
+
+    def _remove_all(self, target: Target, removal: Removal) -> Removal:
+        return self._remover.remove_all(target, removal, lambda: self._is_wanted_back(target))
+
+    def _is_wanted_back(self, target: Target) -> bool:
+        """Tell whether a person has revoked the tombstone since this deletion wrote it."""
+        tombstone = find_tombstone(self._store, self._root + target.folder)
+        return tombstone is not None and not tombstone.is_in_force
 
     def _begin(self, target: Target, cause: Cause) -> Tombstone | None:
         """Write the tombstone of a deletion that begins or goes on; None if it is finished, or called off."""
@@ -176,9 +185,9 @@ class Deletion:
 
 
 def _is_called_off(target: Target, tombstone: Tombstone | None) -> bool:
-    """Tell whether a person wants back what an unfinished deletion is about, since that deletion began."""
+    """Tell whether a person wants something back since its deletion was decided on, or began."""
     revoked_at = tombstone.revoked_at if tombstone is not None else None
-    return target.begun_at is not None and revoked_at is not None and revoked_at >= target.begun_at
+    return target.since is not None and revoked_at is not None and revoked_at >= target.since
 
 
 def _kind_of(path: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from tasks.archive import Remains, UploadJournal, layout
@@ -11,8 +12,7 @@ from tasks.s3 import UNLOCKED
 from tasks.workers import a_few_at_a_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime
+    from collections.abc import Callable, Iterable, Sequence
 
     from tasks.s3 import ObjectVersion, Store, StoredObject
     from tasks.text import Log
@@ -30,7 +30,7 @@ class Target:
     folder: str  # below the archive's root, with a slash at its end
     session_id: str = ""
     with_sessions: tuple[str, ...] = ()
-    begun_at: datetime | None = None  # of an unfinished deletion that goes on; None for a new one
+    since: datetime | None = None  # when its deletion was decided on, or began: who wants it back later, gets it
 
     @property
     def app_id(self) -> str:
@@ -81,37 +81,60 @@ class Remover:
         A marker that is not there is deleted, too: the answer tells whether the store keeps older versions.
         """
         removal = Removal()
-        for folder in self.bag_folders(target, self.objects(target)):
-            key = self._root + folder + layout.MARKER
+        folders = self.bag_folders(target, self.objects(target))
+        self._hide_markers([self._root + folder + layout.MARKER for folder in folders], removal)
+        return removal
+
+    def _hide_markers(self, keys: Iterable[str], removal: Removal) -> bool:
+        """Delete markers one after the other, and tell whether all of them are gone."""
+        for key in keys:
             try:
                 removal.made_versions |= self._store.hide(key)
             except StoreRefused as refused:
                 removal.remains.append(self._explain("the store does not let the marker go", refused, None))
-                break
+                return False
             if self._store.head(key) is not None:
                 reason = "the store answers that the marker is deleted, and still has it"
                 removal.remains.append(Remains(reason=reason, objects=1))
-                break
-        return removal
+                return False
+        return True
 
-    def remove_all(self, target: Target, removal: Removal) -> Removal:
-        """Delete all that is left of a target, and look again whether anything came meanwhile."""
+    def remove_all(self, target: Target, removal: Removal, is_wanted_back: Callable[[], bool]) -> Removal:
+        """Delete all that is left of a target, and look again whether anything came meanwhile.
+
+        Args:
+            target: whose markers are gone.
+            removal: what came of that.
+            is_wanted_back: tells whether a person wants it archived again, and may be doing so: then the rest stays.
+        """
         if target.kind == "recording":
             self._end_uploads(target, removal)
+        objects = self.objects(target)
         for _ in range(ROUNDS):
-            objects = self.objects(target)
-            if not objects:
+            if not objects or is_wanted_back():
                 break
-            hidden = a_few_at_a_time(self._hide, objects)
-            removal.made_versions |= True in hidden
-            if refused := [its for its in hidden if isinstance(its, Remains)]:
-                removal.remains += _grouped(refused)
+            if not self._hide_all(objects, removal):
                 return removal
-        else:
-            count = len(self.objects(target))
-            removal.remains += [Remains(reason="another run keeps writing there", objects=count)] if count else []
-        self._remove_versions(target, removal)
+            objects = self.objects(target)
+        if objects:  # no version is deleted then, as that may be one of a bag which another run has written
+            removal.remains.append(Remains(reason="another run keeps writing there", objects=len(objects)))
+        elif not is_wanted_back():
+            self._remove_versions(target, removal)
         return removal
+
+    def _hide_all(self, objects: Sequence[StoredObject], removal: Removal) -> bool:
+        """Delete objects, markers that have come meanwhile first; tell whether the store let all of them go."""
+        if not self._hide_markers([its.key for its in objects if self._is_marker(its)], removal):
+            return False
+        hidden = a_few_at_a_time(self._hide, [its for its in objects if not self._is_marker(its)])
+        removal.made_versions |= True in hidden
+        refused = [its for its in hidden if isinstance(its, Remains)]
+        removal.remains += _grouped(refused)
+        return not refused
+
+    def _is_marker(self, stored: StoredObject) -> bool:
+        key = layout.parse_key(stored.key.removeprefix(self._root))
+        return key is not None and key.path == layout.MARKER
 
     def _end_uploads(self, target: Target, removal: Removal) -> None:
         """End the uploads under way in a folder, of which the store may hold parts."""
@@ -163,12 +186,16 @@ class Remover:
         return None
 
     def _explain(self, what: str, refused: StoreRefused, version: ObjectVersion | None) -> Remains:
-        """Return why the store does not let an object go; with the date, if a lock keeps it."""
+        """Return why the store does not let an object go; with the date, if a lock keeps it.
+
+        A store goes on stating a lock that is over. Nobody knows when a legal hold ends, whatever lock is beside it.
+        """
         lock = self._store.find_lock(version) if version is not None else UNLOCKED
-        if lock == UNLOCKED:
+        if not lock.is_active(datetime.now(UTC)):
             return Remains(reason=f"{what} ({refused.code})", objects=1)
-        kind = "a legal hold" if lock.legal_hold else "a lock"
-        return Remains(reason=f"{kind} of the store keeps older versions", objects=1, until=lock.until)
+        if lock.legal_hold:
+            return Remains(reason="a legal hold of the store keeps older versions", objects=1)
+        return Remains(reason="a lock of the store keeps older versions", objects=1, until=lock.until)
 
 
 def _grouped(remains: Iterable[Remains]) -> list[Remains]:

@@ -121,6 +121,9 @@ def describe_problems(report: ExpiryReport) -> str:
         "are gone for readers, but older versions remain in the store": [
             f"{its.id} ({describe_remains(its.remains)})" for its in hidden
         ],
+        "are asked for, and somebody wants back since": [
+            its.id for its in report.deleted if its.state == "revoked" and report.requested
+        ],
         "are asked for, and held": [f"{its.id} ({its.reason})" for its in report.held] if report.requested else [],
     }
     texts = [f"{len(named)} {what}: {_named(named)}." for what, named in groups.items() if named]

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from threading import Event
 from typing import TYPE_CHECKING
 
-from tasks.archive import find_tombstone, list_unfinished
-from tasks.errors import PolicyChanged
+from tasks.archive import Tombstone, find_tombstone, list_unfinished
+from tasks.errors import PolicyChanged, TombstoneUnreadable
 from tasks.retention.deletion import Cause, Deletion
 from tasks.retention.policy import find_policy_sha256, policy_key, read_policy
 from tasks.retention.removal import Target
@@ -19,7 +19,6 @@ from tasks.workers import a_few_at_a_time
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tasks.archive import Tombstone
     from tasks.retention.policy import Policy
     from tasks.retention.selection import Candidate, Request
     from tasks.s3 import Store
@@ -50,11 +49,13 @@ class RetentionSession:
 class RetentionPlan:
     """What is to be done."""
 
+    made_at: datetime
     policy: Policy | None = None
     policy_sha256: str = ""
     selection: Selection = field(default_factory=Selection)
     unfinished: list[Tombstone] = field(default_factory=list)  # deletions that began earlier
     locked: list[Tombstone] = field(default_factory=list)  # of these, what a lock of the store keeps
+    unreadable: list[str] = field(default_factory=list)  # why others of them cannot go on
 
 
 def plan_deletions(session: RetentionSession, request: Request, reason: str) -> RetentionPlan:
@@ -70,8 +71,8 @@ def plan_deletions(session: RetentionSession, request: Request, reason: str) -> 
         known = read_policy(store, root)
         policy, sha256 = known or (None, "")
         selector = Selector(store, root, now.date())
-        plan = RetentionPlan(policy, sha256, Selection(looked_at=len(selector.folders)))
-        unfinished = _find_unfinished(store, root, selector)
+        plan = RetentionPlan(now, policy, sha256, Selection(looked_at=len(selector.folders)))
+        unfinished = _find_unfinished(store, root, selector, plan)
         target = f"s3://{store.bucket}/{policy_key(root)}"
         if not request.is_empty:
             plan.selection = selector.by_request(request, policy, target, reason, finishing=bool(unfinished))
@@ -79,14 +80,25 @@ def plan_deletions(session: RetentionSession, request: Request, reason: str) -> 
             plan.selection = selector.by_policy(policy, target)
         for tombstone in unfinished:
             _sort_in(tombstone, selector, plan, now)
+        _leave_sessions_to_recordings(plan)
         return plan
 
 
-def _find_unfinished(store: Store, root: str, selector: Selector) -> list[Tombstone]:
-    """Return the tombstones of deletions that are not finished: they have begun, or something has come back since."""
-    folders = list_unfinished(store, root, selector.folders)
-    found = a_few_at_a_time(lambda folder: find_tombstone(store, root + folder), folders)
-    return [tombstone for tombstone in found if tombstone is not None and tombstone.is_in_force]
+def _find_unfinished(store: Store, root: str, selector: Selector, plan: RetentionPlan) -> list[Tombstone]:
+    """Return the tombstones of deletions that are not finished: they have begun, or something has come back since.
+
+    One that cannot be read is noted in the plan: nobody knows what it is about, and all others go on.
+    """
+
+    def read(folder: str) -> Tombstone | TombstoneUnreadable | None:
+        try:
+            return find_tombstone(store, root + folder)
+        except TombstoneUnreadable as unreadable:
+            return unreadable
+
+    found = a_few_at_a_time(read, list_unfinished(store, root, selector.folders))
+    plan.unreadable += [str(its) for its in found if isinstance(its, TombstoneUnreadable)]
+    return [its for its in found if isinstance(its, Tombstone) and its.is_in_force]
 
 
 def _sort_in(tombstone: Tombstone, selector: Selector, plan: RetentionPlan, now: datetime) -> None:
@@ -105,6 +117,12 @@ def _sort_in(tombstone: Tombstone, selector: Selector, plan: RetentionPlan, now:
         sessions = tuple(path for path in also if path not in holds)
         plan.unfinished.append(tombstone.model_copy(update={"with_sessions": sessions}))
     selection.candidates = [candidate for candidate in selection.candidates if candidate not in same]
+
+
+def _leave_sessions_to_recordings(plan: RetentionPlan) -> None:
+    """Let documents go with their recording, and not by their own tombstones: as long as its marker stays, they do."""
+    going = {path for stone in plan.unfinished if stone.kind == "recording" for path in stone.with_sessions}
+    plan.unfinished = [stone for stone in plan.unfinished if stone.folder not in going]
 
 
 def delete_recording(
@@ -128,10 +146,10 @@ def delete_recording(
         return deletion.delete(target, cause)
 
 
-def target_of(candidate: Candidate) -> Target:
-    """Return what is to be deleted for a candidate."""
+def target_of(candidate: Candidate, plan: RetentionPlan) -> Target:
+    """Return what is to be deleted for a candidate of a plan."""
     folder = candidate.folder
-    return Target(folder.kind, folder.id, folder.path, candidate.session_id, candidate.sessions)
+    return Target(folder.kind, folder.id, folder.path, candidate.session_id, candidate.sessions, plan.made_at)
 
 
 def target_again(tombstone: Tombstone) -> tuple[Target, Cause]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -67,6 +68,7 @@ def new_s3_client(
     send_in_pieces()
     try:
         core = botocore.session.Session(profile=profile or None)
+        _list_services_quickly(core)
         core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_parse_timestamp)
         # Each object and part is sent with its MD5 or CRC64NVME, in a signed header. boto3 adds a SHA-256 over plain
         # http and if there is no MD5; that is a third of all work, so it is only added if the profile asks for it.
@@ -95,6 +97,17 @@ def new_s3_client(
     else:
         return client
     raise refusal
+
+
+def _list_services_quickly(core: botocore.session.Session) -> None:
+    """Have botocore take each folder of its data for a service.
+
+    botocore looks into all of the 400 folders, twice for each client: 16 ms, a fifth of the time that making takes. A
+    folder that has no data is found out all the same, when the data is read.
+    """
+    loader = core.get_component("data_loader")
+    folders = [path for path in map(Path, loader.search_paths) if path.is_dir()]
+    loader.list_available_services = lambda _type: [path.name for folder in folders for path in folder.iterdir()]
 
 
 def _endpoint_of_profile(core: botocore.session.Session) -> str:

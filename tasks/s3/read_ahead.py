@@ -3,8 +3,9 @@
 If a connection is slow and a request is cheap, as with the large providers, an object is read in parallel ranges. If a
 request is expensive, as with rclone, which reads the whole file for the ETag of each answer, it is read in one.
 
-Many threads may read objects at the same time. The number of ranges in memory is limited over all of them, without a
-deadlock: a thread waits for memory only while it holds no range.
+Many threads may read objects at the same time. Each reads some ranges of its object by itself, chunk by chunk, and has
+the ranges after them read ahead into memory as long as there is room: many objects at once need no ranges ahead, and a
+single one gets them all. No thread waits for room, so that there is no deadlock.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Reader:
 
     Args:
         threads: that read ranges.
-        most: the largest number of ranges in memory.
+        most: the largest number of requests for ranges, and so of ranges in memory.
         whole_first: begin a large file with a request for all of it, which is broken off if parallel ranges are faster:
             one request where each is expensive. Else, the first request is for one range.
     """
@@ -77,24 +78,19 @@ class Reader:
             yield from bucket.read(stored, reached)
 
     def _ahead(self, bucket: Bucket, stored: StoredObject, start: int) -> Iterator[bytes]:
-        """Yield the bytes from `start` to the end, or until parallel ranges have turned out not to be faster."""
-        starts = deque(range(start, stored.size, RANGE))
-        ahead = deque[Future[tuple[list[bytes], bool]]]()
-        paid = 1
-        try:
-            while ahead or (starts and paid >= 0):
-                # One more range ahead for each that was faster, so that few requests are wasted where none is.
-                while starts and len(ahead) <= paid and self._room.acquire(blocking=not ahead):
-                    ahead.append(self._threads.submit(_read_range, bucket, stored, starts.popleft()))
-                chunks, pays = ahead[0].result()
-                paid += 1 if pays else -1  # a single late answer proves little
-                yield from chunks
-                ahead.popleft()
-                self._room.release()
-        finally:
-            for future in ahead:
-                future.cancel()
-                self._room.release()
+        """Yield the bytes from `start` to the end, or until parallel ranges have turned out not to be faster.
+
+        In turns, this thread reads a range, and takes those after it, which were read ahead meanwhile.
+        """
+        ahead = _RangesAhead(bucket, stored, start, self._threads, self._room)
+        with closing(ahead):
+            while ahead.goes_on:
+                own = ahead.take_own()
+                ahead.top_up()
+                yield from bucket.read(stored, own, min(own + RANGE, stored.size))
+                for _ in range(ahead.count):
+                    yield from ahead.take()
+                    ahead.top_up(spare=1)
 
     def digests(self, bucket: Bucket, stored: StoredObject, algorithms: Collection[str]) -> dict[str, str]:
         """Return the hexadecimal digests of an object's bytes.
@@ -125,6 +121,74 @@ class Reader:
         return _read_current(bucket, stored, lambda stored: b"".join(self.chunks(bucket, stored)))
 
 
+class _RangesAhead:
+    """The ranges of an object that are read ahead, and the room in memory that they take.
+
+    Args:
+        bucket: where the object is.
+        stored: as listed.
+        start: offset of the first byte.
+        threads: that read.
+        room: for ranges of all objects; one is taken for what the caller reads, if there is any.
+    """
+
+    def __init__(
+        self, bucket: Bucket, stored: StoredObject, start: int, threads: ThreadPoolExecutor, room: Semaphore
+    ) -> None:
+        self._bucket, self._stored, self._threads, self._room = bucket, stored, threads, room
+        self._starts = deque(range(start, stored.size, RANGE))
+        self._ahead = deque[Future[tuple[list[bytes], bool]]]()
+        self._paid = 1
+        self._taken = int(room.acquire(blocking=False))  # of the room
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether ranges are left to be read; they are left to others once parallel ranges are not faster."""
+        return bool(self._starts) and (self._paid >= 0 or bool(self._ahead))
+
+    @property
+    def count(self) -> int:
+        """The number of ranges that are read ahead, or were, and are not taken yet."""
+        return len(self._ahead)
+
+    def take_own(self) -> int:
+        """Return the start of the next range, which the caller reads."""
+        return self._starts.popleft()
+
+    def top_up(self, spare: int = 0) -> None:
+        """Have ranges read as far as there is room for them.
+
+        One more for each that was faster, so that few requests are wasted where none is.
+
+        Args:
+            spare: how many ranges the caller will read before these.
+        """
+        while len(self._starts) > spare and len(self._ahead) <= self._paid and self._room.acquire(blocking=False):
+            self._taken += 1
+            start = self._starts[spare]
+            del self._starts[spare]
+            self._ahead.append(self._threads.submit(_read_range, self._bucket, self._stored, start))
+
+    def take(self) -> Iterator[bytes]:
+        """Yield the next range that was read ahead."""
+        chunks, pays = self._ahead[0].result()
+        self._paid += 1 if pays else -1  # a single late answer proves little
+        yield from chunks
+        self._ahead.popleft()
+        self._give_back(1)
+
+    def close(self) -> None:
+        """Give back all room."""
+        for future in self._ahead:
+            future.cancel()
+        self._give_back(self._taken)
+
+    def _give_back(self, count: int) -> None:
+        self._taken -= count
+        for _ in range(count):
+            self._room.release()
+
+
 class _Timing:
     """The seconds that a range took to its first byte, and from its first byte to its last."""
 
@@ -153,12 +217,13 @@ def open_reader(connections: int, *, whole_first: bool = False) -> Iterator[Read
     """Provide a reader with its own threads, which end with the block.
 
     Args:
-        connections: the number of ranges that are read at once; one and a half times as many may be in memory.
+        connections: the number of ranges that are read ahead at once; one and a half times as many requests for ranges
+            may be under way or in memory, those included that threads make for themselves.
         whole_first: see `Reader`.
     """
     with ThreadPoolExecutor(connections) as threads:
         try:
-            yield Reader(threads, max(1, connections * 3 // 2), whole_first=whole_first)
+            yield Reader(threads, max(2, connections * 3 // 2), whole_first=whole_first)
         finally:
             threads.shutdown(cancel_futures=True)
 

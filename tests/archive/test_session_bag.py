@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.archive import layout
+from tasks.archive import Month, days_beside, layout
 from tasks.errors import ArchiverError
 from tests.support.auditing import audited
 from tests.support.meddling import WRITES, Between, Failing, refusal
@@ -172,7 +172,7 @@ def test_keys_of_sessions_are_read_as_they_are_written() -> None:
 def test_sessions_of_a_months_recordings_may_lie_two_days_before_the_month_and_one_after(
     month: str, days: list[str]
 ) -> None:
-    assert layout.days_beside(layout.Month("app", month)) == [f"app/{day}" for day in days]
+    assert days_beside(Month("app", month)) == [f"app/{day}" for day in days]
 
 
 def test_an_upload_has_the_same_path_however_its_url_is_signed_and_no_name_of_a_stranger() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.doctor import store_checks
+from tasks.doctor import store_behaviour
 from tasks.doctor.clock_skew import ClockSkew
 from tasks.doctor.runner import run_checks
 from tasks.doctor.scratch_prefix import ScratchPrefix
@@ -204,7 +204,7 @@ def test_a_store_that_refuses_the_checksum_of_the_whole_is_not_said_to_verify_it
             said["ChecksumAlgorithm"] = "CRC64NVME"
         return said
 
-    wrong = encode_crc64(crc64(store_checks._OTHER))
+    wrong = encode_crc64(crc64(store_behaviour._OTHER))
     found = looked(Meddled(rclone.s3, dialect), rclone.bucket)["CRC64NVME"]
     assert found.told.startswith("verified for each part; of the whole, it is compared")
 

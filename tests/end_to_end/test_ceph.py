@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tasks.archive import write_tombstone
 from tasks.doctor import ScratchPrefix, run_checks
 from tasks.doctor.store_checks import StoreChecks
 from tasks.errors import ArchiveLocked, LocksUnsupported, StoreRefused
@@ -20,6 +21,7 @@ from tests.standins.ceph import COLDER, KMS_KEY, CephStore, missing_programs
 from tests.standins.realtimekit import MediaSource, SyntheticContent
 from tests.support.archiving import Archiving
 from tests.support.auditing import audited
+from tests.support.expiring import WHO, Expiring
 from tests.support.meddling import Failing
 from tests.support.meetings import Meeting, transcript
 from tests.support.restoring import restored
@@ -71,6 +73,13 @@ class Bench(Archiving):
         """Return until when which object is locked, by the names at the ends of the keys."""
         stated = {key: head.get("ObjectLockRetainUntilDate") for key, head in self.heads().items()}
         return {key: until for key, until in stated.items() if until is not None}
+
+    def end_lock(self, key: str, version: str, at: datetime) -> None:
+        """Let the lock of a version end at a time."""
+        self.s3.put_object_retention(
+            Bucket=self.bucket, Key=key, VersionId=version, BypassGovernanceRetention=True,
+            Retention={"Mode": "GOVERNANCE", "RetainUntilDate": at},
+        )  # fmt: skip
 
 
 @pytest.fixture
@@ -142,11 +151,8 @@ def test_a_locked_archive_is_not_overwritten_and_nothing_of_it_changes_until_the
     assert ceph.versions() == before
     assert ceph.archived(recording, storage=LOCKED).already_archived
     soon = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=2)
-    for key in ceph.locks():
-        ceph.s3.put_object_retention(
-            Bucket=ceph.bucket, Key=key, BypassGovernanceRetention=True,
-            Retention={"Mode": "GOVERNANCE", "RetainUntilDate": soon},
-        )  # fmt: skip
+    for key, version in ceph.versions():
+        ceph.end_lock(key, version, soon)
     wait_for(soon)
     ceph.archived(recording, overwrite=True, storage=LOCKED)
     assert min(ceph.locks().values()) > datetime.now(UTC) + MIN_DAYS
@@ -176,6 +182,35 @@ def test_a_bag_that_states_missing_files_is_not_locked_and_the_whole_one_that_re
     recording.without_url = ()
     ceph.archived(recording, storage=LOCKED)
     assert ceph.locks().keys() == set(ceph.stored_keys())
+
+
+def test_a_deletion_leaves_no_version_and_what_is_locked_is_told_until_its_lock_ends(
+    ceph: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expiring, free, locked = Expiring(ceph, monkeypatch), ceph.add(2 * ceph.part), ceph.add(1000)
+    ceph.archived(free)
+    ceph.archived(free, overwrite=True)
+    ceph.archived(locked, storage=LOCKED)
+    (until,), versions = set(ceph.locks().values()), ceph.versions()
+    report, problem = expiring.incomplete(recording_ids=(free.id, locked.id), **WHO)
+    states = {its.id: its.state for its in report.deleted if its.kind == "recording"}
+    assert states == {free.id: "deleted", locked.id: "hidden"}
+    assert f"a lock of the store keeps older versions, 6 of them, until {until:%Y-%m-%d %H:%M} UTC" in problem
+    assert expiring.rest() == set()
+    left = [(key, version) for key, version in ceph.versions() if "/_deleted/" not in key]
+    assert {item for item in left if item in versions} == {item for item in versions if locked.id in item[0]}
+    assert not [key for key, _ in left if free.id in key]
+    assert {its.state for its in expiring.run().unfinished if its.id == locked.id} == {"hidden"}
+    soon = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=2)
+    for key, version in (item for item in versions if locked.id in item[0]):
+        ceph.end_lock(key, version, soon)
+    stone = expiring.tombstone(ceph.folder(locked))
+    assert stone is not None
+    ended = tuple(its.model_copy(update={"until": soon}) for its in stone.remains)
+    write_tombstone(ceph.run().store, "archive/", stone.model_copy(update={"remains": ended}))
+    wait_for(soon)
+    assert "deleted" in {its.state for its in expiring.run().unfinished if its.id == locked.id}
+    assert not [key for key, _ in ceph.versions() if "/_deleted/" not in key and locked.id in key]
 
 
 def test_a_version_of_a_session_is_locked_and_the_next_version_is_written_beside_it(ceph: Bench) -> None:

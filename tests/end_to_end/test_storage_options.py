@@ -18,7 +18,7 @@ from tests.support.cataloguing import updated_by
 from tests.support.meddling import once, raising
 from tests.support.meddling import refusal as refusal_of_boto3
 from tests.support.meetings import Meeting, transcript
-from tests.torture.store.faults import refusal
+from tests.torture.store.faults import Lost, refusal
 from tests.torture.store.trouble import client_of
 
 if TYPE_CHECKING:
@@ -173,6 +173,24 @@ def test_a_store_that_ignores_the_lock_of_the_marker_never_holds_a_bag(
         with pytest.raises(StoredWrong, match="expected the lock COMPLIANCE until"):
             through(rclone, LOCKED).archived_session(meeting.id)
     assert not [key for key in rclone.stored_keys() if key.endswith("bagit.txt")]
+
+
+def test_a_marker_whose_answer_is_lost_is_locked_all_the_same(
+    rclone: Archiving, proxy: StoreProxy, locks: ObjectLocks
+) -> None:
+    markers: list[str] = []
+
+    def lose(request: StoreRequest) -> Fault | None:
+        if request.operation != "PutObject" or not request.key.endswith("/bagit.txt") or "retention" in request.query:
+            return locks(request)
+        markers.append(request.key)
+        return Lost() if len(markers) == 1 else refusal(412, "PreconditionFailed")
+
+    proxy.start_over(lose)
+    recording = rclone.add(1000)
+    through(rclone, LOCKED).archived(recording.id)
+    assert len(markers) == 2
+    assert markers[0] in locks.locked
 
 
 def test_of_two_runs_that_overwrite_the_later_one_finds_the_lock_of_the_first(

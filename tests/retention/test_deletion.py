@@ -114,8 +114,7 @@ def test_documents_that_come_after_the_deletion_of_the_only_recording_are_not_ar
 def test_a_participants_recordings_go_by_the_id_or_the_exact_name_and_others_stay(expiring: Expiring) -> None:
     bench = expiring.bench
     mine, my_recordings = archived_meeting(bench, 2)
-    session = bench.kit.sessions.known if False else mine.session  # the participants are user-0 and user-1
-    session.participants[1]["display_name"] = "Zoë"
+    mine.session.participants[1]["display_name"] = "Zoë"
     theirs = Meeting.at(bench, participants=1)
     recording = theirs.add_recording(after_s=0)
     bench.run().archived_with_session(recording.id)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tasks.errors import PolicyInvalid
-from tests.support.expiring import WHO, Expiring
-from tests.support.meddling import Meddled, refusal
+from tests.support.expiring import WHO, Expiring, keep_markers
 from tests.support.meetings import Meeting, transcript
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.support.archiving import Archiving
 
 COURT = {"meeting": {"id": "0a1b2c3d-6e1a-4fe4-a799-aa6d9a6ab26e"}}
@@ -23,17 +20,6 @@ HOLD = f'keep_days = 90\n[[holds]]\nmeeting_id = "{COURT["meeting"]["id"]}"\nrea
 @pytest.fixture
 def expiring(rclone: Archiving, monkeypatch: pytest.MonkeyPatch) -> Expiring:
     return Expiring(rclone, monkeypatch)
-
-
-def keep_markers(expiring: Expiring, of: str) -> None:
-    """Let the store refuse the deletion of a recording's marker."""
-
-    def meddle(method: str, request: dict[str, Any], send: Callable[[], Any]) -> Any:
-        if method == "delete_object" and request["Key"].endswith(f"{of}/bagit.txt"):
-            raise refusal("AccessDenied", 403)
-        return send()
-
-    expiring.through(Meddled(expiring.bench.s3, meddle))
 
 
 def test_a_hold_of_a_meeting_wins_over_a_deletion_that_began_before_it(expiring: Expiring) -> None:

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tasks.archive import revoke_tombstone, tombstone_key
+from tasks.engine import Engine
+from tasks.errors import StoreUnavailable
 from tests.support.expiring import WHO, Expiring
-from tests.support.meddling import Meddled
+from tests.support.meddling import Meddled, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.standins.realtimekit import StandInRecording
     from tests.support.archiving import Archiving
 
 
@@ -71,6 +74,80 @@ def test_what_a_person_wants_archived_again_while_a_run_finishes_deletions_stays
     stone = expiring.tombstone(bench.folder(last))
     assert stone is not None
     assert stone.state == "revoked"
+
+
+def wanted_back(expiring: Expiring, recording: StandInRecording) -> Callable[[], None]:
+    """Return what a person does who wants a recording back that is being deleted."""
+
+    def archive_again() -> None:
+        bench = expiring.bench
+        assert revoke_tombstone(bench.run().store, "archive/", bench.folder(recording), datetime.now(UTC))
+        bench.archived(recording)
+
+    return archive_again
+
+
+@pytest.mark.parametrize("at", ["bagit.txt", "unfinished/", "data/"])
+def test_what_a_person_wants_back_while_its_deletion_is_under_way_stays_and_the_request_fails(
+    expiring: Expiring, at: str
+) -> None:
+    recording = expiring.old(1)
+    bench = expiring.bench
+    folder = bench.folder(recording)
+    expiring.put(f"{folder}unfinished/{'0' * 32}.json", b"{}")
+    expiring.put(f"{folder}data/notes.txt")  # that nobody knows
+    meanwhile(expiring, "delete_object", f"{folder}{at}", 1, wanted_back(expiring, recording))
+    report, problem = expiring.incomplete(recording_ids=(recording.id,), **WHO)
+    assert (report.deleted[0].id, report.deleted[0].state) == (recording.id, "revoked")
+    assert "somebody wants back since" in problem
+    assert bench.archived(recording).already_archived
+
+
+def test_what_a_person_wants_back_before_a_run_tries_again_stays(expiring: Expiring) -> None:
+    recording = expiring.old(1)
+    bench = expiring.bench
+    expiring.patch.setattr(Engine, "with_retries", lambda *_: twice)
+    away = [StoreUnavailable("delete_object", "s3://bucket", "away")]
+
+    def twice(stage: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return stage(*arguments)
+        except StoreUnavailable:
+            expiring.through(bench.s3)
+            wanted_back(expiring, recording)()
+            return stage(*arguments)
+
+    def meddle(method: str, request: dict[str, Any], send: Callable[[], Any]) -> Any:
+        if method == "delete_object" and request["Key"].endswith("bagit.txt") and away:
+            raise away.pop()
+        return send()
+
+    expiring.through(Meddled(bench.s3, meddle))
+    report, _ = expiring.incomplete(recording_ids=(recording.id,), **WHO)
+    assert report.deleted[0].state == "revoked"
+    assert bench.archived(recording).already_archived
+
+
+def test_a_marker_that_another_run_writes_meanwhile_goes_before_all_else_too(expiring: Expiring) -> None:
+    recording = expiring.old(1)
+    marker = f"{expiring.bench.folder(recording)}bagit.txt"
+    before, deleted = expiring.rest(), list[str]()
+
+    def meddle(method: str, request: dict[str, Any], send: Callable[[], Any]) -> Any:
+        if method == "delete_object" and request["Key"] == marker:
+            deleted.append(marker)
+            if len(deleted) == 2:
+                raise refusal("AccessDenied", 403)
+        answer = send()
+        if method == "list_objects_v2" and "Delimiter" not in request and len(deleted) == 1:
+            expiring.put(marker)
+            answer = send()
+        return answer
+
+    expiring.through(Meddled(expiring.bench.s3, meddle))
+    report, _ = expiring.incomplete(recording_ids=(recording.id,), **WHO)
+    assert report.deleted[0].state == "begun"
+    assert expiring.rest() == before
 
 
 @pytest.mark.parametrize("changed", ["held", "gone", "half"])

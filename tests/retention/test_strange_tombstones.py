@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tasks.archive import tombstone_key
 from tasks.errors import TombstoneUnreadable
-from tests.support.expiring import WHO, Expiring
+from tests.support.expiring import WHO, Expiring, keep_markers
 
 if TYPE_CHECKING:
     from tests.support.archiving import Archiving
@@ -40,9 +41,28 @@ def test_a_tombstone_that_names_another_folder_than_its_own_deletes_nothing_ther
     expiring.put(f"archive/_deleted/{folder.rstrip('/')}.json", wrong.model_dump_json().encode())
     expiring.put(f"archive/_deleted/_begun/{folder.rstrip('/')}")
     before = expiring.rest()
-    with pytest.raises(TombstoneUnreadable):
-        expiring.run()
+    report, problem = expiring.incomplete()
+    assert (report.deleted, report.unfinished, len(report.failed)) == ((), (), 1)
+    assert f"_deleted/{folder.rstrip('/')}.json" in problem
     assert expiring.rest() == before
+
+
+def test_an_unfinished_deletion_whose_tombstone_cannot_be_read_keeps_no_other_from_being_finished(
+    expiring: Expiring,
+) -> None:
+    unreadable, other, old = (expiring.bench.folder(expiring.old(days)) for days in (1, 1, 100))
+    keep_markers(expiring, "")
+    for folder in (unreadable, other):
+        expiring.incomplete(recording_ids=(folder.split("/")[-2],), **WHO)
+    expiring.through(expiring.bench.s3)
+    expiring.put(tombstone_key(unreadable), b"{")
+    expiring.policy("keep_days = 30")
+    report, problem = expiring.incomplete()
+    assert tombstone_key(unreadable) in problem
+    finished = {its.id for its in (*report.unfinished, *report.deleted) if its.state == "deleted"}
+    assert {folder.split("/")[-2] for folder in (other, old)} <= finished
+    assert {key.rpartition("/data/")[0] for key in expiring.rest() if "/data/" in key} == {unreadable.rstrip("/")}
+    assert (expiring.bench.stored_keys(other), expiring.bench.stored_keys(old)) == ([], [])
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"format": 2}'])

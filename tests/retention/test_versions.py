@@ -78,3 +78,14 @@ def test_what_a_lock_keeps_is_told_with_its_date_and_deleted_once_the_lock_is_ov
     )
     assert stone.is_locked(datetime.now(UTC))
     assert not over.is_locked(datetime.now(UTC))
+
+
+def test_a_lock_that_is_over_is_no_reason_why_versions_stay(expiring: Expiring) -> None:
+    versions = ObjectVersions(refuses="versions", locked_until=datetime.now(UTC) - timedelta(days=1))
+    recording = archived(expiring, versions)
+    expiring.policy("keep_days = 1")
+    for request in ({"recording_ids": (recording.id,), **WHO}, {}):  # what the policy lets go, too
+        report, problem = expiring.incomplete(**request)
+        entry = next(its for its in (*report.deleted, *report.unfinished) if its.id == recording.id)
+        assert [remains.until for remains in entry.remains] == [None]
+        assert "does not let an older version go (AccessDenied)" in problem

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import botocore.session
 import pytest
+from botocore.exceptions import UnknownServiceError
 from botocore.utils import parse_timestamp
 
-from tasks.s3.client import _parse_timestamp, new_s3_client
+from tasks.s3.client import _list_services_quickly, _parse_timestamp, new_s3_client
 
 if TYPE_CHECKING:
     from tests.support.archiving import Archiving
@@ -37,6 +41,24 @@ def test_a_store_is_told_which_program_asks_and_the_app_id_if_there_is_one(
     (agent,) = [request.headers["User-Agent"].decode() for request in sent]
     assert agent.startswith("Boto3/")
     assert ("app/mine" in agent) == bool(app_id)
+
+
+def test_only_the_data_of_s3_are_looked_for_and_other_services_are_still_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    listed, list_folder = list[str](), os.listdir
+
+    def list_and_note(path: str) -> list[str]:
+        listed.append(path)
+        return list_folder(path)
+
+    monkeypatch.setattr(os, "listdir", list_and_note)
+    new_s3_client(1)
+    assert {Path(path).name for path in listed} <= {"data", "s3", "models"}
+    core = botocore.session.Session()
+    _list_services_quickly(core)
+    assert core.create_client("sts").meta.service_model.service_name == "sts"  # asks for the keys of roles
+    with pytest.raises(UnknownServiceError):
+        core.create_client("none-such")
 
 
 @pytest.mark.parametrize("told", TIMES)

@@ -15,9 +15,10 @@ from tasks.engine import NO_LABELS, Engine
 from tasks.errors import DeletionIncomplete
 from tasks.retention import ExpiryReport
 from tasks.session import StoreAccess
+from tests.support.meddling import Meddled, refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tests.standins.realtimekit import StandInRecording
     from tests.support.archiving import Archiving
@@ -112,6 +113,17 @@ class Expiring:
     def begun(self) -> list[str]:
         """Return what names unfinished deletions."""
         return self.bench.stored_keys("archive/_deleted/_begun/")
+
+
+def keep_markers(expiring: Expiring, of: str) -> None:
+    """Let the store refuse the deletion of the marker of a recording, or of all if the id is empty."""
+
+    def meddle(method: str, request: dict[str, Any], send: Callable[[], Any]) -> Any:
+        if method == "delete_object" and request["Key"].endswith(f"{of}/bagit.txt"):
+            raise refusal("AccessDenied", 403)
+        return send()
+
+    expiring.through(Meddled(expiring.bench.s3, meddle))
 
 
 def is_without_names(tombstone: Tombstone, *names: str) -> bool:

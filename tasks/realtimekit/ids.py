@@ -1,0 +1,38 @@
+"""The ids of recordings and sessions: UUIDs, which people may write in capitals and with blanks around them."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from tasks.errors import RecordingIdInvalid, SessionIdInvalid
+
+_UUID = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
+
+
+def parse_recording_id(text: str) -> str:
+    """Return a recording's id in its canonical form, lower case without blanks around it.
+
+    Raises:
+        RecordingIdInvalid: it is not a UUID.
+    """
+    if not re.fullmatch(_UUID, text.strip()):
+        raise RecordingIdInvalid(text)
+    return text.strip().lower()
+
+
+def parse_session_id(text: str) -> str:
+    """Return a session's id in its canonical form, lower case without blanks around it.
+
+    Raises:
+        SessionIdInvalid: it is not a UUID.
+    """
+    if not re.fullmatch(_UUID, text.strip()):
+        raise SessionIdInvalid(text)
+    return text.strip().lower()
+
+
+RecordingId = Annotated[str, Field(pattern=_UUID), AfterValidator(parse_recording_id)]
+SessionId = Annotated[str, Field(pattern=_UUID), AfterValidator(parse_session_id)]
