@@ -18,6 +18,7 @@ from tasks.download.presigned_urls import PresignedUrl, PresignedUrls
 from tasks.download.source import Source
 from tasks.realtimekit.recordings import RealtimeKit
 from tasks.retry import Patience
+from tasks.s3 import fill_buffers
 from tests.standins.realtimekit import MediaSource, RealtimeKitStandIn, StandInRecording, SyntheticContent
 
 if TYPE_CHECKING:
@@ -54,7 +55,9 @@ class Reading:
 
     def read(self, start: int, stop: int) -> bytes:
         """Read a range of an open source."""
-        return b"".join(self.source.read(start, stop))
+        body = bytearray(stop - start)
+        next(fill_buffers(self.source.read(start, stop, body), [body]))
+        return bytes(body)
 
     def fetch(self, part: int | None = None) -> bytes:
         """Open the source and read all of it, in ranges of `part` bytes where it can be."""
