@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 from tasks.archive import find_by_id, session_folders
 from tasks.errors import PolicyInvalid, RequestUnclear
-from tasks.retention.facts import FactsReader
+from tasks.retention.facts import Facts, FactsReader
 from tasks.retention.listing import Folder, Neighbours, list_folders
 from tasks.retention.policy import Hold, is_over
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from tasks.archive import Tombstone
     from tasks.retention.policy import Policy, Rule
     from tasks.s3 import Bucket
 
@@ -89,6 +90,7 @@ class Selector:
     """
 
     def __init__(self, bucket: Bucket, root: str, today: date) -> None:
+        self.hidden_ids: set[str] = set()  # of recordings of which the store may keep older versions alone
         self._bucket = bucket
         self._root = root
         self._today = today
@@ -177,6 +179,12 @@ class Selector:
                 return hold if its is folder else f"its documents are those of recording {its.id}, {hold}"
         return ""
 
+    @staticmethod
+    def hold_of_hidden(tombstone: Tombstone, policy: Policy | None) -> str:
+        """Return why the older versions of a recording are held of which nothing is visible; empty if they are not."""
+        hidden = Facts(tombstone.kind, tombstone.id, tombstone.app_id, tombstone.session_id)
+        return policy.hold_of(hidden, or_may=False) if policy is not None else ""
+
     def _recordings_of(self, session: Folder) -> list[Folder]:
         near = list(self._near.recordings_near(session))
         facts = self._facts.read(near)
@@ -217,7 +225,7 @@ class Selector:
             target: where the policy is, for people.
             first: the folders that are read in any case.
         """
-        ids = {folder.id for folder in self.folders.values() if folder.kind == "recording"}
+        ids = {folder.id for folder in self.folders.values() if folder.kind == "recording"} | self.hidden_ids
         unmatched = [entry for entry in entries if not (isinstance(entry, Hold) and entry.recording_id in ids)]
         everything = list(self.folders.values())
         for folders in (first, everything):
