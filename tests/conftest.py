@@ -121,6 +121,7 @@ ON_DUTY = (
     r"retention/test_deletion.py::test_(a_death_|(a_)?sessions_|a_participants_|documents_that_|recordings_of_|what_another_)",
     r"retention/test_(deaths|other_wings|versions)\.py::",
     r"retention/test_meanwhile\.py::",
+    r"retention/test_going_together\.py::",
     r"retention/test_holds\.py::test_a_(sessions_|held_)",
     r"retention/test_strange_tombstones\.py::.*\[(another|no slash|sessions)",
     r"retention/test_selection.py::test_a_rule_or_a_hold_that_means_nothing_.*\[(?!\[\[holds\]\].{1,2}meeting)",

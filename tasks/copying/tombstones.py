@@ -66,9 +66,10 @@ def _is_revoked(context: CopyContext, folder: str) -> bool:
 
 
 def is_deletion_certain(context: CopyContext, folder: str) -> bool:
-    """Tell whether a bag may be deleted from the copy: a tombstone that can be read is in force now.
+    """Tell whether a bag may be deleted from the copy: a tombstone that can be read says so now.
 
-    A person may have revoked the tombstone since it was listed, while the copy's bag is the last one.
+    A person may have revoked the tombstone since it was listed, or hold what is left of a deletion that has only begun,
+    while the copy's bag is the last one that is whole.
 
     Args:
         context: of the run.
@@ -79,7 +80,7 @@ def is_deletion_certain(context: CopyContext, folder: str) -> bool:
     except TombstoneUnreadable as unreadable:
         context.log.warning("Not deleted from the copy: %s: %s", shown(folder), unreadable)
         return False
-    return tombstone is not None and tombstone.is_in_force
+    return tombstone is not None and tombstone.is_in_force and tombstone.state != "begun"
 
 
 def _find_in_either(context: CopyContext, folder: str) -> Tombstone | None:

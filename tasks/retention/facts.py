@@ -60,7 +60,10 @@ class FactsReader:
     def __init__(self, bucket: Bucket, root: str, folders: Mapping[str, Folder]) -> None:
         self._bucket = bucket
         self._root = root
-        self._folders = folders
+        self._sessions: dict[tuple[str, str], list[Folder]] = {}
+        for folder in folders.values():
+            if folder.kind == "session":
+                self._sessions.setdefault((folder.app_id, folder.id), []).append(folder)
         self._known: dict[str, Facts] = {}
 
     def read(self, folders: Iterable[Folder]) -> list[Facts]:
@@ -88,10 +91,12 @@ class FactsReader:
         return joined
 
     def sessions_of(self, recording: Folder, session_id: str) -> list[Folder]:
-        """Return the folders that are archived of a recording's session."""
-        if recording.kind == "session" or not session_id:
+        """Return the folders that are archived of a recording's session, whose day is near; or nobody knows a day."""
+        if recording.kind == "session":
             return []
-        return [self._folders[path] for path in session_folders(recording.path, session_id) if path in self._folders]
+        likely = {*session_folders(recording.path, session_id)}
+        of_id = self._sessions.get((recording.app_id, session_id), ())
+        return [its for its in of_id if its.path in likely or its.day is None or recording.day is None]
 
     def _read(self, folder: Folder) -> Facts:
         return self._of_session(folder) if folder.kind == "session" else self._of_recording(folder)

@@ -96,17 +96,21 @@ class Neighbours:
     """
 
     def __init__(self, folders: Collection[Folder]) -> None:
-        self._by_day: dict[str, list[Folder]] = defaultdict(list)
+        self._recordings: dict[tuple[str, date | None], list[Folder]] = defaultdict(list)
+        self._days: dict[str, set[date | None]] = defaultdict(set)
         for folder in folders:
-            self._by_day[folder.path.rpartition(folder.name)[0]].append(folder)
+            if folder.kind == "recording":
+                self._recordings[folder.app_id, folder.day].append(folder)
+                self._days[folder.app_id].add(folder.day)
 
     def recordings_near(self, session: Folder) -> Iterator[Folder]:
-        """Yield the recordings under days near a session's."""
-        day = session.day
-        days = (
-            {f"{session.app_id}/{date.fromordinal(day.toordinal() - n):%Y/%m/%d}/" for n in layout.SESSION_DAYS}
-            if day
-            else ({session.path.rpartition(session.name)[0]})
-        )
-        for its in sorted(days):
-            yield from (folder for folder in self._by_day.get(its, ()) if folder.kind == "recording")
+        """Yield the recordings under days near a session's, and those without a day.
+
+        Those of any day are near a session without a day.
+        """
+        day = session.day.toordinal() if session.day else 0
+        near = (day - offset for offset in layout.SESSION_DAYS)
+        days = {None, *(date.fromordinal(its) for its in near if 1 <= its <= date.max.toordinal())}
+        days = days if session.day else self._days[session.app_id]
+        for its in sorted(days, key=lambda its: its or date.min):
+            yield from self._recordings.get((session.app_id, its), ())

@@ -10,15 +10,16 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from tasks.archive import find_by_id
+from tasks.archive import find_by_id, session_folders
 from tasks.errors import PolicyInvalid, RequestUnclear
-from tasks.retention.facts import FactsReader
+from tasks.retention.facts import Facts, FactsReader
 from tasks.retention.listing import Folder, Neighbours, list_folders
 from tasks.retention.policy import Hold, is_over
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from tasks.archive import Tombstone
     from tasks.retention.policy import Policy, Rule
     from tasks.s3 import Bucket
 
@@ -89,6 +90,7 @@ class Selector:
     """
 
     def __init__(self, bucket: Bucket, root: str, today: date) -> None:
+        self.hidden_ids: set[str] = set()  # of recordings of which the store may keep older versions alone
         self._bucket = bucket
         self._root = root
         self._today = today
@@ -123,7 +125,7 @@ class Selector:
             selection.notices.append(
                 f"{timeless} recordings or sessions without any time are kept: their age is unknown"
             )
-        selection.candidates = self._with_sessions(due)
+        self._settle(selection, due)
         return selection
 
     def by_request(
@@ -153,7 +155,7 @@ class Selector:
             if policy is not None and (hold := policy.hold_of(facts)):
                 selection.held.append(Kept(folder, hold))
                 wanted.discard(folder.path)
-        selection.candidates = self._with_sessions(dict.fromkeys(wanted, reason))
+        self._settle(selection, dict.fromkeys(wanted, reason))
         self._tell_sessions_that_stay(selection, wanted)
         return selection
 
@@ -176,6 +178,12 @@ class Selector:
             if hold := policy.hold_of(facts, or_may=bool(its.bags) and its is folder):
                 return hold if its is folder else f"its documents are those of recording {its.id}, {hold}"
         return ""
+
+    @staticmethod
+    def hold_of_hidden(tombstone: Tombstone, policy: Policy | None) -> str:
+        """Return why the older versions of a recording are held of which nothing is visible; empty if they are not."""
+        hidden = Facts(tombstone.kind, tombstone.id, tombstone.app_id, tombstone.session_id)
+        return policy.hold_of(hidden, or_may=False) if policy is not None else ""
 
     def _recordings_of(self, session: Folder) -> list[Folder]:
         near = list(self._near.recordings_near(session))
@@ -217,7 +225,7 @@ class Selector:
             target: where the policy is, for people.
             first: the folders that are read in any case.
         """
-        ids = {folder.id for folder in self.folders.values() if folder.kind == "recording"}
+        ids = {folder.id for folder in self.folders.values() if folder.kind == "recording"} | self.hidden_ids
         unmatched = [entry for entry in entries if not (isinstance(entry, Hold) and entry.recording_id in ids)]
         everything = list(self.folders.values())
         for folders in (first, everything):
@@ -275,6 +283,15 @@ class Selector:
         sessions = self._facts.sessions_of(recording, self._facts.of(recording).session_id)
         return any(self._facts.of(session).has_people for session in sessions)
 
+    def _settle(self, selection: Selection, due: Mapping[str, str]) -> None:
+        """Note what is due with the sessions that go with it.
+
+        A session that tells no meeting may be held by itself; it is of its recordings' meeting, and goes with them.
+        """
+        selection.candidates = self._with_sessions(due)
+        going = {path for candidate in selection.candidates for path in candidate.sessions}
+        selection.held = [kept for kept in selection.held if kept.folder.path not in going]
+
     def _with_sessions(self, due: Mapping[str, str]) -> list[Candidate]:
         """Return the candidates, oldest first, each session with the last of its recordings.
 
@@ -307,12 +324,20 @@ class Selector:
             return [session.path for session in archived if not self._has_others(session, due)]
         if recording.day is None or self._today - recording.day > DOCUMENTS_MAY_COME:
             return []
-        of_nothing = Folder(f"{recording.path.rpartition(recording.name)[0]}session-{session_id}/")
-        return [] if self._has_others(of_nothing, due) else [of_nothing.path]
+        # Nobody knows on which of these days the session began, and so of which days its other recordings are.
+        may_be = [Folder(path) for path in session_folders(recording.path, session_id)]
+        if not may_be or any(self._has_others(session, due) for session in may_be):
+            return []
+        return [may_be[0].path]
 
     def _has_others(self, session: Folder, due: Collection[str]) -> bool:
-        """Tell whether a recording that stays is of a session, or may be as far as anybody knows."""
+        """Tell whether a recording that stays is of a session, or may be as far as anybody knows.
+
+        Of what cannot be read and has no day, nobody knows more than of all other sessions.
+        """
         near = [folder for folder in self._near.recordings_near(session) if folder.path not in due]
         return any(
-            its.session_id == session.id or (its.unknown and not its.session_id) for its in self._facts.read(near)
+            its.session_id == session.id
+            or (its.unknown and not its.session_id and folder.day is not None and session.day is not None)
+            for folder, its in zip(near, self._facts.read(near), strict=True)
         )

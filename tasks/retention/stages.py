@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tasks.archive import Tombstone, find_tombstone, list_unfinished
 from tasks.errors import PolicyChanged, TombstoneUnreadable
 from tasks.retention.deletion import Cause, Deletion
+from tasks.retention.listing import Folder
 from tasks.retention.policy import find_policy_sha256, policy_key, read_policy
 from tasks.retention.removal import Target
 from tasks.retention.selection import Kept, Selection, Selector
@@ -73,6 +74,7 @@ def plan_deletions(session: RetentionSession, request: Request, reason: str) -> 
         selector = Selector(store, root, now.date())
         plan = RetentionPlan(now, policy, sha256, Selection(looked_at=len(selector.folders)))
         unfinished = _find_unfinished(store, root, selector, plan)
+        selector.hidden_ids.update(tombstone.id for tombstone in unfinished if tombstone.kind == "recording")
         target = f"s3://{store.bucket}/{policy_key(root)}"
         if not request.is_empty:
             plan.selection = selector.by_request(request, policy, target, reason, finishing=bool(unfinished))
@@ -104,6 +106,9 @@ def _find_unfinished(store: Store, root: str, selector: Selector, plan: Retentio
 def _sort_in(tombstone: Tombstone, selector: Selector, plan: RetentionPlan, now: datetime) -> None:
     """Note what is to become of an unfinished deletion: a hold or a lock of the store keeps it, or it is finished."""
     selection, folder = plan.selection, selector.folders.get(tombstone.folder)
+    if folder is None and (held := selector.hold_of_hidden(tombstone, plan.policy)):
+        selection.held.append(Kept(Folder(tombstone.folder), f"{held}; older versions of it are left"))
+        return
     hold = selector.hold_of_rest(tombstone.folder, plan.policy)
     same = [candidate for candidate in selection.candidates if candidate.folder.path == tombstone.folder]
     if hold and folder is not None:

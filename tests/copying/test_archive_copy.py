@@ -266,21 +266,21 @@ def test_what_a_person_wanted_archived_again_after_a_deletion_is_copied(rclone: 
     assert copy.objects() == archive_of(rclone)
 
 
-@pytest.mark.parametrize("state", ["revoked", "unreadable"])
+@pytest.mark.parametrize("state", ["revoked", "unreadable", "begun"])
 def test_without_a_tombstone_in_force_the_last_bag_of_a_recording_stays_in_the_copy(
     rclone: Archiving, copy: SecondCopy, state: str
 ) -> None:
     recording = archived(rclone)
     copy.run()
     lose(rclone, recording)  # a run that is to archive it again may wait for hours, or find it gone
-    path, content = tombstone_of(rclone, recording, "revoked")
-    put(rclone, path, content if state == "revoked" else content[:-1])
+    path, content = tombstone_of(rclone, recording, "begun" if state == "begun" else "revoked")
+    put(rclone, path, content[:-1] if state == "unreadable" else content)
     report = copy.run(max_deletions=5)
     assert f"{folder_of(rclone, recording)}bagit.txt" in copy.objects()
     assert (report.removed, report.only_in_copy, report.deleted_in_archive) == (
         0,
         state == "revoked",
-        state == "unreadable",
+        state != "revoked",
     )
 
 

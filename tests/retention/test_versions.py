@@ -89,3 +89,15 @@ def test_a_lock_that_is_over_is_no_reason_why_versions_stay(expiring: Expiring) 
         entry = next(its for its in (*report.deleted, *report.unfinished) if its.id == recording.id)
         assert [remains.until for remains in entry.remains] == [None]
         assert "does not let an older version go (AccessDenied)" in problem
+
+
+def test_a_hold_keeps_older_versions_of_a_recording_of_which_nothing_is_visible(expiring: Expiring) -> None:
+    versions = ObjectVersions(refuses="versions")
+    recording = archived(expiring, versions)
+    expiring.incomplete(recording_ids=(recording.id,), **WHO)
+    left = versions.left(recording.id)
+    versions.refuses = ""
+    expiring.policy(f'keep_days = 90\n[[holds]]\nrecording_id = "{recording.id}"\nreason = "case"')
+    report = expiring.run()
+    assert [its.id for its in report.held] == [recording.id]
+    assert versions.left(recording.id) == left > 5
