@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tasks.s3 import Bucket
 
 BEGUN_FOLDER = "_begun"
-LARGEST = 4 * MIB
+LARGEST = 32 * MIB
 """Bytes of a tombstone; a recording of ten thousand tracks has one of 1.3 MiB."""
 SUFFIX = ".json"
 
@@ -258,9 +258,17 @@ def revoke_tombstone(bucket: Bucket, root: str, folder: str, now: datetime) -> b
     tombstone = find_tombstone(bucket, folder)
     if tombstone is None or not tombstone.is_in_force:
         return False
-    write_tombstone(bucket, root, tombstone.model_copy(update={"state": "revoked", "revoked_at": now}))
-    bucket.delete([begun_key(folder)])
+    _write_revoked(bucket, root, tombstone, now)
+    for session in tombstone.with_sessions:  # what was to go with it, and has not gone yet, stays with it
+        its = find_tombstone(bucket, root + session)
+        if its is not None and its.state == "begun":
+            _write_revoked(bucket, root, its, now)
     return True
+
+
+def _write_revoked(bucket: Bucket, root: str, tombstone: Tombstone, now: datetime) -> None:
+    write_tombstone(bucket, root, tombstone.model_copy(update={"state": "revoked", "revoked_at": now}))
+    bucket.delete([begun_key(root + tombstone.folder)])
 
 
 def revoke_session_tombstones(bucket: Bucket, root: str, folder: str, now: datetime) -> bool:

@@ -166,6 +166,9 @@ class Remover:
                 removal.remains.append(Remains(reason=what, objects=0))
             return
         if versions is None:
+            if removal.made_versions:
+                what = "the store keeps older versions, and does not list them"
+                removal.remains.append(Remains(reason=what, objects=0))
             return
         derived = [its for its in beside or () if layout.is_derived(its.key.removeprefix(self._root))]
         every = [*versions, *derived]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tasks.archive import revoke_tombstone
 from tests.support.expiring import WHO, Expiring, keep_markers
 from tests.support.meetings import Meeting, transcript
 
@@ -44,6 +46,20 @@ def test_documents_stay_in_later_runs_too_as_long_as_the_marker_of_their_recordi
     }  # fmt: skip
     assert expiring.rest() == set()
     assert expiring.begun() == []
+
+
+def test_documents_stay_with_a_recording_that_somebody_wants_back_before_its_marker_could_go(
+    expiring: Expiring, meeting: Meeting
+) -> None:
+    recording = meeting.add_recording(after_s=0)
+    expiring.bench.run().archived_with_session(recording.id)
+    before = expiring.rest()
+    keep_markers(expiring, recording.id)
+    expiring.incomplete(recording_ids=(recording.id,), **WHO)
+    expiring.through(expiring.bench.s3)
+    revoke_tombstone(expiring.bench.run().store, "archive/", expiring.bench.folder(recording), datetime.now(UTC))
+    assert expiring.run().unfinished == ()
+    assert (expiring.rest(), expiring.begun()) == (before, [])
 
 
 def test_a_session_that_tells_no_meeting_is_not_called_held_as_it_goes_with_its_recording(

@@ -60,6 +60,13 @@ def test_versions_that_these_credentials_may_not_delete_or_list_are_told_and_no_
     assert expiring.begun() == []
 
 
+def test_no_deletion_is_claimed_where_the_store_keeps_versions_and_does_not_list_them(expiring: Expiring) -> None:
+    recording = archived(expiring, ObjectVersions(lists=False))
+    report, problem = expiring.incomplete(recording_ids=(recording.id,), **WHO)
+    assert {its.state for its in report.deleted} == {"hidden"}
+    assert "the store keeps older versions, and does not list them" in problem
+
+
 def test_what_a_lock_keeps_is_told_with_its_date_and_deleted_once_the_lock_is_over(expiring: Expiring) -> None:
     until = datetime.now(UTC).replace(microsecond=0) + timedelta(days=30)
     versions = ObjectVersions(locked_until=until)

@@ -26,6 +26,8 @@ class ObjectVersions:
     """A lock on all versions."""
     refuses: str = ""
     """A method that these credentials may not call, or `versions` for the deletion of versions."""
+    lists: bool = True
+    """Whether the store lists versions."""
     older: dict[str, list[str]] = field(default_factory=dict)
     """The ids of older versions, by key."""
     markers: dict[str, list[str]] = field(default_factory=dict)
@@ -38,6 +40,8 @@ class ObjectVersions:
         if method == self.refuses:
             raise refusal("AccessDenied", 403)
         if method == "list_object_versions":
+            if not self.lists:
+                raise refusal("NotImplemented", 501)
             return self._list(request["Prefix"])
         if "VersionId" in request:
             return self._head() if method == "head_object" else self._delete(request["Key"], request["VersionId"])
