@@ -12,7 +12,7 @@ import h11
 import httpx
 import pytest
 
-from tasks.process_tuning import READ_BYTES, read_bodies_directly, read_into
+from tasks.process_tuning import READ_BYTES, read_bodies_directly
 from tests.support.certificates import self_signed
 from tests.support.impostor import impersonating
 
@@ -172,28 +172,3 @@ def test_what_follows_an_answer_unasked_is_not_taken_for_the_next_answer(server:
     length = f"Content-Length: {len(body)}\r\n\r\n".encode()
     wrong = HEAD + b"Content-Length: 5\r\n\r\nwrong"
     assert fetch(server, HEAD + length + body + wrong, HEAD + length + body) == [body, body]
-
-
-@pytest.mark.parametrize("size", [len(BODY), len(BODY) // 2], ids=["of the body's size", "too small"])
-def test_a_body_is_read_straight_into_a_buffer_each_piece_at_its_place(server: Impostor, size: int) -> None:
-    room, came, views = bytearray(size), bytearray(), 0
-    server.answers = [HEAD + LENGTH + b"\r\n" + BODY]
-    with new_client(server) as client, client.stream("GET", "/") as response:
-        read_into(response.request, memoryview(room))
-        for piece in response.iter_raw():
-            if isinstance(piece, memoryview):
-                views += len(piece)
-                assert piece.obj is room
-                assert room[len(came) : len(came) + len(piece)] == piece
-            came += piece
-    assert came == BODY
-    assert size - 128 * 1024 < views <= size
-
-
-def test_a_chunked_body_leaves_the_buffer_alone_and_comes_as_bytes(server: Impostor) -> None:
-    room = bytearray(len(BODY))
-    server.answers = [HEAD + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY)]
-    with new_client(server) as client, client.stream("GET", "/") as response:
-        read_into(response.request, memoryview(room))
-        assert b"".join(response.iter_raw()) == BODY
-    assert not any(room)

@@ -30,7 +30,6 @@ from tasks.errors import (
     SourceMissing,
     SourceUnavailable,
 )
-from tasks.process_tuning import read_into
 from tasks.retry import MOVING_BYTES
 
 if TYPE_CHECKING:
@@ -118,25 +117,15 @@ class Source:
         if first is not None:
             first.response.close()
 
-    def read(self, start: int, stop: int, room: bytearray | None = None) -> Iterator[bytes | memoryview]:
+    def read(self, start: int, stop: int) -> Iterator[bytes]:
         """Yield the bytes from `start` up to, not including, `stop`: exactly those, or an error.
-
-        Args:
-            start: offset of the first byte.
-            stop: offset after the last byte.
-            room: for these bytes. Pieces that lie in it already, each at its place, come as views of it.
 
         Raises:
             SourceGone, SourceLied: final.
             RangesUnproved: the source has to be read as a whole, see `ranges`.
             Any other error: worth a retry.
         """
-
-        def body(presigned: PresignedUrl, offset: int, stop: int) -> Body:
-            return self._range_body(presigned, offset, stop, view[offset - start :])
-
-        view = memoryview(room or b"")
-        return self._read(body, start, stop)
+        return self._read(self._range_body, start, stop)
 
     def read_all(self) -> Iterator[bytes]:
         """Yield the whole file from a source without ranges or without a strong validator.
@@ -150,7 +139,7 @@ class Source:
         yielded = hashlib.sha256()
 
         def body(presigned: PresignedUrl, offset: int, stop: int) -> Body:
-            with closing(self._range_body(presigned, 0, stop, memoryview(b""))) as pieces:
+            with closing(self._range_body(presigned, 0, stop)) as pieces:
                 for piece in skip_known_start(self._label, pieces, offset, yielded.digest()):
                     yielded.update(piece)
                     yield piece
@@ -203,17 +192,9 @@ class Source:
             self._first = _Answer(response, pieces, end)
         return described
 
-    def _range_body(self, presigned: PresignedUrl, start: int, stop: int, room: memoryview) -> Body:
-        """Yield the bytes of a range that a single answer brings: all that it promised, or some and then an error.
-
-        Args:
-            presigned: the file's URL.
-            start: offset of the first byte.
-            stop: offset after the last byte.
-            room: where the bytes from `start` on are to lie, if it is not empty.
-        """
+    def _range_body(self, presigned: PresignedUrl, start: int, stop: int) -> Body:
+        """Yield the bytes of a range that a single answer brings: all that it promised, or some and then an error."""
         answer = (self._take_first() if start == 0 else None) or self._request_range(presigned, start, stop)
-        read_into(answer.response.request, room)
         with closing(answer.response):
             pieces, promised = answer.pieces, answer.end - start
             if self._known.ranged and not is_length_announced(answer.response):

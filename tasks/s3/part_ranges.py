@@ -44,10 +44,8 @@ def part_ranges(size: int, part_size: int) -> list[PartRange]:
     ]
 
 
-def fill_buffers(chunks: Iterable[bytes | memoryview], bodies: Iterable[bytearray]) -> Iterator[bytearray]:
+def fill_buffers(chunks: Iterable[bytes], bodies: Iterable[bytearray]) -> Iterator[bytearray]:
     """Fill the bodies with the bytes of `chunks` in order, and yield each body when it is full.
-
-    A chunk that is a view of the body itself lies at its place already.
 
     Raises:
         ValueError: the chunks have fewer bytes than the bodies.
@@ -64,8 +62,7 @@ def fill_buffers(chunks: Iterable[bytes | memoryview], bodies: Iterable[bytearra
                     raise ValueError(message)
                 rest = memoryview(chunk)
             taken = rest[: size - filled]
-            if taken.obj is not body:
-                room[filled : filled + len(taken)] = taken
+            room[filled : filled + len(taken)] = taken
             filled += len(taken)
             rest = rest[len(taken) :]
         yield body

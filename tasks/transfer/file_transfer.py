@@ -153,7 +153,7 @@ class FileTransfer:
         with BufferLease(self._context.buffers) as lease:
             if (body := lease.acquire(facts.size)) is None:
                 raise TransferStopped
-            next(fill_buffers(self._chunks(0, facts.size, body), [body]))
+            next(fill_buffers(self._chunks(0, facts.size), [body]))
             sha256 = hashlib.sha256(body).hexdigest()
             evidence.feed(body)
             metadata = {**facts.metadata, "sha256": sha256}
@@ -203,7 +203,7 @@ class FileTransfer:
             if ranged:
                 with reading:
                     lease.require_open()
-                    next(fill_buffers(self._chunks(part.start, part.stop, body), [body]))
+                    next(fill_buffers(self._chunks(part.start, part.stop), [body]))
             if hashed:  # before it is stored: a part that the store is slow to take holds up no other
                 digest.add(part.number, body)
             with storing:
@@ -226,8 +226,8 @@ class FileTransfer:
                 pool.wait()
         return stored, digest.hexdigest(len(missing)) if hashed else ""
 
-    def _chunks(self, start: int, stop: int, room: bytearray | None = None) -> Iterator[bytes | memoryview]:
-        for chunk in self._source.read(start, stop, room) if self._is_ranged else self._source.read_all():
+    def _chunks(self, start: int, stop: int) -> Iterator[bytes]:
+        for chunk in self._source.read(start, stop) if self._is_ranged else self._source.read_all():
             self._context.progress.advance(self._payload.path, len(chunk))
             yield chunk
 

@@ -65,9 +65,3 @@ def test_cut_reads_no_further_than_it_has_to() -> None:
 def test_cut_says_how_much_is_missing_of_a_stream_that_ends_early() -> None:
     with pytest.raises(ValueError, match="2 bytes are missing"):
         list(fill_buffers([b"abc"], [bytearray(5)]))
-
-
-def test_a_view_of_the_body_itself_lies_at_its_place_already_and_is_not_copied() -> None:
-    body = bytearray(b"abcdefgh")
-    chunks: list[bytes | memoryview] = [b"ABC", memoryview(body)[3:6], b"GH"]
-    assert next(fill_buffers(chunks, [body])) == b"ABCdefGH"

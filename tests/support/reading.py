@@ -18,7 +18,6 @@ from tasks.download.presigned_urls import PresignedUrl, PresignedUrls
 from tasks.download.source import Source
 from tasks.realtimekit.recordings import RealtimeKit
 from tasks.retry import Patience
-from tasks.s3 import fill_buffers
 from tests.standins.realtimekit import MediaSource, RealtimeKitStandIn, StandInRecording, SyntheticContent
 
 if TYPE_CHECKING:
@@ -55,9 +54,7 @@ class Reading:
 
     def read(self, start: int, stop: int) -> bytes:
         """Read a range of an open source."""
-        body = bytearray(stop - start)
-        next(fill_buffers(self.source.read(start, stop, body), [body]))
-        return bytes(body)
+        return b"".join(self.source.read(start, stop))
 
     def fetch(self, part: int | None = None) -> bytes:
         """Open the source and read all of it, in ranges of `part` bytes where it can be."""
