@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from tasks.archive import Remains, Tombstone
     from tasks.retention.deletion import Cause
-    from tasks.retention.selection import Candidate, Kept
+    from tasks.retention.grouping import Candidate
+    from tasks.retention.selection import Kept
 
 ROWS = 500
 NAMED = 5

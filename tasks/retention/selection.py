@@ -1,31 +1,25 @@
-"""Which recordings and sessions are to be deleted: by the policy, or by a request. Nothing is changed here.
-
-A session's documents go with the last of its recordings: as long as another recording of the session stays in the
-archive, or may be one of the session as far as anybody knows, they stay. Sessions without recordings go by their age.
-"""
+"""Which recordings and sessions are to be deleted: by the policy, or by a request. Nothing is changed here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from tasks.archive import find_by_id, session_folders
+from tasks.archive import find_by_id
 from tasks.errors import PolicyInvalid, RequestUnclear
 from tasks.retention.facts import Facts, FactsReader
-from tasks.retention.listing import Folder, Neighbours, list_folders
+from tasks.retention.grouping import Candidate, Grouping
+from tasks.retention.listing import Folder, list_folders
+from tasks.retention.people import PeopleSearch
 from tasks.retention.policy import Hold, is_over
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
+    from datetime import date
 
     from tasks.archive import Tombstone
     from tasks.retention.policy import Policy, Rule
     from tasks.s3 import Bucket
-
-DOCUMENTS_MAY_COME = timedelta(days=10)
-"""For so long after a recording, RealtimeKit may hand out documents of the recording's session."""
-LONG_AGO = date.min
 
 
 @dataclass(frozen=True)
@@ -45,21 +39,6 @@ class Request:
     def asks_for_people(self) -> bool:
         """Whether it is about people."""
         return bool(self.participant_ids or self.participant_names)
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A recording with the sessions whose documents go with it, or a session that has no recording."""
-
-    folder: Folder
-    session_id: str
-    reason: str
-    sessions: tuple[str, ...] = ()  # folders, below the archive's root; of those of which nothing is archived, too
-
-    @property
-    def order(self) -> tuple[date, str]:
-        """The sort key, oldest first."""
-        return self.folder.day or LONG_AGO, self.folder.path
 
 
 @dataclass(frozen=True)
@@ -95,8 +74,8 @@ class Selector:
         self._root = root
         self._today = today
         self.folders = list_folders(bucket, root)
-        self._near = Neighbours(self.folders.values())
         self._facts = FactsReader(bucket, root, self.folders)
+        self._grouping = Grouping(self.folders, self._facts, today)
 
     def by_policy(self, policy: Policy, target: str) -> Selection:
         """Select what the policy lets go.
@@ -147,7 +126,9 @@ class Selector:
         selection = self._selection()
         wanted = self._of_ids(request.recording_ids, selection)
         if request.asks_for_people:
-            wanted |= self._of_people(request, selection, finishing=finishing)
+            ids, names = set(request.participant_ids), set(request.participant_names)
+            search = PeopleSearch(self.folders.values(), self._facts)
+            wanted |= search.folders_of(ids, names, selection.notices, finishing=finishing)
         folders = [self.folders[path] for path in sorted(wanted)]
         if policy is not None:
             self._require_matches(policy.holds_that_must_match(), target, folders)
@@ -172,7 +153,7 @@ class Selector:
         folder = self.folders.get(path)
         if policy is None or folder is None:
             return ""
-        of_session = self._recordings_of(folder) if folder.kind == "session" else []
+        of_session = self._grouping.recordings_of(folder) if folder.kind == "session" else []
         everything = [folder, *of_session]
         for its, facts in zip(everything, self._facts.with_meetings(everything), strict=True):
             if hold := policy.hold_of(facts, or_may=bool(its.bags) and its is folder):
@@ -184,11 +165,6 @@ class Selector:
         """Return why the older versions of a recording are held of which nothing is visible; empty if they are not."""
         hidden = Facts(tombstone.kind, tombstone.id, tombstone.app_id, tombstone.session_id)
         return policy.hold_of(hidden, or_may=False) if policy is not None else ""
-
-    def _recordings_of(self, session: Folder) -> list[Folder]:
-        near = list(self._near.recordings_near(session))
-        facts = self._facts.read(near)
-        return [folder for folder, its in zip(near, facts, strict=True) if its.session_id == session.id]
 
     def _tell_sessions_that_stay(self, selection: Selection, wanted: Collection[str]) -> None:
         """Tell of the documents of sessions that a request means, or touches, and that other recordings keep."""
@@ -248,96 +224,11 @@ class Selector:
             raise RequestUnclear(tuple(problems))
         return {path for recording_id in recording_ids for path in by_id.get(recording_id, ())}
 
-    def _of_people(self, request: Request, selection: Selection, *, finishing: bool) -> set[str]:
-        """Return the folders of sessions in which people took part, and of the recordings of these sessions."""
-        folders = list(self.folders.values())
-        facts = dict(zip((folder.path for folder in folders), self._facts.read(folders), strict=True))
-        ids, names = set(request.participant_ids), set(request.participant_names)
-        mine = {path for path, its in facts.items() if ids & its.person_ids or names & its.person_names}
-        known_ids, known_names = (
-            {text for path in mine for text in getattr(facts[path], name)} for name in ("person_ids", "person_names")
-        )
-        problems = ["participant_ids: an id is of nobody in the archive"] if ids - known_ids else []
-        problems += ["participant_names: a name is of nobody in the archive"] if names - known_names else []
-        if problems and not finishing:
-            raise RequestUnclear(tuple(problems))
-        selection.notices += problems
-        for folder in folders:
-            of_sessions = self._facts.sessions_of(folder, facts[folder.path].session_id)
-            mine |= {folder.path} if any(session.path in mine for session in of_sessions) else set()
-        self._tell_unknown(folders, selection)
-        return mine
-
-    def _tell_unknown(self, folders: Collection[Folder], selection: Selection) -> None:
-        """Tell of what the archive does not say who took part in, or says in a file that cannot be read."""
-        recordings = [folder.id for folder in folders if folder.kind == "recording" and not self._knows_people(folder)]
-        sessions = [folder for folder in folders if folder.kind == "session"]
-        facts = zip(sessions, self._facts.read(sessions), strict=True)
-        unclear = [folder.id for folder, its in facts if its.unknown or not its.has_people]
-        for what, unknown in (("recordings", recordings), ("sessions, or not all of them", unclear)):
-            if unknown:
-                named = ", ".join(sorted(unknown)[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
-                selection.notices.append(f"the archive does not say who took part in {len(unknown)} {what}: {named}")
-
-    def _knows_people(self, recording: Folder) -> bool:
-        sessions = self._facts.sessions_of(recording, self._facts.of(recording).session_id)
-        return any(self._facts.of(session).has_people for session in sessions)
-
     def _settle(self, selection: Selection, due: Mapping[str, str]) -> None:
         """Note what is due with the sessions that go with it.
 
         A session that tells no meeting may be held by itself; it is of its recordings' meeting, and goes with them.
         """
-        selection.candidates = self._with_sessions(due)
+        selection.candidates = self._grouping.candidates(due)
         going = {path for candidate in selection.candidates for path in candidate.sessions}
         selection.held = [kept for kept in selection.held if kept.folder.path not in going]
-
-    def _with_sessions(self, due: Mapping[str, str]) -> list[Candidate]:
-        """Return the candidates, oldest first, each session with the last of its recordings.
-
-        Args:
-            due: reasons by the paths of folders.
-        """
-        recordings = sorted(
-            (self.folders[path] for path in due if self.folders[path].kind == "recording"),
-            key=lambda folder: (folder.day or LONG_AGO, folder.path),
-        )
-        last = {session: folder.path for folder in recordings for session in self._sessions_going(folder, due)}
-        going: dict[str, list[str]] = {}  # sessions by the recording that they go with, the last of theirs
-        for session, path in sorted(last.items()):
-            going.setdefault(path, []).append(session)
-        candidates = [
-            Candidate(folder, self._facts.of(folder).session_id, due[folder.path], tuple(going.get(folder.path, ())))
-            for folder in recordings
-        ]
-        alone = [self.folders[path] for path in due if self.folders[path].kind == "session" and path not in last]
-        candidates += [Candidate(its, its.id, due[its.path]) for its in alone if not self._has_others(its, due)]
-        return sorted(candidates, key=lambda candidate: candidate.order)
-
-    def _sessions_going(self, recording: Folder, due: Collection[str]) -> list[str]:
-        """Return the folders of a recording's session, if no other recording needs them."""
-        session_id = self._facts.of(recording).session_id
-        if not session_id:
-            return []
-        archived = self._facts.sessions_of(recording, session_id)
-        if archived:
-            return [session.path for session in archived if not self._has_others(session, due)]
-        if recording.day is None or self._today - recording.day > DOCUMENTS_MAY_COME:
-            return []
-        # Nobody knows on which of these days the session began, and so of which days its other recordings are.
-        may_be = [Folder(path) for path in session_folders(recording.path, session_id)]
-        if not may_be or any(self._has_others(session, due) for session in may_be):
-            return []
-        return [may_be[0].path]
-
-    def _has_others(self, session: Folder, due: Collection[str]) -> bool:
-        """Tell whether a recording that stays is of a session, or may be as far as anybody knows.
-
-        Of what cannot be read and has no day, nobody knows more than of all other sessions.
-        """
-        near = [folder for folder in self._near.recordings_near(session) if folder.path not in due]
-        return any(
-            its.session_id == session.id
-            or (its.unknown and not its.session_id and folder.day is not None and session.day is not None)
-            for folder, its in zip(near, self._facts.read(near), strict=True)
-        )

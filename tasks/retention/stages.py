@@ -20,8 +20,9 @@ from tasks.workers import a_few_at_a_time
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tasks.retention.grouping import Candidate
     from tasks.retention.policy import Policy
-    from tasks.retention.selection import Candidate, Request
+    from tasks.retention.selection import Request
     from tasks.s3 import Store
     from tasks.session import StoreAccess
     from tasks.settings import ArchiveSettings
