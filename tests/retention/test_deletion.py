@@ -23,11 +23,6 @@ if TYPE_CHECKING:
     from tests.support.archiving import Archiving
 
 
-@pytest.fixture
-def expiring(rclone: Archiving, monkeypatch: pytest.MonkeyPatch) -> Expiring:
-    return Expiring(rclone, monkeypatch)
-
-
 def archived_meeting(bench: Archiving, recordings: int = 1, **more: Any) -> tuple[Meeting, list[Any]]:
     """Archive a meeting with its documents, and its recordings."""
     meeting = Meeting.at(bench, **more)

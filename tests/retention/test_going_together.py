@@ -5,26 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tasks.archive import revoke_tombstone
 from tests.support.expiring import WHO, Expiring, keep_markers
-from tests.support.meetings import Meeting, transcript
 
 if TYPE_CHECKING:
-    from tests.support.archiving import Archiving
-
-
-@pytest.fixture
-def expiring(rclone: Archiving, monkeypatch: pytest.MonkeyPatch) -> Expiring:
-    return Expiring(rclone, monkeypatch)
-
-
-@pytest.fixture
-def meeting(rclone: Archiving) -> Meeting:
-    meeting = Meeting.at(rclone)
-    meeting.put("transcript", transcript("Hello"))
-    return meeting
+    from tests.support.meetings import Meeting
 
 
 def test_documents_stay_in_later_runs_too_as_long_as_the_marker_of_their_recording_does(

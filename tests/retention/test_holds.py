@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from tasks.errors import PolicyInvalid
 from tests.support.expiring import WHO, Expiring, keep_markers
 from tests.support.meetings import Meeting, transcript
 
-if TYPE_CHECKING:
-    from tests.support.archiving import Archiving
-
 COURT = {"meeting": {"id": "0a1b2c3d-6e1a-4fe4-a799-aa6d9a6ab26e"}}
 HOLD = f'keep_days = 90\n[[holds]]\nmeeting_id = "{COURT["meeting"]["id"]}"\nreason = "case"'
-
-
-@pytest.fixture
-def expiring(rclone: Archiving, monkeypatch: pytest.MonkeyPatch) -> Expiring:
-    return Expiring(rclone, monkeypatch)
 
 
 def test_a_hold_of_a_meeting_wins_over_a_deletion_that_began_before_it(expiring: Expiring) -> None:

@@ -17,12 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.standins.realtimekit import StandInRecording
-    from tests.support.archiving import Archiving
-
-
-@pytest.fixture
-def expiring(rclone: Archiving, monkeypatch: pytest.MonkeyPatch) -> Expiring:
-    return Expiring(rclone, monkeypatch)
 
 
 def meanwhile(expiring: Expiring, method: str, part: str, number: int, action: Callable[[], object]) -> None:

@@ -13,7 +13,6 @@ from tasks.library.bag_download import zip_bag
 from tests.support.auditing import audited, audited_by
 from tests.support.cataloguing import rows, sessions, update
 from tests.support.expiring import WHO, Expiring
-from tests.support.meetings import Meeting, transcript
 from tests.support.restoring import restored
 
 if TYPE_CHECKING:
@@ -21,20 +20,9 @@ if TYPE_CHECKING:
 
     from tests.standins.realtimekit import StandInRecording
     from tests.support.archiving import Archiving
+    from tests.support.meetings import Meeting
 
 TWO_DAYS = timedelta(days=2)
-
-
-@pytest.fixture
-def expiring(rclone: Archiving, monkeypatch: pytest.MonkeyPatch) -> Expiring:
-    return Expiring(rclone, monkeypatch)
-
-
-@pytest.fixture
-def meeting(rclone: Archiving) -> Meeting:
-    meeting = Meeting.at(rclone)
-    meeting.put("transcript", transcript("Hello"))
-    return meeting
 
 
 @pytest.fixture

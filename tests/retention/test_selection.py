@@ -12,7 +12,6 @@ from tests.support.meetings import Meeting, transcript
 
 if TYPE_CHECKING:
     from tasks.retention import ExpiryReport
-    from tests.support.archiving import Archiving
 
 
 KNOWN = {"meeting": {"id": "board", "title": "Board"}}
@@ -21,11 +20,6 @@ KNOWN = {"meeting": {"id": "board", "title": "Board"}}
 def gone(report: ExpiryReport) -> list[str]:
     """Return the ids of the recordings that were deleted, or would be, in their order."""
     return [its.id for its in report.deleted if its.kind == "recording"]
-
-
-@pytest.fixture
-def expiring(rclone: Archiving, monkeypatch: pytest.MonkeyPatch) -> Expiring:
-    return Expiring(rclone, monkeypatch)
 
 
 def test_without_a_policy_nothing_expires_and_with_one_the_oldest_go_first_and_no_more_than_a_run_may(

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tasks.archive import tombstone_key
 from tasks.errors import TombstoneUnreadable
 from tests.support.expiring import WHO, Expiring, keep_markers
-
-if TYPE_CHECKING:
-    from tests.support.archiving import Archiving
-
-
-@pytest.fixture
-def expiring(rclone: Archiving, monkeypatch: pytest.MonkeyPatch) -> Expiring:
-    return Expiring(rclone, monkeypatch)
 
 
 @pytest.mark.parametrize("scope", ["another", "app", "no slash", "sessions"])

@@ -13,12 +13,6 @@ from tests.support.meddling import Meddled
 
 if TYPE_CHECKING:
     from tests.standins.realtimekit import StandInRecording
-    from tests.support.archiving import Archiving
-
-
-@pytest.fixture
-def expiring(rclone: Archiving, monkeypatch: pytest.MonkeyPatch) -> Expiring:
-    return Expiring(rclone, monkeypatch)
 
 
 def archived(expiring: Expiring, versions: ObjectVersions) -> StandInRecording:
