@@ -183,7 +183,8 @@ def is_session_folder(folder: str, app_id: str) -> bool:
         folder: below the archive's root, with a slash at its end.
         app_id: of the app.
     """
-    return parse_folder(version_folder(folder, 1)) == app_id and bool(session_of(version_folder(folder, 1)))
+    bag = version_folder(folder, 1)
+    return parse_folder(bag) == app_id and session_of(bag) == folder
 
 
 def tag_files(folder: str) -> tuple[str, ...]:

@@ -18,9 +18,7 @@ def parse_recording_id(text: str) -> str:
     Raises:
         RecordingIdInvalid: it is not a UUID.
     """
-    if not re.fullmatch(_UUID, text.strip()):
-        raise RecordingIdInvalid(text)
-    return text.strip().lower()
+    return _parse_uuid(text, RecordingIdInvalid)
 
 
 def parse_session_id(text: str) -> str:
@@ -29,8 +27,12 @@ def parse_session_id(text: str) -> str:
     Raises:
         SessionIdInvalid: it is not a UUID.
     """
+    return _parse_uuid(text, SessionIdInvalid)
+
+
+def _parse_uuid(text: str, invalid: type[RecordingIdInvalid | SessionIdInvalid]) -> str:
     if not re.fullmatch(_UUID, text.strip()):
-        raise SessionIdInvalid(text)
+        raise invalid(text)
     return text.strip().lower()
 
 
