@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from tasks.archive import find_by_id
 from tasks.errors import PolicyInvalid, RequestUnclear
-from tasks.retention.facts import Facts, FactsReader
+from tasks.retention.facts import FactsReader
 from tasks.retention.grouping import Candidate, Grouping
-from tasks.retention.listing import Folder, list_folders
 from tasks.retention.people import PeopleSearch
 from tasks.retention.policy import Hold, is_over
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import date
 
-    from tasks.archive import Tombstone
+    from tasks.retention.listing import Folder
     from tasks.retention.policy import Policy, Rule
     from tasks.s3 import Bucket
 
@@ -66,14 +65,18 @@ class Selector:
         bucket: where the archive is.
         root: its key prefix, with a slash at its end, or empty.
         today: the UTC day of the run.
+        folders: all of the archive, by path.
+        hidden_ids: of recordings of which the store may keep older versions alone: a hold may mean them.
     """
 
-    def __init__(self, bucket: Bucket, root: str, today: date) -> None:
-        self.hidden_ids: set[str] = set()  # of recordings of which the store may keep older versions alone
+    def __init__(
+        self, bucket: Bucket, root: str, today: date, folders: Mapping[str, Folder], hidden_ids: Collection[str]
+    ) -> None:
         self._bucket = bucket
         self._root = root
         self._today = today
-        self.folders = list_folders(bucket, root)
+        self.folders = folders
+        self._hidden_ids = hidden_ids
         self._facts = FactsReader(bucket, root, self.folders)
         self._grouping = Grouping(self.folders, self._facts, today)
 
@@ -88,9 +91,10 @@ class Selector:
             PolicyInvalid: a rule or a hold means nothing in the archive.
         """
         selection = self._selection()
-        self._require_matches(policy.must_match(), target, self._old_enough(policy))
+        old = self._old_enough(policy)
+        self._require_matches(policy.must_match(), target, old)
         due: dict[str, str] = {}
-        for folder in self._old_enough(policy):
+        for folder in old:
             (facts,) = self._facts.with_meetings([folder])
             days, why = policy.keep_days_of(facts)
             if folder.day is None or not is_over(folder.day, days, self._today):
@@ -160,12 +164,6 @@ class Selector:
                 return hold if its is folder else f"its documents are those of recording {its.id}, {hold}"
         return ""
 
-    @staticmethod
-    def hold_of_hidden(tombstone: Tombstone, policy: Policy | None) -> str:
-        """Return why the older versions of a recording are held of which nothing is visible; empty if they are not."""
-        hidden = Facts(tombstone.kind, tombstone.id, tombstone.app_id, tombstone.session_id)
-        return policy.hold_of(hidden, or_may=False) if policy is not None else ""
-
     def _tell_sessions_that_stay(self, selection: Selection, wanted: Collection[str]) -> None:
         """Tell of the documents of sessions that a request means, or touches, and that other recordings keep."""
         going = {path for candidate in selection.candidates for path in (candidate.folder.path, *candidate.sessions)}
@@ -201,7 +199,7 @@ class Selector:
             target: where the policy is, for people.
             first: the folders that are read in any case.
         """
-        ids = {folder.id for folder in self.folders.values() if folder.kind == "recording"} | self.hidden_ids
+        ids = {*self._hidden_ids, *(folder.id for folder in self.folders.values() if folder.kind == "recording")}
         unmatched = [entry for entry in entries if not (isinstance(entry, Hold) and entry.recording_id in ids)]
         everything = list(self.folders.values())
         for folders in (first, everything):

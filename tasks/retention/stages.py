@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 from tasks.archive import Tombstone, find_tombstone, list_unfinished
 from tasks.errors import PolicyChanged, TombstoneUnreadable
 from tasks.retention.deletion import Cause, Deletion
-from tasks.retention.listing import Folder
+from tasks.retention.facts import Facts
+from tasks.retention.listing import Folder, list_folders
 from tasks.retention.policy import find_policy_sha256, policy_key, read_policy
 from tasks.retention.removal import Target
 from tasks.retention.selection import Kept, Selection, Selector
 from tasks.workers import a_few_at_a_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from tasks.retention.grouping import Candidate
     from tasks.retention.policy import Policy
@@ -72,10 +73,11 @@ def plan_deletions(session: RetentionSession, request: Request, reason: str) -> 
     with session.attempt() as store:
         known = read_policy(store, root)
         policy, sha256 = known or (None, "")
-        selector = Selector(store, root, now.date())
-        plan = RetentionPlan(now, policy, sha256, Selection(looked_at=len(selector.folders)))
-        unfinished = _find_unfinished(store, root, selector, plan)
-        selector.hidden_ids.update(tombstone.id for tombstone in unfinished if tombstone.kind == "recording")
+        folders = list_folders(store, root)
+        plan = RetentionPlan(now, policy, sha256, Selection(looked_at=len(folders)))
+        unfinished = _find_unfinished(store, root, folders, plan)
+        hidden_ids = {tombstone.id for tombstone in unfinished if tombstone.kind == "recording"}
+        selector = Selector(store, root, now.date(), folders, hidden_ids)
         target = f"s3://{store.bucket}/{policy_key(root)}"
         if not request.is_empty:
             plan.selection = selector.by_request(request, policy, target, reason, finishing=bool(unfinished))
@@ -87,7 +89,7 @@ def plan_deletions(session: RetentionSession, request: Request, reason: str) -> 
         return plan
 
 
-def _find_unfinished(store: Store, root: str, selector: Selector, plan: RetentionPlan) -> list[Tombstone]:
+def _find_unfinished(store: Store, root: str, here: Container[str], plan: RetentionPlan) -> list[Tombstone]:
     """Return the tombstones of deletions that are not finished: they have begun, or something has come back since.
 
     One that cannot be read is noted in the plan: nobody knows what it is about, and all others go on.
@@ -99,7 +101,7 @@ def _find_unfinished(store: Store, root: str, selector: Selector, plan: Retentio
         except TombstoneUnreadable as unreadable:
             return unreadable
 
-    found = a_few_at_a_time(read, list_unfinished(store, root, selector.folders))
+    found = a_few_at_a_time(read, list_unfinished(store, root, here))
     plan.unreadable += [str(its) for its in found if isinstance(its, TombstoneUnreadable)]
     return [its for its in found if isinstance(its, Tombstone) and its.is_in_force]
 
@@ -107,7 +109,7 @@ def _find_unfinished(store: Store, root: str, selector: Selector, plan: Retentio
 def _sort_in(tombstone: Tombstone, selector: Selector, plan: RetentionPlan, now: datetime) -> None:
     """Note what is to become of an unfinished deletion: a hold or a lock of the store keeps it, or it is finished."""
     selection, folder = plan.selection, selector.folders.get(tombstone.folder)
-    if folder is None and (held := selector.hold_of_hidden(tombstone, plan.policy)):
+    if folder is None and (held := _hold_of_hidden(tombstone, plan.policy)):
         selection.held.append(Kept(Folder(tombstone.folder), f"{held}; older versions of it are left"))
         return
     hold = selector.hold_of_rest(tombstone.folder, plan.policy)
@@ -125,15 +127,19 @@ def _sort_in(tombstone: Tombstone, selector: Selector, plan: RetentionPlan, now:
     selection.candidates = [candidate for candidate in selection.candidates if candidate not in same]
 
 
+def _hold_of_hidden(tombstone: Tombstone, policy: Policy | None) -> str:
+    """Return why the older versions of a recording are held of which nothing is visible; empty if they are not."""
+    hidden = Facts(tombstone.kind, tombstone.id, tombstone.app_id, tombstone.session_id)
+    return policy.hold_of(hidden, or_may=False) if policy is not None else ""
+
+
 def _leave_sessions_to_recordings(plan: RetentionPlan) -> None:
     """Let documents go with their recording, and not by their own tombstones: as long as its marker stays, they do."""
     going = {path for stone in plan.unfinished if stone.kind == "recording" for path in stone.with_sessions}
     plan.unfinished = [stone for stone in plan.unfinished if stone.folder not in going]
 
 
-def delete_recording(
-    session: RetentionSession, target: Target, cause: Cause, policy_sha256: str = ""
-) -> list[Tombstone]:
+def delete_recording(session: RetentionSession, target: Target, cause: Cause, policy_sha256: str) -> list[Tombstone]:
     """Delete a recording, with the documents of its session where they go with it; return what came of it.
 
     Args:
