@@ -145,6 +145,12 @@ class Session:
         other.app_id = own if not app_id or same_app(app_id, own) else app_id
         return other
 
+    def with_log(self, log: Log) -> Session:
+        """Return the session, on the same connections, with another log."""
+        other = copy(self)
+        other.log = log
+        return other
+
     @contextmanager
     def limited(self, limit_s: float, patience_s: float) -> Iterator[Session]:
         """Give a session, on the same connections, for what a run can do without; the block ends within a time limit.

@@ -106,7 +106,8 @@ class Ledger:
                 self._lists[of_it] = [swept for swept in self._lists[of_it] if swept.recording_id != listed.id]
         self._lists[name].append(self._swept(listed, reason))
         self._to_go -= 1
-        self._log.info("Recording %s: %s. %s %d to go.", listed.id, COLUMNS[name], reason, self._to_go)
+        place = f" {archived.archive_url}" if archived is not None else ""
+        self._log.info("Recording %s: %s.%s %s %d to go.", listed.id, COLUMNS[name], place, reason, self._to_go)
 
     def result(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from contextvars import copy_context
@@ -14,7 +15,7 @@ from tasks.cancellation import CancellationGroup
 from tasks.errors import ArchiverError, DeletedOnPurpose, NothingToDownload, NotUploadedInTime, SourceGone
 from tasks.session import Session
 from tasks.sweep.plan import merge_plans, plan_sweep
-from tasks.text import human_size
+from tasks.text import RecordingLog, human_size
 from tasks.transfer import LogLines
 
 if TYPE_CHECKING:
@@ -64,8 +65,11 @@ def archive_all(
 
         def archive(listed: ListedRecording) -> ArchivedRecording:
             own = idle.get()
+            # The note says what became of a recording: of hundreds, nobody reads each step.
+            steps = RecordingLog(engine.log, listed.id, info=logging.DEBUG)
             try:
-                return engine.run_once(archive_one_recording, own.for_app(listed.app_id), listed.id, engine)
+                its_session = own.for_app(listed.app_id).with_log(steps)
+                return engine.run_once(archive_one_recording, its_session, listed.id, engine)
             finally:
                 idle.put(own)
 
@@ -104,15 +108,15 @@ def _sessions(
     concurrency = max(1, session.settings.transfer_concurrency // at_once)
     settings = session.settings.model_copy(update={"transfer_concurrency": concurrency})
     access, idle = session.store_access, SimpleQueue[Session]()
+
+    def log_lines(recording: Recording, _log: Log) -> list[View]:
+        return [LogLines(RecordingLog(engine.log, recording.id))]
+
     with ExitStack() as stack:
         for _ in range(at_once):
-            own = engine.open_session(settings, store_access=access, cancellation=cancellation, views=_log_lines)
+            own = engine.open_session(settings, store_access=access, cancellation=cancellation, views=log_lines)
             idle.put(stack.enter_context(own))
         yield idle
-
-
-def _log_lines(_recording: Recording, log: Log) -> list[View]:
-    return [LogLines(log)]
 
 
 def _outcome(archived: ArchivedRecording) -> Outcome:

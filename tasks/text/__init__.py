@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.text.formatting import MIB, archivable_line, clock, human_size, safe_line
-from tasks.text.logs import Log, ThrottledLog, quiet_http_logs, redact_logs
+from tasks.text.logs import Log, RecordingLog, ThrottledLog, quiet_http_logs, redact_logs
 from tasks.text.markdown import cell, code, code_in_table, literal, table_of_files
 from tasks.text.redaction import Redactor, one_word, redact, redact_details, redact_text, register_secrets
 from tasks.text.streams import put, secure_streams
@@ -11,6 +11,7 @@ from tasks.text.streams import put, secure_streams
 __all__ = [
     "MIB",
     "Log",
+    "RecordingLog",
     "Redactor",
     "ThrottledLog",
     "archivable_line",

@@ -4,15 +4,41 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tasks.text.redaction import redact
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
 
 Log: TypeAlias = logging.Logger | logging.LoggerAdapter[Any]
 """What the plain code logs to: Prefect's loggers of runs are adapters."""
 
 _TALKATIVE = ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")))
 LOGGED_EVERY_S = 10.0
+
+
+class RecordingLog(logging.LoggerAdapter[Log]):
+    """The log of one of many recordings that are archived at the same time: each line begins with the recording's id.
+
+    Args:
+        log: where to.
+        recording_id: of the recording.
+        info: the level at which lines of the level INFO are logged.
+    """
+
+    def __init__(self, log: Log, recording_id: str, *, info: int = logging.INFO) -> None:
+        super().__init__(log)
+        self._recording_id = recording_id
+        self._info = info
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log a line, as `logging` does it."""
+        super().log(self._info if level == logging.INFO else level, msg, *args, **kwargs)
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        """Return the line with the recording's id before it."""
+        return f"Recording {self._recording_id}: {msg}", kwargs
 
 
 class ThrottledLog:

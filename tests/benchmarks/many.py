@@ -10,6 +10,8 @@ from tests.benchmarks.contestants import Ours
 from tests.benchmarks.figures import CPU, WALL, Metric, Result, Row
 from tests.benchmarks.stage import say
 from tests.benchmarks.table import latest
+from tests.standins.content import BytesContent
+from tests.standins.media import video_mp4
 from tests.support.measure import processor_s, quiet
 
 if TYPE_CHECKING:
@@ -61,10 +63,12 @@ def many(stage: Stage) -> Result:
     """Sweep 300 recordings of 1 MB, and let Prefect run as many tasks that do nothing."""
     count, rounds = 20 if stage.quick else 300, stage.times(ROUNDS)
     rows = [Row(one.name) for one in (SWEEP, ALONE, BRIEF, EMPTY, TOLD)]
-    with stage.ground(4 * count * BYTES) as ground:
-        first = ground.source.add(ground.kit, str(uuid.uuid4()), BYTES).id
+    video = BytesContent(video_mp4(BYTES))  # a real one: a sweep warns of a file that is no video
+    with stage.ground(4 * count * video.size) as ground:
+        first = ground.source.add_content(ground.kit, str(uuid.uuid4()), video).id
         _round(ground, [Row("") for _ in rows], [first])  # so that all programs have been read from the disk
-        ids = [first, *(ground.source.add(ground.kit, str(uuid.uuid4()), BYTES).id for _ in range(count - 1))]
+        others = (ground.source.add_content(ground.kit, str(uuid.uuid4()), video).id for _ in range(count - 1))
+        ids = [first, *others]
         for number in range(rounds):
             _round(ground, rows, ids)
             say(f"  {number + 1}/{rounds} {latest(rows, WALL.key)}")

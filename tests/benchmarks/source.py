@@ -9,7 +9,6 @@ import socket
 import subprocess
 import time
 from typing import TYPE_CHECKING, Self
-from urllib.parse import quote
 
 import httpx
 
@@ -146,16 +145,20 @@ class FileSource(Nginx):
 
     def add(self, kit: RealtimeKitStandIn, recording_id: str, size: int, seed: int = 1) -> StandInRecording:
         """Make a recording known to the API, its video here; recordings of the same size and seed share a file."""
-        recording = kit.add(StandInRecording(recording_id, video=MediaSource(SyntheticContent(size, seed))))
+        return self.add_content(kit, recording_id, SyntheticContent(size, seed))
+
+    def add_content(self, kit: RealtimeKitStandIn, recording_id: str, content: Content) -> StandInRecording:
+        """Make a recording of this content known to the API; recordings of equal content share a file."""
+        recording = kit.add(StandInRecording(recording_id, video=MediaSource(content)))
         target = self._root / FILES / kit.app_id / recording_id / recording.video_name
         target.parent.mkdir(parents=True)
-        target.symlink_to(self._file(size, seed))
+        target.symlink_to(self._file(content))
         return recording
 
-    def _file(self, size: int, seed: int) -> Path:
-        path = self._media / quote(f"{size}-{seed}.mp4")
+    def _file(self, content: Content) -> Path:
+        path = self._media / f"{content.fingerprint}.mp4"
         if not path.exists():
-            write(SyntheticContent(size, seed), path)
+            write(content, path)
         return path
 
 

@@ -27,6 +27,8 @@ from tasks.sweep.report import Sweep, rows
 from tests.flows.duty import asked
 from tests.flows.running import archive_recording, either_way, sweep_recordings
 from tests.flows.world import MIB, World, eventually
+from tests.standins.content import BytesContent
+from tests.standins.media import video_mp4
 from tests.standins.realtimekit import (
     LEAKY_STORAGE_CONFIG,
     Answer,
@@ -270,6 +272,27 @@ def test_a_sweep_that_was_killed_is_finished_by_the_next(here: World, capsys: py
     sweep = Sweep.model_validate_json(capsys.readouterr().out)
     assert (ids(sweep.archived), sweep.already_archived) == ([recordings[2].id], 2)
     assert archived(here) == {one.id for one in recordings}
+
+
+@pytest.mark.parametrize("here", ["plainly"], indirect=True)
+def test_a_sweep_logs_one_line_of_each_recording_and_its_steps_only_on_demand(
+    here: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lines_about(recording: StandInRecording) -> list[str]:
+        return [line.partition(" | ")[2] for line in capsys.readouterr().err.splitlines() if recording.id in line]
+
+    video = MediaSource(BytesContent(video_mp4()))
+    first = aged(here, 90, video=video)
+    assert main([]) == 0
+    (line,) = lines_about(first)
+    assert line.startswith(f"INFO    | Recording {first.id}: archived. s3://{here.bucket}/")
+    monkeypatch.setenv("PREFECT_LOGGING_LEVEL", "DEBUG")
+    second = aged(here, 80, video=video)
+    assert main([]) == 0
+    *steps, line = lines_about(second)
+    assert {step.partition(second.id)[0] for step in steps} == {"DEBUG   | Recording "}
+    assert any("Transferred" in step for step in steps)
+    assert line.startswith("INFO")
 
 
 def test_on_a_terminal_a_failure_is_1_with_the_result_on_stdout_all_the_same(
