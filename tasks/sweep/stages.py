@@ -65,7 +65,7 @@ def archive_all(
 
         def archive(listed: ListedRecording) -> ArchivedRecording:
             own = idle.get()
-            # The note says what became of a recording: of hundreds, nobody reads each step.
+            # What becomes of each recording is noted; nobody reads all steps of hundreds of recordings.
             steps = RecordingLog(engine.log, listed.id, info=logging.DEBUG)
             try:
                 its_session = own.for_app(listed.app_id).with_log(steps)
