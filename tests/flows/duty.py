@@ -11,6 +11,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import uuid
 from contextlib import closing, contextmanager, suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Self
@@ -23,6 +24,8 @@ from tests.flows.world import PROJECT, eventually
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from prefect.events.schemas.events import Event
 
     from tests.flows.world import World
     from tests.standins.signer import Signer
@@ -134,6 +137,16 @@ class PrefectServer(Running):
         if self._database.exists() and not _EMPTY.exists():
             self._keep()
 
+    def clocks_of(self, event: Event) -> int:
+        """Return how many automations wait since an event for another one that is to come.
+
+        The server counts two events at the same time: that it has counted a later one tells nothing about this one.
+        """
+        query = "SELECT count(*) FROM automation_bucket WHERE json_extract(last_event, '$.id') = ?"
+        with closing(sqlite3.connect(self._database)) as ours:
+            counted: int = ours.execute(query, (str(event.id),)).fetchone()[0]
+        return counted
+
     def _keep(self) -> None:
         """Keep the database for all that start later; several may do so at once."""
         _EMPTY.parent.mkdir(exist_ok=True)
@@ -196,7 +209,7 @@ def deployment_id(world: World, name: str) -> str:
 
 def started(world: World, name: str, tags: tuple[str, ...] = (), **parameters: Any) -> dict[str, Any]:
     """Start a run of a deployment, and return it."""
-    body = {"parameters": parameters, "tags": list(tags)}
+    body = {"parameters": parameters, "tags": list(tags), "idempotency_key": uuid.uuid4().hex}
     run: dict[str, Any] = asked(world, "POST", f"deployments/{deployment_id(world, name)}/create_flow_run", body)
     return run
 

@@ -19,7 +19,6 @@ from tasks.engine import AT_RISK, LOST, SWEPT, WHOLE_LABEL
 from tasks.errors import DamageFound, SweepIncomplete
 from tasks.orchestration import alarm_receiver, alarm_rules, alarms
 from tasks.orchestration.alarm_receiver import OURS
-from tasks.orchestration.alarm_rules import TESTED
 from tasks.orchestration.alarm_states import missing_alarms
 from tasks.orchestration.prefect_checks import PrefectChecks
 from tests.flows.duty import POOL, PrefectServer, asked
@@ -30,6 +29,8 @@ from tests.support.chat import PATH, listening_chat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from prefect.events.schemas.events import Event
 
     from tests.flows.world import World
     from tests.support.chat import Chat
@@ -121,12 +122,14 @@ def count_of(chat: Chat, text: str) -> int:
     return sum(text in told for told in chat.texts)
 
 
-def send(*events: str) -> None:
-    """Send events of a recording or a sweep, as a sweep does."""
+def send(*events: str) -> list[Event]:
+    """Send events of a recording or a sweep, as a sweep does, and return them."""
     with alarms.open_alarms() as (_, client):
-        for event in events:
-            name = {SWEPT: "sweep.app", TESTED: "alarms.test"}.get(event, "recording.one")
+        names = {event: "sweep.app" if event == SWEPT else "recording.one" for event in events}
+        return [
             alarms.send_event(client, event, f"realtimekit.{name}", name, {WHOLE_LABEL: "yes"})
+            for event, name in names.items()
+        ]
 
 
 def automations(world: World) -> dict[str, Any]:
@@ -156,8 +159,8 @@ def test_a_missing_sweep_rings_once_and_later_again_and_a_restart_forgets_nothin
     eventually(lambda: count_of(chat, MISSING) and count_of(chat, STILL_MISSING))
     assert [count_of(chat, text) for text in ("AT RISK", MISSING, STILL_MISSING)] == [1, 1, 1]
     assert all("The last one completed at" in text for text in chat.texts if "sweep of all" in text)
-    send(SWEPT, TESTED)
-    eventually(lambda: count_of(chat, "This is a test") == 2)  # what came before it has been counted
+    (swept,) = send(SWEPT)
+    eventually(lambda: server.clocks_of(swept) == 2)  # both alarms of a missing sweep wait for the next one
     server.stop()
     server.start()
     send(AT_RISK, LOST)

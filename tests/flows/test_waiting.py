@@ -63,7 +63,9 @@ def test_a_run_that_is_too_early_ends_and_the_one_that_it_scheduled_archives_the
         parameters = {"recording_id": recording.id, "wait_timeout": 0, "overwrite": False, "app_id": "another"}
         named = f"archive {recording.id}"
         executed(
-            prefect.create_flow_run_from_deployment(deployment_id, parameters=parameters, name=named, tags=["webhook"])
+            prefect.create_flow_run_from_deployment(
+                deployment_id, parameters=parameters, name=named, tags=["webhook"], idempotency_key=named
+            )  # without a key, a creation that Prefect's client repeats makes two runs
         )
         early, later = sorted(here.flow_runs(recording), key=lambda one: one["created"])
         assert (early["state"]["type"], early["state"]["name"]) == ("COMPLETED", "Postponed")
