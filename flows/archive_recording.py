@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from tasks import command, pipeline
+from tasks.app_ids import OptionalAppId  # noqa: TC001 - the command line and the form come from it
 from tasks.archive import ArchivedRecording
 from tasks.arguments import Metavar
 from tasks.engine import Engine
@@ -21,7 +22,7 @@ from tasks.errors import ArchiverError, TransferStopped
 from tasks.pipeline import Options
 from tasks.realtimekit import RecordingId, parse_recording_id
 from tasks.session_pipeline import SessionOutcome, archive_session_of_recording
-from tasks.settings import OptionalAppId, Settings, load_settings
+from tasks.settings import Settings, load_settings
 from tasks.transfer import report
 
 if TYPE_CHECKING:

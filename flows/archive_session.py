@@ -12,12 +12,13 @@ import sys
 from typing import Annotated
 
 from tasks import command
+from tasks.app_ids import OptionalAppId  # noqa: TC001 - the command line and the form come from it
 from tasks.archive import ArchivedMeetingSession
 from tasks.arguments import Metavar
 from tasks.engine import Engine
 from tasks.realtimekit import SessionId, parse_session_id
 from tasks.session_pipeline import MeetingSessionOptions, archive_meeting_session
-from tasks.settings import OptionalAppId, Settings, load_settings
+from tasks.settings import Settings, load_settings
 
 
 def archive(

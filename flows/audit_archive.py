@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from tasks import command
+from tasks.app_ids import AppId  # noqa: TC001 - the command line and the form come from it
 from tasks.audit import (
     Audit,
     AuditReport,
@@ -36,7 +37,7 @@ from tasks.engine import ALARM_LABEL, AUDITED, DAMAGED, Engine
 from tasks.errors import ArchiverError, AuditUnfinished, DamageFound
 from tasks.s3 import MAX_BODIES, new_s3_client
 from tasks.session import SPARE_CONNECTIONS, StoreAccess
-from tasks.settings import AppId, ArchiveSettings, AuditSettings, load_settings
+from tasks.settings import ArchiveSettings, AuditSettings, load_settings
 
 if TYPE_CHECKING:
     from tasks.audit import Damage, DamagedRecording

@@ -16,6 +16,7 @@ from typing import Annotated
 from pydantic import Field
 
 from tasks import command
+from tasks.app_ids import AppId  # noqa: TC001 - the command line and the form come from it
 from tasks.copy_settings import CopySettings, CopyStoreSettings
 from tasks.copying import (
     CopyFindings,
@@ -35,7 +36,7 @@ from tasks.realtimekit import RecordingId  # noqa: TC001 - the command line and 
 from tasks.restore import SPARE_CONNECTIONS
 from tasks.s3 import MAX_BODIES, new_s3_client
 from tasks.session import StoreAccess
-from tasks.settings import AppId, load_settings
+from tasks.settings import load_settings
 
 MOST = 10_000_000
 

@@ -20,6 +20,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, NoReturn
 
 from tasks import cli, command
+from tasks.app_ids import AppId, same_app
 from tasks.arguments import parse_for
 from tasks.cancellation import Cancellation, OpenConnections
 from tasks.cli import DONE, FAILED, INTERRUPTED, in_ascii, print_line, say
@@ -56,7 +57,7 @@ from tasks.errors import (
 )
 from tasks.s3 import new_s3_client
 from tasks.secret_sources import names_a_place
-from tasks.settings import AppId, ArchiveSettings, Settings, load_settings, same_app
+from tasks.settings import ArchiveSettings, Settings, load_settings
 from tasks.text import Redactor
 
 if TYPE_CHECKING:

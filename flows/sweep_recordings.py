@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from tasks import command
+from tasks.app_ids import AppIdOrAll  # noqa: TC001 - the command line and the form come from it
 from tasks.arguments import Metavar
 from tasks.engine import SWEPT, WHOLE_LABEL, Engine
 from tasks.errors import SweepIncomplete
 from tasks.run_history import SWEEP_TABLE
-from tasks.settings import AppIdOrAll, Settings, load_settings
+from tasks.settings import Settings, load_settings
 from tasks.sweep import (
     Ledger,
     Scope,

@@ -13,6 +13,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Annotated
 
 from tasks import command
+from tasks.app_ids import AppId  # noqa: TC001 - the command line and the form come from it
 from tasks.arguments import Metavar
 from tasks.audit import AuditLog
 from tasks.catalog import CatalogContext, CatalogReport, Dataset
@@ -20,7 +21,7 @@ from tasks.catalog import update_catalog as update_dataset
 from tasks.engine import Engine
 from tasks.s3 import MAX_BODIES, new_s3_client
 from tasks.session import SPARE_CONNECTIONS, StoreAccess
-from tasks.settings import AppId, ArchiveSettings, load_settings
+from tasks.settings import ArchiveSettings, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -14,11 +14,12 @@ import httpx
 from pydantic import AfterValidator, Field
 
 from tasks import cli
+from tasks.app_ids import AppId, OptionalAppId, same_app
 from tasks.arguments import Metavar, Word, parse_for
 from tasks.download import new_empty_cookie_jar
 from tasks.errors import SettingsInvalid
 from tasks.realtimekit.webhook_registrations import EnsuredWebhook, WebhookRegistrations, parse_webhook_url
-from tasks.settings import ApiSettings, AppId, OptionalAppId, load_settings, same_app
+from tasks.settings import ApiSettings, load_settings
 from tasks.text import put, safe_line
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@
     0      evidence                                                    what proves that a file is media and whole
     1      errors                                                      every failure, final or worth retrying
     1      documents                                                   what a meeting's texts are, and captions
+    1      app_ids setting_values                                      what ids of apps, and settings, look like
     1      storage_options                                             how objects are stored: class, lock, encryption
     1      figures                                                     what an operator plots, for Prometheus
     2      environment settings retry cancellation workers tls         what all others stand on

@@ -11,7 +11,8 @@ from pydantic import AfterValidator
 
 from tasks.errors import SettingsInvalid
 from tasks.secret_sources import COPY_STORE, StoreKeys
-from tasks.settings import ArchiveSettings, ClientOptions, optional_endpoint, parse_archive_url
+from tasks.setting_values import clean_endpoint, parse_archive_url
+from tasks.settings import ArchiveSettings, ClientOptions
 
 
 def _usable_url(url: str) -> str:
@@ -27,7 +28,7 @@ class CopyStoreSettings(ArchiveSettings):
     """What has to be known of the second copy's store, if there is one."""
 
     archive_copy_url: Annotated[str, AfterValidator(_optional_url)] = ""
-    archive_copy_endpoint_url: Annotated[str, AfterValidator(optional_endpoint)] = ""
+    archive_copy_endpoint_url: Annotated[str, AfterValidator(clean_endpoint)] = ""
     archive_copy_region: str = ""
     archive_copy_profile: str = ""  # of AWS's configuration
     archive_copy_credentials: str = ""

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from tasks.app_ids import same_app
 from tasks.archive import Archive, SessionArchive, payload_paths
 from tasks.cancellation import Cancellation, CancellationGroup, OpenConnections
 from tasks.download import PresignedUrl, PresignedUrls, new_empty_cookie_jar, new_http_client
 from tasks.errors import TookTooLong, TransferStopped
 from tasks.realtimekit import API_BLOCK_S, API_PATIENCE_S, AccountApps, MeetingSessions, RealtimeKit
 from tasks.s3 import Store, StoreCapabilities, Throttle, new_s3_client
-from tasks.settings import same_app
 from tasks.transfer import (
     FILES_AT_ONCE,
     BufferPool,

@@ -1,4 +1,4 @@
-"""The settings: where they come from, what is well-formed, and one error that lists all problems.
+"""The settings: which there are, where they come from, and one error that lists all problems.
 
 They are read when a run starts, never at import. The object store's region and endpoint are not here: they are boto3's
 own `AWS_*` variables, which a `.env` file may hold as well, as it may proxies and certificates. So are its keys, unless
@@ -8,14 +8,13 @@ they stand in a file or in a Prefect block, see `tasks.secret_sources`.
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict, TypeVar
 
-import httpx
 from pydantic import AfterValidator, ByteSize, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tasks import environment
+from tasks.app_ids import AppId, OptionalAppId  # noqa: TC001 - pydantic reads them when the settings are made
 from tasks.errors import SettingsInvalid
 from tasks.secret_sources import (
     ARCHIVE_STORE,
@@ -27,6 +26,14 @@ from tasks.secret_sources import (
     take_store_keys,
 )
 from tasks.setting_problems import describe_problems
+from tasks.setting_values import (
+    clean_api_base,
+    clean_archive_url,
+    clean_endpoint,
+    clean_key_url,
+    clean_token,
+    parsed_by,
+)
 from tasks.storage_options import (
     StorageOptions,
     parse_acl,
@@ -39,94 +46,10 @@ from tasks.storage_options import (
 from tasks.text import MIB, register_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-APP_ID = r"[A-Za-z0-9_-]{1,64}"
-"""What an app's id looks like: a UUID today, 32 hexadecimal digits in some older accounts; a regular expression.
-
-Source: https://developers.cloudflare.com/api/resources/realtime_kit/subresources/apps/methods/get/
-"""
-APP_ID_PATTERN = f"^{APP_ID}$"
-
-_ARCHIVE_URL = re.compile(r"s3://(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9])(?:/(?P<prefix>.{0,400}))?")
-_PREFIX = re.compile(r"[A-Za-z0-9!_.*'() -]+(?:/[A-Za-z0-9!_.*'() -]+)*")
-
-
-def _usable_token(token: SecretStr) -> SecretStr:
-    # A stray newline or umlaut would surface in an exception of the HTTP library that quotes the whole header.
-    text = token.get_secret_value().strip()
-    if not re.fullmatch(r"[!-~]+", text):
-        message = "must be printable ASCII without spaces: the token alone, without Bearer"
-        raise ValueError(message)
-    return SecretStr(text)
-
-
-def _api_base(url: str) -> str:
-    try:
-        usable = bool(httpx.URL(url).host and re.fullmatch(r"https?://[!-~]+", url)) and not set("?#@") & set(url)
-    except (httpx.InvalidURL, ValueError):
-        usable = False
-    if not usable:
-        message = "must be an http(s) URL without user, query or fragment"
-        raise ValueError(message)
-    return url.rstrip("/")
-
-
-def optional_endpoint(url: str) -> str:
-    """Return a store's address as it is used, or an empty text.
-
-    Raises:
-        ValueError: it is no http(s) URL.
-    """
-    return _api_base(url) if url else url
-
-
-def _archive_url(url: str) -> str:
-    matched = _ARCHIVE_URL.fullmatch(url)
-    prefix = (matched["prefix"] or "").strip("/") if matched else ""
-    if not matched or (prefix and not _PREFIX.fullmatch(prefix)) or {".", ".."} & set(prefix.split("/")):
-        message = "must look like s3://bucket/prefix; a prefix has letters, digits, blanks, !_.*'()- and single slashes"
-        raise ValueError(message)
-    return f"s3://{matched['bucket']}/{prefix}".rstrip("/")
-
-
-def parse_archive_url(url: str) -> tuple[str, str]:
-    """Return the bucket and the prefix that a URL such as s3://bucket/prefix names.
-
-    Raises:
-        ValueError: it names none.
-    """
-    bucket, _, prefix = _archive_url(url).removeprefix("s3://").partition("/")
-    return bucket, prefix
-
-
-def _parsed_by(parse: Callable[[str], object]) -> AfterValidator:
-    """Return what keeps a text as it is, provided that it can be parsed."""
-
-    def check(text: str) -> str:
-        parse(text)
-        return text
-
-    return AfterValidator(check)
-
-
-def _key_url(url: str) -> str:
-    url = _api_base(url)
-    # Who can put a key of his own in its place can sign whatever he likes.
-    if not url.startswith("https://") and httpx.URL(url).host not in {"127.0.0.1", "::1", "localhost"}:
-        message = "must begin with https:// unless it is this machine's"
-        raise ValueError(message)
-    return url
-
+    from collections.abc import Mapping
 
 S = TypeVar("S", bound=BaseSettings)
 _AccountId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
-AppId = Annotated[str, Field(pattern=APP_ID_PATTERN)]
-OptionalAppId = Annotated[str, Field(pattern=f"^(?:{APP_ID})?$")]
-"""Empty for the app of the settings."""
-ALL_APPS = "*"
-AppIdOrAll = Annotated[str, Field(pattern=rf"^(?:{APP_ID}|\*)$")]
-"""`ALL_APPS` for all apps of the account."""
 _Seconds = Annotated[float, Field(gt=0, le=86_400)]
 _FROM_ENVIRONMENT = SettingsConfigDict(
     frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True, str_strip_whitespace=True
@@ -140,11 +63,6 @@ class ClientOptions(TypedDict):
     profile: str
     endpoint_url: str
     region: str
-
-
-def same_app(first: str, second: str) -> bool:
-    """Tell whether two ids are of one app: Cloudflare has UUIDs with hyphens and without."""
-    return first.replace("-", "").lower() == second.replace("-", "").lower()
 
 
 class LoadedSettings(BaseSettings):
@@ -166,17 +84,17 @@ class ArchiveSettings(LoadedSettings):
     The field names in capitals are the names of the environment variables.
     """
 
-    archive_url: Annotated[str, AfterValidator(_archive_url)]
+    archive_url: Annotated[str, AfterValidator(clean_archive_url)]
     transfer_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
     transfer_patience: _Seconds = 300.0
     task_retries: Annotated[int, Field(ge=0, le=20)] = 3
     metrics_folder: str = ""  # where sweep and audit write their figures for Prometheus; empty for nowhere
     archive_credentials: str = ""
-    archive_storage_class: Annotated[str, _parsed_by(parse_storage_class)] = ""
-    archive_sse: Annotated[str, _parsed_by(parse_encryption)] = ""
-    archive_object_lock: Annotated[str, _parsed_by(parse_lock)] = ""
-    archive_tags: Annotated[str, _parsed_by(parse_tags)] = ""
-    archive_acl: Annotated[str, _parsed_by(parse_acl)] = ""
+    archive_storage_class: Annotated[str, parsed_by(parse_storage_class)] = ""
+    archive_sse: Annotated[str, parsed_by(parse_encryption)] = ""
+    archive_object_lock: Annotated[str, parsed_by(parse_lock)] = ""
+    archive_tags: Annotated[str, parsed_by(parse_tags)] = ""
+    archive_acl: Annotated[str, parsed_by(parse_acl)] = ""
 
     _keys: dict[StoreVariables, StoreKeys | None] = PrivateAttr(default_factory=dict)
 
@@ -221,16 +139,16 @@ class RestoreSettings(ArchiveSettings):
     """What a restore needs to know: the archive, and, for a target in another store, how that one is reached."""
 
     restore_profile: str = ""  # of AWS's configuration
-    restore_endpoint_url: Annotated[str, AfterValidator(optional_endpoint)] = ""
+    restore_endpoint_url: Annotated[str, AfterValidator(clean_endpoint)] = ""
 
 
 class ApiSettings(LoadedSettings):
     """What a command needs to know that talks with RealtimeKit's API alone."""
 
-    cloudflare_api_token: Annotated[SecretStr, AfterValidator(_usable_token)]
+    cloudflare_api_token: Annotated[SecretStr, AfterValidator(clean_token)]
     cloudflare_account_id: _AccountId
     realtimekit_app_id: AppId
-    cloudflare_base_url: Annotated[str, AfterValidator(_api_base)] = "https://api.cloudflare.com/client/v4"
+    cloudflare_base_url: Annotated[str, AfterValidator(clean_api_base)] = "https://api.cloudflare.com/client/v4"
 
 
 class Settings(ApiSettings, ArchiveSettings):
@@ -245,7 +163,7 @@ class WebhookSettings(LoadedSettings):
     """What the webhook's receiver needs to know: no token, no store."""
 
     realtimekit_app_id: AppId
-    realtimekit_webhook_key_url: Annotated[str, AfterValidator(_key_url)] = (
+    realtimekit_webhook_key_url: Annotated[str, AfterValidator(clean_key_url)] = (
         "https://api.realtime.cloudflare.com/.well-known/webhooks.json"
     )
 

@@ -70,12 +70,8 @@ from tasks.archive.session_models import (
 )
 from tasks.archive.session_pieces import upload_path_of
 from tasks.archive.session_versions import UPLOADS_MISSING, Version
+from tasks.archive.tombstone_models import DeletedBag, DeletedFile, Remains, State, Tombstone
 from tasks.archive.tombstones import (
-    DeletedBag,
-    DeletedFile,
-    Remains,
-    State,
-    Tombstone,
     begun_key,
     find_by_id,
     find_deleted,

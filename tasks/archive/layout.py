@@ -30,8 +30,8 @@ import re
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
+from tasks.app_ids import APP_ID
 from tasks.documents import count_removed, without_signatures
-from tasks.settings import APP_ID
 
 if TYPE_CHECKING:
     from tasks.realtimekit import MeetingSession, Recording

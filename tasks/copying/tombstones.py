@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from tasks.app_ids import APP_ID
 from tasks.archive import find_tombstone, layout, session_of, shown
 from tasks.errors import TombstoneUnreadable
-from tasks.settings import APP_ID
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

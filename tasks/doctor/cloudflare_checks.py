@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
+from tasks.app_ids import same_app
 from tasks.doctor.runner import Check, failed, ok, skipped, warning
 from tasks.doctor.webhook_check import check_webhook
 from tasks.download import describe_object, send_get
 from tasks.errors import ApiNonsense, ApiRefused, ApiUnavailable, ArchiverError, LinkRefused, SourceMissing
 from tasks.realtimekit import AccountApps, Cloudflare, MeetingSessions, RealtimeKit, RecordingStatus
 from tasks.realtimekit.webhook_registrations import WebhookRegistrations
-from tasks.settings import same_app
 from tasks.text import quiet_http_logs
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, get_current_settings, temporary_settings
 
+from tasks.app_ids import same_app
 from tasks.cli import DONE, FAILED
 from tasks.errors import KeyUnavailable, SettingsInvalid, WebhookMalformed
 from tasks.orchestration.metrics import serving_metrics
@@ -29,7 +30,7 @@ from tasks.orchestration.server import settings_of
 from tasks.orchestration.webhook_runs import WebhookRuns, wanted_run
 from tasks.realtimekit.webhook_event import parse_event
 from tasks.realtimekit.webhook_signature import PublishedKey
-from tasks.settings import WebhookSettings, same_app
+from tasks.settings import WebhookSettings
 from tasks.text import ThrottledLog, quiet_http_logs, redact_logs
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from tasks.restore.report import make_report
 from tasks.restore.selection import find_session
 from tasks.restore.storage_class import wait_for_thaw
 from tasks.s3 import MAX_BODIES, Store, Throttle, are_in_one_store, new_s3_client, open_reader
-from tasks.settings import parse_archive_url
+from tasks.setting_values import parse_archive_url
 from tasks.transfer import Tally, progress_views, show_progress
 from tasks.workers import Pool
 

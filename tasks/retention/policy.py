@@ -31,10 +31,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from tasks.app_ids import AppId, same_app
 from tasks.archive import RETENTION
 from tasks.errors import ObjectTooLarge, PolicyInvalid, RecordingIdInvalid
 from tasks.realtimekit import parse_recording_id
-from tasks.settings import APP_ID_PATTERN, same_app
 from tasks.text import MIB
 
 if TYPE_CHECKING:
@@ -66,7 +66,6 @@ def _plain(text: str) -> str:
 
 Days = Annotated[int, Field(ge=1, le=MOST_DAYS)] | Literal["forever"]
 Text = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_plain)]
-AppId = Annotated[str, Field(pattern=APP_ID_PATTERN)]
 RecordingId = Annotated[str, AfterValidator(_recording_id)]
 
 

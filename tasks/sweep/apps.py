@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tasks.app_ids import ALL_APPS, APP_ID, same_app
 from tasks.errors import ArchiverError, TransferStopped
-from tasks.settings import ALL_APPS, APP_ID, same_app
 from tasks.sweep.plan import merge_plans
 from tasks.sweep.report import SweptApp
 from tasks.sweep.stages import find_unarchived
