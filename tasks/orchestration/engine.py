@@ -39,7 +39,8 @@ R = TypeVar("R")
 
 TASK_NAMES = {"find unarchived": "find what is not archived", "reread recordings": "re-read recordings"}
 """Those that are not the names of the stages."""
-RUN_NAMES = {"archive one recording": "{recording_id}"}
+ARCHIVE_ONE = "archive one recording"
+RUN_NAMES = {ARCHIVE_ONE: "{recording_id}"}
 
 
 class PrefectEngine(Engine):
@@ -58,9 +59,10 @@ class PrefectEngine(Engine):
         self._decoration = Decoration(self.log)
 
     def prepare_process(self) -> None:
-        """Make the process ready for a run, and take tracebacks of our own errors out of Prefect's logs."""
+        """Make the process ready for a run; take repetitions, and our errors' tracebacks, out of Prefect's logs."""
         for name in ("prefect.flow_runs", "prefect.task_runs"):
             logging.getLogger(name).addFilter(without_traceback)
+        logging.getLogger("prefect.task_runs").addFilter(is_news)
         super().prepare_process()
 
     def views(self, recording: Recording, log: Log) -> Sequence[View]:
@@ -138,6 +140,17 @@ def without_traceback(record: logging.LogRecord) -> bool:
     if record.exc_info and isinstance(record.exc_info[1], ArchiverError | httpx.HTTPError):
         record.exc_info = None
     return True
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """Tell whether a log record says what no other does, or steps are logged.
+
+    Of each recording that a sweep archives, the log of the flow has a line. One more, that its task has finished, is as
+    much work for Prefect, and twice as much to read.
+    """
+    is_of_sweep = getattr(record, "task_name", "") == ARCHIVE_ONE
+    is_repeated = is_of_sweep and record.getMessage().startswith("Finished in state Completed")
+    return not is_repeated or logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
 
 
 def is_worth_retrying(_task: Task[..., Any], _task_run: TaskRun, state: State[Any]) -> bool:
