@@ -1,4 +1,4 @@
-"""Of very many recordings, the first page and a search come within 300 ms."""
+"""Of very many recordings, the first page and a search take no longer than to make as many rows of plain values."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import httpx
@@ -17,14 +18,24 @@ from tasks.catalog.dataset import Source
 from tests.support.library import serving
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pytest
 
     from tasks.catalog import Row
     from tests.support.archiving import Archiving
 
 COUNT, MONTHS = 10_000, 11
-LONGEST_S = 0.3
+LOOKS = 5
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+PATHS = (
+    "/",
+    "/?page=200",
+    "/?q=reunion+9999",
+    "/?q=person+17&min_minutes=30",
+    "/?q=zoe+guest+4321",
+    "/?since=2026-03-01",
+)
 
 
 def row(number: int, url: str, app_id: str) -> Row:
@@ -48,35 +59,36 @@ def row(number: int, url: str, app_id: str) -> Row:
 
 
 def test_a_page_of_ten_thousand_recordings_comes_at_once(rclone: Archiving, capsys: pytest.CaptureFixture[str]) -> None:
+    def made() -> list[Row]:
+        return [row(number, f"s3://{rclone.bucket}/archive/", rclone.kit.app_id) for number in range(COUNT)]
+
     dataset = Dataset(rclone.run().store, "archive/")
     months: dict[Month, list[Row]] = {}
-    for number in range(COUNT):
-        made = row(number, f"s3://{rclone.bucket}/archive/", rclone.kit.app_id)
-        months.setdefault(Month(rclone.kit.app_id, f"{made['invoked_at']:%Y-%m}"), []).append(made)
+    for one in made():
+        months.setdefault(Month(rclone.kit.app_id, f"{one['invoked_at']:%Y-%m}"), []).append(one)
     for month, rows in months.items():
         dataset.write(month, rows, Source(), {})
     before = psutil.Process().memory_info().rss
     with serving(rclone) as url, httpx.Client(base_url=url, timeout=60) as client:
-        figures = {"with the catalog to be read": taken(client, "/")}
-        for path in (
-            "/",
-            "/?page=200",
-            "/?q=reunion+9999",
-            "/?q=person+17&min_minutes=30",
-            "/?q=zoe+guest+4321",
-            "/?since=2026-03-01",
-        ):
-            figures[path] = sorted(taken(client, path) for _ in range(5))[2]
+        first_s = processor_s(partial(look, client, "/"))
+        yardstick_s = min(processor_s(made) for _ in range(LOOKS))
+        figures = {path: min(processor_s(partial(look, client, path)) for _ in range(LOOKS)) for path in PATHS}
         more = psutil.Process().memory_info().rss - before
     with capsys.disabled():
-        for path, (wall_s, ours_s) in figures.items():
-            sys.stdout.write(f"\n{path}: {wall_s:.3f} s, {ours_s:.3f} s of our processor")
-        sys.stdout.write(f"\n{more / 2**20:.0f} MiB more\n")
-    assert {path: ours_s for path, (_, ours_s) in figures.items() if path.startswith("/") and ours_s > LONGEST_S} == {}
+        sys.stdout.write(
+            f"\nwith the catalog to be read: {first_s:.3f} s of the processor; rows: {yardstick_s:.3f} s\n"
+        )
+        sys.stdout.writelines(f"{path}: {ours_s:.3f} s\n" for path, ours_s in figures.items())
+        sys.stdout.write(f"{more / 2**20:.0f} MiB more\n")
+    assert {path: ours_s for path, ours_s in figures.items() if ours_s > yardstick_s} == {}
 
 
-def taken(client: httpx.Client, path: str) -> tuple[float, float]:
-    """Return the seconds that a page takes, by the clock and of this process's time: server and client together."""
-    wall, ours = time.monotonic(), time.process_time()
+def look(client: httpx.Client, path: str) -> None:
     assert "/recordings/" in client.get(path).text
-    return time.monotonic() - wall, time.process_time() - ours
+
+
+def processor_s(call: Callable[[], object]) -> float:
+    """Return the processor time that a call takes in all threads of this process: server and client together."""
+    began = time.process_time()
+    call()
+    return time.process_time() - began
