@@ -19,7 +19,7 @@ from tests.standins.realtimekit import MediaSource
 from tests.support.browser import browsing, picture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from tests.flows.world import World
@@ -102,6 +102,15 @@ def is_refused(page: Any, reason: str) -> bool:
     return str(page.url).endswith("/run")
 
 
+def open_run(page: Any, on_duty: tuple[World, PrefectServer], run: Mapping[str, Any], logged: str) -> None:
+    """Open the page of a run that has ended; the page reads the log once, and the last lines come after the state."""
+    world, server = on_duty
+    of_run = {"flow_run_id": {"any_": [run["id"]]}}
+    eventually(lambda: any(logged in log["message"] for log in world.ask_prefect("logs", logs=of_run)), PATIENCE_S)
+    page.goto(f"{server.url}/runs/flow-run/{run['id']}")
+    page.get_by_text(logged).first.wait_for()
+
+
 def open_artifact(page: Any, on_duty: tuple[World, PrefectServer], key: str) -> None:
     world, server = on_duty
 
@@ -116,7 +125,7 @@ def open_artifact(page: Any, on_duty: tuple[World, PrefectServer], key: str) -> 
 def test_a_person_fills_the_form_in_and_sees_the_recording_archived(
     on_duty: tuple[World, PrefectServer], page: Any
 ) -> None:
-    world, server = on_duty
+    world, _ = on_duty
     payload = b"vide\0" * 1_000_000
     recording = world.add(payload, audio=MediaSource(b"s\0und" * 1000, "audio/mpeg"))
     fields = form(page, on_duty, "on-demand")
@@ -131,8 +140,7 @@ def test_a_person_fills_the_form_in_and_sees_the_recording_archived(
     run = submit(page, world)
     assert run["state_type"] == "COMPLETED"
 
-    page.goto(f"{server.url}/runs/flow-run/{run['id']}")
-    page.get_by_text("Archived: s3://").wait_for()
+    open_run(page, on_duty, run, "Archived: s3://")
     picture(page, "run")
     open_artifact(page, on_duty, f"archived-{recording.id}")
     page.get_by_text(hashlib.sha256(payload).hexdigest()).wait_for()
@@ -155,7 +163,7 @@ REASON = "the API announces 1 bytes"
 
 
 def test_a_person_looks_what_a_sweep_would_do_and_has_it_done(on_duty: tuple[World, PrefectServer], page: Any) -> None:
-    world, server = on_duty
+    world, _ = on_duty
 
     def add(hours: float, **its: Any) -> str:
         return world.add(invoked_time=datetime.now(UTC) - timedelta(hours=hours), duration=0, **its).id
@@ -187,8 +195,8 @@ def test_a_person_looks_what_a_sweep_would_do_and_has_it_done(on_duty: tuple[Wor
     form(page, on_duty, "every-15-minutes")
     run = submit(page, world)
     assert run["state_type"] == "FAILED"
-    page.goto(f"{server.url}/runs/flow-run/{run['id']}")
-    page.get_by_text(f"1 at risk, as they expire soon and are not archived: {at_risk}").first.wait_for()
+    why = f"1 at risk, as they expire soon and are not archived: {at_risk}"
+    open_run(page, on_duty, run, why)
     page.get_by_text(f"{failing} (video: {REASON}").first.wait_for()
     picture(page, "sweep-run")
     open_artifact(page, on_duty, "sweep-recordings")
