@@ -125,10 +125,10 @@ def count_of(chat: Chat, text: str) -> int:
 def send(*events: str) -> list[Event]:
     """Send events of a recording or a sweep, as a sweep does, and return them."""
     with alarms.open_alarms() as (_, client):
-        names = {event: "sweep.app" if event == SWEPT else "recording.one" for event in events}
         return [
             alarms.send_event(client, event, f"realtimekit.{name}", name, {WHOLE_LABEL: "yes"})
-            for event, name in names.items()
+            for event in events
+            for name in ["sweep.app" if event == SWEPT else "recording.one"]
         ]
 
 

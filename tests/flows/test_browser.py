@@ -105,8 +105,7 @@ def is_refused(page: Any, reason: str) -> bool:
 def open_run(page: Any, on_duty: tuple[World, PrefectServer], run: Mapping[str, Any], logged: str) -> None:
     """Open the page of a run that has ended; the page reads the log once, and the last lines come after the state."""
     world, server = on_duty
-    of_run = {"flow_run_id": {"any_": [run["id"]]}}
-    eventually(lambda: any(logged in log["message"] for log in world.ask_prefect("logs", logs=of_run)), PATIENCE_S)
+    eventually(lambda: any(logged in line for line in world.logged(flow_run_id=run["id"])), PATIENCE_S)
     page.goto(f"{server.url}/runs/flow-run/{run['id']}")
     page.get_by_text(logged).first.wait_for()
 

@@ -107,8 +107,7 @@ def _leaks(told: dict[str, str], secrets: list[str]) -> list[str]:
 def _database(world: World, recording: StandInRecording) -> str:
     """Return all that Prefect's server has stored, once it knows how the run ended and has its logs."""
     (run,) = world.flow_runs(recording)
-    of_run = {"flow_run_id": {"any_": [run["id"]]}}
-    eventually(lambda: any("Finished in state" in log["message"] for log in world.ask_prefect("logs", logs=of_run)))
+    eventually(lambda: any("Finished in state" in line for line in world.logged(flow_run_id=run["id"])))
     path = str(PREFECT_SERVER_DATABASE_CONNECTION_URL.value()).partition("///")[2]
     with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
         return "\n".join(database.iterdump())

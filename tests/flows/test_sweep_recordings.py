@@ -297,16 +297,13 @@ def test_a_sweep_logs_one_line_of_each_recording_and_its_steps_only_on_demand(
 
 def test_prefect_too_has_one_line_of_each_recording(here: World) -> None:
     recording = aged(here, 90, video=MediaSource(BytesContent(video_mp4())))
-
-    def logged(**of_run: Any) -> list[str]:
-        return [log["message"] for log in here.ask_prefect("logs", logs={k: {"any_": v} for k, v in of_run.items()})]
-
     sweep_recordings(sessions="none")
     (run,) = here.ask_prefect("task_runs", task_runs={"name": {"any_": [recording.id]}})
-    (line,) = eventually(lambda: [line for line in logged(flow_run_id=[run["flow_run_id"]]) if recording.id in line])
+    its_flow = run["flow_run_id"]
+    (line,) = eventually(lambda: [line for line in here.logged(flow_run_id=its_flow) if recording.id in line])
     assert line.startswith(f"Recording {recording.id}: archived. s3://{here.bucket}/")
     assert run["state"]["type"] == "COMPLETED"
-    assert logged(task_run_id=[run["id"]]) == []
+    assert here.logged(task_run_id=run["id"]) == []
 
 
 def test_on_a_terminal_a_failure_is_1_with_the_result_on_stdout_all_the_same(

@@ -161,6 +161,11 @@ class World:
         runs: list[dict[str, Any]] = self.ask_prefect("flow_runs", flow_runs=named, sort="START_TIME_ASC")
         return runs
 
+    def logged(self, **of: Any) -> list[str]:
+        """Return the lines that the server has of a run's log, such as of `flow_run_id`."""
+        criteria = {name: {"any_": [its_id]} for name, its_id in of.items()}
+        return [log["message"] for log in self.ask_prefect("logs", logs=criteria)]
+
     def events(self, recording: StandInRecording) -> list[dict[str, Any]]:
         """Return the events of a recording that the server has received."""
         about = {"resource": {"id": [f"realtimekit.recording.{recording.id}"]}}
