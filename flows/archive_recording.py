@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from tasks import command, pipeline
-from tasks.app_ids import OptionalAppId  # noqa: TC001 - the command line and the form come from it
+from tasks.app_ids import OptionalAppId
 from tasks.archive import ArchivedRecording
 from tasks.arguments import Metavar
 from tasks.engine import Engine

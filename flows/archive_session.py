@@ -12,7 +12,7 @@ import sys
 from typing import Annotated
 
 from tasks import command
-from tasks.app_ids import OptionalAppId  # noqa: TC001 - the command line and the form come from it
+from tasks.app_ids import OptionalAppId
 from tasks.archive import ArchivedMeetingSession
 from tasks.arguments import Metavar
 from tasks.engine import Engine

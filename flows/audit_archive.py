@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from tasks import command
-from tasks.app_ids import AppId  # noqa: TC001 - the command line and the form come from it
+from tasks.app_ids import AppId
 from tasks.audit import (
     Audit,
     AuditReport,

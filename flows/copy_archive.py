@@ -16,7 +16,7 @@ from typing import Annotated
 from pydantic import Field
 
 from tasks import command
-from tasks.app_ids import AppId  # noqa: TC001 - the command line and the form come from it
+from tasks.app_ids import AppId
 from tasks.copy_settings import CopySettings, CopyStoreSettings
 from tasks.copying import (
     CopyFindings,

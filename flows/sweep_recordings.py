@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from tasks import command
-from tasks.app_ids import AppIdOrAll  # noqa: TC001 - the command line and the form come from it
+from tasks.app_ids import AppIdOrAll
 from tasks.arguments import Metavar
 from tasks.engine import SWEPT, WHOLE_LABEL, Engine
 from tasks.errors import SweepIncomplete

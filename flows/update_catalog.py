@@ -13,7 +13,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Annotated
 
 from tasks import command
-from tasks.app_ids import AppId  # noqa: TC001 - the command line and the form come from it
+from tasks.app_ids import AppId
 from tasks.arguments import Metavar
 from tasks.audit import AuditLog
 from tasks.catalog import CatalogContext, CatalogReport, Dataset

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, ByteSize, Field, PrivateAttr, SecretStr, Va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tasks import environment
-from tasks.app_ids import AppId, OptionalAppId  # noqa: TC001 - pydantic reads them when the settings are made
+from tasks.app_ids import AppId, OptionalAppId
 from tasks.errors import SettingsInvalid
 from tasks.secret_sources import (
     ARCHIVE_STORE,
