@@ -56,7 +56,7 @@ for name in sys.argv[1:]:
 
 UNREAD = """
 import os, sys
-import boto3, botocore.session, httpx, pydantic_settings, tqdm, pydantic, dotenv, awscrt.checksums, pathvalidate
+import boto3, botocore.session, httpx, pydantic_settings, tqdm, pydantic, dotenv, anycrc, pathvalidate
 import importlib.metadata, concurrent.futures, prefect.events.worker, prefect.client.orchestration, prefect.artifacts
 import prefect
 OURS = ("AWS_", "CLOUDFLARE_", "REALTIMEKIT_", "ARCHIVE_", "TRANSFER_", "TASK_", "POLL_", "STALL_", "ALARMS_")

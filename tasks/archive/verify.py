@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from tasks.errors import StoredWrong
-from tasks.s3 import Part, bare_etag, combine_crc64, crc64, fill_buffers, part_ranges
+from tasks.s3 import Part, bare_etag, combine_crc64, crc64, encode_digest, fill_buffers, part_ranges
 from tasks.text import MIB
 
 if TYPE_CHECKING:
@@ -103,17 +103,16 @@ def _read(store: Store, stored: StoredObject, known: Sequence[Part], evidence: E
         evidence.restart()
     sha256, checksums, confirmed = hashlib.sha256(), list[tuple[int | None, int]](), True
     of_parts = hashlib.md5(usedforsecurity=False)
-    for number, part in enumerate(known):
+    for part, sizes in zip(known, lengths, strict=True):
         crc, md5 = 0, hashlib.md5(usedforsecurity=False)
-        for piece in islice(pieces, len(lengths[number])):
+        for piece in islice(pieces, len(sizes)):
             sha256.update(piece)
             if evidence is not None:
                 evidence.feed(piece)
             crc = crc64(piece, crc)
             if part.crc64 is None:
                 md5.update(piece)
-        if part.crc64 not in (None, crc):
-            raise StoredWrong(stored.key, f"part {number + 1} with CRC64NVME {part.crc64:016x}", f"{crc:016x}")
+        _require_sent(stored.key, part, crc, md5.digest())
         of_parts.update(md5.digest())
         # An ETag that is another's says nothing: where a store encrypts, it is no MD5.
         confirmed &= part.crc64 is not None or bare_etag(part.etag) == md5.hexdigest()
@@ -123,3 +122,15 @@ def _read(store: Store, stored: StoredObject, known: Sequence[Part], evidence: E
         raise StoredWrong(stored.key, f"CRC64NVME {stored.crc64:016x}", f"{whole:016x}")
     confirmed |= stored.crc64 is not None or bare_etag(stored.etag) == f"{of_parts.hexdigest()}-{len(known)}"
     return sha256.hexdigest(), confirmed
+
+
+def _require_sent(key: str, part: Part, crc: int, md5: bytes) -> None:
+    """Check that what is read back of a part has the checksum with which it was sent.
+
+    Raises:
+        StoredWrong: it has another one.
+    """
+    if part.crc64 not in (None, crc):
+        raise StoredWrong(key, f"part {part.number} with CRC64NVME {part.crc64:016x}", f"{crc:016x}")
+    if part.md5 not in (None, encode_digest(md5)):
+        raise StoredWrong(key, f"part {part.number} with MD5 {part.md5}", encode_digest(md5))

@@ -9,17 +9,18 @@ import base64
 import hashlib
 from typing import TYPE_CHECKING
 
-from awscrt.checksums import combine_crc64nvme, crc64nvme
+from anycrc import Model
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Body = bytes | bytearray
+_CRC64NVME = Model("CRC64-NVME")
 
 
 def crc64(body: Body, so_far: int = 0) -> int:
     """Return the CRC64NVME of `body`, continued from the CRC64NVME of the bytes before it."""
-    return int(crc64nvme(body, so_far))
+    return int(_CRC64NVME.calc(body, so_far))
 
 
 def combine_crc64(parts: Iterable[tuple[int | None, int]]) -> int | None:
@@ -32,7 +33,7 @@ def combine_crc64(parts: Iterable[tuple[int | None, int]]) -> int | None:
     for crc, size in parts:
         if crc is None:
             return None
-        whole = crc if whole is None else int(combine_crc64nvme(whole, crc, size))
+        whole = crc if whole is None else int(_CRC64NVME.combine(whole, crc, size))
     return whole
 
 
@@ -52,7 +53,12 @@ def decode_crc64(text: str | None) -> int | None:
 
 def encode_md5(body: Body) -> str:
     """Return the Content-MD5 of `body`."""
-    return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+    return encode_digest(hashlib.md5(body, usedforsecurity=False).digest())
+
+
+def encode_digest(md5: bytes) -> str:
+    """Return the digest of an MD5 in the form of the header Content-MD5."""
+    return base64.b64encode(md5).decode()
 
 
 def is_md5_of(etag: str, body: Body) -> bool:

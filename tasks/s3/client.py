@@ -24,7 +24,6 @@ from tasks.process_tuning import send_in_pieces
 from tasks.s3.credentials import Provider, RenewedCredentials
 
 if TYPE_CHECKING:
-    from botocore.awsrequest import AWSRequest
     from botocore.client import BaseClient
 
     from tasks.secret_sources import StoreKeys
@@ -89,9 +88,6 @@ def new_s3_client(
         client.meta.events.register_last("before-call.s3", _remove_expect)
         if isinstance(credentials := core.get_credentials(), RenewedCredentials):
             client.meta.events.register("after-call.s3", credentials.note)
-        if not signed:
-            client.meta.events.register("request-created.s3.UploadPart", _put_body_aside)
-            client.meta.events.register_last("request-created.s3", _put_body_back)
     except (BotoCoreError, ValueError) as error:
         refusal = StoreRefused("the configuration", "the AWS_* settings", type(error).__name__, str(error).rstrip("."))
     else:
@@ -153,15 +149,6 @@ def _refuse_second_redirect(params: dict[str, Any], **_: object) -> None:
 def _remove_expect(params: dict[str, Any], **_: object) -> None:
     """Send bodies without "Expect: 100-continue": some proxies answer 417 to that header, others do not answer."""
     params["headers"].pop("Expect", None)
-
-
-def _put_body_aside(request: AWSRequest, **_: object) -> None:
-    """Sign a part's request without the body, which the signature does not cover: awscrt would get a copy of it."""
-    request.context["aside"], request.data = request.data, b""
-
-
-def _put_body_back(request: AWSRequest, **_: object) -> None:
-    request.data = request.context.pop("aside", request.data)
 
 
 def are_in_one_store(first: BaseClient, second: BaseClient) -> bool:

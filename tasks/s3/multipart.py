@@ -30,7 +30,8 @@ class Part:
     number: int
     size: int
     etag: str
-    crc64: int | None = None  # None if the store does not keep it, for a part that an earlier run sent
+    crc64: int | None = None  # of what was sent, or as the store lists it; None if the store does not verify it
+    md5: str | None = None  # of what was sent, as in Content-MD5; None if it was not sent, or by an earlier run
 
 
 @dataclass(frozen=True)
@@ -122,10 +123,11 @@ class Store(VersionedBucket):
             UploadVanished: there is no such upload any more.
             StoredWrong: in several attempts, the bytes that arrived differ from the bytes that were sent.
         """
-        crc, capabilities = crc64(body), self._capabilities
+        capabilities = self._capabilities
         verified = capabilities.takes_crc64 and (upload.checksummed or capabilities.verifies_crc64)
+        crc, md5 = (crc64(body), None) if verified else (None, encode_md5(body))
         sent = {"UploadId": upload.id, "PartNumber": number, "Body": body}
-        sums = {"ChecksumCRC64NVME": encode_crc64(crc)} if verified else {"ContentMD5": encode_md5(body)}
+        sums = {"ContentMD5": md5} if crc is None else {"ChecksumCRC64NVME": encode_crc64(crc)}
         try:
             answer = self._ask("upload_part", upload.key, **sent, **sums)
         except StoreRefused as refused:
@@ -138,7 +140,7 @@ class Store(VersionedBucket):
             else:
                 answer = self._ask("upload_part", upload.key, **sent, ContentMD5=encode_md5(body))
                 capabilities.takes_crc64 = False
-        return Part(number, len(body), answer["ETag"], crc)
+        return Part(number, len(body), answer["ETag"], crc, md5)
 
     def complete(self, upload: Upload, parts: Sequence[Part], *, if_absent: bool = False) -> StoredObject:
         """Complete an upload, and verify the size and the checksum of the object.
