@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings
 
 from tasks.environment import of_certificates
 from tasks.errors import ArchiverError, ConnectionInsecure, PrefectRefused, PrefectUnavailable, SettingsInvalid
+from tasks.orchestration.certificates import share_certificates
 from tasks.prefect_settings import CLIENT_RETRIES
 from tasks.process_tuning import settle
 from tasks.settings import load_settings
@@ -53,6 +54,7 @@ def prefect_at_hand() -> Iterator[None]:
         PrefectUnavailable: it does not answer.
     """
     settle()  # before there are threads, which get heaps of their own
+    share_certificates()
     settings = _client_settings()
     with temporary_settings(settings) if settings else nullcontext():
         _reach_server()
