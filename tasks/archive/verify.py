@@ -35,8 +35,9 @@ def is_made_of(stored: StoredObject, parts: Sequence[Part]) -> bool:
     """Tell whether the store's own checksum, or its ETag, proves that an object is made of these very parts."""
     if not parts or sum(part.size for part in parts) != stored.size:
         return False
-    if stored.crc64 is not None:
-        return stored.crc64 == combine_crc64((part.crc64, part.size) for part in parts)
+    crc = combine_crc64((part.crc64, part.size) for part in parts)
+    if None not in (stored.crc64, crc):
+        return stored.crc64 == crc
     try:
         digests = b"".join(bytes.fromhex(bare_etag(part.etag)) for part in parts)
     except ValueError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -276,6 +277,12 @@ def test_what_nobody_can_read_is_proved_by_the_stores_checksum_or_by_its_etag(
 ) -> None:
     assert is_made_of(stored, _PARTS) is proved
     assert not is_made_of(stored, [])
+
+
+def test_parts_that_went_with_their_md5_are_proved_by_the_etag_whatever_else_the_store_keeps() -> None:
+    parts = [replace(part, crc64=None) for part in _PARTS]
+    assert is_made_of(StoredObject("key", 3, f'"{_ETAG}"', crc64=crc64(b"abc")), parts)
+    assert not is_made_of(StoredObject("key", 3, "of-another-kind", crc64=crc64(b"abc")), parts)
 
 
 def test_of_an_interrupted_file_in_such_a_class_nothing_is_carried_on_or_left(rclone: Archiving) -> None:
