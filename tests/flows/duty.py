@@ -187,10 +187,10 @@ def deploy(world: World) -> None:
 
 
 def asked(world: World, method: str, path: str, body: Any = None) -> Any:
-    """Return what Prefect's server answers; while its SQLite is locked it answers 503."""
+    """Return what Prefect's server answers; while its SQLite is locked it is silent for 60 s, or answers 503."""
 
     def answer() -> httpx.Response | None:
-        answer = httpx.request(method, f"{world.prefect_api}/{path}", json=body, timeout=30)
+        answer = httpx.request(method, f"{world.prefect_api}/{path}", json=body, timeout=90)
         return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
 
     answered: httpx.Response = eventually(answer)
