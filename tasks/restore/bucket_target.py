@@ -29,10 +29,10 @@ from tasks.s3 import (
     ALREADY_EXISTS,
     MIN_PARTS_TO_DETECT,
     Part,
-    bare_etag,
     crc64,
     fill_buffers,
     grow_part_size,
+    is_md5_of,
     part_ranges,
 )
 from tasks.text import MIB
@@ -286,4 +286,4 @@ def _is_part_of(part: Part, body: bytearray) -> bool:
         return False
     if part.crc64 is not None:
         return part.crc64 == crc64(body)
-    return bare_etag(part.etag) == hashlib.md5(body, usedforsecurity=False).hexdigest()
+    return is_md5_of(part.etag, body)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tasks.s3.bucket import Bucket, StoredObject
 from tasks.s3.caller import MAX_BODIES
 from tasks.s3.capabilities import MIN_PARTS_TO_DETECT, WITH_CRC64NVME, StoreCapabilities, verifies_crc64
-from tasks.s3.checksums import bare_etag, combine_crc64, crc64, encode_crc64, encode_digest, encode_md5
+from tasks.s3.checksums import bare_etag, combine_crc64, crc64, encode_crc64, encode_digest, encode_md5, is_md5_of
 from tasks.s3.client import are_in_one_store, new_s3_client
 from tasks.s3.error_codes import ALREADY_EXISTS, ARCHIVED_CLASS, CALL_FAILURES, NOT_SUPPORTED, translate_error
 from tasks.s3.multipart import Part, Store, Upload
@@ -52,6 +52,7 @@ __all__ = [
     "encode_md5",
     "fill_buffers",
     "grow_part_size",
+    "is_md5_of",
     "new_s3_client",
     "open_reader",
     "parse_stated_retention",
