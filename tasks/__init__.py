@@ -3,6 +3,7 @@
     level  wing or module                                              what it holds
     0      text                                                        what people read, and what must not be shown
     0      evidence                                                    what proves that a file is media and whole
+    0      lazy_imports                                                which modules wait until they are used
     1      errors                                                      every failure, final or worth retrying
     1      documents                                                   what a meeting's texts are, and captions
     1      app_ids setting_values                                      what ids of apps, and settings, look like

@@ -9,22 +9,19 @@ import ctypes
 import gc
 import sys
 from contextlib import suppress
-from importlib.machinery import PathFinder
-from importlib.util import LazyLoader
 from ssl import SSLSocket
 from typing import TYPE_CHECKING, Any
 
 from h11 import Data
 
+from tasks.lazy_imports import import_when_used
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from importlib.machinery import ModuleSpec
+    from collections.abc import Iterator
 
 USUAL_COLLECTIONS = gc.get_threshold()
 OBJECTS_OF_A_START = 50_000
 """New objects after which the garbage collector looks at them, while modules are imported."""
-LOADED_WHEN_USED = "prefect.blocks.webhook"
-"""A module that Prefect imports, and that no command uses."""
 M_ARENA_MAX = -8
 HEAPS = 2
 READ_BYTES = 256 * 1024
@@ -43,30 +40,17 @@ def start_quickly() -> None:
     install it, and nothing else is different.
     Source: https://docs.python.org/3/reference/import.html#the-module-cache (None forbids an import)
 
-    Prefect imports its block of webhooks, which reads the file of all trusted certificates twice: 40 ms. The block is
-    loaded when something of it is used.
-    Source: https://docs.python.org/3/library/importlib.html#importlib.util.LazyLoader
+    Prefect and httpx import modules that commands hardly ever use: a tenth of the processor time until the first
+    request of a command that is a flow. Such a module is imported when something of the module is used.
     """
     gc.set_threshold(OBJECTS_OF_A_START)
-    sys.meta_path.insert(0, _FinderOfUnused)
+    import_when_used()
     modules: dict[str, Any] = sys.modules
     if "httpx" not in modules:
         modules["httpx._main"] = None
         import httpx  # noqa: F401, PLC0415 - only for commands
 
         del modules["httpx._main"]
-
-
-class _FinderOfUnused:
-    """Finds the module that is loaded when something of it is used."""
-
-    @staticmethod
-    def find_spec(name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
-        """Return how `LOADED_WHEN_USED` is loaded, and None for all other modules."""
-        spec = PathFinder.find_spec(name, path, target) if name == LOADED_WHEN_USED else None
-        if spec is not None and spec.loader is not None:
-            spec.loader = LazyLoader(spec.loader)
-        return spec
 
 
 def settle() -> None:

@@ -61,20 +61,6 @@ started = gc.get_threshold()
 settle()
 print(started > usual, gc.get_threshold() == usual, "httpx._main" in sys.modules, callable(httpx.main))
 """
-UNUSED = """
-import ssl
-from tasks.process_tuning import start_quickly
-read, load = [], ssl.SSLContext.load_verify_locations
-def watched(*given, **named):
-    read.append(named)
-    return load(*given, **named)
-ssl.SSLContext.load_verify_locations = watched
-start_quickly()
-import prefect.flows
-at_start = len(read)
-from prefect.blocks.webhook import Webhook
-print(at_start, len(read) > at_start, Webhook(url="https://localhost").method)
-"""
 
 
 def said(program: str, *arguments: str) -> str:
@@ -94,10 +80,6 @@ def test_what_is_there_is_frozen_once_and_what_comes_later_is_not() -> None:
 
 def test_a_command_starts_with_a_rare_collection_of_garbage_and_without_the_command_line_of_httpx() -> None:
     assert said(START).split() == ["True", "True", "False", "True"]
-
-
-def test_a_command_imports_prefect_without_reading_certificates_until_a_webhook_needs_them() -> None:
-    assert said(UNUSED).split() == ["0", "True", "POST"]
 
 
 def test_settling_does_no_harm_where_the_c_library_knows_no_heaps() -> None:
