@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from tests.benchmarks.figures import Metric, Result
 
 OURS, THEIRS, INK = "#1f6feb", "#9aa4b2", "#24292f"
+SHADES = (OURS, "#3b8eea", "#79b8ff")
+"""Of lines that are all ours."""
 MARKS = "osD^vPX*"
 TITLE_WIDTH = 48
 """Characters of a line."""
@@ -81,7 +83,7 @@ def _memory(result: Result, axes: Any) -> None:
         ]
         ours = row.name.startswith("ours")
         axes.plot(*zip(*points, strict=True), marker=MARKS[number % len(MARKS)], markersize=4, label=_short(row.name),
-                  linewidth=1.8 if ours else 0.8, color=(OURS, "#79b8ff")[number] if ours else None)  # fmt: skip
+                  linewidth=1.8 if ours else 0.8, color=SHADES[number % len(SHADES)] if ours else None)  # fmt: skip
     axes.set_xscale("log")
     axes.set_xlabel("the recording, MB")
     axes.set_ylabel("peak RSS MiB")
