@@ -76,7 +76,10 @@ def answer(**headers: str) -> httpx.Response:
 
 
 def read() -> Read:
-    answered = answer()
+    return values_of(answer())
+
+
+def values_of(answered: httpx.Response) -> Read:
     assert answered.status_code == 200, answered.text
     assert answered.headers["content-type"].startswith("text/plain; version=0.0.4")
     samples = [sample for metric in parse_text(answered.text) for sample in metric.samples]
@@ -84,8 +87,16 @@ def read() -> Read:
 
 
 def once(condition: Callable[[Read], bool]) -> Read:
-    """Return what is read as soon as it is so: events come a moment later."""
-    values: Read = eventually(lambda: condition(values := read()) and values)
+    """Return what is read as soon as it is so: events come a moment later; a busy server is a 503 meanwhile."""
+
+    def look() -> Read | None:
+        answered = answer()
+        if answered.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+            return None
+        values = values_of(answered)
+        return values if condition(values) else None
+
+    values: Read = eventually(look)
     return values
 
 
