@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import platform
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import h11
@@ -15,13 +12,14 @@ import pytest
 from tasks.process_tuning import READ_BYTES, read_bodies_directly
 from tests.support.certificates import self_signed
 from tests.support.impostor import impersonating
+from tests.support.programs import said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.support.impostor import Impostor
 
-PROJECT = Path(__file__).parents[1]
 HEAPS = """
 import ctypes, sys
 from threading import Barrier, Thread
@@ -61,11 +59,6 @@ started = gc.get_threshold()
 settle()
 print(started > usual, gc.get_threshold() == usual, "httpx._main" in sys.modules, callable(httpx.main))
 """
-
-
-def said(program: str, *arguments: str) -> str:
-    command = [sys.executable, "-c", program, *arguments]
-    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc gives each thread a heap of its own")
